@@ -61,9 +61,7 @@ class SamplesSide:
     def _started(self) -> "subprocess.Popen[bytes]":
         with (self._config.folder / "samples.log").open("a") as log:
             command = [sys.executable, "-P", "-m", MODULE, str(self._path)]
-            return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=child_environment()
-            )
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=child_environment())
 
     def _tell_once(self, event: str, **fields: str) -> None:
         """Tell of what keeps the door from starting, once until it starts."""

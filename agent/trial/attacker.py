@@ -27,7 +27,7 @@ from settlement.chain.records import Attestation, Frame, sign_record
 from settlement.chain.scope import Band, Cell
 from settlement.mesh import Arrived, MeshError, TransportKey
 from settlement.pair.artifact import Artifact, LogProof
-from settlement.pair.work import answer_to
+from settlement.pair.table import UserState
 from settlement.state.messages import Message, decode_message
 from settlement.state.step import Outgoing, Step
 
@@ -43,7 +43,7 @@ class Attacker(Node):
         super().__init__(config, path)
         self._heard: list[bytes] = []
         self._own_request: bytes | None = None
-        self._grant: tuple[bytes, bodies.Grant] | None = None
+        self._grant: Admitted | None = None
         self._stranger: zmq.Socket[bytes] | None = None
         self._next_s = FIRST_S
         self._plan: list[tuple[str, Callable[[Step, Subject], None]]] = [
@@ -69,7 +69,7 @@ class Attacker(Node):
             self._heard.append(parsed.record)
             admitted = prove(parsed.record, self.trust.registry)
             if isinstance(admitted, Admitted) and isinstance(admitted.record.body, bodies.Grant):
-                self._grant = (admitted.record.digest, admitted.record.body)
+                self._grant = self._grant or admitted
                 step.event("grant kept unanswered", sid=admitted.record.body.sid)
                 return
         super().receive(step, message)
@@ -163,24 +163,31 @@ class Attacker(Node):
         frame = self._frame(step, self.trust.me.hash, self.config.network)
         self._send(step, holder, sign_record(self.party.identity.key, frame, self._request(replace(cell, band=wide))))
 
-    def _ask(self, step: Step, holder: Subject) -> None:
+    def _ask(self, step: Step, _holder: Subject) -> None:
+        """Ask as any user does, so that its own log tells of it; it means to wait for longer than it may."""
         self.envelopes.describe(step)
-        unit, record = self.party.bounds.unit, step.sign(self._request())
-        self._own_request = record.raw
-        step.send(holder.hash, record.raw, (unit.raw,) if unit is not None else ())
+        user, cell = self.party.user, self._request().cell
+        offer = next(iter(user.offers.values()))
+        pair = user.request(step, offer, cell, eirp_mdbm=10_000)
+        user.store.save(step, replace(pair, give_up_ns=cell.window.end_ns))
+        self._own_request = pair.last
 
     def _replay(self, step: Step, holder: Subject) -> None:
         if self._own_request is not None:
             self._send(step, holder, self._own_request)
 
-    def _answer_late(self, step: Step, holder: Subject) -> None:
-        if self._grant is None or not step.now.time.after(self._grant[1].accept_by_ns + LATE_NS):
+    def _answer_late(self, step: Step, _holder: Subject) -> None:
+        """Accept half a second after the GRANT said until when: no user of this program would."""
+        if self._grant is None or not step.now.time.after(self._grant.record.body.accept_by_ns + LATE_NS):
             return
-        digest, grant = self._grant
-        self._grant = (digest, replace(grant, accept_by_ns=2**62))
-        record = step.sign(bodies.Accept(sid=grant.sid, grant=digest, answer=answer_to(grant.challenge, digest)))
-        step.event("attack", what="accept after the deadline")
-        self._send(step, holder, record.raw)
+        admitted, self._grant = self._grant, None
+        pair = self.party.user.pairs.get(admitted.record.body.request)
+        if pair is not None and pair.state == UserState.REQUESTED:
+            step.event("attack", what="accept after the deadline")
+            user = self.party.user
+            user.accept(step, pair, admitted)
+            # The GRANT was kept from its log: what is kept beside the log does not name it either.
+            user.store.save(step, replace(user.pairs[pair.request], grant=None))
 
     def _forged_permit(self, step: Step, holder: Subject) -> None:
         """A settlement signed by nobody but ourselves."""

@@ -33,6 +33,10 @@ PREFIXES: Final = {"k": Decimal(1_000), "M": Decimal(10**6), "G": Decimal(10**9)
 _ANGLE: Final = re.compile(rf"\s*({_NUMBER})\s*(?:°|deg)?\s*([NSEWnsew]?)\s*", re.ASCII)
 
 
+_LIKE_HERTZ: Final = re.compile(r"[a-z]?hz.?|[kmgt]h[sxy]?|[kmgt]z|.*hert[zs].*", re.IGNORECASE)
+"""Units that are hertz, mistyped: nobody means a class of commodity that is counted in `MHx`, `THz` or `Mz`."""
+
+
 class UnitMissing(ValueError):
     """A quantity is not understood; the message shows how to write it."""
 
@@ -150,6 +154,8 @@ def parse_amount(text: str, what: str = "band") -> tuple[int, int, str | None]:
     if match is None or match[3].lower() in FREQUENCIES_HZ:
         return *parse_edges(text, what), None
     said, size = match[3], Decimal(1)
+    if _LIKE_HERTZ.fullmatch(said):
+        raise BandUnreadable(f"{what} {text!r}: {said!r} is no unit; write it as 3550-3560MHz, in Hz, kHz, MHz or GHz")
     if len(said) > 1 and said[0] in PREFIXES:
         said, size = said[1:], PREFIXES[said[0]]
     complaint = BandUnreadable(f"{what} {text!r}: write it as 3550-3560MHz or 0-100Mbit/s, in whole {said}")
@@ -217,8 +223,12 @@ def hz_text(hz: float) -> str:
 
 
 def band_text(low_hz: float, high_hz: float) -> str:
-    """A band for people, such as `3550-3560 MHz`."""
-    return f"{_short(low_hz / 1e6)}-{_short(high_hz / 1e6)} MHz"
+    """A band for people, such as `3550-3560 MHz`; whole hertz are shown to the last one."""
+    return f"{_megahertz(low_hz)}-{_megahertz(high_hz)} MHz"
+
+
+def _megahertz(hz: float) -> str:
+    return f"{Decimal(hz).scaleb(-6).normalize():f}" if isinstance(hz, int) else _short(hz / 1e6)
 
 
 def power_text(mdbm: float) -> str:

@@ -120,6 +120,14 @@ def test_audit_verifies_it_offline(ran: Ran) -> None:
     assert all(row["sealed"] for row in outcome["lineages"])
 
 
+@pytest.mark.feature("G6")
+def test_audit_tells_what_each_node_kept_from_its_log_again(ran: Ran) -> None:
+    done = bandpact("audit", "replay", str(ran.folder), "--json", cwd=ran.folder)
+    outcome = json.loads(done.stdout)
+    assert [row["kept"]["differences"] for row in outcome["lineages"]] == [[]] * 4, "the attacker's own log as well"
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.attack(50)
 @pytest.mark.parametrize("where", [0.02, 0.3, 0.55, 0.8, 0.999])
 def test_one_flipped_byte_is_found(ran: Ran, tmp_path: Path, where: float) -> None:

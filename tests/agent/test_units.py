@@ -37,6 +37,10 @@ REFUSED: list[tuple[Callable[[str], object], str]] = [
         (units.parse_edges, text)
         for text in ("3550-3560", "3550000000-3570000000", "3560-3550MHz", "3550MHz", "1.2.3-4MHz")
     ),
+    *(
+        (units.parse_amount, f"3550-3570{unit}")
+        for unit in ("MH", "Mz", "THz", "MHx", "MHzz", "hertz", "Megahertz", "GH", "phz", "kZ")
+    ),
     *((units.parse_latitude, text) for text in ("369500000", "90.1", "36.95E", "-36.95S", "36,95")),
     *((units.parse_longitude, text) for text in ("-763000000", "181", "76.3N")),
 ]
@@ -51,6 +55,17 @@ def test_units_are_read(parse: Callable[[str], object], text: str, value: object
 def test_what_has_no_unit_is_refused_with_the_way_to_write_it(parse: Callable[[str], object], text: str) -> None:
     with pytest.raises(units.UnitMissing, match=r"write it|below|whole days"):
         parse(text)
+
+
+@pytest.mark.parametrize("unit", ["Wh", "kWh", "bit/s", "Gbit/s", "h", "ha", "MB", "Hash/s"])
+def test_units_of_other_classes_are_read(unit: str) -> None:
+    low, high, said = units.parse_amount(f"1-2{unit}")
+    assert (high, said) == (2 * low, unit[1:] if unit[0] in "kMG" else unit)
+
+
+def test_a_band_is_shown_to_the_last_hertz() -> None:
+    assert units.band_text(3_550_000_001, 3_560_000_000) == "3550.000001-3560 MHz"
+    assert units.band_text(3_550_100_000.0, 10**20) == "3550.1-100000000000000 MHz"
 
 
 def test_what_is_shown_can_be_read_again() -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from agent.history import parquetfile
+from agent.history import pageheaders, parquetfile
 from agent.history.pageheaders import HeaderUnread, page_sizes, unpacked_bytes
 from agent.history.parquetfile import NotOurs, read_rows
 from agent.history.table import SCHEMAS
@@ -38,7 +38,8 @@ def test_a_header_says_its_sizes() -> None:
         b"\x15\x00\x00",
         header(b"\x06", rest=b"\x18\xff\xff\x03"),
         header(b"\x06", rest=b"\x19\x00\x00"),
-        header(b"\x06", rest=b"\x1c" * 40),
+        header(b"\x06", rest=b"\x1c" * 40 + b"\x00" * 42),
+        header(b"\x06", rest=b"\x1c" * 5000 + b"\x00" * 5002),
     ],
 )
 def test_what_is_no_header_is_refused(raw: bytes) -> None:
@@ -89,3 +90,22 @@ def test_pages_are_counted_whatever_packs_them(tmp_path: Path) -> None:
         path = tmp_path / packed
         pq.write_table(table, path, compression=packed, row_group_size=2000, data_page_size=1000)
         assert unpacked_bytes(path, pq.read_metadata(path)) > 9000 * 2
+
+
+def test_a_file_of_more_pages_than_any_history_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "many"
+    pq.write_table(pa.table({"a": list(range(9000))}), path, row_group_size=100)
+    monkeypatch.setattr(pageheaders, "PAGES", 50)
+    with pytest.raises(HeaderUnread, match="more pages"):
+        unpacked_bytes(path, pq.read_metadata(path))
+
+
+@pytest.mark.parametrize(("offset", "length"), [(-4, 100), (4, -1)])
+def test_pages_that_lie_nowhere_are_refused(tmp_path: Path, offset: int, length: int) -> None:
+    path = tmp_path / "short"
+    path.write_bytes(b"PAR1" + header(b"\x06"))
+    chunk = Mock(data_page_offset=offset, dictionary_page_offset=None, total_compressed_size=length)
+    group = Mock(column=lambda _: chunk)
+    footer = Mock(num_row_groups=1, num_columns=1, row_group=lambda _: group)
+    with pytest.raises(HeaderUnread, match="nowhere"):
+        unpacked_bytes(path, footer)
