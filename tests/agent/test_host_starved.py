@@ -1,4 +1,4 @@
-"""A host that gives no process and no thread any more (`ulimit -u`): what a node starts anew waits, and nothing ends."""
+"""A host that gives no process or thread any more (`ulimit -u`): what a node starts anew waits, and nothing ends."""
 
 import contextlib
 import errno
