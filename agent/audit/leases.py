@@ -106,6 +106,7 @@ def _row(lease: Lease) -> dict[str, Any]:
         "state": lease.state.value if lease.state else None,
         "transitions": sum(1 for t in lease.history if not t.refused and t.action != GATE),
         "refused": sum(1 for t in lease.history if t.refused),
+        "refusal": lease.refusal,
         "ends_ns": lease.ends_ns,
         "low_hz": None if lease.cell is None else lease.cell.band.low_hz,
         "high_hz": None if lease.cell is None else lease.cell.band.high_hz,

@@ -1,14 +1,14 @@
 """The records of one settlement in the logs that a user points at: what an auditor, or who co-signed it, disputes."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from agent.audit.leases import logs_at
 from agent.audit.lineages import AuditError
 from settlement.chain.records import Record
-from settlement.records.complaint import EVIDENCE_MAX
+from settlement.records.complaint import EVIDENCE_MAX, Dispute, Ruling
 from settlement.records.complaintterms import MISAPPLIED
 from settlement.records.decision import Confirm
 from settlement.records.grant import Accept, Grant
@@ -18,10 +18,13 @@ from settlement.state.evidence import OF_THE_SETTLEMENT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettlementRecords:
-    """GRANT, ACCEPT and CONFIRM of a settlement as bytes, and the names of what its logs hold on a ground."""
+    """GRANT, ACCEPT and CONFIRM of a settlement as bytes, and the names of what its logs hold on a ground.
+
+    Of a dispute's settlement the ruling on it follows, where the logs hold one.
+    """
 
     sid: bytes
-    raws: tuple[bytes, bytes, bytes]
+    raws: tuple[bytes, ...]
     evidence: tuple[bytes, ...]
 
 
@@ -29,11 +32,37 @@ def records_of(
     path: Path, prefix: str, ground: str, *, anchors: Sequence[str] | None, network: str | None
 ) -> SettlementRecords:
     """The settlement whose id begins so, out of every log at `path`. Raises AuditError."""
+    return _gathered(_admitted(path, anchors, network), prefix, ground)
+
+
+def disputed_records(
+    path: Path, prefix: str, *, anchors: Sequence[str] | None, network: str | None
+) -> SettlementRecords:
+    """The settlement that the dispute is about whose name begins so, and the ruling on it. Raises AuditError."""
+    found = _admitted(path, anchors, network)
+    disputes = {name: one for name, one in found.items() if isinstance(one.body, Dispute)}
+    named = [name for name in disputes if name.hex().startswith(prefix.lower())]
+    if len(named) != 1:
+        known = ", ".join(name.hex()[:12] for name in list(disputes)[:8]) or "none"
+        raise AuditError(f"{len(named)} disputes begin with {prefix!r} there; there are: {known}")
+    about = disputes[named[0]].body
+    records = _gathered(found, about.sid.hex(), about.grounds)
+    rulings = [one.raw for one in found.values() if isinstance(one.body, Ruling) and one.body.dispute == named[0]]
+    return replace(records, raws=(*records.raws, *rulings[:1]))
+
+
+def _admitted(path: Path, anchors: Sequence[str] | None, network: str | None) -> dict[bytes, Record]:
+    """Every record that a log at `path` admitted, by its name. Raises AuditError."""
     found: dict[bytes, Record] = {}
     for read in logs_at(path, anchors=anchors, network=network).values():
         for entry in read.entries:
             if entry.record is not None and entry.leaf.admitted:
                 found.setdefault(entry.record.digest, entry.record)
+    return found
+
+
+def _gathered(found: dict[bytes, Record], prefix: str, ground: str) -> SettlementRecords:
+    """What a settlement and a ground need, of all that was found. Raises AuditError."""
     confirms = {one.sid: one for one in found.values() if isinstance(one.body, Confirm)}
     named = [sid for sid in confirms if sid is not None and sid.hex().startswith(prefix.lower())]
     if len(named) != 1:

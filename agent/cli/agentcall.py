@@ -29,6 +29,7 @@ SENTENCES = {
     "in doubt": "{why}",
     "undecided": "waiting for what is undecided: {why}",
     "taken": "{type} taken",
+    "known already": "{type} known here already; nothing is changed by it",
     "not taken": "{type} not taken",
     "relinquished": "silent, and the holder is told",
     "filled": "{why}",
@@ -102,6 +103,8 @@ def _disputed(one: dict[str, Any]) -> str:
     more += [f"  answer: {one['answer']}"] if one.get("answer") else []
     more += [f"  ruling: {one['why']}"] if one.get("why") else []
     more += [f"  paid: {one['paid']}"] if one.get("paid") else []
+    if not one.get("party", True):
+        more.append("  this node is no party: what was answered, ruled and paid stands in the logs of the two parties")
     return "\n".join([dispute_line(one), *more])
 
 

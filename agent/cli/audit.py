@@ -246,6 +246,7 @@ def _invoice_text(line: dict[str, Any]) -> str:
     parts = [f"{line['settlements']} settlements, {line['price']}"] if line["settlements"] else []
     parts += [f"compensation {line['compensation']}"] if line["compensation"] else []
     parts += [f"deposits {line['deposits']}"] if line["deposits"] else []
+    parts += [f"forfeits {line['forfeits']}"] if line["forfeits"] else []
     unit = f" millionths of {line['currency']}" if line["currency"] else ""
     aired = f", {line['airtime_ns'] / 1e9:.3f} s on the air" if line["airtime_ns"] else ""
     return f"{line['day']} {line['payer']} to {line['payee']} for {line['commodity']}: {', '.join(parts)}{unit}{aired}"

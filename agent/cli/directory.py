@@ -74,7 +74,8 @@ def find(
 ) -> None:
     """Ask a directory and show what holds of its answer: each record is verified here.
 
-    Whose network and roots is said by NODE, or by --network and --anchor. A directory of another network has nothing.
+    Whose network and roots is said by NODE, or by --network and --anchor. A directory of another network says which one
+    it is of, and nothing else.
     """
     from agent.directory import client
     from agent.directory.proofs import judged
@@ -95,7 +96,7 @@ def find(
         fail("give --url http://HOST:PORT, or NODE with `directories` in its configuration", Exit.USAGE)
     if not address.startswith(("http://", "https://")):
         fail(f"--url: {address}; required: http://HOST:PORT", Exit.USAGE)
-    found = client.find(address, query)
+    found = client.find(address, query, network=name)
     if isinstance(found, str):
         fail(found)
     rows, broken = judged(found, query, name, roots)

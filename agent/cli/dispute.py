@@ -42,7 +42,8 @@ def raise_(
         typer.Option(
             "--in",
             metavar="SOURCE",
-            help="the settlement is between others: a log, a .bundle, a node's or a trial's folder that holds it",
+            help="the settlement is between others: a log, a .bundle, a node's or a trial's folder that holds it, and "
+            "with --escalate what was ruled on it",
         ),
     ] = None,
     against: Annotated[
@@ -59,27 +60,33 @@ def raise_(
     What the node's log holds on the ground is cited by itself. The other party is told until it says that it has it.
 
     An auditor's node (action audit in its credential), or one that co-signed it, disputes a settlement between others:
-    --in says where its records are, --against whom it is raised against. Both parties are told.
+    --in says where its records are, --against whom it is raised against. Both parties are told. What is ruled on it
+    stands in their logs: with --escalate --in says where, and takes it to the next level.
     """
     if bool(ground) == escalate:
         fail("give --ground GROUND, or --escalate with the name of a dispute", Exit.USAGE)
-    if (source is None) != (against is None) or (escalate and source is not None):
-        fail("--in SOURCE and --against holder|user go together, and without --escalate", Exit.USAGE)
+    if against is not None and (source is None or escalate):
+        fail("--against holder|user goes with --in SOURCE and --ground, and without --escalate", Exit.USAGE)
+    if source is not None and against is None and not escalate:
+        fail("--in SOURCE: say --against holder or user too: which of the two did not keep it", Exit.USAGE)
     if source is None and (anchor or network):
         fail("--anchor and --network go with --in SOURCE", Exit.USAGE)
     fields = {"claim": claim, "cite": cite or []}
     if source is not None:
         from agent.audit.lineages import AuditError
-        from agent.audit.settlements import records_of
+        from agent.audit.settlements import disputed_records, records_of
 
         try:
-            found = records_of(source, sid, ground, anchors=anchor, network=network)
+            if escalate:
+                found = disputed_records(source, sid, anchors=anchor, network=network)
+            else:
+                found = records_of(source, sid, ground, anchors=anchor, network=network)
         except AuditError as exc:
             fail(str(exc))
         fields["cite"] = [*(cite or []), *(name.hex() for name in found.evidence)][:32]
         shown = [raw.hex() for raw in found.raws]
-        folder = run_folder_of(chosen(node, config))
-        converse(folder, as_json=as_json, do="dispute", ground=ground, shown=shown, against=against, **fields)
+        of_others = {"escalates": sid} if escalate else {"ground": ground, "against": against}
+        converse(run_folder_of(chosen(node, config)), as_json=as_json, do="dispute", shown=shown, **of_others, **fields)
     named = {"escalates": sid} if escalate else {"sid": sid, "ground": ground}
     converse(run_folder_of(chosen(node, config)), as_json=as_json, do="dispute", **named, **fields)
 

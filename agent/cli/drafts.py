@@ -11,7 +11,10 @@ from agent.cli.common import fail
 
 def node_config(
     folder: Annotated[Path, typer.Argument(help="The folder of an enrolled node.")],
-    role: Annotated[str, typer.Option(help="holder or user.")],
+    role: Annotated[
+        str,
+        typer.Option(help="As its credential says; the node of an auditor wants nothing for itself."),
+    ],
     network: Annotated[str, typer.Option(help="The network's name.")],
     anchor: Annotated[str, typer.Option(help="The root to trust, SHA-256 in hex.")],
     rule_file: Annotated[Path, typer.Option("--rule", help="The signed rule.")],
@@ -23,6 +26,10 @@ def node_config(
         tuple[str, str], typer.Option(metavar="LAT LON", help="Where the antenna is, in degrees, such as 36.95 -76.3.")
     ],
     peer: Annotated[list[str] | None, typer.Option(help="ENDPOINT=CHAIN of a neighbour; may be said again.")] = None,
+    authority: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="CHAIN", help="Credential of an authority below the root, whose rulings count here."),
+    ] = None,
     simulated: Annotated[bool, typer.Option(help="As `bandpact sim pluto`: clock and place are too.")] = False,
 ) -> None:
     """Write a node's configuration, node.toml, into its folder; edit it as you like. Never overwrites one."""
@@ -48,6 +55,7 @@ def node_config(
         lat_e7=parse_latitude(place[0], "--place"),
         lon_e7=parse_longitude(place[1], "--place"),
         peers=peers,
+        authorities=authority or (),
     )
     try:
         path = draft_node(folder, draft, checked=trust_suited)

@@ -56,7 +56,13 @@ def list_leases(
     for row in rows:
         refused = f", {row['refused']} refused" if row["refused"] else ""
         moves = f"{row['transitions']} transitions{refused}"
-        _say(f"{row['lease'][:16]}  {row['log']}  {row['state'] or '-'}  {row['about']}  {moves}")
+        _say(f"{row['lease'][:16]}  {row['log']}  {_state(row)}  {row['about']}  {moves}")
+
+
+def _state(row: dict[str, Any]) -> str:
+    """A lease's state; where it was asked for and refused, why, with the clause."""
+    state = row["state"] or "-"
+    return f"{state}, refused: {row['refusal']}" if row["refusal"] else state
 
 
 LeaseId = Annotated[str, typer.Argument(metavar="ID", help="The lease's id, or how it begins, in hexadecimal.")]
@@ -172,7 +178,7 @@ def show(
         print_json(rows)
         return
     for row in rows:
-        _say(f"{row['lease']}  {row['log']}  {row['state'] or '-'}  in the signed log: {row['proven']}")
+        _say(f"{row['lease']}  {row['log']}  {_state(row)}  in the signed log: {row['proven']}")
         _say(f"  {row['about']}")
         for name in IDENTITY + STATE:
             _say(f"  {name:17} {_field(row[name])}")

@@ -257,6 +257,9 @@ class NodeConfig(Section):
     shares: SharesSection = SharesSection()
     warden: WardenSection = WardenSection()
     samples: SamplesSection = SamplesSection()
+    authorities: list[Path] = Field(default=[], max_length=32)
+    """Files with credential chains of authorities below the root, beside those in neighbours' chains: their rulings,
+    lists and rules count here."""
     peers: list[Peer] = Field(default=[])
     stock_witnesses: list[StockWitnessSection] = Field(default=[])
     sas: SasSection | None = None

@@ -53,6 +53,8 @@ class NodeDraft:
     lat_e7: int
     lon_e7: int
     peers: Sequence[Neighbour] = ()
+    authorities: Sequence[Path] = ()
+    """Credential chains of authorities below the root."""
 
 
 def _fresh(path: Path, values: dict[str, Any]) -> None:
@@ -102,8 +104,12 @@ def _node(folder: Path, draft: NodeDraft, me: Subject) -> dict[str, Any]:
         {"name": _admitted(draft, p.chain).name, "endpoint": p.endpoint, "chain": str(p.chain.resolve())}
         for p in draft.peers
     ]
+    for chain in draft.authorities:
+        _admitted(draft, chain)
+    known = {"authorities": [str(chain.resolve()) for chain in draft.authorities]} if draft.authorities else {}
     radius_mm = me.scope.area.radius_mm or OUTLINE_RADIUS_MM
-    return node_table(folder, draft, name=me.name, band=_radio_band(me.scope), radius_mm=radius_mm) | {"peers": peers}
+    table = node_table(folder, draft, name=me.name, band=_radio_band(me.scope), radius_mm=radius_mm)
+    return table | known | {"peers": peers}
 
 
 def _radio_band(scope: Scope) -> Band:
@@ -122,7 +128,7 @@ def node_table(folder: Path, draft: NodeDraft, *, name: str, band: Band, radius_
     radio = _radio(draft, band)
     return {
         "name": name,
-        "role": draft.role,
+        "role": "holder" if draft.role == "holder" else "user",
         "network": draft.network,
         "listen": draft.listen,
         "folder": str(folder),

@@ -1,6 +1,7 @@
 """Asks a directory over HTTP and publishes to it; waits a few seconds at most, follows no redirect, never raises."""
 
 from http import HTTPStatus
+from urllib.parse import quote
 
 from agent.witness.boundedpost import posted
 from settlement.chain.codec import decode, encode
@@ -8,6 +9,10 @@ from settlement.core.reasons import Refusal
 from settlement.market.directory import ANSWER_LIMIT, DirectoryAnswer, DirectoryEntry, DirectoryQuery
 
 ASK_S = 3.0
+ERROR_BYTES = 300
+"""So much of what a directory says of an error is shown."""
+NETWORK = "network"
+"""The parameter of a question that names the network it is about."""
 
 
 def _post(url: str, path: str, content: bytes) -> bytes | str:
@@ -17,7 +22,7 @@ def _post(url: str, path: str, content: bytes) -> bytes | str:
         return answer
     status, found = answer
     if status != HTTPStatus.OK:
-        return f"{url} answers {status}: {found[:200].decode(errors='replace').strip()}"
+        return f"{url} answers {status}: {found[:ERROR_BYTES].decode(errors='replace').strip()}"
     return found
 
 
@@ -27,9 +32,9 @@ def publish(url: str, entry: DirectoryEntry) -> str:
     return answer if isinstance(answer, str) else ""
 
 
-def find(url: str, query: DirectoryQuery) -> tuple[DirectoryEntry, ...] | str:
-    """What a directory says it knows, unjudged; or why it says nothing."""
-    answer = _post(url, "/find", encode(query))
+def find(url: str, query: DirectoryQuery, *, network: str) -> tuple[DirectoryEntry, ...] | str:
+    """What a directory says it knows, unjudged; or why it says nothing: it may be of another network than is asked."""
+    answer = _post(url, f"/find?{NETWORK}={quote(network, safe='')}", encode(query))
     if isinstance(answer, str):
         return answer
     read = decode(DirectoryAnswer, answer, "directory.answer", limit=ANSWER_LIMIT)

@@ -8,12 +8,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from agent.directory.client import NETWORK
 from settlement.chain.codec import decode, encode
 from settlement.chain.credentials import Registry
 from settlement.core.reasons import Refusal
 from settlement.market.directory import ANSWER_LIMIT, ENTRY_LIMIT, DirectoryIndex, DirectoryQuery
 
 CBOR = "application/cbor"
+NAME_MAX = 64
+"""So much of a network's name that was asked for is said back."""
 
 
 async def _body(request: Request) -> bytes | None:
@@ -37,6 +40,9 @@ def application(network: str, anchors: Iterable[bytes]) -> Starlette:
         return Response("listed\n") if refusal is None else Response(f"{refusal}\n", 422)
 
     async def find(request: Request) -> Response:
+        wanted = request.query_params.get(NETWORK, network)
+        if wanted != network:
+            return Response(f"this is a directory of network {network!r}, not of {wanted[:NAME_MAX]!r}\n", 421)
         body = await _body(request)
         query = decode(DirectoryQuery, body or b"", "directory.query", limit=ENTRY_LIMIT)
         if isinstance(query, Refusal):

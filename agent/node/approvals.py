@@ -43,6 +43,7 @@ def approval_fields(party: Party, name: bytes) -> dict[str, Any]:
         "need": body.need,
         "low_hz": terms.cell.band.low_hz,
         "high_hz": terms.cell.band.high_hz,
+        "unit": terms.cell.band.unit,
         "start_ns": terms.cell.window.start_ns,
         "end_ns": terms.cell.window.end_ns,
         "commodity": terms.commodity,

@@ -18,7 +18,7 @@ from settlement.party.won import ask_for
 from settlement.quorum.group import quorum_of
 from settlement.quorum.table import OVER, ProposalState
 from settlement.records.auctionterms import AuctionTerms
-from settlement.records.conduct.auction import auction_of, heard_bids
+from settlement.records.conduct.auction import AuctionCase, auction_of, heard_bids
 from settlement.records.conduct.quorum import group_of, proposal_of
 from settlement.state.assembly import AUCTIONED, OUTCOMES, SEALED, VOTES
 from settlement.state.step import Step
@@ -162,6 +162,7 @@ def auction_fields(party: Party, name: bytes) -> dict[str, Any]:
         "function": found.body.function,
         "low_hz": terms.cell.band.low_hz,
         "high_hz": terms.cell.band.high_hz,
+        "unit": terms.cell.band.unit,
         "start_ns": terms.cell.window.start_ns,
         "end_ns": terms.cell.window.end_ns,
         "commodity": terms.commodity,
@@ -184,7 +185,16 @@ def auction_fields(party: Party, name: bytes) -> dict[str, Any]:
         ],
         "winner": _name(party, outcome.body.winner) if outcome is not None and outcome.body.winner else None,
         "price": outcome.body.price if outcome is not None else None,
+        "forfeit_term": found.asked.forfeit,
+        "forfeit": _forfeit(found, outcome),
     }
+
+
+def _forfeit(sold: AuctionCase, outcome: Record | None) -> int:
+    """What the winner owes by the rule where it never asks; 0 where nobody won, or the rule has no forfeit."""
+    if outcome is None or outcome.body.winner is None:
+        return 0
+    return sold.asked.forfeited(deposit=sold.terms.deposit, price=outcome.body.price)
 
 
 def _name(party: Party, credential: bytes | None) -> str:

@@ -225,16 +225,18 @@ class RaiseDispute(_Command):
     cite: list[Annotated[str, Field(max_length=64)]] = Field(default=[], max_length=32)
     escalates: Annotated[str, Field(max_length=64)] | None = None
     shown: list[Annotated[str, Field(max_length=2 * 65_536, pattern="^([0-9a-f]{2})+$")]] = Field(
-        default=[], max_length=3
+        default=[], max_length=4
     )
     against: Literal["holder", "user"] | None = None
 
     @model_validator(mode="after")
     def _of_others(self) -> "RaiseDispute":
-        if bool(self.shown) != (self.against is not None):
-            raise ValueError("shown and against go together: a settlement between others, and which of them")
-        if self.shown and (self.sid or self.escalates):
-            raise ValueError("shown names the settlement; without sid and escalates")
+        if self.against is not None and (not self.shown or self.escalates is not None):
+            raise ValueError("against goes with shown, a settlement between others, and not with escalates")
+        if self.shown and self.against is None and self.escalates is None:
+            raise ValueError("shown goes with against, which of the two, or with escalates, a dispute raised so before")
+        if self.shown and self.sid:
+            raise ValueError("shown names the settlement; without sid")
         return self
 
 

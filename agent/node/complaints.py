@@ -170,27 +170,46 @@ def _claimed(settled: SettledPair, ground: str, claim: int | None) -> int:
 
 
 def dispute_of_others(
-    party: Party, step: Step, *, shown: list[str], against: str, ground: str, claim: int | None, cite: list[str]
+    party: Party,
+    step: Step,
+    *,
+    shown: list[str],
+    against: str | None,
+    ground: str,
+    claim: int | None,
+    cite: list[str],
+    escalates: str | None = None,
 ) -> Iterator[ToldStep]:
-    """Dispute a settlement between others, as who co-signed it or an auditor, from its records as hex."""
+    """Dispute a settlement between others, as who co-signed it or an auditor, from its records as hex.
+
+    With `escalates` a dispute that this node raised so goes to the next level, on its ground and against the same.
+    """
     found = read_shown(party, [bytes.fromhex(raw) for raw in shown])
     if isinstance(found, Refusal):
         raise NotSaid(f"the settlement that was shown is not proven here: {found}")
-    settled = found.pair
+    settled, lower = found.pair, None
+    accused = (settled.holder if against == "holder" else settled.user).hash
+    if escalates is not None:
+        raised = {name: one for name, one in all_disputes(party).items() if one.by in party.own_line}
+        lower = _one_dispute(escalates, raised, "disputes that this node raised")
+        ground, accused, first = raised[lower].ground, raised[lower].against, party.record_of(lower)
+        claim = first.body.claim if claim is None and first is not None else claim
     body = Dispute(
         sid=found.sid,
         confirm=found.confirm,
         rule=settled.given.rule,
-        against=(settled.holder if against == "holder" else settled.user).hash,
+        against=accused,
         grounds=ground,
         claim=_claimed(settled, ground, claim),
         evidence=tuple(dict.fromkeys((*_cited(cite), *evidence_for(party, found.sid, ground))))[:EVIDENCE_MAX],
+        escalates=lower,
     )
     record = raise_as_outsider(party, step, body, found)
     if isinstance(record, Refusal):
         raise NotSaid(f"refused before anything was signed: {record}")
     told = {"dispute": record.digest.hex(), "sid": found.sid.hex(), "ground": ground, "claim": body.claim}
-    yield ToldStep(step="disputed", fields={**told, "evidence": len(body.evidence), "against": against})
+    side = "holder" if accused == settled.holder.hash else "user"
+    yield ToldStep(step="disputed", fields={**told, "evidence": len(body.evidence), "against": side})
 
 
 def answer_prefix(
@@ -247,6 +266,7 @@ def dispute_fields(party: Party, name: bytes, held: OpenDispute) -> dict[str, An
         "sid": held.sid.hex(),
         "state": DisputeState(held.state).name,
         "level": held.level + 1,
+        "party": settled_here(party, held.sid)[0] is not None,
         "ground": held.ground,
         "by": _name(party, held.by),
         "against": _name(party, held.against),

@@ -19,6 +19,7 @@ import zmq
 
 from agent.cbrs.members import members
 from agent.config.settings import NodeConfig, OfferSection
+from agent.directory.client import find
 from agent.node import unsensed
 from agent.node.assembly import discovery_of, finish_rotation, mesh_of, party_of
 from agent.node.auctions import AuctionPolicy, free_of, wholly_free
@@ -132,7 +133,9 @@ class Node:
         self.reading = LogReading(self.party, self.events)
         self.stock = StockAsking({one.name: one.url for one in config.stock_witnesses}, self.trust.me.public)
         self.errands = Errands(self.control, self.party)
-        self.directories = Directories(config.directories, KINDS[config.role])
+        self.directories = Directories(
+            config.directories, KINDS[config.role], ask=partial(find, network=config.network)
+        )
         self._intents: list[AnswerIntent] = []
         self._warden_fd = self.warden.ended_fd()
         self._poller = self._speakers()

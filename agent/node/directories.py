@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from agent.directory.client import find, publish
+from agent.directory.client import publish
 from settlement.chain.admission import Admitted, admit
 from settlement.chain.records import digest
 from settlement.core.reasons import Reason, Refusal
@@ -44,8 +44,8 @@ class DirectoryCount:
 class Directories:
     """The directories of one node; with none it does nothing."""
 
-    def __init__(self, urls: Sequence[str], kinds: Sequence[str], *, put: Publish = publish, ask: Find = find) -> None:
-        """Args: urls: of the directories. kinds: what this node looks for, offers or intents."""
+    def __init__(self, urls: Sequence[str], kinds: Sequence[str], *, ask: Find, put: Publish = publish) -> None:
+        """Args: urls: of the directories. kinds: what this node looks for, offers or intents. ask: one of them."""
         self._urls, self._kinds, self._put, self._ask = tuple(urls), tuple(kinds), put, ask
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(WAITING_MAX)
         self._answers: queue.Queue[tuple[DirectoryQuery, tuple[DirectoryEntry, ...]]] = queue.Queue()

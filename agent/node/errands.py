@@ -49,7 +49,7 @@ from agent.node.partialfill import Filling, filled_text
 from agent.node.policy import free_parts, window_ms
 from agent.node.wholes import ask_for_all, ending_of, names_of, wishes_of
 from agent.node.wordfiles import take_word
-from settlement.chain.records import parse
+from settlement.chain.records import digest, parse
 from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.market.choice import SpectrumWish
@@ -451,9 +451,13 @@ class Errands:
             passed = [name for name, row in RECORDS.items() if row.carrier is CarriedBy.ANYONE]
             self._end(errand, ok=False, why=f"{found}; give a record of {', '.join(sorted(passed))}")
             return
+        known = self._party.lineage.seen(digest(raw))
         refusal = take_word(self._party, step, raw)
-        self._tell(errand, "taken" if refusal is None else "not taken", type=unproven.typ)
-        self._end(errand, ok=refusal is None, why=str(refusal or ""))
+        taken = "known already" if known else "taken"
+        self._tell(errand, taken if refusal is None else "not taken", type=unproven.typ)
+        unknown = refusal is not None and refusal.reason is Reason.UNKNOWN_AUTHOR
+        mend = "; name its author's credential chain in `authorities` of node.toml, and start again" if unknown else ""
+        self._end(errand, ok=refusal is None, why=f"{refusal}{mend}" if refusal is not None else "")
 
     # -- promises ------------------------------------------------------------------------------------------------
 
@@ -473,15 +477,16 @@ class Errands:
             case MoveSettlement(sid=sid, low_hz=low_hz, high_hz=high_hz):
                 band = Band(low_hz=low_hz, high_hz=high_hz) if low_hz is not None and high_hz is not None else None
                 yield from move_settlement(party, step, sid, band)
-            case RaiseDispute(shown=[_, *_], against=str(against)):
+            case RaiseDispute(shown=[_, *_]):
                 yield from dispute_of_others(
                     party,
                     step,
                     shown=command.shown,
-                    against=against,
+                    against=command.against,
                     ground=command.ground,
                     claim=command.claim,
                     cite=command.cite,
+                    escalates=command.escalates,
                 )
             case RaiseDispute():
                 yield from dispute_settlement(

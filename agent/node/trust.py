@@ -42,6 +42,10 @@ def trust_of(config: NodeConfig) -> Trust:
     rule = verify_rule(raw, chain, registry)
     if isinstance(rule, Refusal):
         raise ConfigError(f"{config.rule}: {rule}; ask the trial coordinator for the rule in force")
+    for path in config.authorities:
+        authority = registry.admit_chain(load_chain(path))
+        if isinstance(authority, Refusal):
+            raise ConfigError(f"{path}: {authority}; ask that authority for its credential chain again")
     for peer in config.peers:
         subject = registry.admit_chain(load_chain(peer.chain))
         if isinstance(subject, Refusal):

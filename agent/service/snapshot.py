@@ -17,6 +17,8 @@ FRESH_NS = 5_000_000_000
 DISK_BYTES_MIN = 1 << 30
 HEARD_AFTER = "was heard after its end"
 OWN_KEY = "this node's own key"
+SMALL_SHARE = 0.1
+"""Below this a share is shown with a decimal."""
 PARTS = ("agent", "radio", "clock", "position", "keys", "disk")
 
 
@@ -126,16 +128,18 @@ def strangers_lines(status: dict[str, Any]) -> list[str]:
     return [*shares, f"ALARM  disk low: {low}"] if low else shares
 
 
+def amount_text(one: dict[str, Any]) -> str:
+    """What is settled, sold or asked for: a band, or a part of another quantity in its unit."""
+    unit = one.get("unit")
+    if unit is None:
+        return band_text(one["low_hz"], one["high_hz"])
+    return str(Band(low_hz=one["low_hz"], high_hz=one["high_hz"], unit=unit))
+
+
 def settlement_line(one: dict[str, Any]) -> str:
     """One settlement in force, in the words of CBRS."""
     why = f", suspended: {one['suspended_for']}" if one["suspended_for"] else ""
-    unit = one.get("unit")
-    band = (
-        str(Band(low_hz=one["low_hz"], high_hz=one["high_hz"], unit=unit))
-        if unit
-        else band_text(one["low_hz"], one["high_hz"])
-    )
-    loud = one.get("eirp_mdbm") if unit is None else None
+    band, loud = amount_text(one), one.get("eirp_mdbm") if one.get("unit") is None else None
     eirp = f", {power_text(loud)} EIRP" if loud is not None else ""
     why += f", part of {one['whole'][:12]}" if one.get("whole") else ""
     ends = f", window ends {clock_text(one['window_end_ns'])}" if one.get("window_end_ns") else ""
@@ -147,9 +151,10 @@ def auction_line(one: dict[str, Any]) -> str:
     """One auction: what is sold by whom, where it stands, and who won at what price."""
     if "low_hz" not in one:
         return f"auction {one['auction'][:12]} {one['state']}"
-    band, bids = band_text(one["low_hz"], one["high_hz"]), len(one["bids"])
+    band, bids = amount_text(one), len(one["bids"])
     votes = f", {one['votes']} votes of {one['required']} required"
     sold = f", won by {one['winner']} at {one['price']}" if one["winner"] else ""
+    sold += f", owes {one['forfeit']} if it never asks" if one.get("forfeit") else ""
     nobody = ", no bid reached the reserve" if one["state"] == "decided" and not one["winner"] else ""
     due = {"bidding": "bids_by_ns", "revealing": "reveals_by_ns"}.get(one["state"], "vote_by_ns")
     until = f" until {clock_text(one[due])}" if one["state"] not in ("decided", "void") else ""
@@ -162,7 +167,7 @@ def approval_line(one: dict[str, Any]) -> str:
     """One REQUEST that a group has to approve: who asks whom for what, the votes, and what came of it."""
     if "low_hz" not in one:
         return f"approval {one['approval'][:12]} {one['state']}"
-    band, until = band_text(one["low_hz"], one["high_hz"]), ""
+    band, until = amount_text(one), ""
     if one["state"] == "voting":
         until = f" until {clock_text(one['vote_by_ns'])}"
     votes = f"{one['votes_for']} for, {one['votes_against']} against of {one['required']} required"
@@ -210,10 +215,16 @@ def armed_text(status: dict[str, Any], now_ns: int) -> str:
     return f"armed for {time_text(left_s)} more" if left_s > 0 else "not armed"
 
 
+def share_text(full: list[float]) -> str:
+    """How full a channel is, as an interval: what is busy for a moment only is not said to be 0 % full."""
+    low, high = (f"{100 * one:.1f}" if 0 < one < SMALL_SHARE else f"{100 * one:.0f}" for one in full)
+    return f"{low}-{high} %"
+
+
 def channel_line(one: dict[str, Any]) -> str:
     """One channel as it was heard."""
     full = one["occupancy"]
-    how = "" if full is None else f", {100 * full[0]:.0f}-{100 * full[1]:.0f} % full"
+    how = "" if full is None else f", {share_text(full)} full"
     word = "not known" if one["state"] == "unknown" else one["state"]
     return f"heard  {band_text(one['low_hz'], one['high_hz'])} {word}{how}"
 

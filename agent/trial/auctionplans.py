@@ -46,6 +46,7 @@ class AuctionRulePlan(Section):
     settle_s: float = Field(default=0.5, ge=0)
     deposit_min: int = Field(default=0, ge=0)
     bidders_max: int = Field(default=16, ge=2, le=31)
+    forfeit: Literal["deposit", "price"] | None = None
 
 
 class ConsentPlan(Section):

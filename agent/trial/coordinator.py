@@ -223,6 +223,7 @@ class TrialAuthority:
             settle_ns=int(plan.settle_s * scale * NS),
             deposit_min=plan.deposit_min,
             bidders_max=plan.bidders_max,
+            forfeit=plan.forfeit,
         )
 
     def _consent(self, plan: ConsentPlan | None) -> ApprovalRule | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from agent.cbrs.shown import status_lines
 from agent.page.live import boxes_of
-from agent.service.snapshot import approval_line, auction_line
+from agent.service.snapshot import approval_line, auction_line, share_text
 from agent.timekeeping.shown import duration
 from agent.timekeeping.shown import line as clock_line
 from agent.words.disputes import dispute_line
@@ -89,7 +89,7 @@ def channel_rows(status: dict[str, Any]) -> list[Row]:
     rows: list[Row] = []
     for one in status["channels"]:
         full = one["occupancy"]
-        how = "not sensed" if full is None else f"{100 * full[0]:.0f}-{100 * full[1]:.0f} %"
+        how = "not sensed" if full is None else share_text(full)
         floor = one.get("floor_db")
         level = "unknown" if floor is None else f"{floor:.1f} {one['floor_unit']}"
         word = "not sensed" if one["state"] == "unknown" else one["state"]

@@ -2,12 +2,14 @@
 
 A line rests on CONFIRMs (the price that both signed in GRANT and ACCEPT), on the air time that USAGE reports, and on
 COMPENSATIONs that their payees receipted. A deposit is owed by who bid in an auction whose outcome is certified, was
-counted, and did not show its bid. Payment itself is outside: a price is a price also where nothing was sent.
+counted, and did not show its bid; a forfeit, where the rule has one, by who won and had sent no REQUEST when the window
+that it won was over. Payment itself is outside: a price is a price also where nothing was sent.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from settlement.audit.lease import LogEntry
@@ -15,6 +17,8 @@ from settlement.chain.bodies import Accept, Compensation, Confirm, Grant, Rule, 
 from settlement.chain.records import Record
 from settlement.core.reasons import Reason
 from settlement.records.auction import AuctionTally, Bid
+from settlement.records.authority import ClassTerms
+from settlement.records.market import Request
 from settlement.records.quorum import GroupOutcome, Proposal
 from settlement.records.verdict import Verdict
 
@@ -35,6 +39,7 @@ class InvoiceLine:
     airtime_ns: int = 0
     compensation: int = 0
     deposits: int = 0
+    forfeits: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -59,12 +64,16 @@ def _day(record: Record) -> str:
 
 def invoice(logs: Mapping[str, Iterable[LogEntry]]) -> list[InvoiceLine]:
     """Sum several logs up; a record that stands in many counts once, an unreceipted COMPENSATION not at all."""
-    found = {
-        entry.record.digest: (entry.record, entry.actor)
-        for entries in logs.values()
-        for entry in entries
-        if entry.leaf.admitted and entry.record is not None
-    }
+    found: dict[bytes, tuple[Record, str]] = {}
+    asked, until_ns = set[tuple[bytes, str]](), 0
+    for entry in chain.from_iterable(logs.values()):
+        until_ns = max(until_ns, entry.leaf.arrived_earliest_ns)
+        if entry.record is None:
+            continue
+        if entry.leaf.admitted:
+            found[entry.record.digest] = entry.record, entry.actor
+        if isinstance(entry.record.body, Request):
+            asked.add((entry.record.body.declaration, entry.actor))
     deals = _deals(found)
     receipted = {r.body.subject for r, _ in found.values() if isinstance(r.body, Verdict) and _received(r.body)}
     lines: dict[tuple[str, ...], InvoiceLine] = {}
@@ -80,7 +89,42 @@ def invoice(logs: Mapping[str, Iterable[LogEntry]]) -> list[InvoiceLine]:
             _add(lines, deal, payer=deal.holder, payee=deal.user, compensation=record.body.amount)
     for lost, deposit in lost_deposits(found):
         _add(lines, lost, payer=lost.user, payee=lost.holder, deposits=deposit)
+    for lost, forfeit in forfeits(found, asked, until_ns):
+        _add(lines, lost, payer=lost.user, payee=lost.holder, forfeits=forfeit)
     return [lines[key] for key in sorted(lines)]
+
+
+def forfeits(
+    found: Mapping[bytes, tuple[Record, str]], asked: Collection[tuple[bytes, str]], until_ns: int
+) -> list[tuple["_Deal", int]]:
+    """What winners owe by the rule's term `forfeit` that never asked, once for each auction.
+
+    Args:
+        found: what was admitted, by its hash, with its author's name.
+        asked: offers, by their hashes, and who asked for them by name: every REQUEST, refused ones too.
+        until_ns: the logs reach so far (UTC): a window that is not over by then is not counted yet.
+    """
+    owed = {}
+    for record, _ in found.values():
+        sold = found.get(record.body.proposal) if isinstance(record.body, GroupOutcome) else None
+        tally = found.get(record.body.tally or b"") if sold is not None else None
+        if sold is None or tally is None or not isinstance(tally[0].body, AuctionTally):
+            continue
+        proposal, winner = sold[0].body, record.body.winner
+        won = next((bid for bid in _bids(found, tally[0].body) if bid[0].frame.author == winner), None)
+        terms = _terms(found, proposal.rule, proposal.auction.commodity) if proposal.auction is not None else None
+        if won is None or terms is None or terms.auction is None or proposal.auction.cell.window.end_ns >= until_ns:
+            continue
+        amount = terms.auction.forfeited(deposit=proposal.auction.deposit, price=record.body.price or 0)
+        if amount and (proposal.auction.declaration, won[1]) not in asked:
+            owed[sold[0].digest] = _bidding(found, proposal, won, sold[1], _day(record)), amount
+    return [owed[name] for name in sorted(owed)]
+
+
+def _bids(found: Mapping[bytes, tuple[Record, str]], tally: AuctionTally) -> Iterator[tuple[Record, str]]:
+    """The bids of a count that are on record."""
+    known = (found.get(one.bid) for one in tally.bids)
+    return (one for one in known if one is not None and isinstance(one[0].body, Bid))
 
 
 def lost_deposits(found: Mapping[bytes, tuple[Record, str]]) -> list[tuple["_Deal", int]]:
@@ -109,10 +153,15 @@ def _bidding(
 
 
 def _currency(found: Mapping[bytes, tuple[Record, str]], rule: bytes, commodity: str) -> str:
+    terms = _terms(found, rule, commodity)
+    return (terms.currency or "") if terms is not None else ""
+
+
+def _terms(found: Mapping[bytes, tuple[Record, str]], rule: bytes, commodity: str) -> ClassTerms | None:
+    """What a rule on record says of a class."""
     ruled = found.get(rule)
     body = ruled[0].body if ruled is not None else None
-    terms = body.terms(commodity) if isinstance(body, Rule) else None
-    return (terms.currency or "") if terms is not None else ""
+    return body.terms(commodity) if isinstance(body, Rule) else None
 
 
 def _received(body: Verdict) -> bool:

@@ -109,6 +109,7 @@ TRANSITIONS.update({(state, said): state for state in (_S.ACTIVE, _S.EXPIRED, _S
 GATE = TYPE_OF[Gate]
 """What the user's gate did while a lease stood: told beside its transitions, and none of them."""
 CLOCK = "clock"
+UNGRANTED = (LeaseState.LICENSED, LeaseState.REQUESTED, LeaseState.REVIEW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +145,15 @@ class Lease:
     request: bytes | None = None
     cell: Cell | None = None
     eirp_mdbm: int | None = None
+
+    @property
+    def refusal(self) -> str | None:
+        """Why it was never granted, with the clause: the newest refusal of its REQUEST; None where none stands."""
+        if self.state not in UNGRANTED:
+            return None
+        found = [one for one in self.history if one.refused and one.action in (TYPE_OF[Request], TYPE_OF[Grant])]
+        final = [one.result for one in found if not one.result.startswith(Reason.REPLAY.value)]
+        return final[-1] if final else None
 
     @property
     def entries(self) -> tuple[int, ...]:

@@ -39,8 +39,10 @@ def _upheld(case: DisputeCase, finding: DisputeFinding, said: Ruling, lower: Rul
     held = lower is not None and lower.strikes is None and lower.corrects == accused
     before = lower.compensation if lower is not None and held else 0
     pay, corrects = max(0, _owed(case, finding) - before), None if held else accused
+    if not pay and held:
+        return replace(said, reason=cut(f"upheld; all that is owed was ordered below; {said.reason}", REASON_BYTES))
     if not pay:
-        return replace(said, outcome=CORRECTS if corrects is not None else DISMISSED, corrects=corrects)
+        return replace(said, outcome=CORRECTS, corrects=corrects)
     return replace(said, outcome=COMPENSATES, compensation=pay, pays=accused, to=case.injured.hash, corrects=corrects)
 
 

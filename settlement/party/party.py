@@ -25,7 +25,7 @@ from settlement.party import assembly
 from settlement.records.conduct import together
 from settlement.records.conduct.alarms import keep_evidence, key_in_use, may_change
 from settlement.records.conduct.base import RecordCase
-from settlement.records.conduct.registry import answer_refused, decide
+from settlement.records.conduct.registry import answer_refused, decide, is_replaced
 from settlement.records.row import Charge
 from settlement.records.witness import Cosignature
 from settlement.state import handovers
@@ -319,13 +319,12 @@ class Party(NodeState):
         """Log a refusal; a resend from its author gets the same answer again, an entitled question gets a reason."""
         peer = self.registry.by_transport(transport_key)
         if refusal.reason is Reason.REPLAY:
-            if passed_on(raw, peer):
-                return None
-            if self.replays.to_log(digest(raw)):
+            again = passed_on(raw, peer) and not is_replaced(self, raw)
+            if not again and self.replays.to_log(digest(raw)):
                 self._log_refused(step, raw, refusal, _hash(peer), None, signed=True)
             if peer is not None:
                 step.send_again(peer.hash, digest(raw))
-            return refusal
+            return None if again else refusal
         known = self.lineage.seen(digest(raw))
         admitted = prove(raw, self.registry)
         self._log_refused(step, raw, refusal, _hash(peer), None, signed=isinstance(admitted, Admitted))

@@ -63,7 +63,7 @@ def _same_node(me: Subject, new: Subject, key: SigningKey) -> Refusal | None:
 
 
 def announce(party: Party, step: Step) -> None:
-    """Tell the neighbours of every key this node has had; who knows it already only logs a replay."""
+    """Tell the neighbours of every key this node has had; who knows it already passes it over."""
     for old in reversed(party.registry.line(party.identity.credential)):
         raw = step.lineage.get(ROTATED, old)
         for neighbour in party.witness.neighbours() if raw is not None else []:

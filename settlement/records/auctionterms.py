@@ -11,6 +11,9 @@ FIRST_PRICE, SECOND_PRICE = "first price", "second price"
 PRICE_FUNCTIONS = (FIRST_PRICE, SECOND_PRICE)
 UNANIMOUS, K_OF_N, WEIGHTED = "unanimous", "k of n", "weighted"
 APPROVALS = (UNANIMOUS, K_OF_N, WEIGHTED)
+DEPOSIT, PRICE = "deposit", "price"
+FORFEITS = (DEPOSIT, PRICE)
+"""What a winner owes that never asks for what it won: as much as a lost deposit, or the price that it won at."""
 FUNCTIONS = (*APPROVALS, *PRICE_FUNCTIONS)
 """How a group comes to an outcome."""
 BIDDERS_MAX = 31
@@ -24,6 +27,7 @@ class AuctionRule:
     `members` names the list of members that certifies them; `functions` are the permitted outcome functions (first
     price, second price). Bids are taken for at least `bids_ns_min`, reveals for at least `reveals_ns_min`; the tally is
     made `settle_ns` after that. `deposit_min`: the least deposit that a bidder loses where it does not reveal its bid.
+    `forfeit`: what a winner owes that has not asked by the end of the window it won; nothing where absent.
     """
 
     members: str = text(1, 64)
@@ -33,12 +37,19 @@ class AuctionRule:
     settle_ns: int = length_ns(5)
     deposit_min: int = count(6)
     bidders_max: int = uint(7, high=BIDDERS_MAX)
+    forfeit: str | None = text(8, 16, optional=True)
+
+    def forfeited(self, *, deposit: int, price: int) -> int:
+        """What a winner at a price owes that never asks."""
+        return {DEPOSIT: deposit, PRICE: price}.get(self.forfeit or "", 0)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Outcome functions that there are, time enough beside `settle_ns`, two bidders at the least."""
+        """Outcome functions and forfeits that there are, time beside `settle_ns`, two bidders at the least."""
         unknown = [one for one in self.functions if one not in PRICE_FUNCTIONS]
         if unknown:
             return ".functions", unknown[0], f"of {', '.join(PRICE_FUNCTIONS)}"
+        if self.forfeit is not None and self.forfeit not in FORFEITS:
+            return ".forfeit", self.forfeit, f"{' or '.join(FORFEITS)}, or absent: nothing is owed"
         shortest_ns = min(self.bids_ns_min, self.reveals_ns_min)
         if self.settle_ns >= shortest_ns:
             return ".settle_ns", self.settle_ns, f"< {shortest_ns}, the shorter of bids_ns_min and reveals_ns_min"

@@ -290,6 +290,7 @@ TYPES = (
         kind=Kind.DIRECTIVE,
         actions=("issue",),
         carrier=CarriedBy.ANYONE,
+        passed_on=True,
         ahead=(("fresh_until_ns", LIFE_MAX_NS),),
     ),
     RecordType(
@@ -299,9 +300,18 @@ TYPES = (
         kind=Kind.DEALING,
         actions=(),
         carrier=CarriedBy.ANYONE,
+        passed_on=True,
         of_old_keys=True,
     ),
-    RecordType(number=4, name="rule", body=Rule, kind=Kind.DIRECTIVE, actions=("rule",), carrier=CarriedBy.ANYONE),
+    RecordType(
+        number=4,
+        name="rule",
+        body=Rule,
+        kind=Kind.DIRECTIVE,
+        actions=("rule",),
+        carrier=CarriedBy.ANYONE,
+        passed_on=True,
+    ),
     RecordType(
         number=6,
         name="admission",
@@ -309,5 +319,6 @@ TYPES = (
         kind=Kind.DIRECTIVE,
         actions=("issue",),
         carrier=CarriedBy.ANYONE,
+        passed_on=True,
     ),
 )

@@ -148,5 +148,6 @@ TYPES = (
         kind=Kind.DIRECTIVE,
         actions=("rule",),
         carrier=CarriedBy.ANYONE,
+        passed_on=True,
     ),
 )

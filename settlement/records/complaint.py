@@ -130,6 +130,7 @@ TYPES = (
         kind=Kind.DIRECTIVE,
         actions=("rule",),
         carrier=CarriedBy.ANYONE,
+        passed_on=True,
         late=WhenLate.COUNTS,
         cites=Cites.ONCE_IN_FORCE,
     ),

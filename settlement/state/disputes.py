@@ -117,7 +117,7 @@ def judge_dispute(state: NodeState, body: Dispute, signed: Attestation, author: 
     if isinstance(settled, Refusal):
         return settled
     lower = dispute_of(state, body.escalates)
-    refusal = judge_few(state, body, author) or judge_by_rule(state, body, signed, author, settled)
+    refusal = judge_few(state, body, author) or judge_by_rule(state, body, signed, author, settled, lower=lower)
     return refusal or OpenDispute(
         sid=body.sid,
         by=author.hash,
@@ -151,9 +151,15 @@ def judge_few(state: NodeState, body: Dispute, author: Subject) -> Refusal | Non
 
 
 def judge_by_rule(
-    state: NodeState, body: Dispute, signed: Attestation, author: Subject, settled: SettledPair
+    state: NodeState,
+    body: Dispute,
+    signed: Attestation,
+    author: Subject,
+    settled: SettledPair,
+    *,
+    lower: OpenDispute | None,
 ) -> Refusal | None:
-    """What the class's terms for disputes ask of one that is raised, or taken to the next level."""
+    """What the class's terms for disputes ask of one that is raised, or that takes `lower` to the next level."""
     terms = settled.terms.disputes
     if terms is None:  # on record only: there is no next level, and it moves no other dispute
         if body.escalates is None:
@@ -169,14 +175,20 @@ def judge_by_rule(
     if role not in judged.against:
         return refuse(Reason.TERMS, "dispute.against", f"the {role}", f"the {' or '.join(judged.against)}")
     if body.escalates is not None:
-        return _escalates(state, body, signed, author, settled)
+        return _escalates(state, body, signed, author, settled, lower=lower)
     return judge_raising(terms, signed, settled.given.cell.window.end_ns)
 
 
 def _escalates(
-    state: NodeState, body: Dispute, signed: Attestation, author: Subject, settled: SettledPair
+    state: NodeState,
+    body: Dispute,
+    signed: Attestation,
+    author: Subject,
+    settled: SettledPair,
+    *,
+    lower: OpenDispute | None,
 ) -> Refusal | None:
-    terms, lower, before = settled.terms.disputes, dispute_of(state, body.escalates), state.record_of(body.escalates)
+    terms, before = settled.terms.disputes, state.record_of(body.escalates)
     if lower is None or before is None or terms is None or (lower.sid, lower.ground) != (body.sid, body.grounds):
         named = body.escalates.hex()[:16] if body.escalates is not None else "none"
         return refuse(Reason.UNKNOWN_SID, "dispute.escalates", named, "a dispute of the same settlement and ground")

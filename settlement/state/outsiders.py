@@ -2,7 +2,8 @@
 
 Whoever is no party has no settlement in its log. It is shown GRANT, ACCEPT and CONFIRM as bytes, proves them from its
 own anchors, and judges its dispute as both parties will. Both are told, each until it says that it has the dispute;
-what is answered and ruled goes between the parties and the authority.
+what is answered and ruled goes between the parties and the authority. Whoever raised a dispute so takes it to the next
+level so too: a ruling on it is shown beside the settlement, for this log holds none.
 """
 
 from collections.abc import Sequence
@@ -13,21 +14,26 @@ from settlement.chain.credentials import Subject
 from settlement.chain.records import Attestation, Record
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.disputes.case import SettledPair, Sources, gather_settled
-from settlement.disputes.table import DisputeState, OpenDispute
-from settlement.records.complaint import Dispute
+from settlement.disputes.table import DisputeMove, DisputeState, OpenDispute, moved
+from settlement.records.complaint import Dispute, Ruling
 from settlement.records.decision import Confirm
-from settlement.state.disputes import judge_by_rule, judge_few, keep, may_complain, rule_of
+from settlement.state.disputes import dispute_of, judge_by_rule, judge_few, may_complain, opened, rule_of
 from settlement.state.nodestate import NodeState
 from settlement.state.step import Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownSettlement:
-    """A settlement between others, proven from the records that were shown."""
+    """A settlement between others, proven from the records that were shown; `rulings` are those that were beside it."""
 
     sid: bytes
     confirm: bytes
     pair: SettledPair
+    rulings: tuple[Record, ...] = ()
+
+    def ruling_on(self, dispute: bytes) -> Record | None:
+        """The ruling that was shown on one dispute."""
+        return next((one for one in self.rulings if one.body.dispute == dispute), None)
 
 
 def read_shown(state: NodeState, raws: Sequence[bytes]) -> ShownSettlement | Refusal:
@@ -59,7 +65,8 @@ def read_shown(state: NodeState, raws: Sequence[bytes]) -> ShownSettlement | Ref
     )
     if not one:
         return refuse(Reason.PROOF, "shown.pair", "records of several settlements or authors", "one settlement")
-    return ShownSettlement(sid=pair.given.sid, confirm=decided[0], pair=pair)
+    ruled = tuple(one for one in records.values() if isinstance(one.body, Ruling) and one.body.sid in sids)
+    return ShownSettlement(sid=pair.given.sid, confirm=decided[0], pair=pair, rulings=ruled)
 
 
 def judge_outsider(
@@ -74,18 +81,28 @@ def judge_outsider(
         return refuse(Reason.SCOPE, "dispute.author", measured, "audit, or a co-signature of the settlement")
     if (body.sid, body.confirm) != (shown.sid, shown.confirm):
         return refuse(Reason.UNKNOWN_SID, "dispute.sid", body.sid.hex()[:16], shown.sid.hex()[:16])
-    if body.against not in {one.hash for one in parties} or body.escalates is not None:
-        return refuse(Reason.TERMS, "dispute.against", body.against.hex()[:16], "holder or user, at the first level")
-    refusal = judge_few(state, body, author) or judge_by_rule(state, body, signed, author, shown.pair)
+    if body.against not in {one.hash for one in parties}:
+        return refuse(Reason.TERMS, "dispute.against", body.against.hex()[:16], "holder or user")
+    lower = _as_ruled(dispute_of(state, body.escalates), body.escalates, shown)
+    refusal = judge_few(state, body, author) or judge_by_rule(state, body, signed, author, shown.pair, lower=lower)
     return refusal or OpenDispute(
         sid=body.sid,
         by=author.hash,
         against=body.against,
         ground=body.grounds,
-        level=0,
+        level=lower.level + 1 if lower is not None else 0,
         state=DisputeState.RAISED,
         raised_ns=signed.latest_ns,
+        escalates=body.escalates,
     )
+
+
+def _as_ruled(lower: OpenDispute | None, name: bytes | None, shown: ShownSettlement) -> OpenDispute | None:
+    """A dispute of this log as its parties have it: with the ruling on it that was shown."""
+    ruling = shown.ruling_on(name) if name is not None else None
+    if lower is None or ruling is None:
+        return lower
+    return moved(lower, DisputeMove.RULE, ruling=ruling.digest, ruled_ns=ruling.frame.attestation.latest_ns)
 
 
 def raise_as_outsider(state: NodeState, step: Step, body: Dispute, shown: ShownSettlement) -> Record | Refusal:
@@ -97,7 +114,7 @@ def raise_as_outsider(state: NodeState, step: Step, body: Dispute, shown: ShownS
     if isinstance(held, Refusal):
         return held
     record = step.sign(body)
-    keep(step, record.digest, held)
+    opened(state, step, record.digest, held)
     readers = [state.registry.newest(one.hash) for one in (shown.pair.holder, shown.pair.user)]
     state.holder.leases.debts.say_to_each(step, record, dict.fromkeys(readers))
     step.event("dispute raised", sid=body.sid, dispute=record.digest, ground=body.grounds, claim=body.claim)

@@ -19,6 +19,7 @@ from agent.node.directories import Directories, entry_of, take_entry
 from agent.node.intents import answering, say_intent
 from settlement.chain.codec import decode, encode
 from settlement.chain.credentials import Registry
+from settlement.chain.records import digest
 from settlement.chain.scope import Band
 from settlement.core.reasons import Reason, Refusal
 from settlement.market.choice import SpectrumWish
@@ -313,6 +314,30 @@ def test_a_directory_is_not_served_or_asked_without_knowing_whose_words_count(
     ended = CliRunner().invoke(app, ["directory", *words])
     assert ended.exit_code == code, ended.output
     assert said in " ".join(ended.output.split())
+
+
+@pytest.mark.feature("A8")
+def test_a_directory_of_another_network_says_which_one_it_is_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, _ = town(tmp_path)
+    service = application(NETWORK, world.anchors)
+
+    async def asked(url: str, content: bytes) -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=service)) as client:
+            return await client.post(url, content=content)
+
+    def here(url: str, content: bytes, **_: object) -> tuple[int, bytes]:
+        answer = asyncio.run(asked(url, content))
+        return answer.status_code, answer.content
+
+    monkeypatch.setattr("agent.directory.client.posted", here)
+    words = ["directory", "find", "--url", "http://d", "--anchor", digest(world.root).hex(), "--network"]
+    other = CliRunner().invoke(app, [*words, "elsewhere & co"])
+    assert other.exit_code == 1
+    assert f"this is a directory of network {NETWORK!r}, not of 'elsewhere & co'" in " ".join(other.output.split())
+    mine = CliRunner().invoke(app, [*words, NETWORK])
+    assert (mine.exit_code, mine.output) == (0, "0 entries hold; 0 do not\n")
 
 
 def test_a_port_that_is_taken_is_said_before_anything_else() -> None:

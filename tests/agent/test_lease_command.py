@@ -15,8 +15,9 @@ from settlement.audit.lease import LeaseState
 from settlement.audit.leasefields import LeaseFields
 from settlement.audit.seal import write_seal
 from settlement.chain.records import digest
+from settlement.core.reasons import Reason
 from tests.settlement.handing.scene import PART, Scene
-from tests.settlement.world import LOWER, NETWORK, NS, T0
+from tests.settlement.world import LOWER, NETWORK, NS, T0, offered
 
 pytestmark = pytest.mark.feature("M8")
 AT = ("--as-of", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(T0 // NS + 20)))
@@ -92,6 +93,28 @@ def test_a_regulator_with_a_bundle_and_an_anchor_sees_the_same(
     refused = run("lease", "list", bundle.with_name("cut.bundle"), *trusted)
     assert refused.exit_code == 1
     assert "not a whole bundle" in refused.stderr
+
+
+def test_a_request_that_was_refused_says_so_with_its_clause_in_both_logs(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    world = offered(tmp_path / "live")
+    world.request("alice", 1.0, LOWER, 2.0, 9.0)
+    assert world.carry(1.0) == []
+    world.request("bob", 1.1, LOWER, 2.0, 9.0)
+    assert [one.reason for one in world.carry(1.1)] == [Reason.CONFLICT]
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for name, member in world.members.items():
+        member.party.lineage.seal(member.key, kept / f"{name}.db")
+        write_seal(kept / f"{name}.db", member.key)
+    (kept / "anchors.txt").write_text(f"{NETWORK} {digest(world.root).hex()}\n")
+    rows = told("lease", "list", kept, *AT)
+    refused = [(Path(row["log"]).stem, row["refusal"]) for row in rows if row["refusal"]]
+    assert [name for name, _ in refused] == ["bob", "holder"]
+    assert all(why.startswith("CONFLICT [") and "required: " in why for _, why in refused)
+    assert len([row for row in rows if row["refusal"] is None]) == 2  # alice's, in both logs
+    lines = [" ".join(line.split()) for line in run("lease", "list", kept, *AT).stdout.splitlines()]
+    assert len([line for line in lines if ", refused: CONFLICT [" in line]) == 2
 
 
 def test_the_page_has_every_field_and_every_state() -> None:

@@ -193,6 +193,28 @@ def test_a_list_travels_on_to_all_neighbours(world: World) -> None:
     assert world.members["alice"].party.status.held(world.authority.hash) is not None
 
 
+def test_an_unchanged_list_from_a_second_neighbour_is_no_refusal_and_an_older_one_is_a_replay(world: World) -> None:
+    """At a start each node is handed the list and hands it on: both have it then, and nobody replayed anything."""
+    first, second = status_list(world), status_list(world, 3, version=2, at_s=0.5)
+    assert tell(world, first, 0.2, to="holder", by="bob") is None
+    assert tell(world, first, 0.2, to="alice", by="bob") is None
+    assert world.carry(0.3) == []
+    log = world.members["holder"].party.lineage
+    size = log.size
+    for at_s in (0.3, 0.4):
+        assert tell(world, first, at_s, by="alice") is None
+    assert log.size == size
+    assert tell(world, second, 0.6) is None
+    assert tell(world, first, 0.7, by="alice") is Reason.REPLAY  # it says less than is known: who is revoked
+    assert ask(world, "alice", 1.0) is Reason.REVOKED
+
+
+def test_what_a_node_takes_is_not_sent_back_to_where_it_came_from(world: World) -> None:
+    assert tell(world, status_list(world), 0.2, to="holder", by="bob") is None
+    sent = {name for name, one in world.members.items() for o in world.members["holder"].outgoing if one.hash == o.to}
+    assert sent == {"alice"}
+
+
 def test_bits() -> None:
     bits = bits_of((0, 9), 12)
     assert bits == b"\x01\x02"

@@ -303,7 +303,7 @@ function showChannels(channels) {
       bar.style.width = `max(3px, ${100 * (high - low)}%)`;
       range.append(bar);
     }
-    const text = one.occupancy ? `${(100 * one.occupancy[0]).toFixed(0)}–${(100 * one.occupancy[1]).toFixed(0)} %` : 'not sensed';
+    const text = one.occupancy ? `${one.occupancy.map((x) => (100 * x).toFixed(x > 0 && x < 0.1 ? 1 : 0)).join('–')} %` : 'not sensed';
     return [band(one.low_hz, one.high_hz), make('span', { class: 'tag', 'data-is': one.state }, word),
       make('div', {}, range, make('span', { class: 'small' }, text))];
   }), 'no channel is configured');

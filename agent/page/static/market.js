@@ -1,4 +1,4 @@
-// Auctions, leases that change hands, disputes, base stations below and jurisdictions, each a table that is there only
+// Auctions, approvals by a group, leases that change hands, disputes, base stations below and jurisdictions, each a table that is there only
 // where the node has any.
 import { amount, band, clockText, dbm, fill, make, metres, span } from './format.js';
 
@@ -11,11 +11,27 @@ function auction(one, now) {
   const due = { bidding: one.bids_by_ns, revealing: one.reveals_by_ns }[one.state] ?? one.vote_by_ns;
   const over = ['decided', 'void'].includes(one.state);
   const bids = one.bids.map((bid) => `${bid.bidder} ${bid.price ?? 'sealed'}${bid.deposit_lost ? `, loses ${bid.deposit_lost}` : ''}`);
-  const sold = one.winner ? `${one.winner} at ${one.price}` : one.state === 'decided' ? 'nobody: no bid reached the reserve' : 'not yet';
+  const forfeit = one.forfeit ? `, owes ${one.forfeit} if it never asks` : '';
+  const sold = one.winner ? `${one.winner} at ${one.price}${forfeit}` : one.state === 'decided' ? 'nobody: no bid reached the reserve' : 'not yet';
   return [
     make('div', {}, tag(one.state), make('div', { class: 'small' }, over ? '' : due > now ? `${span(due - now)} left` : 'due')),
-    make('div', {}, band(one.low_hz, one.high_hz), make('div', { class: 'small' }, `by ${one.by}, ${one.function}, reserve ${one.reserve}`)),
+    make('div', {}, amount(one), make('div', { class: 'small' }, `by ${one.by}, ${one.function}, reserve ${one.reserve}`)),
     bids.join('; ') || 'none yet', `${one.votes} of ${one.required ?? 'unknown'}`, sold,
+  ];
+}
+
+// A REQUEST that a group has to approve before its GRANT: the votes so far, and what came of it.
+function approval(one, now) {
+  if (one.low_hz === undefined) return [tag(one.state), 'not known here', '–', '–', '–'];
+  const left = one.vote_by_ns > now ? `${span(one.vote_by_ns - now)} left` : 'due';
+  const came = { decided: one.granted ? 'approved, GRANT given' : 'approved', void: 'not approved in time' }[one.state] ?? 'not yet';
+  return [
+    make('div', {}, tag(one.state), make('div', { class: 'small' }, one.state === 'voting' ? left : '')),
+    make('div', {}, `${one.user} asks ${one.holder}`, make('div', { class: 'small' }, 'REQUEST ', short(one.request))),
+    make('div', {}, amount(one), make('div', { class: 'small' }, `${one.commodity}, price ${one.price}`)),
+    make('div', {}, `${one.votes_for} for, ${one.votes_against} against`, make('div', { class: 'small' },
+      `${one.required ?? 'unknown'} required of ${one.group} (${one.function}${one.need ? `, ${one.need}` : ''})${one.own_vote ? `; voted ${one.own_vote} here` : ''}`)),
+    came,
   ];
 }
 
@@ -71,6 +87,7 @@ export function showMarket(live, now) {
   const { status, base_stations: below } = live;
   const ears = (below?.ears ?? []).filter((one) => one.state === 'ended').map(ended);
   const count = table('auctions', (status.auctions ?? []).map((one) => auction(one, now)))
+    + table('approvals', (status.approvals ?? []).map((one) => approval(one, now)))
     + table('handovers', (status.handovers ?? []).map(handover))
     + table('disputes', (status.disputes ?? []).map(dispute))
     + table('stations', [...(below?.cbsds ?? []).map(station), ...ears])

@@ -23,8 +23,7 @@ def _newest(state: NodeState, kind: str, key: bytes) -> Record | None:
 
 def _keep(case: RecordCase, kind: str, key: bytes) -> None:
     case.step.put(kind, key, case.record.raw)
-    for neighbour in case.state.witness.neighbours():
-        case.step.pass_on(neighbour.hash, case.record.raw)
+    case.pass_on()
 
 
 # -- schema ------------------------------------------------------------------------------------------------------------
@@ -110,6 +109,11 @@ def judge_taking_part(case: RecordCase, commodity: str) -> Refusal | None:
     return judge_class(case.state, commodity) or judge_participant(case, commodity)
 
 
+def _replaced(state: NodeState, record: Record) -> bool:
+    """The word on a participant that is not the newest one."""
+    return state.lineage.get(ADMITTED, record.body.subject) != record.raw
+
+
 def _kept(told: Retelling, said: Said) -> None:
     body = said.body
     kind, key = (SCHEMA, body.commodity.encode()) if isinstance(body, Schema) else (ADMITTED, body.subject)
@@ -132,5 +136,6 @@ CONDUCT = (
         keeps=(ADMITTED,),
         own=_kept,
         heard=_kept,
+        replaced=_replaced,
     ),
 )

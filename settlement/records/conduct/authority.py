@@ -1,6 +1,7 @@
 """An authority's word: a status list, a key's turn, a rule; taken, and passed on to the neighbours once."""
 
 from settlement.chain.credentials import Subject
+from settlement.chain.records import Record
 from settlement.chain.rotation import judge_rotation
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.effects import HandRule
@@ -10,14 +11,8 @@ from settlement.records.authority import Revocation, Rotation, Rule
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.replay import Retelling, Said
 from settlement.records.verdict import REVIEW_OPENED, Verdict
-from settlement.state.nodestate import REVIEW, ROTATED, STATUS
+from settlement.state.nodestate import REVIEW, ROTATED, STATUS, NodeState
 from settlement.state.rules import RULE, HeldRule, read_held
-
-
-def _pass_on(case: RecordCase) -> None:
-    for neighbour in case.state.witness.neighbours():
-        case.step.pass_on(neighbour.hash, case.record.raw)
-
 
 # -- revocation --------------------------------------------------------------------------------------------------------
 
@@ -49,7 +44,12 @@ def _revoked(case: RecordCase, _decided: None) -> None:
             )
         )
         step.event("review", sid=pair.sid, reason=Reason.REVOKED.value)
-    _pass_on(case)
+    case.pass_on()
+
+
+def _replaced(state: NodeState, record: Record) -> bool:
+    """An issuer's list that is not the newest one held of it says less than is known."""
+    return state.lineage.get(STATUS, record.frame.author or b"") != record.raw
 
 
 def _listed(told: Retelling, said: Said) -> None:
@@ -74,7 +74,7 @@ def _rotated(case: RecordCase, successor: Subject) -> None:
         del state.user.offers[digest]
         step.lineage.drop(HEARD, digest)
     step.event("rotated", author=old.name)
-    _pass_on(case)
+    case.pass_on()
 
 
 def _turned(told: Retelling, said: Said) -> None:
@@ -113,7 +113,7 @@ def _ruled(case: RecordCase, new: HeldRule) -> None:
     body = new.rule.rule
     case.step.event("rule", rule=body.name, version=body.version, from_ns=body.effective.start_ns)
     case.step.ask(HandRule(record=new.raw, chain=new.chain))
-    _pass_on(case)
+    case.pass_on()
 
 
 def _in_chain(told: Retelling, said: Said) -> None:
@@ -121,7 +121,14 @@ def _in_chain(told: Retelling, said: Said) -> None:
 
 
 CONDUCT = (
-    Conduct(body=Revocation, judge=_judge_revocation, act=_revoked, keeps=(STATUS, REVIEW), heard=_listed),
+    Conduct(
+        body=Revocation,
+        judge=_judge_revocation,
+        act=_revoked,
+        keeps=(STATUS, REVIEW),
+        heard=_listed,
+        replaced=_replaced,
+    ),
     Conduct(
         body=Rotation, judge=_judge_rotation, act=_rotated, keeps=(ROTATED,), own=_own_turned, heard=_others_turned
     ),

@@ -48,6 +48,12 @@ class RecordCase:
         """The step's time."""
         return self.step.now.time
 
+    def pass_on(self) -> None:
+        """Hand the record to every neighbour but the one that it came from."""
+        for neighbour in self.state.witness.neighbours():
+            if neighbour.hash != self.carrier:
+                self.step.pass_on(neighbour.hash, self.record.raw)
+
 
 def no_answer(_case: RecordCase, _refusal: Refusal) -> None:
     """Nobody is told."""
@@ -55,6 +61,11 @@ def no_answer(_case: RecordCase, _refusal: Refusal) -> None:
 
 def untold(_retelling: Retelling, _said: Said) -> None:
     """It leaves nothing beside the log."""
+
+
+def never_replaced(_state: NodeState, _record: Record) -> bool:
+    """It stays what it is, whatever its author says later."""
+    return False
 
 
 def nothing_of_a_refusal(_retelling: Retelling, _said: Said, _reason: str | None, _clause: str | None) -> None:
@@ -71,6 +82,7 @@ class Conduct(Generic[D]):
     own, heard  what one that this node signed, or took, leaves beside the log: for whoever tells it again
     keeps       kinds of rows beside the log that come of these records alone
     turned_down what a refusal of one, by its reason and clause, leaves there
+    replaced    whether a newer one took the place of one that was taken here
     """
 
     body: type[Any]
@@ -81,6 +93,7 @@ class Conduct(Generic[D]):
     own: Callable[[Retelling, Said], None] = untold
     heard: Callable[[Retelling, Said], None] = untold
     turned_down: Callable[[Retelling, Said, str | None, str | None], None] = nothing_of_a_refusal
+    replaced: Callable[[NodeState, Record], bool] = never_replaced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,8 +107,7 @@ def _judge_naming(case: RecordCase, held: bytes | None) -> Refusal | None:
 def _listed(case: RecordCase, _decided: None) -> None:
     case.step.put(MEMBERS, case.body.name.encode(), case.record.digest)
     case.step.event("members", group=case.body.name, epoch=case.body.epoch, members=len(case.body.members))
-    for neighbour in case.state.witness.neighbours():
-        case.step.pass_on(neighbour.hash, case.record.raw)
+    case.pass_on()
 
 
 def _list_told(told: Retelling, said: Said) -> None:

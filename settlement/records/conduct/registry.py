@@ -11,10 +11,12 @@ from types import MappingProxyType
 from typing import Any, assert_never
 
 import settlement.records.conduct
+from settlement.chain.records import digest
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.records.conduct.base import Conduct, Decided, RecordCase, no_answer
 from settlement.records.registry import RECORDS, TYPE_OF
 from settlement.records.row import Becomes, RecordType
+from settlement.state.nodestate import NodeState
 
 
 def _families() -> list[Conduct[Any]]:
@@ -57,6 +59,12 @@ def decide(case: RecordCase) -> Decided[Any] | Refusal:
             assert_never(other)
     decided = conduct.judge(case)
     return decided if isinstance(decided, Refusal) else Decided(case=case, conduct=conduct, decided=decided)
+
+
+def is_replaced(state: NodeState, raw: bytes) -> bool:
+    """Has a newer one of its kind taken the place of a record that was taken here? Sent again it is a replay."""
+    record = state.record_of(digest(raw))
+    return record is None or conduct_of(record.row).replaced(state, record)
 
 
 def answer_refused(case: RecordCase, refusal: Refusal) -> None:

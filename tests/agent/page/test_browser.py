@@ -279,6 +279,10 @@ AUCTION = {"auction": "aa" * 32, "state": "bidding", "by": "holder", "function":
            "low_hz": 3_550_000_000, "high_hz": 3_560_000_000, "reserve": 5, "votes": 0,
            "required": 3, "winner": None, "price": None,
            "bids": [{"bidder": "ann", "price": None, "deposit_lost": 0}]}  # fmt: skip
+APPROVAL = {"approval": "ab" * 32, "request": "cd" * 32, "state": "voting", "holder": "north", "user": "ann",
+            "group": "offices", "epoch": 1, "function": "k of n", "need": 3, "low_hz": 3_550_000_000,
+            "high_hz": 3_560_000_000, "unit": None, "commodity": "cbrs", "price": 7, "votes_for": 2, "votes_against": 1,
+            "required": 3, "own_vote": "for", "granted": False}  # fmt: skip
 HANDED = {"role": "given", "kind": "sublease", "settlement": "bb" * 32, "child": None, "by": "alice", "to": "bob",
           "low_hz": 3_550_000_000, "high_hz": 3_555_000_000, "eirp_mdbm": 17_000,
           "stage": "failed", "why": "NO_CONSENT"}  # fmt: skip
@@ -300,7 +304,10 @@ def test_what_else_a_node_has_is_in_a_table_of_its_own_and_else_nowhere(browser:
     now = time.time_ns()
     window = {"start_ns": now, "end_ns": now + 60 * 10**9}
     auction = {**AUCTION, **window, "bids_by_ns": now + 30 * 10**9, "reveals_by_ns": now, "vote_by_ns": now}
-    state = told(auctions=[auction], handovers=[{**HANDED, **window}], disputes=[DISPUTE], jurisdictions=[WHERE])
+    asked = {**APPROVAL, **window, "vote_by_ns": now + 30 * 10**9}
+    approvals = [asked, {**asked, "state": "decided", "granted": True}, {**asked, "state": "void"}]
+    rest = {"handovers": [{**HANDED, **window}], "disputes": [DISPUTE], "jurisdictions": [WHERE]}
+    state = told(auctions=[auction], approvals=approvals, **rest)
     with served(tmp_path) as here:
         page = browser.new_page()
         page.goto(here.origin)
@@ -314,6 +321,18 @@ def test_what_else_a_node_has_is_in_a_table_of_its_own_and_else_nowhere(browser:
         assert "s left" in row[0]
         assert "3550–3560 MHz" in row[1]
         assert row[2:] == ["ann sealed", "0 of 3", "not yet"]
+        assert page.get_by_role("table", name="REQUESTs that a group has to approve").is_visible()
+        voting, granted, void = cells(page, "approvals")
+        assert "s left" in voting[0]
+        assert voting[1].startswith("ann asks north")
+        assert "3550–3560 MHz" in voting[2]
+        assert voting[3].startswith("2 for, 1 against")
+        assert "3 required of offices (k of n, 3); voted for here" in voting[3]
+        assert [row[4] for row in (voting, granted, void)] == [
+            "not yet",
+            "approved, GRANT given",
+            "not approved in time",
+        ]
         row = cells(page, "handovers")[0]
         assert "NO_CONSENT" in row[0]
         assert row[2:5] == ["alice to bob", "3550–3555 MHz", "17.0 dBm"]

@@ -1,6 +1,7 @@
 """Who is no party disputes a settlement from records that it was shown: an auditor may, a stranger may not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from agent.audit.lineages import AuditError
 from agent.audit.settlements import records_of
+from agent.cli.agentcall import told
 from agent.node.commands import BadCommand, parse_command
 from agent.node.complaints import NotSaid, dispute_of_others, show_disputes
 from settlement.chain import bodies
@@ -48,8 +50,8 @@ def raise_it(court: Court, who: str = "auditor", at_s: float = 12.0, **changes: 
     party = court.world.members[who].party
     fields = {"shown": shown(court), "against": "holder", "ground": NOT_KEPT, "claim": None, "cite": []}
     named = fields | changes
-    told: list[Any] = court.world.do(who, at_s, lambda step: list(dispute_of_others(party, step, **named)))
-    return told
+    steps: list[Any] = court.world.do(who, at_s, lambda step: list(dispute_of_others(party, step, **named)))
+    return steps
 
 
 def cited(court: Court) -> list[str]:
@@ -68,6 +70,9 @@ def test_an_auditor_disputes_and_both_parties_have_it_and_it_is_ruled(court: Cou
         assert court.open(who)[name].state == DisputeState.RAISED, who
     (at_auditor,) = show_disputes(auditor, "", case=False)
     assert (at_auditor.fields["by"], at_auditor.fields["against"]) == ("auditor", "holder")
+    assert "this node is no party" in told({"step": "dispute", **at_auditor.fields})
+    (at_alice,) = show_disputes(court.alice, "", case=False)
+    assert "this node is no party" not in told({"step": "dispute", **at_alice.fields})
     court.answer(name)
     court.world.carry(13.0)
     due = court.ruling(name)
@@ -75,6 +80,50 @@ def test_an_auditor_disputes_and_both_parties_have_it_and_it_is_ruled(court: Cou
     assert court.rule(name) is None
     court.world.carry(15.0)
     assert court.open("alice")[name].state == DisputeState.PAID
+
+
+def escalate(court: Court, name: str, *rulings: str, who: str = "auditor", at_s: float = 16.0) -> list[Any]:
+    fields = {"against": None, "ground": "", "escalates": name[:10], "cite": cited(court)}
+    return raise_it(court, who, at_s, shown=[*shown(court), *rulings], **fields)
+
+
+def test_who_raised_it_takes_it_to_the_next_level_where_a_ruling_is_shown(court: Court) -> None:
+    (raised,) = raise_it(court, cite=cited(court))
+    court.world.carry(12.0)
+    name = bytes.fromhex(raised.fields["dispute"])
+    court.answer(name)
+    court.world.carry(13.0)
+    assert court.rule(name) is None
+    court.world.carry(15.0)
+    with pytest.raises(NotSaid, match=r"dispute\.rule_by"):  # nothing is overdue, and this log has no ruling
+        escalate(court, name.hex())
+    with pytest.raises(NotSaid, match="0 disputes that this node raised"):
+        escalate(court, name.hex(), who="bob")
+    ruling = court.alice.record_bytes(court.open()[name].ruling).hex()
+    (higher,) = escalate(court, name.hex(), ruling)
+    assert (higher.fields["ground"], higher.fields["against"]) == (NOT_KEPT, "holder")
+    court.world.carry(16.0)
+    for who in ("holder", "alice", "auditor"):
+        there = court.open(who)
+        assert there[name].state == DisputeState.ESCALATED, who
+        assert there[bytes.fromhex(higher.fields["dispute"])].level == 1, who
+    with pytest.raises(NotSaid, match=r"dispute\.table"):
+        escalate(court, name.hex(), ruling, at_s=16.5)
+
+
+def test_a_ruling_that_is_shown_too_late_or_of_another_dispute_takes_nothing_further(court: Court) -> None:
+    (raised,) = raise_it(court, cite=cited(court))
+    court.world.carry(12.0)
+    name = bytes.fromhex(raised.fields["dispute"])
+    court.answer(name)
+    court.world.carry(13.0)
+    assert court.rule(name) is None
+    ruling = court.open()[name].ruling
+    with pytest.raises(NotSaid, match=r"dispute\.escalate_by"):
+        escalate(court, name.hex(), court.alice.record_bytes(ruling).hex(), at_s=26.0)
+    other = replace(court.alice.record_of(ruling).body, dispute=bytes(32))
+    with pytest.raises(NotSaid, match=r"dispute\.rule_by"):
+        escalate(court, name.hex(), court.world.by_authority(other, 15.5).hex(), at_s=16.0)
 
 
 @pytest.mark.parametrize("deaf", ["holder", "alice"])
@@ -168,8 +217,9 @@ def test_a_settlement_is_found_in_the_logs_with_what_speaks_for_the_ground(court
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"shown": ["00"]}, "shown and against go together"),
-        ({"against": "user"}, "shown and against go together"),
+        ({"shown": ["00"]}, "shown goes with against"),
+        ({"against": "user"}, "against goes with shown"),
+        ({"shown": ["00"], "against": "user", "escalates": "00"}, "and not with escalates"),
         ({"shown": ["00"], "against": "user", "sid": "00"}, "shown names the settlement"),
         ({"shown": ["0"], "against": "user"}, "shown"),
     ],

@@ -9,7 +9,7 @@ from settlement.audit.invoice import invoice
 from settlement.audit.lease import LogEntry, read_entries
 from settlement.chain.credentials import Registry
 from tests.settlement.market.test_displacement import OWED, PRICE, ask, town
-from tests.settlement.quorum.auctions import AuctionWorld
+from tests.settlement.quorum.auctions import AUCTIONS, END, MARKET, AuctionWorld
 from tests.settlement.world import NETWORK, World
 
 
@@ -57,6 +57,35 @@ def test_a_deposit_is_owed_once_by_who_did_not_show_its_counted_bid(tmp_path: Pa
         assert owed == [("dora", "holder", 5)], names
     paid = {one.payer: one.price for one in invoice(logs(world, "holder"))}
     assert paid == {"bert": 50, "dora": 0}
+
+
+def forfeited(folder: Path, *, term: str | None, asks: float | None, until_s: float, who: tuple[str, ...]) -> list[int]:
+    """Bert wins at 50 with a deposit of 5, asks or does not, and the holder's log goes on until then."""
+    folder.mkdir()
+    rule = replace(MARKET, classes=(replace(MARKET.classes[0], auction=replace(AUCTIONS, forfeit=term)),))
+    world = AuctionWorld(folder, rule=rule)
+    auction = world.open()
+    assert world.run(auction, {"ada": 50, "bert": 70}) == []
+    assert world.winner("holder", auction) == ("bert", 50)
+    if asks is not None:
+        world.ask("bert", asks, 50 if term != "price" else 51)
+        world.carry(asks)
+    world.declare(until_s)
+    lines = invoice(logs(world, *who))
+    assert {(one.payer, one.payee) for one in lines if one.forfeits} <= {("bert", "holder")}
+    return [one.forfeits for one in lines if one.forfeits]
+
+
+@pytest.mark.feature("S9")
+def test_a_winner_that_never_asks_owes_what_the_rule_says_once_its_window_is_over(tmp_path: Path) -> None:
+    both = ("holder", "bert")
+    assert forfeited(tmp_path / "a", term="deposit", asks=None, until_s=END + 1, who=both) == [5]
+    assert forfeited(tmp_path / "b", term="price", asks=None, until_s=END + 1, who=("holder",)) == [50]
+    assert forfeited(tmp_path / "c", term="deposit", asks=None, until_s=END - 1, who=both) == [], "it may still ask"
+    assert forfeited(tmp_path / "d", term=None, asks=None, until_s=END + 1, who=both) == [], "the rule has no forfeit"
+    assert forfeited(tmp_path / "e", term="deposit", asks=4.8, until_s=END + 1, who=both) == [], "it asked"
+    # At another price it is refused: a holder does not make a winner forfeit by refusing it.
+    assert forfeited(tmp_path / "f", term="price", asks=4.8, until_s=END + 1, who=("holder",)) == []
 
 
 @pytest.mark.feature("S9")
