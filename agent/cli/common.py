@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from agent.words.instants import with_instants
 from hw_profiles.printable import PrintableStream, printable
 
 __all__ = ["Exit", "fail", "printable", "say"]
@@ -55,8 +56,8 @@ def guard_streams() -> None:
 
 
 def say(text: object, *, err: bool = False) -> None:
-    """Print one line, printable whatever is in it."""
-    typer.echo(printable(text), err=err)
+    """Print one line, printable whatever is in it; an instant in ns is said as UTC."""
+    typer.echo(printable(with_instants(str(text))), err=err)
 
 
 def fail(message: str, code: Exit = Exit.FAILURE) -> NoReturn:

@@ -6,6 +6,7 @@ from typing import Any, TextIO
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from agent.words.instants import with_instants
 from hw_profiles.printable import bare, lines, named, printable, spoken_in
 
 
@@ -18,8 +19,8 @@ class PlainConsole(Console):
         self._said = getattr(stream, "said", "")
 
     def print(self, *objects: Any, **how: Any) -> None:
-        """Print lines, tables and the like."""
-        shown = (printable(one) if isinstance(one, str) else one for one in objects)
+        """Print lines, tables and the like; in a line an instant in ns is said as UTC."""
+        shown = (printable(with_instants(one)) if isinstance(one, str) else one for one in objects)
         with named(self._said):
             super().print(*shown, **{**how, "markup": False, "emoji": False})
 

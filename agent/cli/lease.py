@@ -27,7 +27,7 @@ AsOf = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 HERE = Path("trial-report")
-GATE = "gate"
+GATE, SCOPE = "gate", "scope_definition"
 IDENTITY = ("permission_id", "issuer_id", "subject_id", "scope_definition", "issued_at")
 STATE = ("active_scope", "usage_count", "trust_level", "expiry_status", "revocation_status")
 
@@ -181,7 +181,7 @@ def show(
         _say(f"{row['lease']}  {row['log']}  {_state(row)}  in the signed log: {row['proven']}")
         _say(f"  {row['about']}")
         for name in IDENTITY + STATE:
-            _say(f"  {name:17} {_field(row[name])}")
+            _say(f"  {name:17} {_scope(row) if name == SCOPE else _field(row[name])}")
         for move in row["history"]:
             _say(f"  {_line(move)}")
 
@@ -247,6 +247,12 @@ def boundary(
     _say(f"{drawn['permission_id'][:16]}  {drawn['band']} at {drawn['eirp_dbm']:g} dBm reaches {level} in 10 MHz")
     _say(f"  in the median at {near:g} to {far:g} m; at least {drawn['inner_m']:g} m, at most {drawn['outer_m']:g} m")
     _say(f"  {drawn['geojson']}, {drawn['picture']}")
+
+
+def _scope(row: dict[str, Any]) -> str:
+    """What a lease is of, in people's units; the integers that were signed are in --json."""
+    scope = row[SCOPE]
+    return "-" if scope is None else f"{row['about']}, class {scope['class']}, tier {scope['tier']}"
 
 
 def _field(value: Any) -> str:

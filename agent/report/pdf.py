@@ -13,6 +13,7 @@ from fpdf.enums import TableBordersLayout, TextEmphasis, XPos, YPos
 from fpdf.fonts import FontFace
 
 from agent.report import map_picture, picture_tables, tables, timeline, waterfall
+from agent.report.columns import column_widths
 from agent.report.data import ReportData
 from agent.report.svg import WIDE, printed
 from agent.report.tables import HtmlTable
@@ -22,6 +23,7 @@ from agent.words.celltext import utc_text
 FONT: Final = "DejaVu"
 MARGIN_MM: Final = 15.0
 BODY_PT, SMALL_PT, HEAD_PT = 9.0, 7.0, 13.0
+PADDING_MM, SLACK_MM = 0.6, 0.4
 CELL_MAX: Final = 90
 """Characters of the longest cell printed; the page and the JSON have all of them."""
 ROWS_MAX: Final = 120
@@ -136,7 +138,7 @@ def _table(paper: _Paper, it: HtmlTable) -> None:
         _text(paper, it.empty)
         return
     align = tuple("RIGHT" if number in it.right else "LEFT" for number in range(len(it.heads)))
-    widths = tuple(_width(it, number) for number in range(len(it.heads)))
+    widths = tuple(_widths(paper, it))
     heads = FontFace(emphasis=TextEmphasis.B)
     with paper.table(
         borders_layout=TableBordersLayout.HORIZONTAL_LINES,
@@ -144,7 +146,7 @@ def _table(paper: _Paper, it: HtmlTable) -> None:
         text_align=align,
         col_widths=widths,
         line_height=3.6,
-        padding=0.6,
+        padding=PADDING_MM,
     ) as drawn:
         drawn.row(it.heads)
         for cells in it.rows[:ROWS_MAX]:
@@ -158,7 +160,10 @@ def _short(text: str) -> str:
     return text if len(text) <= CELL_MAX else text[: CELL_MAX - 1] + "…"
 
 
-def _width(it: HtmlTable, number: int) -> int:
-    """How much of the page a column gets: by its longest text, within reason."""
-    texts = [it.heads[number], *(_short(row[number].text) for row in it.rows[:ROWS_MAX])]
-    return min(40, max(7, *(len(text) for text in texts)))
+def _widths(paper: FPDF, it: HtmlTable) -> list[float]:
+    """Of a table's columns: headings are bold, and all is measured as they are."""
+    texts = [[head, *(_short(row[n].text) for row in it.rows[:ROWS_MAX])] for n, head in enumerate(it.heads)]
+    paper.set_font(FONT, "B", SMALL_PT)
+    widths = column_widths(texts, paper.get_string_width, across_mm=paper.epw, beside_mm=2 * PADDING_MM + SLACK_MM)
+    paper.set_font(FONT, size=SMALL_PT)
+    return widths

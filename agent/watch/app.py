@@ -21,6 +21,8 @@ from agent.watch import lines
 from hw_profiles.printable import printable
 
 REFRESH_S = 0.25
+WIDE, TALL = 110, 36
+"""Characters across from which two tables stand side by side; lines from which the waterfall has all of its own."""
 FALL_LINES, FALL_S = 12, 0.5
 STYLES = {"OPEN": "bold green", "ARMED": "bold yellow", "LATCHED": "bold red", "UNKNOWN": "bold reverse red"}
 TABLES = {
@@ -37,12 +39,14 @@ class WatchApp(App[int]):
     TITLE = "bandpact watch"
     CSS = """
     #head { height: 1; text-style: bold; }
-    #why { height: 6; border: heavy $accent; padding: 0 1; }
+    #why { height: auto; min-height: 6; max-height: 12; border: heavy $accent; padding: 0 1; }
     #said { height: auto; display: none; background: $error; color: $text; padding: 0 1; }
     #said.shown { display: block; }
     #panels { grid-size: 2; grid-rows: auto; height: auto; }
     #panels > * { height: auto; max-height: 14; border: round $primary; }
     #fall { height: 14; border: round $primary; }
+    .-narrow #panels { grid-size: 1; }
+    .-low #fall { height: 5; }
     .stale { opacity: 50%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -50,6 +54,9 @@ class WatchApp(App[int]):
         Binding("q", "quit", "leave"),
         Binding("question_mark", "keys", "keys"),
     ]
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - as textual declares them
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (TALL, "-tall")]  # noqa: RUF012
 
     def __init__(self, node: ServedNode, *, color: bool = True) -> None:
         super().__init__()

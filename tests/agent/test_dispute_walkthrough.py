@@ -42,5 +42,5 @@ def test_an_auditor_disputes_a_settlement_of_two_live_nodes_and_it_is_ruled_and_
     assert "this node is no party" in said
     reader.interrupt()
     replayed = reader.enter(after)
-    assert replayed.count("0 rows differ") == 3, replayed
-    assert "compensation" in replayed
+    assert replayed.count("verdicts reached again, 0 problem(s)") == 3, replayed
+    assert "holder to alice for cbrs: compensation" in replayed

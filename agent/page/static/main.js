@@ -475,7 +475,7 @@ function legend() {
     make('span', { class: 'key' }, spectrum.db(waterfall.low).toFixed(0), ramp, `${spectrum.db(waterfall.high).toFixed(0)} ${spectrum.unit}`),
     key('void', 'not sensed'), key('', 'settlement'), key('offer', 'offer'), key('radar', 'incumbent'), key('now', 'now; above it: later'),
     make('span', {}, 'gate: L locked, A armed, O open, X latched, ? unknown'),
-    make('span', {}, 'spectrum: blue now, white mean, grey hold, dashes noise floor'),
+    make('span', {}, 'spectrum: blue now, thick mean, grey hold, dashes noise floor'),
   );
 }
 

@@ -133,17 +133,16 @@ export class Overlay {
     const left = one.end_ns === null ? null : one.end_ns - view.nowNs;
     const ends = left === null || one.state === 'ENDED' ? '' : left > 0 ? `, ${span(left)} left` : ', over';
     const power = one.eirp_mdbm === null ? '' : ` ${dbm(one.eirp_mdbm)}`;
-    const words = offer
-      ? `offer${one.role === 'made' ? '' : ` of ${one.by}`}${power}${ends}`
-      : `${one.state} as ${one.role}${power}${ends}`;
+    // The most that fits between the edges, whole words; the rest is in the table of settlements and offers.
+    const whose = offer ? `offer${one.role === 'made' ? '' : ` of ${one.by}`}` : `${one.state} as ${one.role}`;
+    const short = offer ? 'offer' : one.state;
+    const room = to - from - 2 * inset - 10;
+    const words = [`${whose}${power}${ends}`, `${whose}${power}`, whose, `${short}${power}`, short]
+      .find((one) => pen.measureText(one).width <= room);
+    if (!words) return;
     const at = Math.max(top, 0);
-    pen.save();
-    pen.beginPath();
-    pen.rect(from, 0, to - from, height);
-    pen.clip();
-    label(pen, words, from + inset + 6, offer ? Math.min(at + 14, bottom - 4) : Math.min(at + 31, bottom - 4),
+    label(pen, words, from + inset + 5, offer ? Math.min(at + 14, bottom - 4) : Math.min(at + 31, bottom - 4),
       offer ? '#b9d2ff' : one.state === 'SUSPENDED' ? '#ffb3ab' : '#ffffff');
-    pen.restore();
   }
 }
 
@@ -206,14 +205,14 @@ export class Lanes {
     pen.font = 'bold 11px system-ui, "DejaVu Sans", sans-serif';
     pen.textAlign = 'center';
     for (const [state, at] of this.letters ?? []) {
-      pen.fillStyle = state === 'OPEN' ? '#04170e' : '#10182b';
+      pen.fillStyle = css('--panel');  // dark on the bright tones of the night, white on the dark ones of the sun
       pen.fillText(LETTER[state] ?? '?', left(0) + each / 2, Math.min(height - 3, at));
     }
     this.letters = null;
     pen.font = '10px system-ui, "DejaVu Sans", sans-serif';
     for (let n = 0; n < names.length; n++) {
       pen.fillStyle = css('--soft');
-      pen.fillText(names[n], left(n) + each / 2, 10);
+      pen.fillText(names[n], left(n) + each / 2, width < 100 && n % 2 ? 21 : 10);  // narrow: in two rows, side by side they run together
     }
     pen.textAlign = 'left';
     for (const [at, colour] of [[cursor?.ns, css('--ink')], [view.nowNs, css('--accent')]]) {

@@ -96,3 +96,37 @@ def test_what_was_not_sensed_is_never_free() -> None:
 )
 def test_what_is_left_is_in_peoples_units(ns: int, shown: str) -> None:
     assert lines.left_text(ns) == shown
+
+
+LONG = {"state": "LATCHED", "reason": "DRIVER", "clause": "gate.1", "settlement": None, "bursts": 3,
+        "measured": "ip:192.168.2.1: three questions without an answer", "required": "a driver that answers"}  # fmt: skip
+
+
+def test_a_terminal_of_24_lines_shows_the_whole_reason_with_its_mend_and_whole_tables(tmp_path: Path) -> None:
+    here = node_in(tmp_path, history=False)
+    feed = Feed(here.node.run_folder)
+    window = {"start_ns": time.time_ns() - 10**9, "end_ns": time.time_ns() + 90 * 10**9}
+    offer = {**OFFER, **window, "holder": "harbour-holder"}
+    shown: list[str] = []
+
+    def tell() -> None:
+        feed.follow()
+        feed.say("state", told(gate={**LONG, "mono_ns": time.monotonic_ns()}, offers=[offer]))
+
+    async def run() -> None:
+        app = WatchApp(here.node)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await soon(lambda: tell() or "DRIVER" in text(app, "why"))
+            await soon(lambda: app.query_one("#market", DataTable).row_count == 1)
+            await pilot.pause()
+            strips = app.screen._compositor.render_strips()
+            shown.extend("".join(part.text for part in strip).rstrip() for strip in strips)
+
+    try:
+        asyncio.run(run())
+    finally:
+        feed.close()
+    assert any("do: check cable and power of the radio, then `bandpact doctor`" in line for line in shown), shown
+    heads = next(line for line in shown if "EIRP" in line)
+    assert [word in heads for word in ("State", "Who", "Band", "Left")] == [True] * 4, heads
+    assert any("harbour-holder  3550-3560 MHz  30 dBm  1 min" in line for line in shown), shown
