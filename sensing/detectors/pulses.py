@@ -57,6 +57,8 @@ BESIDE_US: Final = 25.0
 HITS_MAX: Final = 4096
 WEAK_PRI_US: Final = (909.0, 1112.0)
 WEAK_NEPERS: Final = 12.0
+WEAK_TURNS: Final = 42
+"""Pulses of the longest burst of P0N#1, and two more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,8 @@ class Pulse:
 
     `snr_db` is the peak in a cell of about 1 MHz, `instant_hz` how wide it is at any one time, and `slope_mhz_per_us`
     how its frequency moves. `nepers` is the log of how many cells of noise it takes for one like it, 0 where only
-    `snr_db` tells; `train_nepers` that of how many seconds, for a pulse found only as one of a train. `steady_db` is
+    `snr_db` tells; `train_nepers` that of how many seconds, for a pulse found only as one of a train, and
+    `train_turns` the intervals from the first to the last place of that train. `steady_db` is
     how far the loudest steady signal in its band is above its peak, `level_db` the peak in squared full scales, `span`
     the share it covers of what can be seen of the band, `beside` what is left of it just before or after. `wave` are
     its samples.
@@ -81,6 +84,7 @@ class Pulse:
     slope_mhz_per_us: float
     nepers: float = 0.0
     train_nepers: float = 0.0
+    train_turns: int = 0
     steady_db: float = -99.0
     level_db: float | None = None
     span: float | None = None
@@ -113,8 +117,9 @@ class PulseFinder:
         self._tail: Iq | None = None
         self._seen: tuple[Pulse, ...] = ()
         self._weak = WeakTrains(
-            bins=self._short_time.n_fft, frame_us=self._frame_us, pri_us=WEAK_PRI_US, nepers=WEAK_NEPERS
-        )
+            bins=self._short_time.n_fft, frame_us=self._frame_us, pri_us=WEAK_PRI_US, nepers=WEAK_NEPERS,
+            turns=WEAK_TURNS,
+        )  # fmt: skip
         self._uncovered = 0
         self._hits = np.empty((HITS_MAX, 2), np.int64)
         self._heights = np.empty(HITS_MAX)
@@ -309,6 +314,7 @@ class PulseFinder:
                 level_db=train.level_db,
                 slope_mhz_per_us=0.0,
                 train_nepers=train.nepers,
+                train_turns=train.turns,
             )
 
 

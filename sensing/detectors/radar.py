@@ -14,6 +14,7 @@ Long because what makes a train one of a class, and what takes it back, is one c
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from math import exp, expm1, isfinite, log
 from typing import Final
 
@@ -22,7 +23,7 @@ import numpy as np
 from sensing.detectors.decision import Decision
 from sensing.detectors.pulses import Pulse
 from sensing.detectors.radarclasses import CLASSES, SINGLE_PRI, Inside, RadarClass
-from sensing.detectors.recurrence import LEVEL_DB, PRI_SHARE, HeardTrain, Recurrence
+from sensing.detectors.recurrence import FEW, LEVEL_DB, PRI_SHARE, HeardTrain, Recurrence
 from sensing.detectors.trains import (
     ALIKE_DB,
     ALIKE_HZ,
@@ -149,6 +150,7 @@ class RadarDetector:
         self._take(seen)
         evidence = np.full(len(CLASSES), -np.inf)
         found: list[Incumbent] = []
+        reached: list[tuple[int, float]] = []
         withdrawn: list[Incumbent] = []
         for index, kind in enumerate(CLASSES if seen.pulses else ()):
             trains = self._grown(kind)
@@ -158,14 +160,14 @@ class RadarDetector:
                     continue
                 one = self._incumbent(kind, train)
                 within = lasting is not None and _within(lasting, one)
-                goes_on = self._recurrence.goes_on(_as_heard(kind, one), contiguous=seen.contiguous) or within
+                goes_on = self._recurrence.goes_on(_as_heard(kind, one, seen), contiguous=seen.contiguous) or within
                 if goes_on or self._steps_on(kind, train) or any(_in_step(one, other) for other in self._gone_on):
                     withdrawn.append(one)
                     continue
                 found.append(one)
                 self._told.append(one)
                 self._told_trains.append((kind, train, one))
-                evidence[index] = max(evidence[index], -self._log_chance_per_s(train, kind))
+                reached.append((index, -self._log_chance_per_s(train, kind)))
             if lasting is not None:
                 withdrawn += [one for one in self._told if kind.name in one.kind and _within(lasting, one)]
         if seen.pulses:
@@ -173,12 +175,16 @@ class RadarDetector:
         self._gone_on.extend(withdrawn)
         if withdrawn:
             withdrawn += [one for one in self._told if any(_in_step(one, other) for other in self._gone_on)]
+        # What the trains of this stretch were found to be a part of is known only now.
+        stands = [not any(one is other for other in withdrawn) for one in found]
+        for index, nepers in compress(reached, stands):
+            evidence[index] = max(evidence[index], nepers)
         limit = log(3600 * CHANCE_HOURS)
         return RadarDecision(
             statistic=evidence,
             threshold=np.full(len(CLASSES), limit),
             pfa=-expm1(-seen.length_ns / 1e9 * exp(-limit)),
-            incumbents=tuple(found),
+            incumbents=tuple(compress(found, stands)),
             withdrawn=tuple(withdrawn),
         )
 
@@ -201,8 +207,12 @@ class RadarDetector:
         return sorted(trains_of(fits, kind), key=lambda t: -len(t.members))
 
     def _lasting(self, kind: RadarClass, trains: Sequence[PulseTrain], *, contiguous: bool) -> HeardTrain | None:
-        """The longest train, if its pulses have a waveform to be asked for and it outlasts the class's bursts."""
-        if kind.inside is Inside.PLAIN or not trains:
+        """The longest train, believed or not, if it outlasts the class's bursts.
+
+        Of plain pulses in samples without a gap that is asked of trains that were believed alone: there each holds most
+        of its pulses. In short looks a supply's pairs are now strong enough to be believed and now not.
+        """
+        if not trains or (kind.inside is Inside.PLAIN and contiguous):
             return None
         members = trains[0].members
         heard = HeardTrain(
@@ -213,6 +223,7 @@ class RadarDetector:
             high_hz=float(np.median([h.pulse.high_hz for h in members])),
             snr_db=float(np.median([h.pulse.snr_db for h in members])),
             pri_us=trains[0].pri_us,
+            few=_few(kind, len(members), contiguous=contiguous),
         )
         return heard if self._shapes.goes_on(heard, contiguous=contiguous) else None
 
@@ -290,7 +301,9 @@ class RadarDetector:
 
     def _steps_on(self, kind: RadarClass, train: PulseTrain) -> bool:
         """Whether pulses of any shape, in the train's band and step, last longer than a burst of the class."""
-        return turns_in_step(train, list(self._beside(train, weaker_db=LEVEL_DB)), kind.pri_us) > kind.pulses_max + 2
+        turns = max(h.pulse.train_turns for h in train.members)
+        most = kind.pulses_max + 2
+        return turns > most or turns_in_step(train, list(self._beside(train, weaker_db=LEVEL_DB)), kind.pri_us) > most
 
     def _seen_to_go_on(self) -> list[Incumbent]:
         """The radars told of before whose trains, with what came since, outlast a burst; their trains are forgotten."""
@@ -372,7 +385,7 @@ def _too_long_together(kind: RadarClass, one: Incumbent, other: Incumbent) -> bo
     return lasted_us > (kind.pulses_max + 2) * one.pri_us
 
 
-def _as_heard(kind: RadarClass, one: Incumbent) -> HeardTrain:
+def _as_heard(kind: RadarClass, one: Incumbent, seen: Stretch) -> HeardTrain:
     return HeardTrain(
         kind=kind,
         first_ns=one.start_ns,
@@ -381,7 +394,13 @@ def _as_heard(kind: RadarClass, one: Incumbent) -> HeardTrain:
         high_hz=one.high_hz,
         snr_db=one.snr_db,
         pri_us=one.pri_us,
+        few=_few(kind, one.pulses, contiguous=seen.contiguous),
     )
+
+
+def _few(kind: RadarClass, pulses: int, *, contiguous: bool) -> bool:
+    """Whether a train is too short to tell whether its interval jitters."""
+    return kind.inside is Inside.PLAIN and not contiguous and pulses <= FEW
 
 
 def _same_place(train: PulseTrain, one: Incumbent, base_ns: int) -> bool:

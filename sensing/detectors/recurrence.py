@@ -11,13 +11,19 @@ TURNS_APART: Final = 6.0
 """Intervals without a pulse that end a train in samples without a gap."""
 FORGET_NS: Final = 10_000_000_000
 PRI_SHARE: Final = 0.01
+JITTER_SHARE: Final = 0.1
+FEW: Final = 3
+"""So many pulses of a train, in a look that has room for no more, tell of an interval that may jitter."""
 LEVEL_DB: Final = 6.0
 NEAR_HZ: Final = 1.5e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeardTrain:
-    """A train as it was heard: its class, when, where, how strong, and at which interval."""
+    """A train as it was heard: its class, when, where, how strong, and at which interval.
+
+    `few` if it had so few pulses, in a look with gaps around it, that the next one's interval may be another.
+    """
 
     kind: RadarClass
     first_ns: int
@@ -26,6 +32,7 @@ class HeardTrain:
     high_hz: float
     snr_db: float
     pri_us: float
+    few: bool = False
 
 
 class Recurrence:
@@ -61,5 +68,5 @@ def _alike(one: HeardTrain, other: HeardTrain) -> bool:
         and one.low_hz < other.high_hz + NEAR_HZ
         and other.low_hz < one.high_hz + NEAR_HZ
         and abs(one.snr_db - other.snr_db) <= LEVEL_DB
-        and abs(one.pri_us - other.pri_us) <= PRI_SHARE * one.pri_us
+        and abs(one.pri_us - other.pri_us) <= (JITTER_SHARE if one.few and other.few else PRI_SHARE) * one.pri_us
     )

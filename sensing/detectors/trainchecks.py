@@ -6,6 +6,7 @@ nothing can be said.
 
 from dataclasses import dataclass
 from itertools import product
+from math import ceil, floor
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from sensing.detectors.weakkernels import SCALE
 from sensing.frontend import Float32s
+from sensing.probability import binomial_sf
 from sensing.specials import gammaincc
 
 CAP: Final = 14.0
@@ -23,6 +25,9 @@ STRONGER: Final = 4.0
 CHANCE: Final = 1e-4
 PRI_OFF: Final = (0.0, -0.01, 0.01, -0.02, 0.02, -0.03, 0.03)
 PHASE_OFF: Final = (0.0, -0.5, 0.5)
+LIT: Final = 2.0
+"""Backgrounds from which a place counts as one with something in it."""
+PLACES_LEAST: Final = 6
 PENALTY: Final = 2.4
 """What a place of a train must have to make it longer, in backgrounds."""
 
@@ -56,6 +61,11 @@ class Course:
     first: int
     last: int
 
+    @property
+    def turns(self) -> int:
+        """Intervals from its first to its last place."""
+        return self.last - self.first
+
     def frames(self) -> NDArray[np.float64]:
         """The frames of its places, in the order of time."""
         return np.asarray(self.phase + self.pri * np.arange(self.first, self.last + 1), np.float64)
@@ -80,6 +90,28 @@ def reach(cells: Cells, course: Course) -> Course:
         if before + after > gain:
             best, gain = Course(phase, pri, first, last), before + after
     return best
+
+
+def goes_beyond(cells: Cells, course: Course, most: int) -> bool:
+    """Whether something stands at a train's steps where no burst of `most` intervals that holds the train could reach.
+
+    Where part of a train is too weak to be followed, more of those places are lit than of the bin's other cells.
+    """
+    middle = (course.first + course.last) / 2
+    at = course.phase + course.pri * middle
+    first, last = ceil(-course.phase / course.pri), floor((len(cells) - 1 - course.phase) / course.pri)
+    places = np.arange(first, last + 1)
+    places = places[(places > course.first + most) | (places < course.last - most)]
+    if len(places) < PLACES_LEAST:
+        return False
+    usual = float((cells[cells > 0] > LIT * SCALE).mean()) if cells.any() else 1.0
+    for late, off in product(PHASE_OFF, PRI_OFF):
+        frames = np.rint(at + late + (course.pri + off) * (places - middle)).astype(np.int64)
+        seen = cells[np.clip(frames, 0, len(cells) - 1)]
+        lit, known = int((seen > LIT * SCALE).sum()), int((seen > 0).sum())
+        if binomial_sf(lit - 1, known, usual) < CHANCE / (len(PHASE_OFF) * len(PRI_OFF)):
+            return True
+    return False
 
 
 def _further(cells: Cells, phase: float, pri: float, edge: tuple[int, int]) -> tuple[int, float]:

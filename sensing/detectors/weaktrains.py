@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.pulsekernels import BLOCK
-from sensing.detectors.trainchecks import CAP, Course, falters, reach, repeats, surprise
+from sensing.detectors.trainchecks import CAP, Course, falters, goes_beyond, reach, repeats, surprise
 from sensing.detectors.weakkernels import SCALE, SLOTS_MAX, bright_cells, count_values, search, whiten_cells
 from sensing.frontend import Float32s
 from sensing.specials import gammaln
@@ -41,11 +41,13 @@ BINS_LEAST: Final = 8
 class WeakTrain:
     """A train found by its sum: when its pulses were (frames since the start of the newest piece), and where.
 
+    `turns` are the intervals from its first to its last place, those where there is no pulse to be seen too.
     `mean` is the mean cell over the background, `level_db` the middle one in squared full scales, `nepers` the log of
     how many seconds noise takes to make one like it.
     """
 
     frames: tuple[float, ...]
+    turns: int
     low_bin: int
     high_bin: int
     peak_bin: int
@@ -57,9 +59,9 @@ class WeakTrain:
 class WeakTrains:
     """Keeps the whitened cells of the last stretch of contiguous samples and looks for trains in them."""
 
-    def __init__(self, *, bins: int, frame_us: float, pri_us: tuple[float, float], nepers: float) -> None:
-        """Args: pri_us is the range of intervals; nepers is the least a train must reach."""
-        self._bins, self._frame_us, self._nepers = bins, frame_us, nepers
+    def __init__(self, *, bins: int, frame_us: float, pri_us: tuple[float, float], nepers: float, turns: int) -> None:
+        """Args: pri_us is the range of intervals; nepers is the least a train must reach, turns the most of a burst."""
+        self._bins, self._frame_us, self._nepers, self._turns = bins, frame_us, nepers, turns
         self._pri = (pri_us[0] / frame_us, pri_us[1] / frame_us)
         self._memory = int(MEMORY_US / frame_us)
         self._room = np.zeros((0, bins), np.uint8)
@@ -98,26 +100,34 @@ class WeakTrains:
         told = [one for row in rows[:found] if (one := self._told(row, fresh)) is not None]
         kept = _apart([train for train, _ in told])
         courses = [(train, course) for train, course in told if any(train is one for one in kept)]
-        gone_on = [one for one in self._gone_on(drop, fresh) if not any(_same(one[0], k) for k in kept)]
-        self._known = (courses + gone_on)[:FOUND_MAX]
-        return kept + [train for train, _ in gone_on]
+        before = [one for one in self._before(drop, fresh) if not any(_same(one[0], k) for k in kept)]
+        self._known = (courses + [(train, course) for train, course, _ in before])[:FOUND_MAX]
+        return kept + [train for train, _, goes_on in before if goes_on]
 
-    def _gone_on(self, drop: int, fresh: int) -> Iterator[tuple[WeakTrain, Course]]:
-        """Trains told of before whose steps go on in the newest piece, too weakly for the search to find them anew."""
+    def _before(self, drop: int, fresh: int) -> Iterator[tuple[WeakTrain, Course, bool]]:
+        """Trains told of before, and whether they go on, be it too weakly for the search to find them anew."""
         for train, course in self._known:
             here = replace(course, phase=course.phase - drop)
             first = max(here.first, int(np.ceil((8 - here.phase) / here.pri)))
             if first >= here.last:
                 continue
             longer = reach(self._cells[:, train.peak_bin], replace(here, first=first))
-            if longer.last > here.last:
-                yield replace(train, frames=self._heard(train.peak_bin, longer, fresh)), longer
+            whole = replace(longer, first=min(here.first, longer.first))
+            turns = self._lasted(train.peak_bin, whole)
+            goes_on = longer.last > here.last or turns > self._turns
+            frames = self._heard(train.peak_bin, longer, fresh)
+            yield replace(train, frames=frames, turns=turns), (whole if goes_on else here), goes_on
 
     def _heard(self, bin_: int, course: Course, fresh: int) -> tuple[float, ...]:
         """The places of a train at which there is something, in frames since the newest piece began."""
         frames = course.frames()
         at = np.clip(np.rint(frames).astype(np.int64), 0, len(self._cells) - 1)
         return tuple(float(f) - fresh for f in frames[self._cells[at, bin_] > 2 * SCALE])
+
+    def _lasted(self, bin_: int, course: Course) -> int:
+        """Intervals from the first to the last place of a train; more than a burst has where it goes on unseen."""
+        beyond = goes_beyond(self._cells[:, bin_], course, self._turns)
+        return max(course.turns, self._turns + 1) if beyond else course.turns
 
     def _append(self, newest: NDArray[np.uint8], drop: int) -> None:
         """Keep the newest cells instead of the `drop` oldest; in place while there is room behind them."""
@@ -181,8 +191,8 @@ class WeakTrains:
         levels = 10 * np.log10((cells[bright] - 1) * np.array([self._background(int(f), bin_) for f in at[bright]]))
         whole = reach(self._cells[:, bin_], course)
         train = WeakTrain(
-            frames=self._heard(bin_, whole, fresh), low_bin=low, high_bin=high, peak_bin=bin_, mean=mean,
-            level_db=float(np.median(levels)) if len(levels) else -99.0, nepers=nepers,
+            frames=self._heard(bin_, whole, fresh), turns=self._lasted(bin_, whole), low_bin=low, high_bin=high,
+            peak_bin=bin_, mean=mean, level_db=float(np.median(levels)) if len(levels) else -99.0, nepers=nepers,
         )  # fmt: skip
         return train, whole
 

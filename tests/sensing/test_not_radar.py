@@ -15,6 +15,7 @@ from agent.sense.session import SensePlan, sense
 from sensing.detectors.radarclasses import CLASSES, observable
 from sensing.survey import SurveyReport
 from sensing.values import Channel
+from sim.waveforms.impulses import pwm
 from sim.waveforms.radar import Radar, RadarClassName, render
 
 pytestmark = pytest.mark.feature("E3")
@@ -47,7 +48,8 @@ SEEN_ONCE = [
     ("TDD lightly loaded", 2001, 35),
     ("chirp jammer", 2000, 10),
     *(("chirp jammer of 40 us", seed, 35) for seed in (2002, 2003)),
-    *(("PWM at 1 kHz", seed, 10) for seed in (2004, 2009)),
+    *(("PWM at 1 kHz", seed, 10) for seed in (2004, 2005, 2009, 2012, 2021, 2032)),
+    *(("PWM at 1 kHz", seed, 8) for seed in (2104, 2117)),
 ]
 """Draws taken for a radar: by two pulses of a long train that noise had cut alike, by the clicks of a carrier or
 the edges of traffic at a steady interval, by two sweeps of many, or by a part of a train too weak to be seen whole.
@@ -58,6 +60,20 @@ the edges of traffic at a steady interval, by two sweeps of many, or by a part o
 def test_a_train_is_judged_by_all_that_is_in_step_with_it(name: str, seed: int, snr_db: float) -> None:
     z = impostor(np.random.default_rng(seed), name, rate_hz=10_000_000, seconds=0.08, snr_db=snr_db)
     assert surveyed(z, 10_000_000).incumbents == ()
+
+
+@pytest.mark.parametrize("jitter_s", [2e-6, 10e-6, 30e-6])
+@pytest.mark.parametrize("snr_db", [20, 35])
+def test_a_supply_whose_interval_jitters_is_taken_back_at_a_nodes_cadence(jitter_s: float, snr_db: float) -> None:
+    """Two or three pulses in a look: each look has another interval, and the supply goes on for longer than a burst."""
+    rate, look = 10_000_000, 22_500
+    for seed in (3000, 3001, 3003):
+        rng, survey = np.random.default_rng(seed), survey_for(rate)
+        pulses = pwm(rng, sample_rate_hz=rate, samples=rate // 5, ring_hz=1e6, decay_s=1e-6, jitter_s=jitter_s)
+        z = pulses * np.float32(np.sqrt(10 ** (snr_db / 10) * 1e6 / rate)) + unit_noise(rng, len(pulses))
+        for start in range(0, len(z) - look, rate // 50):
+            survey.feed(codes(z[start : start + look]), start_ns=round(start / rate * 1e9))
+        assert survey.report(200_000_000).incumbents == ()
 
 
 @pytest.mark.parametrize("name", ["PWM at 1 kHz", "uplink control each 2.5 ms", "BLE acknowledgements"])

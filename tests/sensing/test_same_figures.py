@@ -201,7 +201,7 @@ def test_a_cell_that_is_no_number_is_unknown_and_nothing_else() -> None:
 def test_bright_cells_are_remembered_as_a_look_through_the_whole_memory_finds_them() -> None:
     """Pieces of any length, with drops in between, and a reset: what is kept is what a full search would see."""
     rng = np.random.default_rng(7)
-    trains = WeakTrains(bins=16, frame_us=20.0, pri_us=(909.0, 1112.0), nepers=12.0)
+    trains = WeakTrains(bins=16, frame_us=20.0, pri_us=(909.0, 1112.0), nepers=12.0, turns=42)
     kept = np.zeros((0, 16), np.uint8)
     for turn in range(60):
         if turn == 31:
