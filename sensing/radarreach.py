@@ -1,10 +1,12 @@
 """Which radar classes some samples could have shown at all: what could not be heard was not found absent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 MARGIN_S: Final = 0.3e-3
 """Of each stretch, what serves as background for the rest."""
+ROUNDING: Final = 1e-9
 SLOWEST_PER_S: Final[dict[str, tuple[int, float, float]]] = {
     "P0N#1": (2, 900.0, 5e6),
     "P0N#2": (3, 300.0, 1e6),
@@ -17,20 +19,61 @@ SLOWEST_PER_S: Final[dict[str, tuple[int, float, float]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RadarReach:
-    """Classes that would have been heard and those that could not have been, with the reason."""
+    """Classes that would have been heard and those that could not have been, with the reason.
+
+    `searched_s` of `listened_s` could be searched; the rest was silent, no numbers, overdriven, or the receiver's own.
+    """
 
     heard_if_there: tuple[str, ...]
     cannot_tell: tuple[str, ...]
     why: str
+    searched_s: float
+    listened_s: float
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that was listened to could be searched."""
+        return self.searched_s > (1 - ROUNDING) * self.listened_s
 
 
-def radar_reach(*, band_hz: float, stretch_s: float) -> RadarReach:
+class Searched:
+    """Adds up which of the samples could be searched for radar, and the longest of them without a gap."""
+
+    def __init__(self) -> None:
+        self.longest = self.samples = self.of = 0
+        self._running = 0
+
+    def take(self, samples: int, *, silent: Sequence[tuple[int, int]], usable: bool, joined: bool) -> None:
+        """Take a look.
+
+        Args: silent are its samples, from and up to, that say nothing; joined if none are missing before it.
+        """
+        self.of += samples
+        if not usable or not joined:
+            self._running = 0
+        if not usable:
+            return
+        at = 0
+        for first, last in sorted(silent):
+            self._add(max(0, first - at))
+            self._running = 0
+            at = max(at, last)
+        self._add(max(0, samples - at))
+
+    def _add(self, samples: int) -> None:
+        self.samples += samples
+        self._running += samples
+        self.longest = max(self.longest, self._running)
+
+
+def radar_reach(*, band_hz: float, rate_hz: float, searched: Searched) -> RadarReach:
     """Judge a search by the band that was received and the longest time without a gap in it.
 
-    Args: band_hz what the filter lets through, at most the sample rate; stretch_s 0 where no sample could be used.
+    Args: band_hz what the filter lets through, at most the sample rate.
     Source: `docs/sensing.md`, Radar; a train's pulses lie at most (pulses - 1) slowest intervals apart, and one more
     passes before the first.
     """
+    stretch_s = searched.longest / rate_hz
     reached: list[str] = []
     missed: list[str] = []
     narrow = short = False
@@ -46,4 +89,10 @@ def radar_reach(*, band_hz: float, stretch_s: float) -> RadarReach:
         reasons.append(f"{stretch_s * 1e3:.3g} ms without a gap is shorter than a train of pulses")
     if narrow and stretch_s:
         reasons.append(f"{band_hz / 1e6:.3g} MHz is too narrow for them")
-    return RadarReach(heard_if_there=tuple(reached), cannot_tell=tuple(missed), why=" and ".join(reasons))
+    return RadarReach(
+        heard_if_there=tuple(reached),
+        cannot_tell=tuple(missed),
+        why=" and ".join(reasons),
+        searched_s=searched.samples / rate_hz,
+        listened_s=searched.of / rate_hz,
+    )

@@ -75,7 +75,10 @@ class ChannelLook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookResult:
-    """One look: `psd` shape (fft_size,), linear power per Hz relative to full scale, lowest frequency first."""
+    """One look: `psd` shape (fft_size,), linear power per Hz relative to full scale, lowest frequency first.
+
+    `silent` are the samples, from and up to, that say nothing: zeros, one value over and over, no numbers.
+    """
 
     start_ns: int
     end_ns: int
@@ -84,6 +87,7 @@ class LookResult:
     noise_floor: LevelDb
     incumbents: tuple[Incumbent, ...]
     flags: SampleFlag
+    silent: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

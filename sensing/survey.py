@@ -184,6 +184,7 @@ class Survey:
             noise_floor=self._density(self._floor_mean()),
             incumbents=incumbents,
             flags=flags,
+            silent=tuple(spans),
         )
 
     def report(self, now_ns: int, *, apart: Mapping[Channel, Sequence[Span]] = NOTHING_APART) -> SurveyReport:

@@ -11,7 +11,7 @@ from hw_profiles.calibration import Scale
 from sensing.detectors.registry import USUAL
 from sensing.flags import UNUSABLE, SampleFlag
 from sensing.layout import ChannelOutside
-from sensing.radarreach import RadarReach, radar_reach
+from sensing.radarreach import RadarReach, Searched, radar_reach
 from sensing.repetition import Repetition
 from sensing.samples import clipped_share
 from sensing.survey import ChannelState, LookResult, Survey, SurveyReport, SurveySettings
@@ -138,22 +138,17 @@ class _Part:
     first_ns: int | None = None
     end_ns: int = 0
     gaps: int = 0
-    usable_s: float = 0.0
-    stretch_s: float = 0.0
+    searched: Searched = field(default_factory=Searched)
 
     def take(self, look: Look) -> LookResult:
         flags = look.flags | (SampleFlag.STALE if self.repetition.again(look.iq) else SampleFlag.NONE)
         result = self.survey.feed(look.iq, start_ns=look.start_ns, flags=flags)
-        lasted = len(look.iq) / look.tuning.sample_rate_hz
         joined = self.first_ns is not None and abs(look.start_ns - self.end_ns) <= CONTIGUOUS_NS
         self.gaps += self.first_ns is not None and not joined
         self.first_ns = look.start_ns if self.first_ns is None else self.first_ns
         self.end_ns, self.samples = result.end_ns, self.samples + len(look.iq)
-        if result.flags & UNUSABLE or self._overloaded(look, result):
-            self.usable_s = 0.0
-        else:
-            self.usable_s = lasted + (self.usable_s if joined else 0.0)
-        self.stretch_s = max(self.stretch_s, self.usable_s)
+        usable = not (result.flags & UNSEARCHED or self._overloaded(look, result))
+        self.searched.take(len(look.iq), silent=result.silent, usable=usable, joined=joined)
         return result
 
     def _overloaded(self, look: Look, result: LookResult) -> bool:
@@ -164,6 +159,8 @@ class _Part:
 
 
 CONTIGUOUS_NS: Final = 2_000
+UNSEARCHED: Final = UNUSABLE | SampleFlag.NON_FINITE
+"""In looks with one of these a radar may have been that nobody could hear."""
 OVERLOADED_SHARE: Final = 0.1
 """A radar's own pulses take less of the time than this in every class."""
 
@@ -226,7 +223,7 @@ class Surveys:
             span_s=0.0 if part.first_ns is None else (part.end_ns - part.first_ns) / NS,
             gaps=part.gaps,
             report=_silenced(report, beyond),
-            radar=radar_reach(band_hz=usable_hz(tuning), stretch_s=part.stretch_s),
+            radar=radar_reach(band_hz=usable_hz(tuning), rate_hz=tuning.sample_rate_hz, searched=part.searched),
             unreported=_unreported(self.plan, tuning, settings),
             beyond_filter=beyond,
         )

@@ -76,6 +76,8 @@ def _as_json(result: SenseResult) -> dict[str, Any]:
             "searched": list(result.radar.heard_if_there),
             "cannot_tell": list(result.radar.cannot_tell),
             "why": result.radar.why,
+            "searched_s": result.radar.searched_s,
+            "listened_s": result.radar.listened_s,
         },
         "unreported": [
             {"low_hz": _number(u.band.low_hz), "high_hz": _number(u.band.high_hz), "why": u.why}
@@ -257,9 +259,12 @@ def radar_lines(result: SenseResult) -> list[str]:
         f"Pulses like {one.kind}'s from {one.start_ns / 1e9:.3f} s in {_span(one)} MHz: {NO_RADAR}"
         for one in result.report.pulse_trains[:BANDS_SHOWN]
     ]
-    if not reach.cannot_tell:
+    if not reach.cannot_tell and reach.whole:
         return [*(heard or ["No radar heard."]), *back]
+    part = f" in the {reach.searched_s:.3g} s of {reach.listened_s:.3g} s that could be searched"
+    if not reach.cannot_tell:
+        return [*heard, f"Radar: {'no other' if heard else 'none'}{part}.", *back]
     line = f"Radar: cannot tell of {', '.join(reach.cannot_tell)}: {reach.why}."
     if reach.heard_if_there and not heard:
-        line += f" None of {', '.join(reach.heard_if_there)}."
+        line += f" None of {', '.join(reach.heard_if_there)}{'' if reach.whole else part}."
     return [*heard, line, *back]
