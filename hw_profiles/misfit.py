@@ -18,8 +18,9 @@ class Misfit:
 
     @property
     def key(self) -> str:
-        """The key with its tables, dots between them; "" for the table as a whole."""
-        return ".".join(str(part) for part in self.loc)
+        """The key with its tables, such as `nodes[0].role`; "" for the table as a whole."""
+        parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.loc)
+        return "".join(parts).removeprefix(".")
 
 
 def first_misfit(exc: ValidationError) -> Misfit:

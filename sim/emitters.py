@@ -105,7 +105,10 @@ def _plain(exc: Exception) -> str:
 
 
 def _radar(rng: np.random.Generator, params: dict[str, Any]) -> Waveform:
-    kind = radar.RadarClassName(params.pop("radar_class"))
+    name, known = params.pop("radar_class"), [str(one.value) for one in radar.RadarClassName]
+    if name not in known:
+        raise ValueError(f"radar_class {name!r} is none of {', '.join(known)}")
+    kind = radar.RadarClassName(name)
     interval_s = float(params.pop("burst_interval_s", 1.0))
     drawn = radar.draw(rng, kind, burst_interval_s=interval_s)
     fields = {

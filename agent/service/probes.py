@@ -1,5 +1,6 @@
 """Health over HTTP beside the agent, and systemd's watchdog, fed only while the gate loop is on time."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from hw_profiles.printable import printable
 
 HOST = "127.0.0.1"
 FEED_S = 0.5
+CLOSE_S = 2.0
 FIRST_S = 0.05
 """So often it is looked whether the loop turns until it does: what starts after this node waits for that."""
 START_S = 10.0
@@ -63,7 +65,8 @@ class Watchdog:
     def __init__(self, late: Callable[[], str | None], state: Callable[[], str]) -> None:
         from systemd_watchdog.systemd_watchdog import WatchDog
 
-        self._notify, self._late, self._state = WatchDog(), late, state
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify, self._late, self._state = WatchDog(sock=self._socket), late, state
         self._told = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
@@ -76,6 +79,9 @@ class Watchdog:
     def close(self) -> None:
         """Feed no more; what takes too long to end from here on is systemd's to kill."""
         self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_S)
+        self._socket.close()
 
     def _run(self) -> None:
         while not self._stop.wait(FEED_S if self._told else FIRST_S):

@@ -20,11 +20,12 @@ from agent.trial.processes import AIR_STOP_S, Child, TrialError, free_ports, spa
 from agent.trial.programs import CpuMeter, start_programs, told
 from agent.trial.progress import Reporter
 from agent.trial.spec import TrialSpec, read_spec
+from agent.trial.specfits import judge_fits
 from radio.errors import HardwareError
 from sensing.compilation import is_ready, make_ready
 from sim.airclient import AirClient
 from sim.recording import load as load_recording
-from sim.scenario import Scenario
+from sim.scenario import Scenario, ScenarioError
 from sim.scenario import load as load_scenario
 from sim.stations import Emitter
 
@@ -68,7 +69,11 @@ class Finished:
 def scenario_of(options: Options) -> tuple[Scenario, TrialSpec, float]:
     """The scenario with what the options add. Raises ScenarioError, SourceError."""
     scenario = load_scenario(options.scenario)
-    spec = read_spec(scenario.trial, {n.name for n in scenario.nodes})
+    try:
+        spec = read_spec(scenario.trial)
+        judge_fits(scenario, spec)
+    except ScenarioError as exc:
+        raise ScenarioError(f"{options.scenario}: {exc}") from exc
     duration_s = options.duration_s if options.duration_s is not None else spec.duration_s
     scenario = replace(scenario, emitters=stretched(scenario, duration_s / spec.duration_s))
     if options.recording is not None:

@@ -124,3 +124,4 @@ class Valve:
         for descriptor in list(self._connections):
             self._forget(descriptor)
         self._watched.disable_monitor()
+        self.events.close()

@@ -73,8 +73,8 @@ def written(tmp_path: Path, old: str, new: str) -> str:
         ('node = "user"', 'node = "north"', "[trial] wants[0].node: north is no user"),
         ('node = "south"', 'node = "nobody"', "unknown node 'nobody'"),
         ("low_hz = 3_550_000_000", "low_hz = 3_540_000_000", "[trial] offers[0]: 3540-3555 MHz is not inside band_hz"),
-        ("partial = true", "partially = true", "wants.0.partially"),
-        ("eirp_dbm = 20.0", 'eirp_dbm = "loud"', "wants.0.eirp_dbm"),
+        ("partial = true", "partially = true", "wants[0].partially"),
+        ("eirp_dbm = 20.0", 'eirp_dbm = "loud"', "wants[0].eirp_dbm"),
     ],
 )
 def test_a_mistake_in_a_scenario_of_ones_own_is_named_by_its_key(tmp_path: Path, old: str, new: str, says: str) -> None:
@@ -123,10 +123,10 @@ def test_a_trial_whose_point_was_not_shown_says_so() -> None:
         ("coalition", "coalition"),
     ):
         loaded = load(name)
-        spec = read_spec(loaded.trial, {node.name for node in loaded.nodes})
+        spec = read_spec(loaded.trial)
         said, *more = points_missed(spec, nothing)
         assert [one for one in more if "approval" not in one] == []
         assert says in said
-    spec = read_spec(load("rush-hour").trial, {node.name for node in load("rush-hour").nodes})
+    spec = read_spec(load("rush-hour").trial)
     assert points_missed(spec, {**nothing, "displaced": [{"owed": 5, "settled": 5}]}) == []
     assert "not all that is owed" in points_missed(spec, {**nothing, "displaced": [{"owed": 5, "settled": 0}]})[0]

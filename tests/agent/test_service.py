@@ -437,7 +437,7 @@ def test_it_is_said_at_once_that_the_node_is_ready_and_then_twice_a_second(
         watchdog = Watchdog(lambda: None if len(asked) > 3 else "the agent's loop does not turn yet", lambda: "idle")
         monkeypatch.setattr(watchdog, "_stop", Waits())
         watchdog._run()
-        watchdog._notify._socket.close()
+        watchdog._socket.close()
         said: list[str] = []
         with contextlib.suppress(BlockingIOError):
             while True:

@@ -36,6 +36,7 @@ class Reader:
             "PYTHONPATH": str(ROOT),
             "PATH": f"{commands}:{os.environ['PATH']}",
             "XDG_CONFIG_HOME": str(folder / "home"),
+            "PYTHONWARNINGS": "error",
         }
         self.terminals: list[subprocess.Popen[bytes]] = []
 
@@ -61,6 +62,11 @@ class Reader:
 
     def logs(self) -> str:
         return "\n".join(path.read_text()[-2000:] for path in sorted(self.folder.glob("terminal-*.log")))
+
+    def warnings(self) -> list[str]:
+        """What any terminal said of a warning; warnings are errors there."""
+        texts = (path.read_text() for path in sorted(self.folder.glob("terminal-*.log")))
+        return [line for text in texts for line in text.splitlines() if "Warning" in line]
 
     def said_by(self, *beginning: str) -> list[str]:
         """What the simulated radio whose first line holds these words said of its antenna: on the air, and silent."""
@@ -113,4 +119,5 @@ def test_two_nodes_in_two_terminals_settle(reader: Reader) -> None:
     assert waited(lambda: reader.said_by("simulated Pluto", "user-a")[-1:] == ["silent"]), reader.logs()
     assert "radiating" in reader.said_by("simulated Pluto", "user-a")
     assert reader.interrupt()[:2] == [0, 0]
+    assert reader.warnings() == []
     assert reader.enter(after).count("settlements on record: 1") == 2

@@ -30,7 +30,7 @@ def test_the_place_and_the_words(size: int, said: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Outer.model_validate({"inner": [{"size": 2}, {"size": size}]})
     found = first_misfit(caught.value)
-    assert (found.key, found.said, found.loc) == ("inner.1.size", said, ("inner", 1, "size"))
+    assert (found.key, found.said, found.loc) == ("inner[1].size", said, ("inner", 1, "size"))
 
 
 def test_a_unit_that_is_not_named_whole_is_told_in_one_line() -> None:
