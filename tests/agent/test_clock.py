@@ -1,5 +1,6 @@
 """The interval clock: trust is won slowly, lost at once, and always for a reason with a name."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 
 from agent.timekeeping.clock import CARRY_NS, ClockPlan, ClockVerdict, IntervalClock
+from agent.timekeeping.hostclock import Paired
 from agent.timekeeping.keeper import Timekeeper
+from agent.timekeeping.kernel import KernelState, reading_of
 from agent.timekeeping.memory import BUILT_NS, TimeMemory
 from agent.timekeeping.place import Place, PlacePlan
 from agent.timekeeping.values import Cause, Reading, SourceStanding, UtcInterval
@@ -442,6 +445,62 @@ def test_the_keeper_sees_that_the_host_slept_before_it_answers() -> None:
     assert keeper.fix().time.trusted
     slept_ns[0] = 7200 * NS
     assert (keeper.fix().time.trusted, keeper.fix().time.status) == (False, Cause.SUSPENDED.value)
+
+
+HOURS_NS = 3 * 3600 * NS
+STEPS = {"hours ahead": HOURS_NS, "hours back": -HOURS_NS, "a leap second": -NS, "a second left out": NS}
+
+
+def stepped(*, gnss: bool) -> tuple[Timekeeper, list[int], Callable[[int], None]]:
+    """A keeper that trusts the system's clock, or a receiver beside it; its hands: monotonic time, then a second more.
+
+    The seconds go on with the system's clock off by what is said.
+    """
+    mono_ns = [0]
+    off_ns = [0]
+    plan = replace(PLAN, host_tolerance_ns=NS // 2 if gnss else None)
+    keeper = Timekeeper(
+        plan, PlacePlan(agree_ns=0), monotonic_ns=lambda: mono_ns[0], system_ns=lambda: T0 + mono_ns[0] + off_ns[0]
+    )
+    synchronised = KernelState(synchronised=True, max_error_ns=1000, status=0, tai_offset_s=37)
+
+    def second(off: int) -> None:
+        mono_ns[0] += NS
+        off_ns[0] = off
+        if gnss:
+            keeper._waiting.append(gps(mono_ns[0] / NS))
+        else:
+            pair = Paired(mono_ns=mono_ns[0], utc_ns=T0 + mono_ns[0] + off, slack_ns=100)
+            keeper._waiting.append(reading_of("kernel", synchronised, pair, least_ns=100_000))
+
+    for _ in range(12):
+        second(0)
+        keeper.fix()
+    assert keeper.fix().time.trusted
+    return keeper, mono_ns, second
+
+
+@pytest.mark.attack(36)
+@pytest.mark.parametrize("step_ns", list(STEPS.values()), ids=list(STEPS))
+@pytest.mark.parametrize("gnss", [False, True], ids=["kernel alone", "beside a receiver"])
+def test_a_system_clock_that_is_set_closes_it_at_the_next_reading(step_ns: int, gnss: bool) -> None:
+    keeper, mono_ns, second = stepped(gnss=gnss)
+    before = keeper.fix().time
+    mono_ns[0] += NS // 2
+    fix = keeper.fix().time  # set by now, and nothing was read since: what is known goes on by the monotonic clock
+    assert fix.trusted
+    assert fix.earliest_ns - before.earliest_ns < NS // 2 + 1
+    for _ in range(60):
+        second(step_ns)
+        fix = keeper.fix().time
+        assert not fix.trusted
+        assert fix.status == (Cause.HOST_DISAGREES if gnss else Cause.JUMP).value
+        assert fix.earliest_ns <= T0 + mono_ns[0] <= fix.latest_ns, "what it holds is not led along"
+    for again_s in range(14):
+        second(0)
+        if keeper.fix().time.trusted:
+            break
+    assert again_s in (10, 11), "set right: trust has to be won again"
 
 
 @pytest.mark.attack(72)
