@@ -121,6 +121,19 @@ class Commands(TyperGroup):
         sys.exit(code if isinstance(code, int) else Exit.OK)
 
 
+PRODUCT: Final = frozenset({"agent", "hw_profiles", "radio", "sensing", "settlement", "sim"})
+
+
+def _known(exc: BaseException) -> str | None:
+    """What is no defect though no command caught it, in one line: too little memory, or an error with words of ours."""
+    causes = [exc]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
+        causes.append(cause)
+    if any(isinstance(one, MemoryError) or "failed to map segment" in str(one) for one in causes):
+        return "not enough memory for this; free some, or allow more (ulimit -v)"
+    return str(exc) if type(exc).__module__.partition(".")[0] in PRODUCT and str(exc) else None
+
+
 def _ended(exc: Exception) -> int:
     if type(exc).__name__ == "NoArgsIsHelpError":
         exc.show()  # type: ignore[attr-defined]
@@ -133,6 +146,10 @@ def _ended(exc: Exception) -> int:
         return Exit.FAILURE
     if os.environ.get(TRACE):
         traceback.print_exception(exc)
+    known = _known(exc)
+    if known is not None:
+        _say(known)
+        return Exit.FAILURE
     last = traceback.extract_tb(exc.__traceback__)[-1]
     where = f"{Path(last.filename).name}:{last.lineno}"
     _say(f"a defect of bandpact itself: {type(exc).__name__}: {exc} ({where}); {TRACE}=1 shows more, please report it")

@@ -1,15 +1,36 @@
-"""How many files and sockets a process may have open: raised as far as it may be, and refused where that is too few.
+"""What a host allows a node's processes (open files, address space): raised as far as may be, refused where too little.
 
 ZeroMQ ends a process with abort(3) where a local socket is accepted and no descriptor is left, and a log that cannot be
 opened halts its node: a limit that neighbours' connections can use up is one they can end a node with.
 """
 
 import resource
+from typing import Final
 
 from agent.config.settings import ConfigError
 
 ROOM = 128
 """Files and sockets of a process beside the connections with neighbours."""
+
+ADDRESSES: Final = 2 << 30
+"""Address space of a node's process with its threads and libraries, bytes (1.4 GB were seen); most is never used."""
+
+
+def have_addresses() -> None:
+    """Let this process and those that it starts have ADDRESSES, where they are allowed less by now.
+
+    Where they run out a library aborts the process, or a thread that has begun is waited for and never says so.
+
+    Raises: ConfigError where the hard limit is lower.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY or soft >= ADDRESSES:
+        return
+    if hard != resource.RLIM_INFINITY and hard < ADDRESSES:
+        raise ConfigError(
+            f"{hard >> 10} kB of address space are allowed (ulimit -v), {ADDRESSES >> 10} kB are needed; allow more"
+        )
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, hard))
 
 
 def have_open_files(connections: int, peers: int = 0) -> None:

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 from agent.config.locks import agents
-from agent.config.openfiles import have_open_files
+from agent.config.openfiles import have_addresses, have_open_files
 from agent.config.settings import ConfigError, load
 from agent.node.assembly import short_path
 from agent.node.daemon import Node
@@ -35,6 +35,7 @@ def main(arguments: list[str]) -> int:
         die_with_parent()
         config = load(path)
         short_path(config.run_folder)
+        have_addresses()
         have_open_files(config.mesh.connections, len(config.peers))
         with agents(config, "a node's agent"):
             return serve(Node(config, path), stop)

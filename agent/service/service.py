@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.config.locks import agents
-from agent.config.openfiles import have_open_files
+from agent.config.openfiles import have_addresses, have_open_files
 from agent.config.settings import ConfigError, NodeConfig, write_effective
 from agent.node.assembly import short_path
 from agent.node.daemon import Node
@@ -73,6 +73,7 @@ def _door(node: Node) -> "TrialDoor | None":
 def _agreed(config: NodeConfig) -> Path:
     """The values in force as one file, which the warden reads: both must go by the same. Raises ConfigError."""
     short_path(config.run_folder)
+    have_addresses()
     have_open_files(config.mesh.connections, len(config.peers))
     return write_effective(config, config.run_folder / EFFECTIVE)
 

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 import structlog
 
-from agent.config.openfiles import ROOM, have_open_files
+from agent.cli.entry import _ended
+from agent.config.openfiles import ADDRESSES, ROOM, have_addresses, have_open_files
 from agent.config.settings import ConfigError
 from agent.service import logs
 from agent.service.logstream import LogStream
+from settlement.chain.lineage import LineageError
 from tests.agent.test_run import laid_out
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,6 +113,70 @@ def test_a_node_that_may_open_too_few_files_says_so_and_does_not_start(tmp_path:
     )
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "200 open files are allowed" in done.stderr
+
+
+@pytest.fixture
+def addresses() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.usefixtures("addresses")
+def test_a_node_raises_its_limit_of_address_space() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    have_addresses()
+    assert resource.getrlimit(resource.RLIMIT_AS)[1] == hard
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES - 1, hard))
+    have_addresses()
+    assert resource.getrlimit(resource.RLIMIT_AS) == (ADDRESSES, hard)
+
+
+@pytest.mark.parametrize("words", [["-m", "agent.node.process"], ["-m", "agent.cli.main", "run", "--config"]])
+def test_a_node_that_may_have_too_little_address_space_says_so_and_does_not_start(
+    tmp_path: Path, words: list[str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, *words, str(laid_out(tmp_path).config_of("user-a"))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30)),
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "1048576 kB of address space are allowed (ulimit -v), 2097152 kB are needed" in done.stderr
+
+
+def chained(text: str) -> ImportError:
+    made = ImportError("\n\nIMPORTANT: PLEASE READ THIS")
+    made.__cause__ = ImportError(text)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (MemoryError(), "bandpact: not enough memory for this; free some, or allow more (ulimit -v)\n"),
+        (
+            chained("libx.so: failed to map segment from shared object"),
+            "bandpact: not enough memory for this; free some, or allow more (ulimit -v)\n",
+        ),
+        (LineageError("x.db: out of memory"), "bandpact: x.db: out of memory\n"),
+        (chained("no module named y"), "bandpact: a defect of bandpact itself: ImportError"),
+        (ValueError("x"), "bandpact: a defect of bandpact itself: ValueError: x ("),
+    ],
+)
+def test_a_command_without_memory_and_an_error_with_words_of_ours_are_no_defects(
+    failure: Exception, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(type(failure)) as found:
+        raise failure
+    assert _ended(found.value) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(said)
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("words", [["--help"], ["audit", "--help"], ["--version"], ["status", "--folder", "/"]])

@@ -21,6 +21,7 @@ from radio.drivers.bounded import bounded
 from radio.drivers.soapy import silencer
 from radio.drivers.soapy.silencer import SilencerProcess
 from radio.errors import Disconnected, HardwareError
+from radio.process import PARENT
 from tests.agent.samples.nodes import node_config
 
 
@@ -111,3 +112,19 @@ def test_base_stations_are_heard_again_once_the_host_starts_threads_again(
     finally:
         monkeypatch.undo()
         door.close()
+
+
+@pytest.mark.feature("R7")
+def test_each_process_beside_a_node_is_told_whose_child_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told of a parent that ended before it could ask ends by itself; radio/process.py."""
+    started = Mock(return_value=Mock(poll=lambda: None, wait=lambda _: 0))
+    (tmp_path / "run").mkdir()
+    path = tmp_path / "node.toml"
+    path.write_text(node_config(tmp_path, '[samples]\nsource = "program"\n'))
+    for module in (samples_side, pageprocess):
+        monkeypatch.setattr(module.subprocess, "Popen", started)
+    events = EventLog(tmp_path, "n")
+    SamplesSide(load(path), path, events).close()
+    events.close()
+    PageBeside(nodes=[], folder=tmp_path, port=0)._spawned(tmp_path / "plan")
+    assert [call.kwargs["env"][PARENT] for call in started.call_args_list] == [str(os.getpid())] * 2

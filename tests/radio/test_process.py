@@ -1,6 +1,7 @@
 """Asking a process to stop by signals: no signal, whenever it comes, keeps the process from stopping."""
 
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -89,3 +90,41 @@ def test_a_child_whose_parent_ended_before_it_could_ask_ends_too(parent: str | N
         check=False,
     )
     assert done.stdout == f"{said}\n", done.stderr
+
+
+PARENT_OF_ONE = """
+import subprocess, sys, time
+from radio.process import child_environment
+CHILD = "import time, radio.process as p; p.die_with_parent(); print('asked', flush=True); time.sleep(60)"
+child = subprocess.Popen([sys.executable, "-c", CHILD], env=child_environment(), stdout=subprocess.PIPE)
+assert child.stdout.readline() == b"asked\\n"
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.feature("R7")
+def test_a_child_ends_with_its_parent_however_that_ends() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT_OF_ONE], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = os.pidfd_open(int(parent.stdout.readline()))
+        parent.kill()
+    ended, _, _ = select.select([child], [], [], 20)
+    os.close(child)
+    assert ended
+
+
+@pytest.mark.feature("R7")
+@pytest.mark.parametrize("module", ["agent.node.warden_process", "agent.page.process", "agent.samples.process"])
+def test_each_process_of_a_node_asks_to_end_with_the_node(module: str, tmp_path: Path) -> None:
+    """Its parent is another than the one that it is told of: gone. It ends before it reads what it is to do."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, str(tmp_path / "nothing")],
+        env={**os.environ, PARENT: "1", "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
