@@ -1,6 +1,6 @@
 """Files of nothing but noise through receivers of several shapes, and how often the survey takes them for use."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -35,7 +35,7 @@ RECEIVERS: Final[Mapping[str, Callable[[Cplx], Cplx]]] = MappingProxyType(
         "flat": lambda z: z,
         "tilt of 3 dB": lambda z: _bent(z, lambda f: 3 * f),
         "dome of 4 dB": lambda z: _bent(z, lambda f: -4 * (2 * f) ** 2),
-        "filter of 0.72": lambda z: np.convolve(z, signal.firwin(65, 0.72), "same").astype(np.complex64),
+        "filter of 0.72": lambda z: signal.oaconvolve(z, signal.firwin(65, 0.72), mode="same").astype(np.complex64),
     }
 )
 """What a receiver makes of white noise; each adds a constant offset to it."""
@@ -51,7 +51,9 @@ class FalseAlarms:
     channels: int
 
 
-def false_alarms(seed: int, receiver: str, *, rate_hz: float, seconds: float, files: int) -> FalseAlarms:
+def false_alarms(
+    seed: int | Sequence[int], receiver: str, *, rate_hz: float, seconds: float, files: int
+) -> FalseAlarms:
     """Survey so many files of noise, each in four channels."""
     rng = np.random.default_rng(seed)
     over = blocks = busy = 0
