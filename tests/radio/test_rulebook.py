@@ -386,7 +386,7 @@ NESTED: dict[str, dict[str, Any]] = {
     "coalition": {"members": "others", "function": "unanimous", "need": 1, "vote_ns": 1},
     "auction": {
         "members": "others", "functions": ("first price",), "bids_ns_min": 1, "reveals_ns_min": 1, "settle_ns": 0,
-        "deposit_min": 0, "bidders_max": 2,
+        "deposit_min": 0, "bidders_max": 2, "forfeit": "price",
     },
     "licence": {"use": ("any",), "keep_ns": 2 * NS, "aggregate": "public", "redistribute": "parties"},
     "retention": {"what": "usage", "keep_ns": 1},
