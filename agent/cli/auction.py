@@ -5,10 +5,13 @@ from typing import Annotated, Literal
 import typer
 
 from agent.cli.agentcall import converse, run_folder_of
+from agent.cli.commandlist import Listed
 from agent.cli.sources import ConfigOption, NodeArg, chosen
 
 app = typer.Typer(
-    no_args_is_help=True, help="Sealed-bid auctions: open one, bid in one, see where each stands. Needs a running node."
+    cls=Listed,
+    no_args_is_help=True,
+    help="Sealed-bid auctions: open one, bid in one, see where each stands. Needs a running node.",
 )
 AsJson = Annotated[bool, typer.Option("--json", help="a line of JSON for each step and nothing else")]
 Hold = Annotated[bool, typer.Option("--hold", help="stay until it is decided; exit 1 where it is not, or another won")]

@@ -9,9 +9,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, interruptible, output_console, print_json, printable
 
-app = typer.Typer(no_args_is_help=True, help="Verify lineages offline.")
+app = typer.Typer(cls=Listed, no_args_is_help=True, help="Read and verify logs (lineages) offline.")
 
 
 Anchors = Annotated[

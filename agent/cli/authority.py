@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, say
 from agent.cli.entitled import entitled, instant_text, ruled, scope_text
 from agent.cli.places import Circle, Corners, area_of, bands_of, some_area
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from settlement.chain.credentials import Subject
     from settlement.chain.scope import Area, Scope
 
-authority = typer.Typer(no_args_is_help=True, help="Issue, revoke and rotate credentials and sign rules, offline.")
-rule = typer.Typer(no_args_is_help=True, help="Sign rules.")
+authority = typer.Typer(
+    cls=Listed, no_args_is_help=True, help="Issue, revoke and rotate credentials and sign rules, offline."
+)
+rule = typer.Typer(cls=Listed, no_args_is_help=True, help="Sign rules.")
 authority.add_typer(rule, name="rule")
 
 Folder = Annotated[Path, typer.Option("--desk", help="The authority's folder.")]

@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from agent.cli.clock import JsonOption
+from agent.cli.commandlist import Listed
 from agent.cli.common import fail, print_json, say
 from agent.cli.sources import ConfigOption, NodeArg, chosen
 
-cbsd = typer.Typer(no_args_is_help=True, help="Base stations below this node (SAS-CBSD interface).")
-calendar = typer.Typer(no_args_is_help=True, help="The incumbents' signed calendar.")
+cbsd = typer.Typer(cls=Listed, no_args_is_help=True, help="Base stations below this node (SAS-CBSD interface).")
+calendar = typer.Typer(cls=Listed, no_args_is_help=True, help="The incumbents' signed calendar.")
 
 
 @cbsd.command()

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from agent.cli.authority import DESK, Folder, at_desk
+from agent.cli.commandlist import Listed
 from agent.cli.common import fail, say
 
-commodity = typer.Typer(no_args_is_help=True, help="Check and sign commodity classes.")
+commodity = typer.Typer(cls=Listed, no_args_is_help=True, help="Check and sign commodity classes.")
 NAME = "A class in TOML, or the name of one that ships: spectrum, backhaul."
 
 

@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, interruptible, printable
 
 app = typer.Typer(
-    no_args_is_help=True, help="Serve a directory of offers and intents, or ask one; nobody has to believe it."
+    cls=Listed,
+    no_args_is_help=True,
+    help="Serve a directory of offers and intents, or ask one; nobody has to believe it.",
 )
 ANCHOR_DIGITS, LOOPBACK = 64, "127.0.0.1"
 Node = Annotated[

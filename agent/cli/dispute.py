@@ -6,10 +6,13 @@ from typing import Annotated, Literal
 import typer
 
 from agent.cli.agentcall import converse, converse_for, run_folder_of
+from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, say
 from agent.cli.sources import ConfigOption, NodeArg, chosen
 
-dispute = typer.Typer(no_args_is_help=True, help="Dispute a settlement that was not kept, and answer such a dispute.")
+dispute = typer.Typer(
+    cls=Listed, no_args_is_help=True, help="Dispute a settlement that was not kept, and answer such a dispute."
+)
 Json = Annotated[bool, typer.Option("--json", help="a line of JSON for each step and nothing else")]
 Cite = Annotated[
     list[str] | None,

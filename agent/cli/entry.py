@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import typer
-from typer.core import TyperGroup
 
+from agent.cli.commandlist import SECTIONS, Listed
 from agent.cli.common import Exit, printable
 from agent.words.units import UnitMissing
 from settlement.core.reasons import RefusedError
@@ -60,7 +60,7 @@ def _settle_groups(command: Any, ctx: Any) -> None:
             _settle_groups(one, ctx)
 
 
-class Commands(TyperGroup):
+class Commands(Listed):
     """The `bandpact` command with all that is below it."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -93,6 +93,11 @@ class Commands(TyperGroup):
         except OSError as exc:
             _say(os_error_line(exc))
             raise typer.Exit(Exit.FAILURE) from None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands, by what they are for."""
+        for title, names in SECTIONS:
+            self.listed(ctx, formatter, title, names)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """The options of `bandpact` itself."""

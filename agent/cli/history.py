@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, print_json, say
 from agent.cli.sources import ConfigOption, chosen
 
 if TYPE_CHECKING:
     from agent.history.rows import Row
 
-app = typer.Typer(no_args_is_help=True, help="What this node heard and did, by the second, the minute, the quarter.")
+app = typer.Typer(
+    cls=Listed, no_args_is_help=True, help="What this node heard and did, by the second, the minute, the quarter."
+)
 
 Source = Annotated[
     Path | None, typer.Argument(metavar="NODE", help="A node's folder or its node.toml; this node's, if not said.")

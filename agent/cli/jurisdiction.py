@@ -6,9 +6,12 @@ from typing import Annotated
 import typer
 
 from agent.cli.authority import DESK, Folder, at_desk
+from agent.cli.commandlist import Listed
 from agent.cli.common import fail, print_json, say
 
-jurisdiction = typer.Typer(no_args_is_help=True, help="Check and sign what an authority asks for in its own area.")
+jurisdiction = typer.Typer(
+    cls=Listed, no_args_is_help=True, help="Check and sign what an authority asks for in its own area."
+)
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A jurisdiction in TOML.")]
 
 

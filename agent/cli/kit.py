@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.authority import PASSPHRASE
+from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, output_console, print_json, say
 
 if TYPE_CHECKING:
     from agent.kit.folder import Trial
     from agent.kit.status import Seen
 
-app = typer.Typer(no_args_is_help=True, help="Set a trial up from one file, join it, and gather what it did.")
+app = typer.Typer(
+    cls=Listed, no_args_is_help=True, help="Set a trial up from one file, join it, and gather what it did."
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 TrialFolder = Annotated[
     Path | None, typer.Argument(metavar="TRIAL", help="The trial's folder; the only one here if left out.")

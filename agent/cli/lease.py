@@ -7,10 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from agent.cli.agentcall import converse, run_folder_of
+from agent.cli.commandlist import Listed
 from agent.cli.common import fail, output_console, print_json
 from agent.cli.sources import ConfigOption, NodeArg, chosen
 
-app = typer.Typer(no_args_is_help=True, help="Leases: their states, and every transition with its evidence.")
+app = typer.Typer(
+    cls=Listed, no_args_is_help=True, help="Leases: their states, and every transition with its evidence."
+)
 
 Logs = Annotated[
     Path | None,

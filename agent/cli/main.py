@@ -52,6 +52,7 @@ from agent.cli import (
     watch,
     witness,
 )
+from agent.cli.commandlist import Listed
 from agent.cli.common import guard_streams
 from agent.cli.entry import Commands
 
@@ -98,7 +99,7 @@ node.node.command("config")(drafts.node_config)
 app.add_typer(node.node, name="node")
 app.add_typer(kit.app, name="kit")
 
-bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
+bench = typer.Typer(cls=Listed, no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("cbrs")(bench_cbrs.cbrs)
 bench.command("chain")(bench_chain.chain)
 bench.command("audit")(bench_scale.audit)
@@ -123,10 +124,14 @@ app.command()(service.run)
 app.command()(service.status)
 app.command()(service.page)
 app.command()(watch.watch)
-clocks = typer.Typer(no_args_is_help=True, help="The node's clock.")
+clocks = typer.Typer(cls=Listed, no_args_is_help=True, help="The clock of this node: its bound against the budget.")
 clocks.command("watch")(clock.watch)
 app.add_typer(clocks, name="clock")
-settings = typer.Typer(no_args_is_help=True, help="The node's configuration.")
+settings = typer.Typer(
+    cls=Listed,
+    no_args_is_help=True,
+    help="The configuration of this node: errors by file and key, and where each value comes from.",
+)
 settings.command("check")(clock.check)
 settings.command("show")(clock.show)
 app.add_typer(settings, name="config")

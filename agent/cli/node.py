@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
+from agent.cli.commandlist import Listed
 from agent.cli.common import fail
 from agent.cli.sources import ConfigOption, NodeArg, chosen
 
-node = typer.Typer(no_args_is_help=True, help="Make a node's keys and take in its credential.")
+node = typer.Typer(cls=Listed, no_args_is_help=True, help="Make a node's keys and take in its credential.")
 
 REQUEST = "enrol.request"
 

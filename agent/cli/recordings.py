@@ -7,9 +7,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, say
 
-app = typer.Typer(no_args_is_help=True, help="Hand recordings on where their licence allows it; delete them on time.")
+app = typer.Typer(
+    cls=Listed, no_args_is_help=True, help="Hand recordings on where their licence allows it; delete them on time."
+)
 Meta = Annotated[Path, typer.Argument(metavar="PATH", help="The .sigmf-meta of a recording.")]
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of recordings.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine output.")]

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from agent.cli.authority import DESK, Folder, at_desk
+from agent.cli.commandlist import Listed
 from agent.cli.common import fail, print_json, say
 
-ruling = typer.Typer(no_args_is_help=True, help="Rule on disputes, at an authority's desk.")
+ruling = typer.Typer(cls=Listed, no_args_is_help=True, help="Rule on disputes, at an authority's desk.")
 
 
 @ruling.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, interruptible
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from sim.oracle import RadiatedBurst
 
-app = typer.Typer(no_args_is_help=True, help="Simulated hardware that other programs can connect to.")
+app = typer.Typer(cls=Listed, no_args_is_help=True, help="Simulated hardware that other programs can connect to.")
 REPORT_S = 1.0
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from typer.core import TyperGroup
 
+from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, errors_console, fail, interruptible, output_console
 
 SHORTEST_S, LONGEST_S = 2.0, 3600.0
@@ -14,7 +14,7 @@ PRINTED = "-"
 """The file that stands for the standard output."""
 
 
-class TrialGroup(TyperGroup):
+class TrialGroup(Listed):
     """`trial`, whose --json may stand without a file: then the figures are printed, as every other command does."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -30,7 +30,9 @@ class TrialGroup(TyperGroup):
 
 
 app = typer.Typer(
-    cls=TrialGroup, invoke_without_command=True, help="A whole trial on this machine; scenarios of your own."
+    cls=TrialGroup,
+    invoke_without_command=True,
+    help="A whole trial on this machine; scenarios of your own.",
 )
 
 

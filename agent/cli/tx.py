@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, output_console, print_json
 
-tx = typer.Typer(no_args_is_help=True, help="Arm, disarm and clear a running node's transmitter.")
+tx = typer.Typer(cls=Listed, no_args_is_help=True, help="Arm, disarm and clear a running node's transmitter.")
 NODE = Annotated[Path, typer.Argument(metavar="NODE", help="A node's folder or its node.toml.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, interruptible, printable
 
-app = typer.Typer(no_args_is_help=True, help="Cosign the logs of others over HTTP, or have logs cosigned.")
+app = typer.Typer(cls=Listed, no_args_is_help=True, help="Cosign the logs of others over HTTP, or have logs cosigned.")
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The witness's folder.")]
 Anchors = Annotated[
     list[str] | None,

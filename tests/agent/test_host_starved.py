@@ -86,7 +86,7 @@ def test_a_second_handle_without_a_process_is_a_fault_of_the_radio(monkeypatch: 
         SilencerProcess("driver=none")
 
 
-@pytest.mark.feature("B1")
+@pytest.mark.feature("R7")
 def test_base_stations_are_heard_again_once_the_host_starts_threads_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
