@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sensing.flags import SampleFlag
 from sensing.frontend import Iq, flat_samples
+from sensing.samplekernels import probed
 
 PROBE_SAMPLES: Final = 16384
 JUDGED_SAMPLES_MIN: Final = 64
@@ -109,10 +110,11 @@ def _within_a_step(iq: Iq, full_scale: float) -> bool:
     """Whether I and Q each take two neighbouring codes at most: noise beneath the converter's step looks like that."""
     if iq.dtype != np.int16:
         return False
-    some = flat_samples(iq).reshape(-1, 2)[:PROBE_SAMPLES]
-    low, high = some.min(axis=0).astype(np.float64), some.max(axis=0).astype(np.float64)
-    if float(np.abs([low, high]).max()) > STEP_SHARE_MOST * full_scale:
+    flat = flat_samples(iq)[: 2 * PROBE_SAMPLES]
+    if max(-float(flat.min()), float(flat.max())) > STEP_SHARE_MOST * full_scale:
         return False
+    some = flat.reshape(-1, 2)
+    low, high = some.min(axis=0).astype(np.float64), some.max(axis=0).astype(np.float64)
     return bool(((high - low) <= _step(some.ravel(), full_scale)).all())
 
 
@@ -136,14 +138,14 @@ def inspect(iq: Iq, *, full_scale: float) -> Quality:
 
     Args: iq int16 (n, 2) or complex64 (n,), finite; full_scale in the units of I and Q.
     """
-    i, q = _probe(iq, full_scale)
-    count = len(i)
+    step = max(1, len(iq) // PROBE_SAMPLES)
+    count = min(PROBE_SAMPLES, -(-len(iq) // step))
     if count < JUDGED_SAMPLES_MIN:
         return Quality(flags=SampleFlag.NONE, clipped_share=0.0, power=0.0, dc_power=0.0, envelope_kurtosis=2.0)
-    offset = complex(i.mean(), q.mean())
-    i -= offset.real
-    q -= offset.imag
-    in_phase, quadrature, crossed = float(i @ i) / count, float(q @ q) / count, float(i @ q) / count
+    found = np.empty(6)
+    probed(flat_samples(iq), step, count, float(full_scale), found)
+    mean_i, mean_q, in_phase, quadrature, crossed, fourth = found.tolist()
+    offset = complex(mean_i, mean_q)
     power = in_phase + quadrature
     silent = power <= max(_quantisation_power(iq, full_scale), SILENT_SHARE * abs(offset) ** 2)
     silent = silent or _within_a_step(iq, full_scale)
@@ -155,17 +157,8 @@ def inspect(iq: Iq, *, full_scale: float) -> Quality:
         flags |= SampleFlag.DC_SPIKE
     if power > 0 and abs(complex(in_phase - quadrature, 2 * crossed)) > _image_limit(count) * power:
         flags |= SampleFlag.IQ_IMAGE
-    square = i * i + q * q
-    kurtosis = float(square @ square) / count / power**2 if power > 0 else 2.0
+    kurtosis = fourth / power**2 if power > 0 else 2.0
     return Quality(flags=flags, clipped_share=share, power=power, dc_power=abs(offset) ** 2, envelope_kurtosis=kurtosis)
-
-
-def _probe(iq: Iq, full_scale: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Some of the samples, I and Q apart, in full scales."""
-    step = max(1, len(iq) // PROBE_SAMPLES)
-    some = iq[: step * PROBE_SAMPLES : step]
-    pairs = (some[:, 0], some[:, 1]) if some.ndim == 2 else (some.real, some.imag)
-    return pairs[0].astype(np.float64) / full_scale, pairs[1].astype(np.float64) / full_scale
 
 
 def _quantisation_power(iq: Iq, full_scale: float) -> float:

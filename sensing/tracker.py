@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sensing.floorkernels import quiet_levels
 from sensing.specials import gammainccinv
 from sensing.theory import truncated_mean
 
@@ -153,20 +154,10 @@ class QuietLevels:
 
     def __call__(self, blocks: Floats) -> Quiet:
         """Levels of blocks of shape (blocks, groups)."""
-        ordered = np.sort(blocks, axis=0)
-        sums, squares = np.cumsum(ordered, axis=0), np.cumsum(ordered**2, axis=0)
-        columns = np.arange(blocks.shape[1])
-        count = np.full(blocks.shape[1], max(1, int(START_SHARE * len(blocks))))
-        level = sums[count - 1, columns] / count
-        for _ in range(STEPS_MAX):
-            grown = np.maximum(count, np.count_nonzero(ordered <= self._cuts * level, axis=0))
-            level = sums[grown - 1, columns] / grown / self._bias
-            if np.array_equal(grown, count):
-                break
-            count = grown
-        mean = sums[count - 1, columns] / count
-        spread = squares[count - 1, columns] / count / np.maximum(mean, 1e-150) ** 2 - 1
-        return Quiet(level=level, idle=count.astype(np.float64), spread=np.maximum(spread, 1e-9))
+        found = np.empty((3, blocks.shape[1]))
+        start = max(1, int(START_SHARE * len(blocks)))
+        quiet_levels(np.sort(blocks, axis=0), self._cuts, self._bias, start, STEPS_MAX, found)
+        return Quiet(level=found[0], idle=found[1], spread=np.maximum(found[2] - 1, 1e-9))
 
 
 class FloorTracker:

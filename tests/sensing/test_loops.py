@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sensing import loops
+from sensing import floorkernels, loops, samplekernels
 from sensing.compilation import is_linked
 from sensing.detectors import channelkernels, pathkernels, pulsekernels, pulses, shapekernels, weakkernels
 from sensing.linkage import linker
@@ -122,6 +122,11 @@ def given() -> dict[str, tuple[Any, list[Any]]]:
             weakkernels.search,
             [cells, np.argwhere(cells > 50), 0, 20.0, 40.0, np.uint8(50), 60.0, np.zeros((99, 6))],
         ),
+        "quiet_levels": (
+            floorkernels.quiet_levels,
+            [np.sort(channel, axis=0), even + 1, even, 4, 40, np.zeros((3, channel.shape[1]))],
+        ),
+        "probed": (samplekernels.probed, [np.arange(-999, 999, dtype=np.int16), 3, 300, 2048.0, np.zeros(6)]),
         "block_ratios": (channelkernels.block_ratios, [channel, even, even, 1.2, even, np.zeros(128), np.zeros(128)]),
     }  # fmt: skip
 
