@@ -24,6 +24,9 @@ SILENT_SHARE: Final = 1e-10
 """Under this share of a constant offset, what varies is the rounding of the numbers themselves."""
 STEP_SHARE_MOST: Final = 0.02
 """Of full scale: two values further out are those of a limiter."""
+NEIGHBOURS: Final = 2
+FEW: Final = 64
+"""So many samples of noise over a few steps hold more than two codes, by which most looks need no more of it."""
 IMAGE_COEFFICIENT: Final = 0.1
 """Circularity above which an image is reported: twice the amplitude of the image, so 26 dB of rejection."""
 CONSTANT_ENVELOPE: Final = 1.3
@@ -114,6 +117,8 @@ def _within_a_step(iq: Iq, full_scale: float) -> bool:
     if max(-float(flat.min()), float(flat.max())) > STEP_SHARE_MOST * full_scale:
         return False
     some = flat.reshape(-1, 2)
+    if any(len(set(column)) > NEIGHBOURS for column in some[:FEW].T.tolist()):
+        return False
     low, high = some.min(axis=0).astype(np.float64), some.max(axis=0).astype(np.float64)
     return bool(((high - low) <= _step(some.ravel(), full_scale)).all())
 

@@ -8,7 +8,7 @@ Long because floor, decisions, pulses and history of one look go through one ord
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
@@ -41,7 +41,17 @@ from sensing.samples import CONSTANT_ENVELOPE, LOUD_FLOOR, Quality, clipped_span
 from sensing.shortlooks import ShortLooks
 from sensing.silence import Spans, bad_spans, silent_blocks, silent_spans
 from sensing.theory import energy_threshold, gamma_quantile, snr_wall_db
-from sensing.tracker import BLOCKS_LEAST, TAUGHT_BLOCKS, UNCERTAIN, FloorTracker, GainState, Piece, decibels, middle
+from sensing.tracker import (
+    BLOCKS_LEAST,
+    TAUGHT_BLOCKS,
+    UNCERTAIN,
+    FloorTracker,
+    GainState,
+    Piece,
+    decibels,
+    middle,
+    powers_of,
+)
 from sensing.values import Channel, LevelDb
 from sensing.verdict import BlocksSeen, ChannelVerdict, judge
 
@@ -60,6 +70,8 @@ Span = tuple[int, int]
 """From, up to and not including, in ns of the looks' clock."""
 NOTHING_APART: Final[Mapping[Channel, Sequence[Span]]] = MappingProxyType({})
 PIECE_BLOCKS: Final = 64
+PIECES_AT_ONCE: Final = 256
+"""So many are decided on together: few calls, in a few hundred kilobytes."""
 FLAG_LOOKS: Final = 4096
 CONTIGUOUS_NS: Final = 2_000
 UNEVEN: Final = 0.15
@@ -170,7 +182,8 @@ class Survey:
             )  # fmt: skip
             over |= SampleFlag.CLIPPED in told
             pieces = self._learn(spectra, sound, over, start_ns, teaches=not flags & UNTAUGHT, bound=somebodys)
-        judged = [one for one in map(self._judge, pieces) if one is not None]
+        self._judge(pieces)
+        judged = [piece.decided for piece in pieces if isinstance(piece.decided, BlockDecisions)]
         heard = usable and bool(judged)
         incumbents = self._pulses(clean, start_ns, contiguous=contiguous) if usable and self.settings.radar else ()
         self._look_flags.append(flags)
@@ -231,7 +244,7 @@ class Survey:
     def flags(self) -> SampleFlag:
         """Every doubt of the recent looks."""
         flags = SampleFlag.NONE if self.settings.calibration else SampleFlag.UNCALIBRATED
-        for one in self._look_flags:
+        for one in set(self._look_flags):
             flags |= one
         return flags | (SampleFlag.GAIN_STEP if self._floor.steps else SampleFlag.NONE)
 
@@ -310,28 +323,48 @@ class Survey:
             self._views[number] = known
         return known[1]
 
-    def _judge(self, piece: Piece) -> BlockDecisions | None:
-        """Decide on a piece by the floor as it is known now; what was decided by the same floor holds."""
-        number = piece.setting
-        if number == UNCERTAIN or not self._floor.states[number].taught:
-            return None
-        state = self._floor.states[number]
-        key = (number, state.version)
-        if isinstance(piece.decided, BlockDecisions) and piece.decided.key == key:
-            return piece.decided
-        view, power = self._view(number), piece.power()
-        statistic, whole, lasting = self._decided(number, view, power)
-        rose = (power > self._contrast * np.maximum(view.floor, state.level)).any(axis=1)
-        if int(rose.sum()) >= CONTRAST_BLOCKS and number not in self._contrasted:
-            self._rises.append(piece)
-        over = decibels(statistic).astype(np.float16)
-        piece.decided = BlockDecisions(
-            key=key, start_ns=piece.start_ns, over_db=over, whole_db=whole.astype(np.float16), lasting=lasting,
-            bound=np.full(len(power), piece.bound), clipped=piece.clipped,
-        )  # fmt: skip
-        return piece.decided
+    def _judge(self, pieces: Iterable[Piece]) -> None:
+        """Decide on pieces by the floor as it is known now; what was decided by the same floor holds."""
+        stale: dict[int, list[Piece]] = {}
+        for piece in pieces:
+            number = piece.setting
+            if number == UNCERTAIN or not self._floor.states[number].taught:
+                piece.decided = None
+                continue
+            key = (number, self._floor.states[number].version)
+            if not (isinstance(piece.decided, BlockDecisions) and piece.decided.key == key):
+                stale.setdefault(number, []).append(piece)
+        rose: list[Piece] = []
+        most = PIECES_AT_ONCE if type(self._detector) is ChannelDetector else 1
+        for number, some in stale.items():
+            for first in range(0, len(some), most):
+                rose += self._decide_on(number, some[first : first + most])
+        self._rises.extend(sorted(rose, key=lambda piece: piece.start_ns))
 
-    def _decided(self, number: int, view: FloorView, power: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    def _decide_on(self, number: int, pieces: Sequence[Piece]) -> list[Piece]:
+        """Decide on pieces of one setting of the gain; those in which something rose that shows what the floor is."""
+        state, view = self._floor.states[number], self._view(number)
+        key = (number, state.version)
+        firsts = np.cumsum([0, *(len(piece.levels) for piece in pieces)])
+        power = powers_of(pieces, firsts)
+        statistic, whole_db, lasting = self._decided(number, view, power, firsts)
+        over = (power > self._contrast * np.maximum(view.floor, state.level)).any(axis=1)
+        risen = np.concatenate(([0], np.cumsum(over)))
+        rose = (risen[firsts[1:]] - risen[firsts[:-1]] >= CONTRAST_BLOCKS).tolist()
+        bound = np.repeat([piece.bound for piece in pieces], np.diff(firsts))
+        over_db, over_whole_db = decibels(statistic).astype(np.float16), whole_db.astype(np.float16)
+        for piece, first, last in zip(pieces, firsts[:-1].tolist(), firsts[1:].tolist(), strict=True):
+            some = slice(first, last)
+            piece.decided = BlockDecisions(
+                key=key, start_ns=piece.start_ns, over_db=over_db[:, some], whole_db=over_whole_db[:, some],
+                lasting=lasting[:, some], bound=bound[some], clipped=piece.clipped,
+            )  # fmt: skip
+        known = number in self._contrasted
+        return [piece for piece, one in zip(pieces, rose, strict=True) if one and not known]
+
+    def _decided(
+        self, number: int, view: FloorView, power: Floats, firsts: NDArray[np.int64]
+    ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """Statistics, energies in dB over their thresholds and what lasts, each (channels, blocks)."""
         channels = range(len(self.settings.channels))
         if type(self._detector) is ChannelDetector:  # one made from it may decide otherwise
@@ -339,7 +372,7 @@ class Survey:
             if known is None or known[0] is not view:
                 known = view, BandDetector(self._detector, [self._reader.prepared(view, i) for i in channels])
                 self._bands[number] = known
-            band = known[1].decide(power)
+            band = known[1].decide(power, firsts)
             return band.statistic, band.whole_db, band.lasting
         each = [self._detector.decide(self._reader.cells(view, index, power)) for index in channels]
         return (
@@ -349,9 +382,7 @@ class Survey:
         )
 
     def _judge_all(self) -> None:
-        for piece in self._history.full:
-            if self._judge(piece) is None:
-                piece.decided = None
+        self._judge(self._history.full)
 
     def _anchor_of(self, number: int) -> Anchor:
         view = self._view(number)

@@ -14,12 +14,14 @@ Pieces that are clipped or broken are compared with the floors and never taught 
 Long because the comparison with a floor, and what a change of gain does to it, share one state.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sensing.detectors.channelkernels import level_powers
 from sensing.floorkernels import quiet_levels
 from sensing.specials import gammainccinv
 from sensing.theory import truncated_mean
@@ -58,6 +60,8 @@ STRONG_DB: Final = 25.0
 """A piece in which something is that strong may be compressed: what is quieter in it is no new floor."""
 VERSION_DB: Final = 0.03
 UNCERTAIN: Final = -1
+POWER_OF: Final = np.power(10.0, np.arange(-32768, 32768) / 1000)
+"""Linear powers of levels in hundredths of a decibel, from the least that 16 bits hold."""
 
 
 @dataclass(slots=True)
@@ -84,11 +88,22 @@ class Piece:
         """Number of the gain state that the piece belongs to by now."""
         return self.state if self.leader is None else self.leader.state
 
-    def power(self) -> Floats:
-        """Linear power of each block and group, without the drift."""
+    @property
+    def drifted(self) -> float:
+        """By which factor the powers are taken up again that the drift made of them."""
         drift_db = self.drift_db if self.leader is None else self.leader.drift_db
-        power: Floats = np.power(10.0, (self.levels.astype(np.float64) / 100 - drift_db) / 10)
-        return power
+        return 10 ** (-drift_db / 10)
+
+
+def powers_of(pieces: Sequence[Piece], firsts: NDArray[np.int64]) -> Floats:
+    """Linear power of each block and group of some pieces, one after the other, without their drifts.
+
+    Args: firsts (pieces + 1,) with which block each begins, and the last ends.
+    """
+    levels = np.concatenate([piece.levels for piece in pieces])
+    power = np.empty(levels.shape)
+    level_powers(levels, firsts, np.array([piece.drifted for piece in pieces]), POWER_OF, power)
+    return power
 
 
 @dataclass(slots=True)

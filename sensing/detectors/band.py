@@ -37,18 +37,23 @@ class BandDetector:
         self._parts = np.concatenate([parts for _, parts in made]).astype(np.float64)
         self._limits: dict[int, Floats] = {}
 
-    def decide(self, power: Floats) -> BandDecision:
-        """One decision for each channel and block. Args: power (blocks, columns), linear."""
+    def decide(self, power: Floats, pieces: NDArray[np.int64] | None = None) -> BandDecision:
+        """One decision for each channel and block.
+
+        Args: power (blocks, columns), linear; pieces (pieces + 1,) with which block each piece of a look begins, and
+            the last ends; None where it is one piece.
+        """
         power = np.array(power, np.float64, order="C", copy=None)
         shape = (len(self._cells), len(power))
         over_whole, statistic, lasting = np.empty(shape), np.empty(shape), np.zeros(shape, np.bool_)
         band_ratios(
             power, self._groups, self._starts, self._floor, self._bins, self._whole, self._parts, over_whole, statistic
         )
+        pieces = np.array([0, len(power)]) if pieces is None else pieces
         for length in STRETCHES:
             if len(power) >= length:
                 band_stretches(
-                    power, self._groups, self._starts, statistic, BURST, length, stretch_parts(length),
+                    power, pieces, self._groups, self._starts, statistic, BURST, length, stretch_parts(length),
                     self._limits_of(length), self._bins, lasting,
                 )  # fmt: skip
         return BandDecision(statistic=statistic, whole_db=10 * np.log10(np.maximum(over_whole, 1e-30)), lasting=lasting)

@@ -91,9 +91,12 @@ def band_ratios(
             statistic[c, b] = over if over > worst or isnan(over) else worst
 
 
-@precompiled("w2 float64, w1 int64, w1 int64, w2 float64, float64, int64, int64, w2 float64, w1 float64, w2 bool")
+@precompiled(
+    "w2 float64, w1 int64, w1 int64, w1 int64, w2 float64, float64, int64, int64, w2 float64, w1 float64, w2 bool"
+)
 def band_stretches(
     power: Any,
+    pieces: Any,
     groups: Any,
     starts: Any,
     statistic: Any,
@@ -104,33 +107,47 @@ def band_stretches(
     bins: Any,
     lasting: Any,
 ) -> None:
-    """`mark_stretches` for channel after channel; arguments as in `band_ratios`.
+    """`mark_stretches` for piece after piece and channel after channel; arguments as in `band_ratios`.
 
-    Args: limits (2, columns of all channels + channels): those of channel c begin at `starts[c] + c`.
+    Args: `pieces` (pieces + 1,) the blocks with which each piece begins, and the last ends: no stretch goes over two;
+        limits (2, columns of all channels + channels): those of channel c begin at `starts[c] + c`.
     """
     each = length // parts
     for c in range(statistic.shape[0]):
         low, high = starts[c], starts[c + 1]
-        for first in range(0, power.shape[0] - length + 1, length):
-            quiet = True
-            for b in range(first, first + length):
-                quiet = quiet and statistic[c, b] < burst
-            if not quiet:
-                continue
-            found = False
-            for test in range(high - low + 1):
-                total, all_over = 0.0, True
-                for p in range(parts):
-                    some = 0.0
-                    for b in range(first + p * each, first + (p + 1) * each):
-                        if test > 0:
-                            some += power[b, groups[low + test - 1]]
-                        else:
-                            for g in range(low, high):
-                                some += power[b, groups[g]] * bins[g]
-                    total += some
-                    all_over = all_over and some / each > limits[1, low + c + test]
-                found = found or (all_over and total / length > limits[0, low + c + test])
-            if found:
+        for piece in range(pieces.shape[0] - 1):
+            for first in range(pieces[piece], pieces[piece + 1] - length + 1, length):
+                quiet = True
                 for b in range(first, first + length):
-                    lasting[c, b] = True
+                    quiet = quiet and statistic[c, b] < burst
+                if not quiet:
+                    continue
+                found = False
+                for test in range(high - low + 1):
+                    total, all_over = 0.0, True
+                    for p in range(parts):
+                        some = 0.0
+                        for b in range(first + p * each, first + (p + 1) * each):
+                            if test > 0:
+                                some += power[b, groups[low + test - 1]]
+                            else:
+                                for g in range(low, high):
+                                    some += power[b, groups[g]] * bins[g]
+                        total += some
+                        all_over = all_over and some / each > limits[1, low + c + test]
+                    found = found or (all_over and total / length > limits[0, low + c + test])
+                if found:
+                    for b in range(first, first + length):
+                        lasting[c, b] = True
+
+
+@precompiled("r2 int16, r1 int64, r1 float64, r1 float64, w2 float64")
+def level_powers(levels: Any, pieces: Any, factors: Any, table: Any, power: Any) -> None:
+    """Fill `power` (blocks, columns) with what stands in `table` for each level, from the least on, times a factor.
+
+    Args: pieces as in `band_stretches`; factors (pieces,) of each piece.
+    """
+    for piece in range(factors.shape[0]):
+        for b in range(pieces[piece], pieces[piece + 1]):
+            for g in range(levels.shape[1]):
+                power[b, g] = table[levels[b, g] + 32768] * factors[piece]

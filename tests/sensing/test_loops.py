@@ -14,6 +14,7 @@ from sensing import floorkernels, loops, samplekernels
 from sensing.compilation import is_linked
 from sensing.detectors import channelkernels, pathkernels, pulsekernels, pulses, shapekernels, weakkernels
 from sensing.linkage import linker
+from sensing.tracker import POWER_OF
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [
@@ -125,6 +126,13 @@ def given() -> dict[str, tuple[Any, list[Any]]]:
         "quiet_levels": (
             floorkernels.quiet_levels,
             [np.sort(channel, axis=0), even + 1, even, 4, 40, np.zeros((3, channel.shape[1]))],
+        ),
+        "level_powers": (
+            channelkernels.level_powers,
+            [
+                np.arange(-20, 20, dtype=np.int16).reshape(10, 4), np.array([0, 3, 10]), np.array([1.0, 2.0]), POWER_OF,
+                np.zeros((10, 4)),
+            ],
         ),
         "probed": (samplekernels.probed, [np.arange(-999, 999, dtype=np.int16), 3, 300, 2048.0, np.zeros(6)]),
         "block_ratios": (channelkernels.block_ratios, [channel, even, even, 1.2, even, np.zeros(128), np.zeros(128)]),

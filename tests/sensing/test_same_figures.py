@@ -20,6 +20,7 @@ from sensing.products import (
     _apd_cells,
     _Spectrum,
 )
+from sensing.tracker import Piece, powers_of
 from sensing.values import Channel
 from sensing.zoom import RESPONSE_LENGTHS, SLOPE_SHARE, Zoom
 
@@ -233,3 +234,26 @@ def test_a_bands_decisions_are_those_of_its_channels_one_by_one(blocks: int) -> 
         np.testing.assert_allclose(found.whole_db[index], alone.whole_db, rtol=1e-9)
         np.testing.assert_array_equal(found.lasting[index], alone.lasting)
     assert blocks < 200 or 0 < found.lasting.sum() < found.lasting.size
+
+
+def test_pieces_that_are_decided_on_together_are_decided_on_as_each_alone() -> None:
+    """No stretch of blocks goes over the end of a piece, and each piece loses the drift of its own."""
+    rng, detector = np.random.default_rng(4), ChannelDetector(pfa=1e-3, uneven_db=0.1)
+    channel = cells(rng, 200)
+    band = BandDetector(detector, [(np.arange(4), channel)])
+    levels = np.rint(1000 * np.log10(channel.power)).astype(np.int16)
+    pieces = [
+        Piece(start_ns=0, levels=levels[first:last], clipped=np.zeros(last - first, np.bool_), drift_db=drift_db)
+        for first, last, drift_db in ((0, 68, 0.0), (68, 140, -0.3), (140, 140, 0.0), (140, 200, 0.4))
+    ]
+    firsts = np.cumsum([0, *(len(one.levels) for one in pieces)])
+    power = powers_of(pieces, firsts)
+    together = band.decide(power, firsts)
+    assert together.lasting.any()
+    for piece, first, last in zip(pieces, firsts[:-1], firsts[1:], strict=True):
+        plain = 10 ** ((piece.levels / 100 - piece.drift_db) / 10)
+        np.testing.assert_allclose(power[first:last], plain, rtol=1e-12)
+        alone = band.decide(plain)
+        np.testing.assert_allclose(together.statistic[:, first:last], alone.statistic, rtol=1e-12)
+        np.testing.assert_array_equal(together.lasting[:, first:last], alone.lasting)
+    assert (together.lasting != band.decide(power).lasting).any(), "as one piece its stretches begin elsewhere"
