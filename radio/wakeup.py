@@ -9,11 +9,15 @@ class Rouser:
 
     def __init__(self) -> None:
         self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._raised = False
 
     def __call__(self) -> None:
         """Wake the loop, now or as soon as it waits. From any thread; does nothing once closed."""
+        self._raised = True
         with contextlib.suppress(OSError, ValueError):
             os.eventfd_write(self._fd, 1)
+        # Again, for a `heed` that came before the counter was raised.
+        self._raised = True
 
     def fileno(self) -> int:
         """What to wait for; -1 once closed."""
@@ -21,6 +25,9 @@ class Rouser:
 
     def heed(self) -> None:
         """Forget what was raised so far: the loop looks at everything now."""
+        if not self._raised:
+            return
+        self._raised = False
         with contextlib.suppress(OSError, ValueError):
             os.eventfd_read(self._fd)
 

@@ -86,6 +86,9 @@ from settlement.state.step import HaltedError, Outgoing, Step
 
 NS = 1_000_000_000
 TICK_NS = 20_000_000
+"""How often a settlement's deadline is looked for, and how soon a step follows one that did something."""
+QUIET_NS = 100_000_000
+"""How soon a step follows one that did nothing, while nobody speaks and no settlement's deadline has come."""
 POLL_MS = 4
 MESH_NS = 10_000_000
 """So often connections are watched though nobody speaks."""
@@ -152,7 +155,7 @@ class Node:
         self._unsaid: list[tuple[int, int]] = []
         self._resume_ns = self._describe_ns = self._measure_ns = 0
         self._open_sid: bytes | None = None
-        self._next_tick_ns = self._next_burst_ns = self._next_mesh_ns = 0
+        self._next_tick_ns = self._next_step_ns = self._next_burst_ns = self._next_mesh_ns = 0
         self._next_hello_ns = self._warden_ns = self._held_back_ns = 0
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
@@ -286,15 +289,25 @@ class Node:
         listed = self.directories.turn(self.party, self.errands.intents, now_ns)
         news = arrived or cosigned or commands or self._changes or self._used or self._fresh
         unsaid = self.handing.heard or self.listening.unsaid or listed
-        if news or unsaid or now_ns >= self._next_tick_ns:
-            self._next_tick_ns = now_ns + TICK_NS
-            self._step(arrived, cosigned)
+        if news or unsaid or self._ticks(now_ns):
+            did = self._step(arrived, cosigned)
+            self._next_tick_ns, self._next_step_ns = now_ns + TICK_NS, now_ns + (TICK_NS if did else QUIET_NS)
             for moved in self.grants.turn(self.party, self.fix().time):
                 self.events.write("grant", **grant_fields(moved))
             self.outbox.retry(now_ns)
         self._transmit(now_ns)
         self._measure(now_ns)
         self._say_how_it_is(now_ns)
+
+    def _ticks(self, now_ns: int) -> bool:
+        """Whether a step is due though nothing is new: by a settlement's deadline, or because the last was long ago."""
+        if now_ns < self._next_tick_ns:
+            return False
+        self._next_tick_ns = now_ns + TICK_NS
+        if now_ns >= self._next_step_ns:
+            return True
+        due_ns = self.party.next_due_ns()
+        return due_ns is not None and self.fix().time.latest_ns >= due_ns
 
     def _rest_ms(self, now_ns: int) -> int:
         """How long nothing is due if nobody speaks: a tick, a heartbeat, a burst, the end of the guard's patience."""
@@ -377,6 +390,7 @@ class Node:
                 self.outbox.came_up(peer.hash)
                 self.holder.newcomer()
                 self.keys.met()
+                self._next_step_ns = 0
 
     def _take_from_warden(self) -> None:
         for message in self.warden.link.receive():
@@ -432,7 +446,8 @@ class Node:
 
     # -- a durable step ------------------------------------------------------------------------------------------
 
-    def _step(self, arrived: list[Arrived], cosigned: Sequence[StockLines] = ()) -> None:
+    def _step(self, arrived: list[Arrived], cosigned: Sequence[StockLines] = ()) -> bool:
+        """Returns whether anything came of it."""
         changes, used, fresh = self._changes, self._used, self._fresh
         self._changes, self._used, self._fresh = [], [], []
         with self.party.step(self.fix()) as step:
@@ -452,6 +467,7 @@ class Node:
         self._leave(step)
         if self.party.damaged is not None:
             raise HaltedError(self.party.damaged)
+        return bool(step.outgoing or step.effects or step.notices or step.logged_bytes)
 
     def _greet(self, step: Step) -> None:
         """Ask again for the neighbours' word on this log; some may have come up only now."""
@@ -631,8 +647,16 @@ class Node:
                 self._held_back_ns = time.monotonic_ns() + NS
 
     def _free(self) -> Callable[[OfferSection], list[OfferSection]]:
-        closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, self.fix().time)]
-        return free_of(self._occupancy, closed, LOOKS_BEFORE_OFFER)
+        """What of an offer is free, looked up where it is asked for: most steps ask for nothing."""
+        held: list[Callable[[OfferSection], list[OfferSection]]] = []
+
+        def free(offer: OfferSection) -> list[OfferSection]:
+            if not held:
+                closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, self.fix().time)]
+                held.append(free_of(self._occupancy, closed, LOOKS_BEFORE_OFFER))
+            return held[0](offer)
+
+        return free
 
     def _answer(self, step: Step, asked: AnswerIntent) -> None:
         """Offer what an intent looks for, as far as it is held and heard to be free."""

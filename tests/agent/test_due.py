@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from agent.node.daemon import ALIVE_NS, TICK_NS, Node
+from agent.node.daemon import ALIVE_NS, QUIET_NS, TICK_NS, Node
 from agent.node.guard import Guard
 from agent.node.warden_side import WardenSide
 from radio.ports import RfState
@@ -38,6 +38,21 @@ def test_what_is_due_first_ends_the_wait() -> None:
     assert node(_next_burst_ns=2_000_000)._rest_ms(0) == 20, "no gate is open"
     assert node(_next_burst_ns=2_000_000, _open_sid=b"s")._rest_ms(0) == 2
     assert node(_next_tick_ns=-5)._rest_ms(0) == 0
+
+
+def test_a_step_that_did_nothing_is_followed_by_one_at_a_deadline_or_after_a_pause() -> None:
+    due: list[int | None] = [None]
+    party = SimpleNamespace(next_due_ns=lambda: due[0])
+    one = node(party=party, fix=lambda: SimpleNamespace(time=SimpleNamespace(latest_ns=500)))
+    one._next_tick_ns, one._next_step_ns = 0, QUIET_NS
+    assert not one._ticks(1), "no settlement, and the last step was a moment ago"
+    assert one._next_tick_ns == 1 + TICK_NS
+    due[0] = 500
+    assert not one._ticks(2), "asked for a moment ago"
+    assert one._ticks(1 + TICK_NS), "a settlement's deadline has come"
+    due[0] = 501
+    assert not one._ticks(QUIET_NS - 1)
+    assert one._ticks(QUIET_NS - 1 + TICK_NS)
 
 
 def test_the_guards_patience_is_met_when_it_ends() -> None:
