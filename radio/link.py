@@ -7,7 +7,7 @@ import itertools
 import select
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -257,13 +257,15 @@ _KINDS: dict[str, Any] = {
 }
 
 
-def _named(declared: object) -> str:
-    """A field's type as it is written: `int`, `bytes | None`, `list[list[int]]`."""
-    plain = isinstance(declared, type) and not hasattr(declared, "__origin__")
-    return declared.__name__ if plain and isinstance(declared, type) else str(declared)
+def _allowed(declared: object) -> frozenset[str] | str:
+    """The names of the types that a field's value may have; of lists, how they are declared: `list[list[int]]`."""
+    written = str(declared) if hasattr(declared, "__origin__") else getattr(declared, "__name__", str(declared))
+    return written if written.startswith("list[") else frozenset(written.replace("None", "NoneType").split(" | "))
 
 
-_DECLARED = {name: {f.name: _named(f.type) for f in fields(kind)} for name, kind in _KINDS.items()}
+_DECLARED = {name: {f.name: _allowed(f.type) for f in fields(kind)} for name, kind in _KINDS.items()}
+# As plain numbers: flags of an enumeration take longer to combine than the socket takes to answer.
+_EVENTS, _POLLIN, _NOBLOCK = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.NOBLOCK)
 
 
 def decode(data: bytes) -> LinkMessage | None:
@@ -279,7 +281,7 @@ def decode(data: bytes) -> LinkMessage | None:
     return message
 
 
-def _fits(value: object, declared: str) -> bool:
+def _fits(value: object, declared: frozenset[str] | str) -> bool:
     """Whether a value is of a declared type; lists of bands are lists of pairs of integers."""
     if declared == "list[list[int]]":
         return isinstance(value, list) and all(
@@ -287,7 +289,7 @@ def _fits(value: object, declared: str) -> bool:
         )
     if declared == "list[bytes]":
         return isinstance(value, list) and all(isinstance(one, bytes) for one in value)
-    return type(value).__name__ in declared.replace("None", "NoneType").split(" | ")
+    return type(value).__name__ in declared
 
 
 class Link:
@@ -300,12 +302,12 @@ class Link:
         self.socket.linger = 0
         self.socket.setsockopt(zmq.SNDHWM, 256)
         self.socket.setsockopt(zmq.RCVHWM, 256)
-        endpoint = f"ipc://{path}"
+        self._descriptor = int(self.socket.fileno())
         if bind:
-            self.socket.bind(endpoint)
+            self.socket.bind(f"ipc://{path}")
             path.chmod(mode)
         else:
-            self.socket.connect(endpoint)
+            self.socket.connect(f"ipc://{path}")
 
     def wait(self, timeout_ms: float) -> bool:
         """Wait until something has arrived or one of the `others` is readable, at most so long; True for a message.
@@ -315,21 +317,21 @@ class Link:
         if self.others is None:
             return bool(self.socket.poll(round(timeout_ms)))
         until = time.monotonic() + timeout_ms / 1000
-        own = self.socket.fileno()
         while not self._waits():
-            ready, _, _ = select.select([own, *self.others()], [], [], max(0.0, until - time.monotonic()))
+            ready, _, _ = select.select([self._descriptor, *self.others()], [], [], max(0.0, until - time.monotonic()))
             # Readable without a message is the library's own traffic, such as a message of ours that was taken.
-            if ready != [own] or time.monotonic() >= until:
+            if ready != [self._descriptor] or time.monotonic() >= until:
                 return self._waits()
         return True
 
     def _waits(self) -> bool:
-        return bool(int(self.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+        return bool(int(self.socket.getsockopt(_EVENTS)) & _POLLIN)
 
     def send(self, message: LinkMessage) -> bool:
         """Hand a message over; False when the other side takes none. Never blocks."""
+        values = {name: getattr(message, name) for name in _DECLARED[type(message).__name__]}
         try:
-            self.socket.send(cbor2.dumps([type(message).__name__, asdict(message)]), zmq.NOBLOCK)
+            self.socket.send(cbor2.dumps([type(message).__name__, values]), _NOBLOCK)
         except zmq.Again:
             return False
         return True
@@ -339,7 +341,7 @@ class Link:
         arrived: list[LinkMessage] = []
         for _ in itertools.count() if most is None else range(most):
             try:
-                data = self.socket.recv(zmq.NOBLOCK)
+                data = self.socket.recv(_NOBLOCK)
             except zmq.Again:
                 break
             message = decode(data)

@@ -71,6 +71,10 @@ class SignalEvent(threading.Event):
         os.set_blocking(self._writer, False)
         weakref.finalize(self, _close, self._reader, self._writer)
 
+    def fileno(self) -> int:
+        """What becomes readable when it is set, for whoever waits for more than this."""
+        return self._reader
+
     def is_set(self) -> bool:
         """Whether it was set."""
         return self._asked

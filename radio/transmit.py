@@ -24,6 +24,7 @@ UNANSWERED_MAX: Final = 3
 UNANSWERED_WITHIN_NS: Final = 60_000_000_000
 REST_NS: Final = 1_000_000_000
 """A device that left a question unanswered stays muted for so long at least, and until it answers."""
+NEVER_NS: Final = 1 << 62
 
 
 class TransmitChain:
@@ -137,6 +138,16 @@ class TransmitChain:
         except RadioError as exc:
             self._latch(f"sending failed: {exc}")
             return None
+
+    @property
+    def tuned(self) -> bool:
+        """Whether the transmitter is set to a band: neither muted nor latched since."""
+        return self._tuned is not None
+
+    @property
+    def beat_due_ns(self) -> int:
+        """When the device's own dead-man is to be told again, monotonic ns; never where it can have none."""
+        return NEVER_NS if self._dead_man is None else self._next_beat_ns
 
     def beat(self) -> None:
         """Tell the device's own dead-man, where it can have one, that its host lives; a failure while tuned mutes."""

@@ -13,7 +13,7 @@ Long because one loop owns gate, radio and mute, and what may block it is seen o
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from hw_profiles.profile import RadioProfile
@@ -66,7 +66,7 @@ IDLE_POLL_MS = 5
 REST_NS = 5_000_000
 """The longest wait of a loop that is woken by all it hears of: what only time shows is asked for this often.
 
-The clock is asked: it carries its last verdict on for as long, and nothing else of the gate changes without a sound.
+That is the clock: it carries its last verdict on for as long, and nothing else of the gate changes without a sound.
 """
 IDLE_REST_NS = 20_000_000
 """The longest wait while no permit is held, so that nothing can open."""
@@ -76,6 +76,10 @@ BURSTS_MAX = 4
 CALENDAR_LEAD_NS = NS
 """So long before a reservation of the incumbents' calendar begins the radio is silent."""
 FROM_AGENT = (Reason.INCUMBENT, Reason.PREEMPTED, Reason.RELINQUISHED, Reason.REVOKED)
+
+
+def no_calendar() -> None:
+    """Where no calendar of incumbents is configured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +125,16 @@ class Ready:
     def early(self, mono_ns: int) -> bool:
         """Whether its time has not come."""
         return self.at_ns is not None and mono_ns < self.at_ns
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedOn:
+    """What of an open gate's last decision the clock alone can change, and the margins that it was taken with."""
+
+    now: Fix
+    mono_ns: int
+    bound_ns_max: int
+    lead_ns: int
 
 
 class AgentSide(Protocol):
@@ -173,7 +187,7 @@ class Warden:
         outside: OutsideAuthorisation | None = None,
         pace: Pace | None = None,
         stations: "CbsdDesk | None" = None,
-        calendar: "Callable[[], Calendar | None]" = lambda: None,
+        calendar: "Callable[[], Calendar | None]" = no_calendar,
         door: SampleDoor | None = None,
         rouse: Rouser | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
@@ -193,6 +207,7 @@ class Warden:
         # What stands beside the gate (a program's samples, base stations, a SAS) wakes nobody: then the loop polls.
         self._woken = rouse is not None and door is None and stations is None and outside is None
         self._decided_until_ns = 0
+        self._decided_on: DecidedOn | None = None
         self._ring, self._listener, self._permits, self._fix = transmit_ring, listener, permits, fix
         self._outside = NoAuthority() if outside is None else outside
         self._stations, self._calendar = stations, calendar
@@ -251,7 +266,10 @@ class Warden:
         self._say_vacated()
         self._silent_for = self._chain.latched or (decision if isinstance(decision, Refusal) else None)
         self._silent_by_ns, self._decided_until_ns = None, self._holds_until(decision, held, mono_ns)
+        self._decided_on = None
         if self._state is GateState.OPEN and isinstance(decision, Allow) and held is not None:
+            if held.whole is None and len(self._permits.all()) == 1 and self._calendar is no_calendar:
+                self._decided_on = DecidedOn(now, mono_ns, held.permit.rule.time_bound_ns_max, inputs.lead_ns)
             self._silent_by_ns = mono_ns + decision.for_ns + self._silencing_ns
             self._send(held, mono_ns, mono_ns + decision.for_ns)
         for look in self._listener.take():
@@ -277,9 +295,7 @@ class Warden:
         busy = self._state is GateState.OPEN or bool(self._records or self._bursts_offered)
         busy = busy or (self._stations is not None and self._stations.waiting)
         if self._woken:
-            due_ns = self._due_ns(began_ns)
-            heard = self._link.wait(max(0, due_ns - began_ns) / 1e6)
-            began_ns = max(began_ns, min(due_ns, self._monotonic_ns()))
+            heard, began_ns = self._rest(began_ns)
         else:
             heard = self._link.wait(POLL_MS if busy else IDLE_POLL_MS)
         if self._rouse is not None:
@@ -289,15 +305,53 @@ class Warden:
                 self._hear(message)
         return began_ns
 
+    def _rest(self, began_ns: int) -> tuple[bool, int]:
+        """Wait for what is heard or due: whether a message waits, and when the turn began (see `_wait`).
+
+        A rest that ends without either goes on while the clock, which alone may have changed, bears the decision out.
+        """
+        while True:
+            due_ns = self._due_ns(began_ns)
+            rested_ns = min(due_ns, began_ns + self._rest_ns)
+            heard = self._link.wait(max(0, rested_ns - began_ns) / 1e6)
+            now_ns = self._monotonic_ns()
+            began_ns = max(began_ns, min(rested_ns, now_ns))
+            if heard or now_ns < rested_ns or now_ns >= due_ns or not self._borne_out(now_ns):
+                return heard, began_ns
+            self._pace.turn(began_ns, self._monotonic_ns())
+            began_ns = now_ns
+
+    @property
+    def _rest_ns(self) -> int:
+        """How long to wait at most before what only time shows is asked for."""
+        return IDLE_REST_NS if self._state is not GateState.OPEN and not self._permits.all() else REST_NS
+
     def _due_ns(self, now_ns: int) -> int:
         """When there is something to do though nobody calls: work that waits, a burst, a heartbeat, a term's end."""
         if self._records or self._bursts_offered:
             return now_ns
-        rest_ns = IDLE_REST_NS if self._state is not GateState.OPEN and not self._permits.all() else REST_NS
-        due_ns = min(now_ns + rest_ns, self._next_beat_ns)
+        due_ns = min(self._next_beat_ns, self._chain.beat_due_ns)
         if self._state is GateState.OPEN:
             due_ns = min(due_ns, self._decided_until_ns, self._next_frame_ns if self._pending else due_ns)
         return due_ns
+
+    def _borne_out(self, mono_ns: int) -> bool:
+        """Whether the clock, read after the instant `mono_ns`, still says what an open gate's decision rests on.
+
+        That is the same place, a trusted time within the rule's bound, and every term that ends by UTC still to come:
+        they come nearer by what UTC is now less sure of. A loop that was seen to run later since decides anew.
+        """
+        on = self._decided_on
+        if on is None or self._state is not GateState.OPEN or not self._chain.tuned:
+            return False
+        if self._silencing_ns + self._pace.worst_ns > on.lead_ns:
+            return False
+        now = self._fix()
+        if not now.time.trusted or now.time.bound_ns > on.bound_ns_max or now.position != on.now.position:
+            return False
+        self._decided_until_ns -= max(0, now.time.latest_ns - mono_ns - (on.now.time.latest_ns - on.mono_ns))
+        self._decided_on = replace(on, now=now, mono_ns=mono_ns)
+        return mono_ns < self._decided_until_ns
 
     def _holds_until(self, decision: Allow | Refusal, held: HeldPermit | None, mono_ns: int) -> int:
         """Until when a decision to allow holds if nothing is heard: a term's end, or the age of what was heard."""
@@ -592,6 +646,7 @@ class Warden:
     def arm(self, for_ns: int) -> None:
         """Let the transmitter be used for so long from now, and no longer; 0 takes it back."""
         self._armed_until_ns = self._monotonic_ns() + for_ns if for_ns > 0 else None
+        self._decided_on = None
 
     def stop(self) -> None:
         """The operator's stop: silent now, disarmed, and latched until the operator clears it."""
@@ -601,7 +656,7 @@ class Warden:
 
     def clear(self) -> RfState:
         """After a fault, when the device surely is silent: unlatch, disarmed. Returns what the output reads back."""
-        self._armed_until_ns = None
+        self._armed_until_ns = self._decided_on = None
         return self._chain.clear()
 
     def clear_station(self, device: str) -> bool:

@@ -19,7 +19,7 @@ from radio.errors import HardwareError, LocalError, RadioError
 from radio.operator import ARM_MAX_S, Answer, OperatorDoor, arm_seconds
 from radio.ports import Radio, RfState
 from radio.priority import before_others
-from radio.process import OrphanedAtBirth, die_with_parent, give_back, never_paused, stop_on_signals
+from radio.process import OrphanedAtBirth, SignalEvent, die_with_parent, give_back, never_paused, stop_on_signals
 from radio.warden import Warden
 
 if TYPE_CHECKING:
@@ -74,8 +74,9 @@ def _guard(config: NodeConfig, stop: threading.Event, survivor: Survivor) -> RfS
     clock = timekeeper(config, process="warden")
     cbrs, beside = _cbrs(config)
     doors: list[OperatorDoor] = []
+    asked = [stop.fileno()] if isinstance(stop, SignalEvent) else []
     warden = warden_of(
-        config, radio, clock.fix, beside, also=lambda: [knock for one in doors for knock in one.knocks()]
+        config, radio, clock.fix, beside, also=lambda: [*asked, *(knock for one in doors for knock in one.knocks())]
     )
     door = OperatorDoor(config.run_folder / OPERATOR, partial(operate, warden))
     doors.append(door)

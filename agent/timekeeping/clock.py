@@ -33,6 +33,8 @@ from settlement.core.fixes import TimeFix, TimeSource
 NS = 1_000_000_000
 CARRY_NS = 5_000_000
 """For so long a verdict that nothing contradicted is carried on by drift alone, which takes microseconds."""
+STANDS_NS = 50_000_000
+"""For so long it need not be judged again just before something is heard, where drift leaves it within the budget."""
 DISTRUST = {
     SourceStanding.UNSYNCHRONISED: Cause.UNSYNCHRONISED,
     SourceStanding.TOO_FEW_SATELLITES: Cause.TOO_FEW_SATELLITES,
@@ -131,9 +133,10 @@ class IntervalClock:
 
     def take(self, reading: Reading) -> None:
         """Take in what a source says; a reading older than what it said before is dropped."""
-        self._last = None
         at_ns = reading.at_ns if self._latest_ns is None else max(reading.at_ns, self._latest_ns)
-        self._judge(at_ns)
+        if self._judged is None or self._drifted(at_ns, STANDS_NS) is None:
+            self._judge(at_ns)
+        self._last = None
         source = reading.time.source if reading.time else TimeSource.NONE
         track = self.tracks.setdefault(reading.name, Track(source=source))
         if track.heard_ns is not None and reading.at_ns < track.heard_ns:
@@ -213,13 +216,8 @@ class IntervalClock:
 
     def carried(self, at_ns: int) -> TimeFix | None:
         """The last verdict, a moment later; None where it has to be judged again: ask `now`."""
-        last = self._last
-        if last is None or last.interval is None or last.reach_ns is None or not last.trusted:
-            return None
-        if not 0 <= at_ns - last.interval.at_ns <= CARRY_NS:
-            return None
-        moved = last.interval.moved(at_ns, self.plan.drift_ppb)
-        if last.reach_ns + moved.bound_ns - last.interval.bound_ns > self.plan.budget_ns:
+        last, moved = self._last, self._drifted(at_ns, CARRY_NS)
+        if last is None or moved is None:
             return None
         self._given = moved
         return TimeFix(
@@ -229,6 +227,18 @@ class IntervalClock:
             trusted=True,
             status=last.cause.value,
         )
+
+    def _drifted(self, at_ns: int, for_ns: int) -> UtcInterval | None:
+        """The last verdict's interval by drift alone; None where it was not trusted, is older, or does not hold."""
+        last = self._last
+        if last is None or last.interval is None or last.reach_ns is None or not last.trusted:
+            return None
+        if not 0 <= at_ns - last.interval.at_ns <= for_ns:
+            return None
+        if self._vouched_ns is None or at_ns - self._vouched_ns > self.plan.holdover_ns:
+            return None
+        moved = last.interval.moved(at_ns, self.plan.drift_ppb)
+        return None if last.reach_ns + moved.bound_ns - last.interval.bound_ns > self.plan.budget_ns else moved
 
     def at(self, at_ns: int) -> TimeFix:
         """The interval at an instant near now, past or future, as far as it is known now."""

@@ -54,6 +54,7 @@ class Place:
         self._agreed_since_ns: int | None = None
         self._fault: Cause | None = None
         self._settled = False
+        self._told: tuple[PositionFix, Cause, PositionFix] | None = None
 
     def take(self, reading: Reading) -> bool:
         """Take in a reading; True when it jumped away from what was known."""
@@ -103,12 +104,18 @@ class Place:
             )
         if cause in (Cause.OK, Cause.HOLDOVER) and base.radius_mm > self.plan.budget_mm:
             cause = Cause.OVER_BUDGET
-        return replace(base, trusted=cause in (Cause.OK, Cause.HOLDOVER), status=cause.value)
+        told = self._told
+        if told is None or told[0] is not base or told[1] is not cause:
+            found = replace(base, trusted=cause in (Cause.OK, Cause.HOLDOVER), status=cause.value)
+            told = self._told = base, cause, found
+        return told[2]
 
     def _carried(self, at_ns: int) -> PositionFix | None:
         if self._seen is None:
             return None
         grown_mm = self.plan.speed_mm_per_s * max(0, at_ns - self._seen.at_ns) // NS
+        if not grown_mm:
+            return self._seen.fix
         return replace(self._seen.fix, radius_mm=self._seen.fix.radius_mm + grown_mm)
 
     def _cause(self, at_ns: int) -> Cause:

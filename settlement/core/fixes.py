@@ -92,14 +92,14 @@ def time_inside(time: TimeFix, start_ns: int, end_ns: int, clause: str) -> Refus
     """Is the instant surely at or after `start_ns` and before `end_ns`? Starts late and ends early by the bound."""
     if not time.trusted:
         return refuse(Reason.TIME_UNTRUSTED, clause, time.status, "a trusted clock")
+    if start_ns <= time.earliest_ns <= time.latest_ns < end_ns:
+        return None
     measured = f"[{time.earliest_ns}, {time.latest_ns}] ns"
     if time.latest_ns < start_ns:
         return refuse(Reason.NOT_YET, clause, measured, f">= {start_ns} ns")
     if time.earliest_ns >= end_ns:
         return refuse(Reason.EXPIRED, clause, measured, f"< {end_ns} ns")
-    if time.earliest_ns < start_ns or time.latest_ns >= end_ns:
-        return refuse(Reason.TIME_UNDECIDED, clause, measured, f"wholly inside [{start_ns}, {end_ns}) ns")
-    return None
+    return refuse(Reason.TIME_UNDECIDED, clause, measured, f"wholly inside [{start_ns}, {end_ns}) ns")
 
 
 def deadline_open(time: TimeFix, deadline_ns: int, clause: str) -> Refusal | None:

@@ -4,7 +4,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import zmq
@@ -13,6 +15,7 @@ from radio.gate import GateState
 from radio.link import AgentBeat, Link, LinkMessage, NewPermit, Withdraw
 from radio.wakeup import Rouser
 from radio.warden import BEAT_NS, IDLE_REST_NS, REST_NS
+from settlement.core.fixes import Fix
 from tests.radio.test_warden import Bench
 
 pytestmark = pytest.mark.feature("E1")
@@ -196,5 +199,89 @@ def test_lateness_is_counted_from_when_the_loop_meant_to_go_on(woken: Woken) -> 
 
     woken.link.wait = wait  # type: ignore[method-assign]
     woken.warden.step()
-    ((began_ns, ended_ns),) = noted
-    assert ended_ns - began_ns == 700_000
+    assert len(noted) > 1, "rests between turns count as well"
+    assert {ended_ns - began_ns for began_ns, ended_ns in noted} == {700_000}
+
+
+class Passing:
+    """A link's end on which nothing comes, and time passes as long as it is told to wait."""
+
+    def __init__(self, woken: Woken) -> None:
+        self._woken, self._inner = woken, woken.link
+        self.waits_ms: list[float] = []
+
+    def wait(self, timeout_ms: float) -> bool:
+        self.waits_ms.append(timeout_ms)
+        self._woken.at_ns += round(timeout_ms * 1e6)
+        return False
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+
+@pytest.fixture
+def passing(woken: Woken) -> Passing:
+    woken.open()
+    woken.warden._next_beat_ns = woken.at_ns + BEAT_NS
+    passing = Passing(woken)
+    woken.warden._link = passing  # type: ignore[assignment]
+    return passing
+
+
+def test_between_turns_the_clock_alone_is_asked(woken: Woken, passing: Passing) -> None:
+    asked: list[int] = []
+    fix = woken.warden._fix
+    woken.warden._fix = lambda: (asked.append(woken.at_ns), fix())[1]
+    began_ns = woken.at_ns
+    woken.warden._wait()
+    assert woken.at_ns - began_ns == BEAT_NS
+    assert passing.waits_ms == [REST_NS / 1e6] * (BEAT_NS // REST_NS)
+    assert len(asked) == len(passing.waits_ms) - 1
+    assert woken.warden._state is GateState.OPEN
+
+
+@pytest.mark.parametrize(
+    "changed",
+    ["trust", "bound", "place", "later", "late loop", "disarmed", "muted", "two permits", "handed on", "calendar"],
+)
+def test_what_time_may_change_without_a_sound_is_decided_at_the_next_rest(
+    woken: Woken, passing: Passing, changed: str
+) -> None:
+    """Each of them ends the wait after one rest, where a quiet clock lets it go on to the next heartbeat."""
+    warden, fix = woken.warden, woken.warden._fix
+    (held,) = warden._permits.all()
+    if changed in {"two permits", "handed on", "calendar"}:
+        if changed == "two permits":
+            warden._permits.all = lambda: [held, held]  # type: ignore[method-assign]
+        elif changed == "handed on":
+            held.whole = held.permit
+        else:
+            warden._calendar = lambda: None
+        warden._link = passing._inner  # type: ignore[assignment]
+        woken.turn()
+        warden._link, warden._next_beat_ns = passing, woken.at_ns + BEAT_NS  # type: ignore[assignment]
+
+    def moved() -> Fix:
+        now = fix()
+        time, place = now.time, now.position
+        if changed == "trust":
+            time = replace(time, trusted=False, status="lost")
+        elif changed == "bound":
+            width_ns = 2 * held.permit.rule.time_bound_ns_max + 2
+            time = replace(time, earliest_ns=time.latest_ns - width_ns)
+        elif changed == "place":
+            place = replace(place, radius_mm=place.radius_mm + 1)
+        elif changed == "later":
+            time = replace(time, latest_ns=time.latest_ns + 3600 * NS, earliest_ns=time.latest_ns + 3600 * NS)
+        return Fix(time=time, position=place)
+
+    warden._fix = moved
+    if changed == "late loop":
+        warden._pace = SimpleNamespace(worst_ns=NS, turn=lambda *_: None)  # type: ignore[assignment]
+    elif changed == "disarmed":
+        warden.arm(0)
+    elif changed == "muted":
+        warden._chain.mute()
+    passing.waits_ms.clear()
+    warden._wait()
+    assert passing.waits_ms == [REST_NS / 1e6]
