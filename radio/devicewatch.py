@@ -26,6 +26,7 @@ class DeviceWatch:
         self._lock = threading.Lock()
         self._found: Drift | None = None
         self._failure, self._failed_ns = "", 0
+        self._answered_ns = 0
         self._thread = threading.Thread(target=self._run, name="device-watch", daemon=True)
 
     def start(self) -> None:
@@ -49,8 +50,14 @@ class DeviceWatch:
         with self._lock:
             return self._failure if self._failed_ns >= at_ns else ""
 
+    def answered_since(self, at_ns: int) -> bool:
+        """Whether a question that was asked at or after a monotonic time has had an answer, as the last one did."""
+        with self._lock:
+            return not self._failure and self._answered_ns >= at_ns
+
     def ask(self) -> None:
         """Ask once."""
+        asked_ns = time.monotonic_ns()
         try:
             found = self._device.drift()
         except RadioError as exc:
@@ -59,7 +66,7 @@ class DeviceWatch:
             self._rouse()
             return
         with self._lock:
-            self._failure = ""
+            self._failure, self._answered_ns = "", asked_ns
             self._found = self._found if found is None or self._found is not None else found
         if found is not None:
             self._rouse()

@@ -2,7 +2,7 @@
 
 A fault in it latches: nothing is sent again until an operator clears it, for nobody can say what the device does. A
 single question that a busy host or cable left unanswered is less: the device is muted at once, and may be tuned afresh
-when it read back as silent, has rested, and answers again.
+when it read back as silent, has rested for a second, and answers again by then.
 """
 
 import time
@@ -23,7 +23,7 @@ UNANSWERED_MAX: Final = 3
 """So many unanswered questions within `UNANSWERED_WITHIN_NS` latch the radio until a person clears it."""
 UNANSWERED_WITHIN_NS: Final = 60_000_000_000
 REST_NS: Final = 1_000_000_000
-"""A device that left a question unanswered stays muted for so long at least, and until it answers."""
+"""A device that left a question unanswered stays muted for so long; it is latched if it does not answer by then."""
 NEVER_NS: Final = 1 << 62
 
 
@@ -75,7 +75,7 @@ class TransmitChain:
         found = self._watch.take()
         if found is None:
             failure = self._watch.failure_since(self._tuned_ns) if self._tuned is not None else ""
-            return self._unanswered(f"readback failed: {failure}") if failure else unheard_beat
+            return self._unanswered(f"readback failed: {failure}") if failure else unheard_beat or self._stays_silent()
         if found.silenced or self.latched is not None:
             self.mute()
             return refuse(Reason.DRIVER, "gate.2", f"muted by another: {found.read}", found.wanted)
@@ -84,14 +84,23 @@ class TransmitChain:
 
     @property
     def resting(self) -> str | None:
-        """Why the radio may not be tuned yet: it left a question unanswered a moment ago, or still does."""
-        if not self._unanswered_ns:
+        """Why the radio may not be tuned yet: it left a question unanswered, and has answered none since a second."""
+        if not self._unanswered_ns or self._tuned is not None:
             return None
-        rest_ns = self._unanswered_ns[-1] + REST_NS - self._monotonic_ns()
-        failure = self._watch.failure_since(self._unheard_ns) if self._watch is not None else ""
-        if failure and self._tuned is None:
-            return f"the device does not answer: {failure}"
-        return "the device left a question unanswered; it rests a second" if rest_ns > 0 else None
+        if self._monotonic_ns() - self._unanswered_ns[-1] < REST_NS:
+            return "the device left a question unanswered; it rests a second"
+        answers = self._watch is None or self._watch.answered_since(self._unheard_ns)
+        return None if answers else "the device left a question unanswered, and has answered none since"
+
+    def _stays_silent(self) -> Refusal | None:
+        """Latched where a device that left a question unanswered leaves them unanswered still, its rest over."""
+        if self._watch is None or self._tuned is not None or self.resting is None or self.latched is not None:
+            return None
+        failure = self._watch.failure_since(self._unheard_ns)
+        if not failure or self._monotonic_ns() - self._unanswered_ns[-1] < REST_NS:
+            return None
+        self._latch(f"unanswered for a second and still: {failure}")
+        return self.latched
 
     def band(self, permit: VerifiedPermit | None) -> Band | None:
         """The band the transmitter is set to, or would be set to when it is off; None where this radio cannot go."""

@@ -389,6 +389,7 @@ def unanswered(bench: Bench, radio: "WatchedRadio", way: str) -> None:
         radio.clock.now_ns += BEAT_NS
         bench.say()
         radio.deaf = False
+        asker.ask()
 
 
 @pytest.mark.feature("R9")
@@ -436,21 +437,41 @@ def test_the_third_question_without_an_answer_within_a_minute_latches(
 
 
 @pytest.mark.feature("R9")
-def test_a_device_that_answers_no_more_stays_muted_for_as_long(watched: tuple[Bench, WatchedRadio]) -> None:
+@pytest.mark.parametrize("way", UNANSWERED)
+def test_a_device_that_stays_unanswered_through_its_rest_latches(watched: tuple[Bench, WatchedRadio], way: str) -> None:
     bench, radio = watched
     asker = bench.warden._chain._watch
     assert asker is not None
     bench.permit()
+    unanswered(bench, radio, way)
     radio.silent = True
     asker.ask()
-    bench.say()
-    for _ in range(3):
-        asker.ask()
-        radio.clock.now_ns += 10 * transmit.REST_NS
-        bench.beat()
-        assert radio.tuned is None
-    assert bench.changes()[-1] == ("LOCKED", "DRIVER")
+    bench.beat()
+    assert bench.changes()[-1] == ("LOCKED", "DRIVER"), "its rest is not over"
+    radio.clock.now_ns += transmit.REST_NS
+    bench.beat()
+    assert radio.tuned is None
+    assert bench.changes()[-1] == ("LATCHED", "DRIVER")
     radio.silent = False
+    asker.ask()
+    bench.beat()
+    assert radio.tuned is None, "a person looks first"
+
+
+@pytest.mark.feature("R9")
+def test_a_question_that_hangs_keeps_the_radio_muted_and_latches_nothing(watched: tuple[Bench, WatchedRadio]) -> None:
+    bench, radio = watched
+    asker = bench.warden._chain._watch
+    assert asker is not None
+    bench.permit()
+    radio.deaf = True
+    radio.clock.now_ns += BEAT_NS
+    bench.say()
+    radio.deaf = False
+    radio.clock.now_ns += 5 * transmit.REST_NS
+    bench.beat()
+    assert radio.tuned is None
+    assert bench.changes()[-1] == ("LOCKED", "DRIVER")
     asker.ask()
     bench.beat()
     assert bench.changes()[-1] == ("OPEN", "")
