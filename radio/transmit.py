@@ -54,6 +54,7 @@ class TransmitChain:
         self._unanswered_ns: deque[int] = deque(maxlen=UNANSWERED_MAX)
         self._unheard: Refusal | None = None
         self._unheard_ns = 0
+        self._rests = False
         self._watch = DeviceWatch(radio, rouse=rouse) if isinstance(radio, Questioned) else None
         self._dead_man: Watched | None = radio if isinstance(radio, Watched) else None
 
@@ -70,12 +71,13 @@ class TransmitChain:
         that it left a question unanswered for the first or second time within a minute.
         """
         unheard_beat, self._unheard = self._unheard, None
-        if self._watch is None:
-            return unheard_beat
+        silent = self._rest()
+        if self._watch is None or silent is not None:
+            return unheard_beat or silent
         found = self._watch.take()
         if found is None:
             failure = self._watch.failure_since(self._tuned_ns) if self._tuned is not None else ""
-            return self._unanswered(f"readback failed: {failure}") if failure else unheard_beat or self._stays_silent()
+            return self._unanswered(f"readback failed: {failure}") if failure else unheard_beat
         if found.silenced or self.latched is not None:
             self.mute()
             return refuse(Reason.DRIVER, "gate.2", f"muted by another: {found.read}", found.wanted)
@@ -84,21 +86,20 @@ class TransmitChain:
 
     @property
     def resting(self) -> str | None:
-        """Why the radio may not be tuned yet: it left a question unanswered, and has answered none since a second."""
-        if not self._unanswered_ns or self._tuned is not None:
-            return None
-        if self._monotonic_ns() - self._unanswered_ns[-1] < REST_NS:
-            return "the device left a question unanswered; it rests a second"
-        answers = self._watch is None or self._watch.answered_since(self._unheard_ns)
-        return None if answers else "the device left a question unanswered, and has answered none since"
+        """Why the radio may not be tuned yet: it left a question unanswered, and rests until it answers others."""
+        return "the device left a question unanswered; it rests a second, and until it answers" if self._rests else None
 
-    def _stays_silent(self) -> Refusal | None:
-        """Latched where a device that left a question unanswered leaves them unanswered still, its rest over."""
-        if self._watch is None or self._tuned is not None or self.resting is None or self.latched is not None:
+    def _rest(self) -> Refusal | None:
+        """End the rest of a device that answers again; latched where it does not, though its rest is over."""
+        if not self._rests or self._monotonic_ns() - self._unanswered_ns[-1] < REST_NS:
+            return None
+        if self._watch is None or self._watch.answered_since(self._unheard_ns):
+            self._rests = False
             return None
         failure = self._watch.failure_since(self._unheard_ns)
-        if not failure or self._monotonic_ns() - self._unanswered_ns[-1] < REST_NS:
-            return None
+        if not failure:
+            return None  # a question hangs; it ends by the device's own limits
+        self._rests = False
         self._latch(f"unanswered for a second and still: {failure}")
         return self.latched
 
@@ -188,6 +189,7 @@ class TransmitChain:
         """Forget a fault when the device is surely silent now; returns what it reads back."""
         fault, self.latched, self.slowest_mute_ns = self.latched, None, 0
         self._unanswered_ns.clear()
+        self._rests = False
         self.mute()
         if self._watch is not None:
             self._watch.take()
@@ -224,6 +226,7 @@ class TransmitChain:
         else:
             self.mute()
             if self.latched is None:
+                self._rests = True
                 return refuse(Reason.DRIVER, "gate.1", f"{what}; muted, to be tuned afresh", "an answer")
         self._latch(what)
         return self.latched or refuse(Reason.DRIVER, "gate.2", what, "an answer")

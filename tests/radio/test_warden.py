@@ -459,6 +459,32 @@ def test_a_device_that_stays_unanswered_through_its_rest_latches(watched: tuple[
 
 
 @pytest.mark.feature("R9")
+@pytest.mark.parametrize("way", UNANSWERED)
+def test_a_rest_that_is_over_is_over(watched: tuple[Bench, WatchedRadio], way: str) -> None:
+    """Muted later for another reason, a device that leaves a question unanswered is muted as it is, and not latched."""
+    bench, radio = watched
+    asker = bench.warden._chain._watch
+    assert asker is not None
+    bench.permit()
+    unanswered(bench, radio, way)
+    radio.clock.now_ns += transmit.REST_NS
+    bench.beat()
+    assert bench.changes()[-1] == ("OPEN", "")
+    bench.now = fix(1.0)
+    bench.beat()
+    assert radio.tuned is None
+    radio.silent = True
+    asker.ask()
+    bench.beat()
+    assert bench.warden._chain.latched is None
+    bench.now = fix(3.0)
+    radio.silent = False
+    asker.ask()
+    bench.beat()
+    assert bench.changes()[-1] == ("OPEN", "")
+
+
+@pytest.mark.feature("R9")
 def test_a_question_that_hangs_keeps_the_radio_muted_and_latches_nothing(watched: tuple[Bench, WatchedRadio]) -> None:
     bench, radio = watched
     asker = bench.warden._chain._watch
