@@ -57,6 +57,7 @@ PURE = (
     "agent/test_clock",
     "agent/test_desk",
     "agent/test_directory",
+    "agent/test_commandlist",
     "agent/test_disputes_command",
     "agent/test_due",
     "agent/test_entitled",
@@ -65,6 +66,7 @@ PURE = (
     "agent/test_honest_log",
     "agent/test_invoices",
     "agent/test_judge",
+    "agent/test_instants",
     "agent/test_jurisdictions_desk",
     "agent/test_keyrotation",
     "agent/test_layers",
@@ -82,6 +84,7 @@ PURE = (
     "agent/test_report",
     "agent/test_resumption",
     "agent/test_scenarios",
+    "agent/test_specfits",
     "agent/test_suited",
     "agent/test_sweep",
     "agent/test_trial_folder",
@@ -123,6 +126,7 @@ FIRST = (
     "agent/kit/test_quickstart",
     "settlement/test_attacks_real",
     "agent/page/test_browser",
+    "agent/test_dispute_walkthrough",
     "agent/test_walkthrough",
 )
 """The longest of them, begun first: else the others are done and one goes on alone."""

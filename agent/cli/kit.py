@@ -130,7 +130,10 @@ def run(
             return
         found = load_found(config)
         if not (folder / "credential.chain").is_file():
-            fail(f"{folder}: not enrolled yet; hand its enrolment file to the coordinator, then give WELCOME")
+            fail(
+                f"{folder}: it has taken in no welcome yet; once the coordinator has enrolled it and handed out "
+                f"welcome.kit: bandpact kit run {folder} welcome.kit"
+            )
     except ConfigError as exc:
         fail(str(exc))
     from agent.service.firststart import have_loops
@@ -282,7 +285,10 @@ def collect(
     else:
         for one in found:
             say(f"{one.node}: {one.why or f'{one.records} records, verified'}")
-        say(f"{target}: next: bandpact kit report, or bandpact audit verify {target}")
+        if any(one.records for one in found):
+            say(f"{target}: next: bandpact kit report, or bandpact audit verify {target}")
+        else:
+            say(f"{target}: nothing was gathered; start the nodes, or name a SOURCE for each: see kit collect --help")
     raise typer.Exit(Exit.WARNINGS if any(one.why for one in found) else Exit.OK)
 
 

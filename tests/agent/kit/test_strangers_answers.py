@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from agent.cli.common import Exit
+from agent.cli.main import app
 from agent.config.keyfiles import read_key
 from agent.kit.archive import LOGS_MAX, KitRefused, open_sealed, sealed
-from agent.kit.collection import collect
+from agent.kit.collection import LogCollected, collect
 from agent.kit.doors import Asking, Unreachable
 from agent.kit.enrolment import enrol
 from agent.kit.folder import Trial
@@ -195,3 +198,15 @@ def test_a_node_that_hands_in_anothers_log_is_refused(trial: Trial, tmp_path: Pa
     with pytest.raises(KitRefused, match="BINDING"):
         collect(trial, [tmp_path / "alice.logs"])
     assert not (trial.root / "logs" / "alice.db").exists()
+
+
+def test_where_no_node_answers_nothing_is_gathered_and_no_report_is_offered(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = LogCollected(node="holder", records=0, why="it does not answer")
+    monkeypatch.setattr("agent.kit.collection.collect", lambda *_: (trial.root / "logs", [silent]))
+    ended = CliRunner().invoke(app, ["kit", "collect", "--trial", str(trial.root)])
+    said = " ".join(ended.output.split())
+    assert ended.exit_code == Exit.WARNINGS
+    assert "nothing was gathered; start the nodes, or name a SOURCE for each" in said
+    assert "next: bandpact kit report" not in said
