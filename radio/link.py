@@ -302,7 +302,7 @@ class Link:
         self.socket.linger = 0
         self.socket.setsockopt(zmq.SNDHWM, 256)
         self.socket.setsockopt(zmq.RCVHWM, 256)
-        self._descriptor = int(self.socket.fileno())
+        self.descriptor = int(self.socket.fileno())
         if bind:
             self.socket.bind(f"ipc://{path}")
             path.chmod(mode)
@@ -310,21 +310,19 @@ class Link:
             self.socket.connect(f"ipc://{path}")
 
     def wait(self, timeout_ms: float) -> bool:
-        """Wait until something has arrived or one of the `others` is readable, at most so long; True for a message.
-
-        Where there are others the wait ends to the microsecond, else to the millisecond.
-        """
+        """Wait until something has arrived or one of `others` is readable, so long at most (to the ms with none)."""
         if self.others is None:
             return bool(self.socket.poll(round(timeout_ms)))
         until = time.monotonic() + timeout_ms / 1000
-        while not self._waits():
-            ready, _, _ = select.select([self._descriptor, *self.others()], [], [], max(0.0, until - time.monotonic()))
+        while not self.waits():
+            ready, _, _ = select.select([self.descriptor, *self.others()], [], [], max(0.0, until - time.monotonic()))
             # Readable without a message is the library's own traffic, such as a message of ours that was taken.
-            if ready != [self._descriptor] or time.monotonic() >= until:
-                return self._waits()
+            if ready != [self.descriptor] or time.monotonic() >= until:
+                return self.waits()
         return True
 
-    def _waits(self) -> bool:
+    def waits(self) -> bool:
+        """Whether a message waits; ask before waiting for `descriptor`, which tells of the next one only."""
         return bool(int(self.socket.getsockopt(_EVENTS)) & _POLLIN)
 
     def send(self, message: LinkMessage) -> bool:

@@ -21,6 +21,10 @@ TELL_AGAIN_NS = 10_000_000_000
 class DoorLink(Protocol):
     """The warden's end of the socket to the door."""
 
+    def waits(self) -> bool:
+        """Whether a message waits; never blocks."""
+        ...
+
     def send(self, message: LinkMessage) -> bool:
         """Hand a message over; False when the other side takes none. Never blocks."""
         ...
@@ -46,6 +50,11 @@ class SampleDoor:
         self.sent = self.late = self.refused = 0
         self.why = ""
         self._told: tuple[str, int] | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the door has said something that was not taken yet."""
+        return self._link.waits()
 
     def offers(self) -> list[TimedBurst]:
         """What the door offers to send, a few at a time; anything else it says is dropped."""

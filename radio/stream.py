@@ -5,7 +5,7 @@ The looks are those that `listener` would have taken: the same plan, the same ri
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from radio.link import LookTaken
 from radio.listener import LOST, RETRY_S, LookPlan
 from radio.ports import Iq16, Receiver, RxBlock, RxFlag, Streamer
 from radio.ring import SampleRing
+from radio.wakeup import unheard
 from sensing.repetition import Repetition
 
 NS = 1_000_000_000
@@ -84,8 +85,17 @@ class Streaming(Receiver, Streamer, Protocol):
 class StreamListener:
     """Runs `stream` in a thread; leaves looks in one ring, and every stretch in another."""
 
-    def __init__(self, receiver: Streaming, looks: SampleRing, stretches: SampleRing, plan: LookPlan) -> None:
-        self._receiver, self._plan = receiver, plan
+    def __init__(
+        self,
+        receiver: Streaming,
+        looks: SampleRing,
+        stretches: SampleRing,
+        plan: LookPlan,
+        *,
+        rouse: Callable[[], None] = unheard,
+    ) -> None:
+        """Args: rouse called when there is something to take, or a fault."""
+        self._receiver, self._plan, self._rouse = receiver, plan, rouse
         self._look_ring, self._stretch_ring = looks, stretches
         self._looks: deque[LookTaken] = deque(maxlen=8)
         self._stretches: deque[LookTaken] = deque(maxlen=STRETCHES_MAX)
@@ -119,6 +129,7 @@ class StreamListener:
                 self._listen(self._receiver.stream(self._stretch_ring.slot_samples))
             except RadioError as exc:
                 self.fault = str(exc)
+                self._rouse()
             self._stop.wait(RETRY_S)
 
     def _listen(self, blocks: Iterator[RxBlock]) -> None:
@@ -132,6 +143,7 @@ class StreamListener:
             for cut in cutter.feed(block):
                 self._sequence += 1
                 self._looks.append(_taken(self._look_ring.write(cut.iq), self._sequence, cut))
+            self._rouse()
             if block.flags & LOST:
                 return
 

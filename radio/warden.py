@@ -204,8 +204,8 @@ class Warden:
             rouse=unheard if rouse is None else rouse,
         )
         self._rouse = rouse
-        # What stands beside the gate (a program's samples, base stations, a SAS) wakes nobody: then the loop polls.
-        self._woken = rouse is not None and door is None and stations is None and outside is None
+        # What stands beside the gate (base stations, a SAS) wakes nobody: then the loop polls.
+        self._woken = rouse is not None and stations is None and outside is None
         self._decided_until_ns = 0
         self._decided_on: DecidedOn | None = None
         self._ring, self._listener, self._permits, self._fix = transmit_ring, listener, permits, fix
@@ -328,12 +328,17 @@ class Warden:
 
     def _due_ns(self, now_ns: int) -> int:
         """When there is something to do though nobody calls: work that waits, a burst, a heartbeat, a term's end."""
-        if self._records or self._bursts_offered:
+        if self._records or self._bursts_offered or (self._door is not None and self._door.waiting):
             return now_ns
         due_ns = min(self._next_beat_ns, self._chain.beat_due_ns)
         if self._state is GateState.OPEN:
-            due_ns = min(due_ns, self._decided_until_ns, self._next_frame_ns if self._pending else due_ns)
+            due_ns = min(due_ns, self._decided_until_ns, self._next_burst_ns if self._pending else due_ns)
         return due_ns
+
+    @property
+    def _next_burst_ns(self) -> int:
+        """When the first burst that waits may be sent: with the next frame, a program's at its own time."""
+        return self._next_frame_ns if self._door is None else self._pending[0].at_ns or 0
 
     def _borne_out(self, mono_ns: int) -> bool:
         """Whether the clock, read after the instant `mono_ns`, still says what an open gate's decision rests on.

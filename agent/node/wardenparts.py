@@ -127,16 +127,18 @@ def warden_of(
         attenuation_mdb=r.attenuation_mdb,
     )
     door, listener, rouse = None, None, Rouser()
+    bells: list[int] = []
     door_of = door_plan(config)
     if door_of is not None:
         offered, stretches = shared.rings_of(config, door_of, create=False)
         if isinstance(radio, Streamer):
-            listener = StreamListener(radio, receive, stretches, look)
-        door = SampleDoor(shared.link_of(config, bind=True), offered, listener)
+            listener = StreamListener(radio, receive, stretches, look, rouse=rouse)
+        spoken = shared.link_of(config, bind=True)
+        door, bells = SampleDoor(spoken, offered, listener), [spoken.descriptor]
     link = link_of(config, bind=True)
     # A base station's question ends the wait: a batch is not held up by a loop that has nothing to do.
     desk = (beside or {}).get("stations")
-    bells = [desk.door.bell] if desk is not None and desk.door is not None else []
+    bells += [desk.door.bell] if desk is not None and desk.door is not None else []
     link.others = lambda: [rouse.fileno(), *bells, *also()]
     return Warden(
         plan,

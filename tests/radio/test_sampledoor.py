@@ -29,6 +29,9 @@ class DoorEnd:
         self.said.append(message)
         return True
 
+    def waits(self) -> bool:
+        return bool(self.offered)
+
     def receive(self, most: int | None = None) -> list[LinkMessage]:
         count = len(self.offered) if most is None else min(most, len(self.offered))
         return [self.offered.popleft() for _ in range(count)]
@@ -80,6 +83,18 @@ def test_one_that_is_early_waits_and_one_that_is_late_is_dropped(bench: DoorBenc
     bench.say()
     assert bench.radio.sent == []
     assert (bench.door.sent, bench.door.late) == (0, 1)
+
+
+def test_a_loop_that_is_woken_goes_on_for_what_the_door_says_and_at_a_bursts_own_time(bench: DoorBench) -> None:
+    warden, now_ns = bench.warden, bench.radio.clock.now_ns
+    bench.offer(in_ns=50 * MS)
+    (waiting,) = warden._pending
+    warden._next_beat_ns = warden._decided_until_ns = now_ns + 3600 * 1000 * MS
+    assert warden._due_ns(now_ns) == waiting.at_ns
+    bench.end.offered.append(TimedBurst(sid=bench.sid, ticket=0, at_ns=0))
+    assert warden._due_ns(now_ns) == now_ns
+    warden.step()
+    assert not bench.door.waiting
 
 
 def test_samples_are_measured_like_any_other(bench: DoorBench) -> None:

@@ -1,5 +1,6 @@
 """Looks cut from an unbroken stream are those that would have been taken; every stretch is handed on."""
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from radio.listener import LookPlan
 from radio.ports import Iq16, RxBlock, RxFlag, RxSettings, Span
 from radio.ring import SampleRing
 from radio.stream import LookCut, LookCutter, StreamListener
+from radio.wakeup import Rouser
 
 pytestmark = pytest.mark.feature("R11")
 
@@ -111,10 +113,12 @@ def test_the_listener_hands_on_looks_and_stretches_and_survives_its_radio(tmp_pa
     radio = Scripted()
     looks = SampleRing(tmp_path / "rx", slots=8, slot_samples=PLAN.samples, create=True)
     stretches = SampleRing(tmp_path / "stream", slots=64, slot_samples=2_000, create=True)
-    listener = StreamListener(radio, looks, stretches, PLAN)
+    rouser = Rouser()
+    listener = StreamListener(radio, looks, stretches, PLAN, rouse=rouser)
     listener.start()
     assert radio.enough.wait(20)
     listener.stop()
+    assert os.eventfd_read(rouser.fileno()) >= 61 + radio.tunings - 2, "each stretch and each fault ends a wait"
     heard, taken = listener.take_stream(), listener.take()
     assert len(heard) >= 61
     assert len(taken) >= 4
