@@ -3,12 +3,15 @@
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock, call
 
 import pytest
 
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.pair.transmit import RESEND_NS
+from settlement.state import witness
 from settlement.state.headnews import HEADS_KEPT, TELL_NS, TOLD_AT_ONCE, AskingOrder, HeadNews
+from settlement.state.witness import ROUND, WAITING
 from tests.settlement.world import HOLDER_ACTIONS, LOWER, NS, RULE, UPPER, USER_ACTIONS, World
 
 pytestmark = pytest.mark.feature("S8")
@@ -115,3 +118,17 @@ def test_a_round_ends_though_all_that_were_asked_are_gone(tmp_path: Path) -> Non
         for message in waiting:
             world.give(member.name, to, message.data, 2.0)
     assert not gone - {"alice"} & {names[message.to] for message in holder.outgoing}
+
+
+@pytest.mark.parametrize(("over", "left"), [("", "ab"), ("a", "b"), ("ab", "")], ids=["none", "one", "all"])
+def test_a_confirm_that_can_allow_nothing_waits_for_no_witness(over: str, left: str) -> None:
+    """Its row goes, and is told of; the round of asking goes with the last one that waits, and not before."""
+    rows = {(WAITING, b"a"): b"1", (WAITING, b"b"): b"2", (ROUND, b""): b"3", ("other", b"a"): b"4"}
+    step = Mock()
+    step.lineage.items = lambda kind: [(name, raw) for (of, name), raw in rows.items() if of == kind]
+    step.drop = lambda kind, name: rows.pop((kind, name))
+    witness.Witness.let_go(Mock(), step, lambda name: name.decode() in over)
+    assert {name.decode() for kind, name in rows if kind == WAITING} == set(left)
+    assert ((ROUND, b"") in rows) is bool(left)
+    assert ("other", b"a") in rows
+    assert step.event.call_args_list == [call("not witnessed", confirm=name.encode()) for name in over]
