@@ -47,14 +47,14 @@ class Reader:
             )
         self.terminals.append(shell)
 
-    def enter(self, text: str) -> str:
+    def enter(self, text: str, limit_s: float = LONG_S) -> str:
         done = subprocess.run(
             ["bash", "-e", "-c", text],
             cwd=self.folder,
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=LONG_S,
+            timeout=limit_s,
             check=False,
         )
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}\n{self.logs()}"
