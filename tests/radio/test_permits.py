@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -325,3 +326,45 @@ def test_what_is_not_accounted_for_is_not_let_go(made: Collusion) -> None:
     held = taken(made, warden)
     warden._forget(fix((held.permit.cell.window.end_ns + 2 * GRACE_NS - T0) / NS).time)
     assert warden.get(held.permit.sid) is held
+
+
+WISH = (b"w" * 32, 2)
+LIVE, GONE = Mock(after=lambda ns: ns < 100), Mock(after=lambda ns: True)
+
+
+def twice(now: Any, *held: tuple[bytes, Any, Any]) -> Refusal | None:
+    """What is said of a settlement for part 2 of a wish beside those held: id, part, whether it is withdrawn."""
+    kept = {
+        sid: Mock(permit=Mock(part=part, cell=Mock(window=Mock(end_ns=200))), withdrawn=withdrawn)
+        for sid, part, withdrawn in held
+    }
+    return Permits._part_twice(Mock(_held=kept), Mock(part=WISH, sid=b"new"), now)
+
+
+@pytest.mark.parametrize("now", [LIVE, None], ids=["before its end", "no clock"])
+def test_one_part_of_a_wish_is_used_once(now: Any) -> None:
+    refusal = twice(now, (b"another", (WISH[0], 1), None), (b"new", WISH, None), (b"old", WISH, None))
+    assert refusal is not None
+    assert (refusal.reason, refusal.clause) == (Reason.CONFLICT, "permits.part")
+    assert refusal.measured == f"part 2 of the wish is {b'old'.hex()} already"
+
+
+@pytest.mark.parametrize(
+    ("now", "sid", "part", "withdrawn"),
+    [
+        (LIVE, b"new", WISH, None),
+        (LIVE, b"old", (WISH[0], 1), None),
+        (LIVE, b"old", (b"v" * 32, 2), None),
+        (LIVE, b"old", None, None),
+        (LIVE, b"old", WISH, Mock()),
+        (GONE, b"old", WISH, None),
+    ],
+    ids=["itself", "another part", "another wish", "no part", "withdrawn", "over"],
+)
+def test_what_is_no_second_use_of_a_part_is_let_be(now: Any, sid: bytes, part: Any, withdrawn: Any) -> None:
+    assert twice(now, (sid, part, withdrawn)) is None
+
+
+def test_two_settlements_that_fill_no_part_of_a_wish_are_let_be() -> None:
+    held = {b"old": Mock(permit=Mock(part=None), withdrawn=None)}
+    assert Permits._part_twice(Mock(_held=held), Mock(part=None, sid=b"new"), None) is None

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from settlement.audit.bundle import AuditedBundle, Bundle, BundledLog, verify_bundle
-from settlement.audit.crosscheck import cross_check
-from settlement.audit.findings import SHOWN_MAX, Audited
+from settlement.audit.crosscheck import _check_numbers, cross_check
+from settlement.audit.findings import SHOWN_MAX, Audited, Findings
 from settlement.audit.heads import FoundHead, Heads, LogTree, forks
+from settlement.audit.heldrecords import HeldRow
 from settlement.audit.verify import audit_lineage, leaves
 from settlement.chain import bodies, merkle
 from settlement.chain.admission import proven
@@ -523,3 +525,16 @@ def test_what_others_hold_of_an_author_is_in_its_own_log() -> None:
     assert cross_check([mine, former]).problems == missing
     assert cross_check([replace(mine, held=[one]), theirs]).problems == []
     assert cross_check([theirs]).problems == [], "where its own is not in hand"
+
+
+def test_a_record_that_one_log_alone_holds_ends_no_comparison() -> None:
+    """Authors come in order: a lone record of the first, whose log is not here, hides no double number of the next."""
+    first, second, number = b"\x01" * 32, b"\x02" * 32, (7).to_bytes(8, "big")
+    logs = [
+        [HeldRow(author=first, num=number, name=b"x", typ="offer"), HeldRow(second, number, b"y", "grant")],
+        [HeldRow(author=second, num=number, name=b"z", typ="grant")],
+    ]
+    findings = Findings()
+    held: Any = [Mock(by_number=lambda rows=rows: iter(rows)) for rows in logs]
+    _check_numbers(findings, [], held)
+    assert findings.problems == [f"{second.hex()[:8]} signed two different records with number 7"]
