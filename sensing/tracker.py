@@ -38,6 +38,9 @@ IDLE_SHARE: Final = 0.2
 """Of the blocks of a piece, the share that must agree on a level for it to become the floor."""
 DRIFT_LEAST_DB: Final = 0.2
 DRIFT_DB: Final = 1.0
+"""A change of the whole band that is no step; further off only what moves by less than the next from piece to piece."""
+DRIFT_SLOW_DB: Final = 0.35
+DRIFT_MOST_DB: Final = 6.0
 CELLS_MAX: Final = 6400.0
 """Idle blocks that a floor remembers; what was learned before fades."""
 DEVIATIONS: Final = 5.0
@@ -111,6 +114,7 @@ class GainState:
     """One setting of the gain: floor of each group, idle blocks behind it, and how much an idle block spreads.
 
     `taught` is False while only flagged pieces were seen at this setting. `version` counts changes worth a new look.
+    `drift_db` is how far the whole band lies over `level` by now: a receiver's gain creeps.
     """
 
     level: Floats
@@ -119,6 +123,7 @@ class GainState:
     taught: bool
     pieces: int = 0
     version: int = 0
+    drift_db: float = 0.0
     told: Floats = field(default_factory=lambda: np.zeros(0))
 
     def touch(self) -> None:
@@ -224,10 +229,13 @@ class FloorTracker:
         if moved is None:
             self._give_up()
             piece.state = self.current
-            piece.drift_db = self._drift(rise, limit)
+            piece.drift_db = self._drift(state, rise, limit)
             if teaches and len(power) >= TAUGHT_BLOCKS:
                 strong = bool((power.max(axis=0) > state.level * 10 ** (STRONG_DB / 10)).any())
-                self._teach(state, seen, rise, limit, np.inf if strong else IDLE_SHARE * len(power))
+                moved_db, state.drift_db = piece.drift_db - state.drift_db, piece.drift_db
+                level = seen.level * 10 ** (-state.drift_db / 10)
+                known = Quiet(level, seen.idle, seen.spread)
+                self._teach(state, known, rise - moved_db, limit, np.inf if strong else IDLE_SHARE * len(power))
             self._last = piece
             return
         self._moved(piece, seen, moved, teaches=teaches)
@@ -260,7 +268,8 @@ class FloorTracker:
     def _compare(self, state: GainState, seen: Quiet) -> tuple[Floats, Floats]:
         """How far each group's quiet level is above the floor, and how far it may be by chance, in dB."""
         sd = np.sqrt((1 / seen.idle + 1 / state.cells) * np.maximum(1 / self._shapes, state.spread))
-        return decibels(seen.level / np.maximum(state.level, 1e-30)), np.maximum(ALIKE_DB, DEVIATIONS * 4.343 * sd)
+        rise = decibels(seen.level / np.maximum(state.level, 1e-30)) - state.drift_db
+        return rise, np.maximum(ALIKE_DB, DEVIATIONS * 4.343 * sd)
 
     def _teach(self, state: GainState, seen: Quiet, rise: Floats, limit: Floats, least: float) -> None:
         enough = seen.idle >= max(BLOCKS_LEAST, least)
@@ -282,13 +291,17 @@ class FloorTracker:
         state.pieces += 1
         state.touch()
 
-    def _drift(self, rise: Floats, limit: Floats) -> float:
-        """How far the tenth of the band that rose least has risen, if it is more than chance and less than a step."""
+    def _drift(self, state: GainState, rise: Floats, limit: Floats) -> float:
+        """How far the band has drifted by now: by what the tenth of it that rose least has risen beyond chance."""
         rise, limit = rise[self._compared], limit[self._compared]
         sd = middle(limit) / DEVIATIONS
         least = min(middle(rise), quantile(rise, 0.1) + 1.28 * sd)
         chance = max(DRIFT_LEAST_DB, 6 * sd / np.sqrt(len(rise)))
-        return least if chance < abs(least) < DRIFT_DB else 0.0
+        if not chance < abs(least) < DRIFT_DB:
+            return state.drift_db
+        total = state.drift_db + least
+        slow = abs(least) < max(DRIFT_SLOW_DB, 1.5 * chance) and abs(total) < DRIFT_MOST_DB
+        return total if slow or abs(total) < DRIFT_DB else state.drift_db
 
     # -- changes of gain -----------------------------------------------------------------------------------------
 

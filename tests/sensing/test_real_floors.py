@@ -192,3 +192,17 @@ def test_a_sweep_over_the_middle_of_the_band_is_busy_and_no_receivers_filter(wid
     z = noise(rng, samples) + NOISE * 10 ** (over_db / 20) * np.resize(sweep, samples).astype(np.complex64)
     _, report = surveyed(z.astype(np.complex64), rate, channels=1)
     assert states(report) == ["busy"]
+
+
+@pytest.mark.feature("E2")
+@pytest.mark.parametrize(("rate", "slope_db"), [(1e6, -4.0), (2.4e6, -4.0), (2.4e6, 3.0)])
+def test_a_gain_that_creeps_makes_nothing_busy_and_hides_nothing(rate: float, slope_db: float) -> None:
+    samples = int(0.8 * rate)
+    rng = np.random.default_rng(0)
+    gain = (10 ** (slope_db * np.arange(samples) / rate / 20)).astype(np.float32)
+    _, report = surveyed(noise(rng, samples) * gain, rate)
+    assert states(report) != ["busy"]
+    bursts = band_noise(rng, samples, width=0.3, level_db=15) * (np.arange(samples) % int(0.02 * rate) < 0.006 * rate)
+    _, report = surveyed((noise(rng, samples) + bursts) * gain, rate)
+    assert states(report) == ["busy"]
+    assert holds(report.channels[0], 0.3)
