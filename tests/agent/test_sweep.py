@@ -174,6 +174,7 @@ TABLE: dict[str, Row] = {
     "witness ask": Row(
         words=f"sealed.db --url http://127.0.0.1:9 --key {{witness}} {AUDIT}", reads=("sealed.db",), fails=1,
     ),
+    "bench archive": Row(words="--scale 0", fails=2),
     "bench audit": Row(words="--entries 1", fails=2),
     "bench cbrs": Row(words="--cbsds 0", fails=2),
     "bench chain": Row(words="--folder none", fails=1),

@@ -215,7 +215,7 @@ def test_another_units_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match="unit-1's, not unit-2's"):
         load_calibration(path, device="unit-2")
     path.write_text(path.read_text().replace("sd_db = 0.5", "sd_db = -0.5"))
-    with pytest.raises(ProfileError, match=r"points\.0\.sd_db"):
+    with pytest.raises(ProfileError, match=r"points\[0\]\.sd_db"):
         load_calibration(path)
     with pytest.raises(ProfileError, match="cannot be read"):
         load_calibration(tmp_path / "none.toml")

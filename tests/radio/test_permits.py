@@ -329,7 +329,7 @@ def test_what_is_not_accounted_for_is_not_let_go(made: Collusion) -> None:
 
 
 WISH = (b"w" * 32, 2)
-LIVE, GONE = Mock(after=lambda ns: ns < 100), Mock(after=lambda ns: True)
+RUNNING, OVER = Mock(after=lambda ns: ns < 100), Mock(after=lambda ns: True)
 
 
 def twice(now: Any, *held: tuple[bytes, Any, Any]) -> Refusal | None:
@@ -341,7 +341,7 @@ def twice(now: Any, *held: tuple[bytes, Any, Any]) -> Refusal | None:
     return Permits._part_twice(Mock(_held=kept), Mock(part=WISH, sid=b"new"), now)
 
 
-@pytest.mark.parametrize("now", [LIVE, None], ids=["before its end", "no clock"])
+@pytest.mark.parametrize("now", [RUNNING, None], ids=["before its end", "no clock"])
 def test_one_part_of_a_wish_is_used_once(now: Any) -> None:
     refusal = twice(now, (b"another", (WISH[0], 1), None), (b"new", WISH, None), (b"old", WISH, None))
     assert refusal is not None
@@ -352,12 +352,12 @@ def test_one_part_of_a_wish_is_used_once(now: Any) -> None:
 @pytest.mark.parametrize(
     ("now", "sid", "part", "withdrawn"),
     [
-        (LIVE, b"new", WISH, None),
-        (LIVE, b"old", (WISH[0], 1), None),
-        (LIVE, b"old", (b"v" * 32, 2), None),
-        (LIVE, b"old", None, None),
-        (LIVE, b"old", WISH, Mock()),
-        (GONE, b"old", WISH, None),
+        (RUNNING, b"new", WISH, None),
+        (RUNNING, b"old", (WISH[0], 1), None),
+        (RUNNING, b"old", (b"v" * 32, 2), None),
+        (RUNNING, b"old", None, None),
+        (RUNNING, b"old", WISH, Mock()),
+        (OVER, b"old", WISH, None),
     ],
     ids=["itself", "another part", "another wish", "no part", "withdrawn", "over"],
 )

@@ -30,10 +30,10 @@ def test_people_write_units_and_records_get_whole_numbers(tmp_path: Path) -> Non
         ('max_eirp = "30dBm"', 'max_eirp = "30"', 8, "authority.max_eirp", "20dBm"),
         ('life = "30d"', 'life = "30"', 9, "authority.life", "60s or 10min"),
         ('life = "30d"', 'lives = "30d"', 9, "authority.lives", "not known"),
-        ('place = "36.953N', 'place = "96.953N', 26, "nodes.1.place", "36.95"),
-        ('role = "user"', 'role = "usher"', 25, "nodes.1.role", "'holder' or 'user'"),
-        ('listen = "127.0.0.1:4712"', 'listen = "127.0.0.1"', 28, "nodes.1.listen", "tcp://192.0.2.7:4700"),
-        ('eirp = "20dBm" }]\n', 'eirp = "20dBm", flavour = 1 }]\n', 21, "nodes.0.offers.0.flavour", "not known"),
+        ('place = "36.953N', 'place = "96.953N', 26, "nodes[1].place", "36.95"),
+        ('role = "user"', 'role = "usher"', 25, "nodes[1].role", "'holder' or 'user'"),
+        ('listen = "127.0.0.1:4712"', 'listen = "127.0.0.1"', 28, "nodes[1].listen", "tcp://192.0.2.7:4700"),
+        ('eirp = "20dBm" }]\n', 'eirp = "20dBm", flavour = 1 }]\n', 21, "nodes[0].offers[0].flavour", "not known"),
     ],
 )
 def test_a_mistake_names_file_line_key_and_mend(
