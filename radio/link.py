@@ -299,9 +299,7 @@ class Link:
         self.socket = context.socket(zmq.PAIR)
         self.others: Callable[[], list[int]] | None = None
         """What else ends a wait: descriptors that become readable, asked for at each."""
-        self.socket.linger = 0
-        self.socket.setsockopt(zmq.SNDHWM, 256)
-        self.socket.setsockopt(zmq.RCVHWM, 256)
+        self.socket.linger, self.socket.sndhwm, self.socket.rcvhwm = 0, 256, 256
         self.descriptor = int(self.socket.fileno())
         if bind:
             self.socket.bind(f"ipc://{path}")
@@ -324,6 +322,10 @@ class Link:
     def waits(self) -> bool:
         """Whether a message waits; ask before waiting for `descriptor`, which tells of the next one only."""
         return bool(int(self.socket.getsockopt(_EVENTS)) & _POLLIN)
+
+    def close(self) -> None:
+        """Let go of this end; what was not sent yet is dropped."""
+        self.socket.close()
 
     def send(self, message: LinkMessage) -> bool:
         """Hand a message over; False when the other side takes none. Never blocks."""

@@ -33,6 +33,10 @@ class DoorLink(Protocol):
         """What has arrived, at most so many; never blocks."""
         ...
 
+    def close(self) -> None:
+        """Let go of this end."""
+        ...
+
 
 class Heard(Protocol):
     """Where the receiver's whole stream comes from."""
@@ -55,6 +59,10 @@ class SampleDoor:
     def waiting(self) -> bool:
         """Whether the door has said something that was not taken yet."""
         return self._link.waits()
+
+    def close(self) -> None:
+        """Let go of the door's socket."""
+        self._link.close()
 
     def offers(self) -> list[TimedBurst]:
         """What the door offers to send, a few at a time; anything else it says is dropped."""

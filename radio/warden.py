@@ -152,6 +152,10 @@ class AgentSide(Protocol):
         """What has arrived; never blocks."""
         ...
 
+    def close(self) -> None:
+        """Let go of this end."""
+        ...
+
 
 class AirSide(Protocol):
     """What listens to the air beside the warden."""
@@ -248,6 +252,9 @@ class Warden:
             self._stations.close()
         if self._rouse is not None:
             self._rouse.close()
+        if self._door is not None:
+            self._door.close()
+        self._link.close()
 
     # -- one turn ------------------------------------------------------------------------------------------------
 

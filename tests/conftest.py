@@ -126,7 +126,6 @@ FIRST = (
     "agent/kit/test_quickstart",
     "settlement/test_attacks_real",
     "agent/page/test_browser",
-    "agent/test_dispute_walkthrough",
     "agent/test_walkthrough",
 )
 """The longest of them, begun first: else the others are done and one goes on alone."""

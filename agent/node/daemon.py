@@ -233,6 +233,7 @@ class Node:
         if self._registered:
             self._seal()
         self.party.lineage.close()
+        self.warden.link.close()
         self.clock.close()
         self.events.close()
 

@@ -205,6 +205,9 @@ class VirtualEar:
         self.told.append(message)
         return True
 
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     def receive(self) -> list[LinkMessage]:
         arrived = []
         while self.script and self.script[0][0] <= self._host.now_ns:

@@ -32,6 +32,9 @@ class DoorEnd:
     def waits(self) -> bool:
         return bool(self.offered)
 
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     def receive(self, most: int | None = None) -> list[LinkMessage]:
         count = len(self.offered) if most is None else min(most, len(self.offered))
         return [self.offered.popleft() for _ in range(count)]

@@ -164,6 +164,9 @@ class End:
         self._out.append(message)
         return True
 
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     def receive(self) -> list[LinkMessage]:
         taken = list(self._into)
         self._into.clear()

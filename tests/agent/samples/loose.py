@@ -22,6 +22,9 @@ class Nobody:
     def send(self, message: LinkMessage) -> bool:
         return False
 
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     def receive(self, most: int | None = None) -> list[LinkMessage]:
         return []
 

@@ -56,6 +56,9 @@ class Warden:
         self.heard.append(message)
         return True
 
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     def receive(self, most: int | None = None) -> list[LinkMessage]:
         said = list(self.says)
         self.says.clear()
