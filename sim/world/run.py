@@ -203,12 +203,12 @@ class World:
             return
         self.note(f"crash {member.name} {why}")
         self.counts[why] += 1
-        emissions = member.crash(self.now_ns)
-        self._radiated(
-            [e for e in emissions if e.end_ns > e.start_ns],
-        )
+        emissions = [e for e in member.crash(self.now_ns) if e.end_ns > e.start_ns]
+        self._radiated(emissions)
         down_ns = self.rng.choice((20, 300, 2500)) * MS * self.lasts
-        self.at(self.now_ns + down_ns, lambda: self.start(member))
+        # The lock of a node's folder keeps the next one out until the warden of the last has ended.
+        silent_ns = max((e.end_ns for e in emissions), default=0)
+        self.at(max(self.now_ns + down_ns, silent_ns), lambda: self.start(member))
 
     def tick(self, member: Member) -> None:
         """Let time pass for a member, as its daemon would."""

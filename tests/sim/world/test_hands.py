@@ -124,3 +124,11 @@ def test_a_consent_may_come_until_confirm_by() -> None:
     assert not outcome.breaches, str(outcome.breaches[0])
     assert outcome.counts["own consent"] == 2
     assert outcome.counts["own confirm"] == 5
+
+
+def test_a_node_does_not_come_up_beside_its_last_warden() -> None:
+    """Seed 91683, made small: hall dies on a full disk while it radiates, and hands its lease on 80 ms later."""
+    outcome = run_plan(with_acts(plan(91683), (0, 1, 2, 6, 8, 9, 12, 13, 14, 15), calm=True))
+    assert not outcome.breaches, str(outcome.breaches[0])
+    assert outcome.counts["crash"] + outcome.counts["died in a step"] >= 1
+    assert outcome.counts["own vacated"] >= 1
