@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from agent.cli.commandlist import Listed
-from agent.cli.common import Exit, errors_console, fail, interruptible, output_console
+from agent.cli.common import Exit, errors_console, fail, interruptible, output_console, print_json
 
 SHORTEST_S, LONGEST_S = 2.0, 3600.0
 PRINTED = "-"
@@ -160,15 +160,13 @@ def _run(options: object, report: Path | None, json_out: Path | None) -> dict[st
 
 def _ask_suite(json_out: Path | None) -> None:
     """Ask every question, show how each went; exit 1 where one failed."""
-    import json
-
     from agent.trial.processes import write_json
     from agent.trial.winnf.suite import run_suite
 
     result = run_suite()
     out = output_console()
     if json_out is not None and str(json_out) == PRINTED:
-        out.print(json.dumps(result, indent=1), highlight=False, markup=False, soft_wrap=True)
+        print_json(result)
     else:
         for case in result["cases"]:
             line = f"{case['verdict']:14} {case['subject']:22} {case['case']}"

@@ -31,6 +31,14 @@ def test_no_question_fails(tmp_path: Path) -> None:
     assert all(reasons)
 
 
+def test_the_suites_figures_are_printed_as_json_where_no_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = {"suite": "winnf", "passed": True, "counts": {"pass": 1}, "cases": []}
+    monkeypatch.setattr("agent.trial.winnf.suite.run_suite", lambda: result)
+    done = CliRunner().invoke(app, ["trial", "--suite", "winnf", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == result
+
+
 def holds(name: str) -> bool:
     (act,) = (scene.act for scene in SCENES if scene.name == name)
     assert act is not None
