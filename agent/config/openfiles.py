@@ -16,6 +16,17 @@ ADDRESSES: Final = 2 << 30
 """Address space of a node's process with its threads and libraries, bytes (1.4 GB were seen); most is never used."""
 
 
+def _raised(limit: int, wanted: int) -> int | None:
+    """Raise this process's soft limit where it is lower; the hard limit where that forbids it, else None."""
+    soft, hard = resource.getrlimit(limit)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return None
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        return hard
+    resource.setrlimit(limit, (wanted, hard))
+    return None
+
+
 def have_addresses() -> None:
     """Let this process and those that it starts have ADDRESSES, where they are allowed less by now.
 
@@ -23,14 +34,11 @@ def have_addresses() -> None:
 
     Raises: ConfigError where the hard limit is lower.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if soft == resource.RLIM_INFINITY or soft >= ADDRESSES:
-        return
-    if hard != resource.RLIM_INFINITY and hard < ADDRESSES:
+    hard = _raised(resource.RLIMIT_AS, ADDRESSES)
+    if hard is not None:
         raise ConfigError(
             f"{hard >> 10} kB of address space are allowed (ulimit -v), {ADDRESSES >> 10} kB are needed; allow more"
         )
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, hard))
 
 
 def have_open_files(connections: int, peers: int = 0) -> None:
@@ -39,12 +47,9 @@ def have_open_files(connections: int, peers: int = 0) -> None:
     Raises: ConfigError where the hard limit is lower.
     """
     wanted = connections + 2 * peers + ROOM
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return
-    if hard != resource.RLIM_INFINITY and hard < wanted:
+    hard = _raised(resource.RLIMIT_NOFILE, wanted)
+    if hard is not None:
         raise ConfigError(
             f"{hard} open files are allowed (ulimit -n), {wanted} are needed for [mesh] connections = {connections} "
             f"and {peers} peers; allow more, or lower the connections"
         )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -8,6 +8,7 @@ Long because what is durable together is one set of tables with one writer.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -484,6 +485,7 @@ class Lineage:
         return note
 
     def close(self) -> None:
-        """Fold the write-ahead log into the file and let go of it."""
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Fold the write-ahead log into the file and let go of both; on a full disk the next start folds it."""
+        with suppress(apsw.Error):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.close()

@@ -179,6 +179,28 @@ def test_an_append_that_fails_never_happened(tmp_path: Path) -> None:
     assert Lineage(tmp_path / "a.db", origin="x").size == 1
 
 
+class Full:
+    """A database whose disk has no room left to fold its write-ahead log into the file."""
+
+    def __init__(self, real: apsw.Connection) -> None:
+        self._real = real
+
+    def execute(self, sql: str) -> None:
+        raise apsw.FullError(f"database or disk is full: {sql}")
+
+    def close(self) -> None:
+        self._real.close()
+
+
+def test_a_log_is_let_go_of_on_a_full_disk_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
+    lineage = Lineage(tmp_path / "a.db", origin="x")
+    with lineage.transaction():
+        lineage.append(admitted_leaf(b"record", origin=OWN, now=fix(0).time), None)
+    lineage._db = Full(lineage._db)  # type: ignore[assignment]
+    lineage.close()
+    assert Lineage(tmp_path / "a.db", origin="x").size == 1
+
+
 @pytest.mark.attack(48)
 def test_disk_full_is_an_error_and_nothing_is_kept(tmp_path: Path) -> None:
     lineage = Lineage(tmp_path / "a.db", origin="x")
