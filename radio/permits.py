@@ -150,8 +150,6 @@ class Permits:
         if not isinstance(admitted.record.body, Rotation) or admitted.author.hash != mine.hash:
             return refuse(Reason.BINDING, "permits.succeed", admitted.record.typ, f"a rotation by {mine.name}")
         new = judge_rotation(mine, admitted.record.body, registry)
-        if isinstance(new, Subject) and new.device != mine.device:
-            return refuse(Reason.BINDING, "permits.device", new.device, mine.device)
         if isinstance(new, Subject):
             self._chain = new.chain
         return new

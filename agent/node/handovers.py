@@ -11,6 +11,7 @@ from radio.link import BandVacated
 from radio.remainder import kept_band
 from settlement.chain.credentials import Subject
 from settlement.chain.records import Record
+from settlement.chain.ruling import seat_of
 from settlement.chain.scope import Area, Band, Cell, Window
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -20,6 +21,8 @@ from settlement.records.handingterms import TRANSFER
 from settlement.state.handovers import WantedHandover, hand_on, lease_of, rest_of, silent
 from settlement.state.step import Step
 
+PREFIX_MIN = 8
+"""So many digits of a credential's hash name a node."""
 AGAIN_NS = NS // 2
 """A lease of the configuration that cannot be handed on yet is tried again so much later."""
 
@@ -67,13 +70,23 @@ def standing_of(party: Party, handover: bytes) -> HandingStanding:
 
 
 def named_party(party: Party, name: str) -> Subject | Refusal:
-    """The node of that name that this one knows, under the credential it has now."""
-    found = [one for one in party.registry.subjects() if one.name == name and one.transport_key is not None]
+    """The one node of that name that this one knows, under the credential it has now.
+
+    Two authorities may each have given the name to somebody: then the beginning of the credential's hash says who.
+    """
+    nodes = [one for one in party.registry.subjects() if one.transport_key is not None]
+    found = [one for one in nodes if name in (one.name, one.hash.hex()[: max(len(name), PREFIX_MIN)])]
     if not found:
         others = [one for one in party.registry.subjects() if one.hash not in party.own_line]
         known = sorted({one.name for one in others if one.transport_key is not None})
         return refuse(Reason.UNKNOWN_PEER, "handing.to", name, f"one of {', '.join(known)}")
-    return max(found, key=lambda one: one.not_before_ns)
+    today = {party.registry.newest(one.hash) for one in found}
+    keys = {one.public: one for one in sorted(found, key=lambda one: one.not_before_ns) if one.hash in today}
+    if len(keys) > 1:
+        whose = (f"{one.hash.hex()[:16]} ({' > '.join(seat_of(one, party.registry))})" for one in keys.values())
+        measured = f"{len(keys)} nodes are called {name}: {', '.join(whose)}"
+        return refuse(Reason.UNKNOWN_PEER, "handing.to", measured, "the beginning of one's hash instead of its name")
+    return next(iter(keys.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,8 +148,15 @@ class Registry:
 
     def _keep(self, subject: Subject) -> None:
         self._subjects[subject.hash] = subject
-        if subject.transport_key is not None:
+        if subject.transport_key is not None and self._free_for(subject, subject.transport_key):
             self._by_transport[subject.transport_key] = subject
+
+    def _free_for(self, subject: Subject, transport_key: bytes) -> bool:
+        """A transport key stays with the party that was known by it first: the same key pair, or its successors."""
+        held = self._by_transport.get(transport_key)
+        if held is None or held.public == subject.public:
+            return True
+        return held.hash in self.line(subject.hash) or subject.hash in self.line(held.hash)
 
     def successor(self, credential: bytes) -> bytes | None:
         """The credential that took a credential's place."""

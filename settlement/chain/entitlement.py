@@ -32,6 +32,11 @@ def outlines(record: Record) -> Refusal | None:
     return None if wrong is None else refuse(Reason.MALFORMED, "integrity.1.outline", wrong, "a whole area")
 
 
+def corners_in(body: Any) -> int:
+    """Corners of all outlines in a body together."""
+    return sum(len(area.ring) for area in _areas(body))
+
+
 def _areas(value: Any) -> Iterator[Area]:
     """Every area in a body, however deep."""
     if isinstance(value, Area):

@@ -1,7 +1,8 @@
 """Key rotation: the old key signs the record, the new key signs inside it, and the issuer has signed the successor.
 
 (1) the record is signed by the old key (it is the record's author)
-(2) the successor is a whole credential: same issuer (or who succeeded it), same name, nothing wider
+(2) the successor is a whole credential: same issuer (or who succeeded it), same name, nothing wider; a node keeps its
+    transport key and its device
 (3) the new key has signed that it succeeds exactly this credential
 (4) a credential is succeeded once, and never by one that it succeeded itself
 """
@@ -43,6 +44,10 @@ def judge_rotation(author: Subject, body: Rotation, registry: Registry) -> Subje
     wider = wider_than(successor.scope, author.scope, strictly=False)
     if wider is not None:
         return refuse(Reason.ROTATION, "rotation.scope", wider, "nothing wider than before")
+    if successor.device != author.device:
+        return refuse(Reason.BINDING, "rotation.device", successor.device or "none", author.device or "none")
+    if successor.transport_key != author.transport_key:
+        return refuse(Reason.BINDING, "rotation.transport", "another transport key", "the one of before")
     if not keys.verify(successor.public, body.proof, _to_sign(registry.network, author.hash, body.successor)):
         return refuse(Reason.ROTATION, "rotation.proof", "does not verify", "signed by the new key")
     return successor

@@ -69,6 +69,15 @@ def commands(seat: tuple[str, ...], other: tuple[str, ...]) -> bool:
     return bool(seat) and other[: len(seat)] == seat
 
 
+def may_replace(author: Subject, before: bytes | None, registry: Registry) -> Refusal | None:
+    """May an authority's word take the place of an earlier one? Only of its own, or of one by who sits below it."""
+    earlier = registry.get(before)
+    if earlier is None or commands(seat_of(author, registry), seat_of(earlier, registry)):
+        return None
+    required = f"{' > '.join(seat_of(earlier, registry))}, who said it before, or above"
+    return refuse(Reason.SCOPE, "authority.before", author.name, required)
+
+
 def judge_naming(author: Subject | None, seat: tuple[str, ...], registry: Registry) -> Refusal | None:
     """May an authority name who decides under a rule signed at that seat? Only there, or above: a list is no rule."""
     if author is not None and commands(seat_of(author, registry), seat):

@@ -4,20 +4,29 @@ from collections.abc import Sequence
 
 from settlement.chain.admission import prove
 from settlement.chain.credentials import Registry
+from settlement.chain.entitlement import CORNERS_MAX, corners_in
+from settlement.chain.records import parse
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.records.authority import JurisdictionLink
 from settlement.records.jurisdiction import Jurisdiction
 
 
 def prove_links(links: Sequence[JurisdictionLink], registry: Registry) -> Refusal | None:
-    """None where each is signed by the authority of its chain, which may rule in that area; once each."""
+    """None where each is signed by the authority of its chain, which may rule in that area; once each.
+
+    Nobody becomes known by standing in a rule: its credentials are read beside those of `registry`, and not kept.
+    """
     names: set[str] = set()
+    beside = Registry(registry.network, registry.anchors)
+    crowded = _crowded(links)
+    if crowded is not None:
+        return crowded
     for number, link in enumerate(links):
         here = f"rule.jurisdictions[{number}]"
-        authority = registry.admit_chain(link.chain)
+        authority = beside.admit_chain(link.chain)
         if isinstance(authority, Refusal):
             return authority
-        admitted = prove(link.record, registry)
+        admitted = prove(link.record, beside)
         if isinstance(admitted, Refusal):
             return admitted
         body = admitted.record.body
@@ -32,4 +41,21 @@ def prove_links(links: Sequence[JurisdictionLink], registry: Registry) -> Refusa
         if body.name in names:
             return refuse(Reason.JURISDICTION, f"{here}.name", body.name, "each jurisdiction once")
         names.add(body.name)
+    return None
+
+
+def _crowded(links: Sequence[JurisdictionLink]) -> Refusal | None:
+    """Why outlines are too many to be looked at: those of all credentials and jurisdictions of a rule are few together.
+
+    Counted in bytes that nobody has proven yet, before any outline is looked at.
+    """
+    corners = 0
+    for raw in {raw for link in links for raw in (link.record, *link.chain)}:
+        unproven = parse(raw)
+        opened = unproven if isinstance(unproven, Refusal) else unproven.opened()
+        if isinstance(opened, Refusal):
+            return opened
+        corners += corners_in(opened.body)
+    if corners > CORNERS_MAX:
+        return refuse(Reason.TERMS, "rule.jurisdictions.corners", corners, f"<= {CORNERS_MAX} in all of them")
     return None

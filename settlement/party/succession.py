@@ -5,7 +5,6 @@ the log goes on under its name. Nothing may be undecided at that moment: a GRANT
 """
 
 from settlement.chain.checkpoint import origin_of
-from settlement.chain.credentials import Subject
 from settlement.chain.keys import SigningKey
 from settlement.chain.rotation import judge_rotation, rotation_of
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -38,7 +37,7 @@ def rotate(party: Party, step: Step, key: SigningKey, successor: bytes) -> Refus
     new = judge_rotation(me, body, party.registry)
     if isinstance(new, Refusal):
         return new
-    refusal = undecided(party) or _same_node(me, new, key) or new.valid_at(step.now.time)
+    refusal = undecided(party) or new.valid_at(step.now.time)
     if refusal is not None:
         return refusal
     record = step.sign(body)
@@ -53,13 +52,6 @@ def rotate(party: Party, step: Step, key: SigningKey, successor: bytes) -> Refus
     announce(party, step)
     step.event("rotated", author=me.name)
     return None
-
-
-def _same_node(me: Subject, new: Subject, key: SigningKey) -> Refusal | None:
-    """The radio, and the key by which neighbours know the node on the wire, stay."""
-    if (new.public, new.transport_key, new.device) == (key.public, me.transport_key, me.device):
-        return None
-    return refuse(Reason.BINDING, "rotation.binding", "another key, transport key or device", "those of this node")
 
 
 def announce(party: Party, step: Step) -> None:

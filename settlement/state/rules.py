@@ -5,8 +5,9 @@ force when it was signed; what a node signs itself is under the one in force now
 """
 
 from settlement.chain.admission import RuleInForce
-from settlement.chain.ruling import HeldRule, judge_next, read_held
+from settlement.chain.ruling import HeldRule, judge_next, judge_successor, read_held
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.authority import Rule
 
 __all__ = ["RULE", "HeldRule", "Rules", "chained", "read_held"]
 
@@ -28,6 +29,10 @@ class Rules:
     def newest(self) -> HeldRule:
         """The last of the chain, in force or not yet."""
         return self._held[-1]
+
+    def follows(self, body: Rule) -> Refusal | None:
+        """The part of `judge` that costs nothing: name, version, and which rule it follows."""
+        return judge_successor(self.newest.rule, body)
 
     def judge(self, new: HeldRule) -> Refusal | None:
         """May this rule follow the newest?"""

@@ -159,7 +159,7 @@ def test_a_refusal_names_its_clause_and_what_was_measured(made: Collusion) -> No
         "UNKNOWN_SID [permits.change]: 0000000000000000 (required: a permit held here)",
         "LEASE [permits.change]: no source (required: a trusted clock)",
         "BINDING [permits.succeed]: accept (required: a rotation by user)",
-        "BINDING [permits.device]: device-mallory (required: device-user)",
+        "BINDING [rotation.device]: device-mallory (required: device-user)",
     ]
 
 
@@ -267,7 +267,7 @@ def test_another_radio_does_not_succeed(made: Collusion) -> None:
     key, raw = successor(made, device="device-mallory")
     refusal = warden.succeed(turned(made, key, raw))
     assert isinstance(refusal, Refusal)
-    assert (refusal.reason, refusal.clause) == (Reason.BINDING, "permits.device")
+    assert (refusal.reason, refusal.clause) == (Reason.BINDING, "rotation.device")
     good, chain = successor(made)
     assert isinstance(warden.succeed(turned(made, good, chain)), Subject), "nothing of it was kept"
 

@@ -10,9 +10,12 @@ from settlement.chain import bodies
 from settlement.chain.bodies import Evidence
 from settlement.chain.checkpoint import Head, origin_of, sign_head
 from settlement.chain.records import Attestation, Frame, sign_record
+from settlement.chain.scope import Cell, Window
 from settlement.core.reasons import Reason
+from settlement.records.endings import Compensation
+from settlement.records.handover import Handover, Vacated
 from settlement.state.messages import Message
-from tests.settlement.world import NETWORK, World, fix, trio
+from tests.settlement.world import AREA, LOWER, NETWORK, NS, T0, World, fix, trio
 
 FORK, TWICE = Reason.FORK.value, Reason.EQUIVOCATION.value
 
@@ -79,6 +82,35 @@ NO_PROOFS: dict[str, Pair] = {
     "two settlements": lambda w: (TWICE, decided(w, bodies.Abort, A, seq=4), decided(w, bodies.Confirm, B, seq=5)),
     "heads as records": lambda w: (TWICE, note(w, "alice", 7, A), note(w, "alice", 7, B)),
 }
+
+
+def of_a_settlement(world: World, typ: type, seq: int) -> bytes:
+    """One of the records that an honest node may say several of, each different, about one settlement."""
+    cell = Cell(band=LOWER, area=AREA, window=Window(start_ns=T0, end_ns=T0 + 9 * NS))
+    spoken = {
+        bodies.Renew: bodies.Renew(sid=A, confirm=A, number=seq, transmit_until_ns=T0, fence=1),
+        Handover: Handover(
+            sid=A, confirm=A, kind="sublease", to=A, cell=cell, commodity="cbrs", tier=2, max_eirp_mdbm=seq, price=0,
+            rule=A, artifact=b"x",
+        ),
+        Vacated: Vacated(sid=A, handover=bytes([seq]) * 32, silent_earliest_ns=T0, silent_latest_ns=T0),
+        bodies.Dispute: bodies.Dispute(sid=A, confirm=A, rule=A, against=B, grounds="unpaid", claim=seq, evidence=()),
+        Compensation: Compensation(sid=A, confirm=A, request=A, amount=seq, to=B),
+    }  # fmt: skip
+    return signed(world, spoken[typ], seq=seq)
+
+
+@pytest.mark.attack(28)
+@pytest.mark.parametrize("typ", [bodies.Renew, Handover, Vacated, bodies.Dispute, Compensation])
+def test_nobody_is_accused_of_what_may_be_said_twice(world: World, typ: type) -> None:
+    """Two parts of one lease handed on, two disputes, two debts: no proof, and no alarm at who said them."""
+    first, second = of_a_settlement(world, typ, 4), of_a_settlement(world, typ, 5)
+    raw = world.do("bob", 1.0, lambda s: s.sign(Evidence(reason=TWICE, first=first, second=second))).raw
+    for who in ("holder", "alice"):
+        refusal = world.give("bob", who, Message(record=raw).encoded(), 1.0)
+        assert refusal is not None
+        assert refusal.reason is Reason.PROOF
+    assert not [one for one in world.members["alice"].notices if one.name == "alarm"]
 
 
 def told(world: World, make: Pair) -> Reason | None:

@@ -1,21 +1,24 @@
 """Areas belong to authorities: what touches two needs both, and one policy that both name."""
 
+import itertools
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from settlement.chain import bodies
+from settlement.chain import bodies, rings, ruling
 from settlement.chain.credentials import Registry, Subject, issue
 from settlement.chain.keys import SigningKey
 from settlement.chain.records import Attestation, Frame, digest, sign_record
-from settlement.chain.scope import Area, Cell, Window
+from settlement.chain.scope import Area, Cell, Corner, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import verify, verify_rule
 from settlement.pair.jurisdictions import JurisdictionCase, judge_jurisdictions
 from settlement.records.authority import JurisdictionLink
 from settlement.records.jurisdiction import STRICTER, Jurisdiction, JurisdictionTerms
+from settlement.state.messages import Message
 from tests.settlement.world import (
     AREA,
     HOLDER_ACTIONS,
@@ -200,3 +203,80 @@ def test_a_rule_with_what_its_authority_did_not_sign_is_no_rule(tmp_path: Path) 
     checked = Border(tmp_path, forged=True).checked
     assert isinstance(checked, Refusal)
     assert (checked.reason, checked.clause) == (Reason.JURISDICTION, "rule.jurisdictions[1]")
+
+
+def _ringed(number: int) -> Area:
+    """An outline of 32 corners, a little smaller each time."""
+    turns = [2 * math.pi * n / 32 for n in range(32)]
+    reach = 800_000 - 100 * number
+    corners = tuple(
+        Corner(lat_e7=LAT + round(reach * math.cos(t)), lon_e7=LON + round(reach * math.sin(t))) for t in turns
+    )
+    return Area(outline=corners)
+
+
+def _strange_link(border: Border, area: Area, number: int = 0, **credential: Any) -> JurisdictionLink:
+    """A jurisdiction by somebody whom `north` credentialed for it."""
+    key, north = SigningKey.from_seed(seed(f"strange-{number}")), border.authorities["north"]
+    body = bodies.Credential(level="operator", scope=scope(("observe", "rule"), tier=2, area=area), **credential)
+    made = claims(key.public, f"strange-{number}", "north")
+    raw = issue(border.keys["north"], north, body, made, network=NETWORK, fix=fix(-8), seq=50 + number)
+    terms = JurisdictionTerms(commodity="cbrs", max_eirp_mdbm=1, max_window_ns=NS, price_low=0, price_high=1)
+    said = Jurisdiction(name=f"strange-{number}", clause="1", area=area, effective=RULE.effective, classes=(terms,))
+    frame = Frame(network=NETWORK, author=digest(raw), seq=1, attestation=Attestation.of(fix(-7)))
+    return JurisdictionLink(record=sign_record(key, frame, said), chain=(*north.chain, raw))
+
+
+def _ruled(border: Border, *links: JurisdictionLink, **changes: Any) -> bytes:
+    """A rule by `north` with those jurisdictions."""
+    frame = Frame(network=NETWORK, author=border.authorities["north"].hash, seq=90, attestation=Attestation.of(fix(-5)))
+    return sign_record(border.keys["north"], frame, replace(border.rule, jurisdictions=links, version=2, **changes))
+
+
+@pytest.mark.attack(58)
+@pytest.mark.attack(70)
+def test_nobody_becomes_known_by_standing_in_a_rule(tmp_path: Path) -> None:
+    """A rule's jurisdictions prove themselves; the credentials in them open no door, and take nobody's key."""
+    border = Border(tmp_path)
+    holder = border.world.members["holder"].party
+    before = holder.registry.subjects()
+    link = _strange_link(border, AREA, transport_key=border.world.transport("alice"), device="device-x")
+    raw = _ruled(border, link, previous=holder.rule.hash)
+    checked = verify_rule(raw, border.authorities["north"].chain, holder.registry)
+    assert not isinstance(checked, Refusal), checked
+    assert holder.registry.subjects() == before
+    known = holder.registry.by_transport(border.world.transport("alice"))
+    assert known is not None
+    assert known.name == "alice"
+
+
+@pytest.mark.attack(58)
+def test_outlines_in_the_jurisdictions_of_a_rule_are_few_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    border = Border(tmp_path)
+    holder = border.world.members["holder"].party
+    links = tuple(_strange_link(border, _ringed(n), n) for n in range(5))
+    solved = itertools.count()
+    monkeypatch.setattr(rings, "flaw", lambda ring: next(solved) and None)
+    small = {"area": replace(AREA, radius_mm=1), "previous": holder.rule.hash}
+    refusal = verify_rule(_ruled(border, *links, **small), border.authorities["north"].chain, holder.registry)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.reason, refusal.clause) == (Reason.TERMS, "rule.jurisdictions.corners")
+    assert next(solved) == 0, "no outline was looked at"
+    fewer = verify_rule(_ruled(border, *links[:4], **small), border.authorities["north"].chain, holder.registry)
+    assert not isinstance(fewer, Refusal), fewer
+
+
+@pytest.mark.attack(58)
+def test_a_rule_that_follows_none_known_is_refused_before_its_jurisdictions_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    border = Border(tmp_path)
+    read = itertools.count()
+    monkeypatch.setattr(ruling, "prove_links", lambda links, registry: next(read) and None)
+    raw = _ruled(border, _strange_link(border, AREA))
+    refusal = border.world.give("alice", "holder", Message(record=raw).encoded(), 1.0)
+    assert refusal is not None
+    assert (refusal.reason, refusal.clause) == (Reason.ROLLBACK, "rule.previous")
+    assert next(read) == 0

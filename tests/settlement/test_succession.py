@@ -12,15 +12,17 @@ from settlement.audit.crosscheck import cross_check
 from settlement.audit.verify import audit_lineage
 from settlement.chain import bodies
 from settlement.chain.checkpoint import origin_of
-from settlement.chain.credentials import issue
+from settlement.chain.credentials import Subject, issue
 from settlement.chain.keys import SigningKey
 from settlement.chain.lineage import Lineage
-from settlement.chain.records import digest
+from settlement.chain.records import digest, sign_record
+from settlement.chain.rotation import rotation_of
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import VerifiedPermit, verify
 from settlement.pair.table import HolderState, UserState
 from settlement.party.party import Party
 from settlement.party.succession import announce, rotate, undecided
+from settlement.state.messages import Message
 from settlement.state.step import Identity
 from tests.settlement.world import (
     HOLDER_ACTIONS,
@@ -313,3 +315,41 @@ def test_a_log_that_claims_a_name_it_did_not_have_is_found(tmp_path: Path) -> No
     problems = audit_lineage(cut, network=NETWORK, anchors=world.anchors).findings.problems
     assert problems, "the log of before, put back under its old name, holds entries of a later one"
     assert isinstance(old, Identity)
+
+
+@pytest.mark.attack(22)
+@pytest.mark.attack(45)
+@pytest.mark.parametrize(
+    ("changes", "clause"),
+    [
+        ({"transport_key": seed("alice-transport")}, "rotation.transport"),
+        ({"device": "device-alice"}, "rotation.device"),
+    ],
+)
+def test_no_successor_takes_a_neighbours_key_on_the_wire_or_its_radio(
+    tmp_path: Path, changes: dict[str, Any], clause: str
+) -> None:
+    """Whoever issued the successor may be in league with it: alice stays who she is to the holder."""
+    world = trio(tmp_path)
+    bob, holder = world.members["bob"], world.members["holder"].party
+    key, raw = successor(world, "bob", **changes)
+    said = sign_record(bob.key, world.frame("bob", seq=700), rotation_of(bob.hash, raw, key, NETWORK))
+    refusal = world.give("bob", "holder", Message(record=said).encoded(), 1.0)
+    assert refusal is not None
+    assert (refusal.reason, refusal.clause) == (Reason.BINDING, clause)
+    known = holder.registry.by_transport(world.transport("alice"))
+    assert known is not None
+    assert known.name == "alice"
+    assert {one.name for one in holder.witness.neighbours()} == {"alice", "bob"}
+
+
+def test_a_transport_key_stays_with_whoever_was_known_by_it_first(tmp_path: Path) -> None:
+    world = trio(tmp_path)
+    registry = world.members["holder"].party.registry
+    before = registry.by_transport(world.transport("alice"))
+    _, raw = successor(world, "bob", transport_key=world.transport("alice"))
+    assert isinstance(registry.admit(raw), Subject)
+    assert registry.by_transport(world.transport("alice")) == before
+    renewed = world.credential("alice", USER_ACTIONS)
+    assert renewed != world.chains["alice"][1]
+    assert registry.admit(renewed) == registry.by_transport(world.transport("alice")), "the same key pair anew"

@@ -1,6 +1,7 @@
 """Who takes part and in what: a class's schema, and an authority's word that somebody is admitted; both passed on."""
 
 from settlement.chain.records import Record, digest
+from settlement.chain.ruling import commands, judge_naming, may_replace, seat_of
 from settlement.core.fixes import time_inside
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.governing.classfile import class_flaw, contradiction
@@ -30,13 +31,19 @@ def _keep(case: RecordCase, kind: str, key: bytes) -> None:
 
 
 def _judge_schema(case: RecordCase) -> Refusal | None:
-    """A class that holds in itself, by an authority that has it, newer than the one known."""
+    """A class that holds in itself, by an authority that has it; and one that the rule names, or newer than the last.
+
+    Whoever sits below the author of the last cannot put its own in its place; whoever sits above begins anew.
+    """
     body: Schema = case.body
     if body.commodity not in case.author.scope.classes:
         return refuse(Reason.SCOPE, "class.commodity", body.commodity, ", ".join(case.author.scope.classes))
     wrong, before = class_flaw(body), _newest(case.state, SCHEMA, body.commodity.encode())
-    if wrong is not None or before is None:
+    if wrong is not None or before is None or case.record.digest in _named_by_rules(case.state):
         return wrong
+    below = may_replace(case.author, before.frame.author, case.state.registry)
+    if below is not None or _above(case, before):
+        return below
     last: int = before.body.version
     if body.version <= last:
         return refuse(Reason.ROLLBACK, "class.version", body.version, f"> {last}")
@@ -46,6 +53,18 @@ def _judge_schema(case: RecordCase) -> Refusal | None:
         named = body.previous.hex()[:16] if body.previous is not None else "none"
         return refuse(Reason.TERMS, "class.previous", named, before.digest.hex()[:16])
     return None
+
+
+def _named_by_rules(state: NodeState) -> set[bytes | None]:
+    """The schemas that the rule in force and the newest one name, by their hashes."""
+    rules = (state.rule.rule, state.rules.newest.rule.rule)
+    return {terms.schema for rule in rules for terms in rule.classes}
+
+
+def _above(case: RecordCase, before: Record) -> bool:
+    """Does the author sit above, not beside, who said it before?"""
+    earlier = case.state.registry.get(before.frame.author)
+    return earlier is not None and seat_of(earlier, case.state.registry) != seat_of(case.author, case.state.registry)
 
 
 def _take_schema(case: RecordCase, _decided: None) -> None:
@@ -68,17 +87,37 @@ def judge_class(state: NodeState, commodity: str) -> Refusal | None:
 
 
 def _judge_admission(case: RecordCase) -> Refusal | None:
-    """An authority's word on somebody, signed after the one before."""
+    """An authority's word on somebody, signed after the one before.
+
+    By who stands above the participant or gave the rule, and never against the word of an authority above.
+    """
     body: Admission = case.body
+    registry = case.state.registry
     strange = [name for name in body.classes if name not in case.author.scope.classes]
     if strange:
         return refuse(Reason.SCOPE, "admission.classes", strange[0], ", ".join(case.author.scope.classes))
     before = _newest(case.state, ADMITTED, body.subject)
+    unentitled = _speaks_of(case, body.subject)
+    if unentitled is None and before is not None:
+        unentitled = may_replace(case.author, before.frame.author, registry)
+    if unentitled is not None:
+        return unentitled
     signed = case.record.frame.attestation
     if before is not None and signed.latest_ns <= before.frame.attestation.latest_ns:
         measured, required = f"signed at {signed.latest_ns} ns", f"> {before.frame.attestation.latest_ns} ns"
         return refuse(Reason.ROLLBACK, "admission.newer", measured, required)
     return None
+
+
+def _speaks_of(case: RecordCase, participant: bytes) -> Refusal | None:
+    """May this authority say who takes part? Of those below it; of all, where it gave the rule, or stands above."""
+    registry, subject = case.state.registry, case.state.registry.get(participant)
+    if judge_naming(case.author, case.state.rule.seat, registry) is None:
+        return None
+    if subject is not None and commands(seat_of(case.author, registry), seat_of(subject, registry)):
+        return None
+    named = subject.name if subject is not None else participant.hex()[:16]
+    return refuse(Reason.SCOPE, "admission.author", case.author.name, f"an authority above {named}, or the rule's")
 
 
 def _take_admission(case: RecordCase, _decided: None) -> None:

@@ -4,6 +4,7 @@ from settlement.chain.credentials import Subject
 from settlement.chain.records import Record
 from settlement.chain.rotation import judge_rotation
 from settlement.core.reasons import Reason, Refusal
+from settlement.governing.soundness import may_rule
 from settlement.pair.effects import HandRule
 from settlement.pair.holder import OFFERS
 from settlement.pair.user import HEARD
@@ -101,7 +102,10 @@ def _others_turned(told: Retelling, said: Said) -> None:
 
 
 def _judge_rule(case: RecordCase) -> HeldRule | Refusal:
-    """A rule by an authority that may rule, which follows the newest one known here."""
+    """A rule by an authority that may rule, which follows the newest one known here; that it does is asked first."""
+    stray = may_rule(case.author.scope) or case.state.rules.follows(case.body)
+    if stray is not None:
+        return stray
     new = read_held(case.record.raw, case.author.chain, case.state.registry)
     return new if isinstance(new, Refusal) else case.state.rules.judge(new) or new
 

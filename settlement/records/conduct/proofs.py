@@ -1,7 +1,9 @@
 """Evidence that stands by itself: two things one author signed that cannot both be honest (I14).
 
-EQUIVOCATION    two records of one author with one number; or of one type, or CONFIRM and ABORT, over one settlement;
-                or two votes, bids, reveals, tallies or outcomes of one proposal that say different things
+EQUIVOCATION    two records of one author with one number; or two GRANTs, two ACCEPTs or two decisions (CONFIRM, ABORT)
+                over one settlement; or two votes, bids, reveals, tallies or outcomes of one proposal that say different
+                things. All else an honest node may say more than once of a settlement: leases, what it hands on of
+                one, disputes, debts
 FORK            two heads of one size and two roots, both signed by the log's owner; or two checkpoint records of one
                 author, the later of which claims to extend the earlier with a proof that does not
 """
@@ -16,11 +18,13 @@ from settlement.chain.credentials import Registry
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.records.auction import AuctionTally, Bid, Reveal
 from settlement.records.decision import DECISIONS
-from settlement.records.lease import CHANGES
+from settlement.records.grant import Accept, Grant
 from settlement.records.quorum import Ballot, GroupOutcome
 
 ONCE = (Ballot, Bid, Reveal, AuctionTally, GroupOutcome)
 """What an author says once of a proposal."""
+ONCE_OF_A_SETTLEMENT: tuple[tuple[type[Any], ...], ...] = ((Grant,), (Accept,), DECISIONS)
+"""What an author says once of a settlement: one record of each group."""
 
 
 def judge_evidence(body: Evidence, registry: Registry) -> Refusal | None:
@@ -58,8 +62,8 @@ def _equivocation(body: Evidence, registry: Registry) -> Admitted | Refusal:
         return refuse(Reason.PROOF, "evidence.records", "a record that does not prove", "two proven records")
     a, b = both[0].record, both[1].record
     one_number = a.frame.seq == b.frame.seq
-    one_decision = a.typ == b.typ or {a.row.body, b.row.body} == set(DECISIONS)
-    same = one_number or (a.sid is not None and a.sid == b.sid and one_decision and a.row.body not in CHANGES)
+    once = any(a.row.body in group and b.row.body in group for group in ONCE_OF_A_SETTLEMENT)
+    same = one_number or (once and a.sid == b.sid)
     same = same or (type(a.body) is type(b.body) and isinstance(a.body, ONCE) and _differ(a.body, b.body))
     if a.digest == b.digest or a.frame.author != b.frame.author or not same:
         return _none("two records that can both be")

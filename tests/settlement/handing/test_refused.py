@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from agent.node.handovers import named_party
+from settlement.chain import bodies
 from settlement.chain.codec import decode
+from settlement.chain.credentials import Subject, issue
+from settlement.chain.keys import SigningKey
 from settlement.chain.records import Record, sign_record
 from settlement.chain.scope import Area, Band, Window
 from settlement.core.reasons import Reason, Refusal
@@ -18,7 +22,7 @@ from settlement.records.handover import Vacated
 from settlement.state.messages import Message
 from settlement.state.shares import Allowance, Share, Shares
 from tests.settlement.handing.scene import MHZ, PART, Scene
-from tests.settlement.world import LAT, LON, NETWORK, NS, T0, UPPER, fix
+from tests.settlement.world import LAT, LON, NETWORK, NS, T0, UPPER, USER_ACTIONS, claims, fix, scope, seed
 
 pytestmark = pytest.mark.feature("M10")
 FAR = Area(lat_e7=LAT, lon_e7=LON, radius_mm=25_000_000)
@@ -248,3 +252,30 @@ def test_the_kept_part_is_what_was_not_handed_on(tmp_path: Path) -> None:
     scene.settle()
     (handing,) = scene.party("alice").holder.handings.of(scene.lease)
     assert handing.cell.band == PART
+
+
+@pytest.mark.attack(70)
+def test_a_name_that_two_authorities_gave_names_nobody(tmp_path: Path) -> None:
+    """The younger credential is no better than the older: the beginning of a hash says which of them is meant."""
+    scene = Scene(tmp_path)
+    world, party = scene.world, scene.party("alice")
+    key = SigningKey.from_seed(seed("sub"))
+    entitled = bodies.Credential(level="authority", scope=scope(("issue", *USER_ACTIONS), depth=1, tier=2))
+    raw = issue(
+        world.root_key, world.authority, entitled, claims(key.public, "sub", "root"), network=NETWORK, fix=fix(-8)
+    )
+    sub = party.registry.admit(raw)
+    assert isinstance(sub, Subject)
+    mine = SigningKey.from_seed(seed("another bob"))
+    body = bodies.Credential(
+        level="operator", scope=scope(USER_ACTIONS, tier=2), transport_key=seed("another wire"), device="d"
+    )
+    named = claims(mine.public, "bob", "sub", not_before_s=T0 // NS - 10)
+    other = party.registry.admit(issue(key, sub, body, named, network=NETWORK, fix=fix(-8)))
+    assert isinstance(other, Subject)
+    refusal = named_party(party, "bob")
+    said(refusal, Reason.UNKNOWN_PEER, "handing.to")
+    assert "root > sub > bob" in str(refusal)
+    for one in (other, party.registry.get(scene.hash("bob"))):
+        assert named_party(party, one.hash.hex()[:16]) == one
+    assert named_party(party, "carol") == party.registry.get(scene.hash("carol"))
