@@ -227,7 +227,7 @@ def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> tuple[st
         )
     except OSError as exc:
         raise ConfigError(f"{text}: {exc.strerror}; give a rule in TOML") from exc
-    new = RuleInForce(hash=b"", rule=body, seat=seat_of(desk.me, desk.registry))
+    new = RuleInForce(hash=b"", rule=body, seat=seat_of(desk.me, desk.registry), reach=desk.me.scope)
     follows = judge_next([old], new) if old is not None else None
     refusal = may_rule(desk.me.scope) or flaw(body) or beyond(body, desk.me.scope) or follows
     if refusal is not None:

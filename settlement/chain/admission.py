@@ -23,7 +23,7 @@ from settlement.chain.credentials import Registry, Subject
 from settlement.chain.entitlement import capability, within_terms
 from settlement.chain.keys import Verify
 from settlement.chain.records import Attestation, Record, Unproven, parse
-from settlement.chain.scope import Area
+from settlement.chain.scope import Area, Scope
 from settlement.chain.status import StatusLists
 from settlement.chain.taxonomy import Behaviour, behaviour_of
 from settlement.core.fixes import PositionFix, PositionSource, TimeFix, TimeSource, time_inside
@@ -68,11 +68,15 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleInForce:
-    """The rule a node works under, with the hash that names it; `seat` names who signed it, from the root down."""
+    """The rule a node works under, with the hash that names it.
+
+    `seat` names who signed it, from the root down; `reach` is that authority's scope.
+    """
 
     hash: bytes
     rule: Rule
     seat: tuple[str, ...] = ()
+    reach: Scope | None = None
 
 
 def _never(_rule: bytes) -> bool:

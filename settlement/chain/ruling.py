@@ -11,7 +11,7 @@ from settlement.chain.status import next_version
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.governing.jurisdictions import prove_links
 from settlement.governing.limits import wider_rule
-from settlement.governing.soundness import beyond, flaw, may_rule
+from settlement.governing.soundness import beyond, flaw, may_rule, short_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ def verify_rule(raw: bytes, chain: Iterable[bytes], registry: Registry) -> RuleI
     refusal = refusal or prove_links(rule.jurisdictions or (), registry)
     if refusal is not None:
         return refusal
-    return RuleInForce(hash=admitted.record.digest, rule=rule, seat=seat_of(authority, registry))
+    return RuleInForce(hash=admitted.record.digest, rule=rule, seat=seat_of(authority, registry), reach=authority.scope)
 
 
 def seat_of(authority: Subject, registry: Registry) -> tuple[str, ...]:
@@ -101,11 +101,16 @@ def judge_successor(old: RuleInForce, new: Rule) -> Refusal | None:
 
 
 def judge_next(chain: Sequence[RuleInForce], new: RuleInForce) -> Refusal | None:
-    """May this rule follow a chain of rules? Beyond what its author sits above of, it may only narrow (SCOPE)."""
+    """May this rule follow a chain of rules? Beyond what its author sits above of, it may only narrow (SCOPE).
+
+    And only a rule all of which its author has authority over: nobody narrows elsewhere.
+    """
     return judge_successor(chain[-1], new.rule) or _narrows(chain, new)
 
 
 def _narrows(chain: Sequence[RuleInForce], new: RuleInForce) -> Refusal | None:
     """The newest rule by somebody the author does not command binds it; that one was held to those before it."""
     binding = next((held for held in reversed(chain) if not commands(new.seat, held.seat)), None)
-    return None if binding is None else wider_rule(new.rule, binding.rule)
+    if binding is None:
+        return None
+    return wider_rule(new.rule, binding.rule) or short_of(new.reach, binding.rule)

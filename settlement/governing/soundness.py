@@ -56,6 +56,21 @@ def beyond(rule: Rule, scope: Scope) -> Refusal | None:
     return None
 
 
+def short_of(scope: Scope | None, rule: Rule) -> Refusal | None:
+    """The first part of a rule that an authority's scope does not reach, so that it cannot narrow it: SCOPE."""
+    if scope is None:
+        return refuse(Reason.SCOPE, "rule.reach", "an authority that is not shown", "one that reaches all of the rule")
+    for band in rule.bands:
+        if not scope.holds_band(band):
+            return refuse(Reason.SCOPE, "rule.reach.bands", ", ".join(map(str, scope.bands)), f"{band}, as the rule")
+    if not scope.area.holds(rule.area):
+        return refuse(Reason.SCOPE, "rule.reach.area", scope.area, f"{rule.area}, as the rule")
+    lacking = next((terms.name for terms in rule.classes if terms.name not in scope.classes), None)
+    if lacking is not None:
+        return refuse(Reason.SCOPE, "rule.reach.classes", ", ".join(scope.classes), f"{lacking}, as the rule")
+    return None
+
+
 def _complaints(rule: Rule) -> Iterator[Complaint]:
     window = rule.effective
     if not window.start_ns < window.end_ns:

@@ -35,6 +35,7 @@ from settlement.records.classterms import LicenceTerms, RetentionTerms
 from settlement.records.complaintterms import DisputeTerms, FallbackTerms, GroundTerms, ReputationTerms
 from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import Tariff, TierTerms
+from tests.settlement import world as made_by
 from tests.settlement.collusion import Collusion, other_cell
 from tests.settlement.world import AREA, BAND, LAT, LON, LOWER, NETWORK, NS, RULE, T0, TERMS, fix
 
@@ -529,8 +530,6 @@ def test_no_authority_rules_beyond_its_own_scope(tmp_path: Path, name: str) -> N
     changes, narrowed, clause = BEYOND[name]
     if name == "class":
         with pytest.MonkeyPatch.context() as patch:
-            from tests.settlement import world as made_by
-
             usual = made_by.scope
             patch.setattr(made_by, "scope", lambda a, **c: usual(a, **{"classes": ("cbrs", "game"), **c}))
             made = Collusion(tmp_path, rule=replace(RULE, **changes), by_another=True, another_scope=narrowed)
@@ -544,3 +543,31 @@ def test_no_authority_rules_beyond_its_own_scope(tmp_path: Path, name: str) -> N
 def test_area_of_the_rule_itself() -> None:
     assert flaw(replace(RULE, area=Area(lat_e7=LAT, lon_e7=LON))) is not None
     assert flaw(replace(RULE, area=AREA)) is None
+
+
+SHORT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "bands": ({"bands": (LOWER,), "classes": ("cbrs", "game")}, {"bands": (LOWER,)}),
+    "area": ({"area": SMALL, "classes": ("cbrs", "game")}, {"area": SMALL}),
+    "classes": ({"classes": ("cbrs",)}, {}),
+}
+
+
+@pytest.mark.attack(59)
+@pytest.mark.attack(64)
+@pytest.mark.parametrize("axis", SHORT)
+def test_nobody_narrows_a_rule_where_it_has_no_authority(tmp_path: Path, axis: str) -> None:
+    """A lower authority of a part of the band or the area would end the rule for everybody else."""
+    narrowed, changes = SHORT[axis]
+    usual = made_by.scope
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(made_by, "scope", lambda a, **c: usual(a, **{"classes": ("cbrs", "game"), **c}))
+        game = replace(QUIET.classes[0], name="game")
+        first = Collusion(tmp_path / "one", rule=replace(QUIET, classes=(*QUIET.classes, game)))
+        left = {"classes": QUIET.classes} if axis == "classes" else changes
+        lower = Collusion(tmp_path / "two", rule=after(first, **left), by_another=True, another_scope=narrowed)
+    opened = book(first, configured=first)
+    refusal = permits(first, opened).rule(lower.rule_raw, lower.rule_chain)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.reason, refusal.clause) == (Reason.SCOPE, f"rule.reach.{axis}")
+    assert refusal.measured
+    assert "as the rule" in refusal.required
