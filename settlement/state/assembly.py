@@ -61,12 +61,14 @@ def proposal_over_ns(body: Proposal) -> int:
 class Assembly:
     """The proposals of which something may still come, and where each stands here.
 
-    `approvals` are the cells that members were asked to approve, by the proposals that ask.
+    `approvals` are the cells that members were asked to approve, by the proposals that ask; of those in `shown` the
+    REQUEST lay beside, since this node was started: nobody approves what no user has asked for.
     """
 
     def __init__(self) -> None:
         self.states: dict[bytes, ProposalState] = {}
         self.approvals: dict[bytes, Cell] = {}
+        self.shown: set[bytes] = set()
         self._over_ns: dict[bytes, int] = {}
 
     def begin(self, name: bytes, body: Proposal) -> None:
@@ -85,6 +87,7 @@ class Assembly:
         """Nothing can come of it any more."""
         for held in (self.states, self.approvals, self._over_ns):
             held.pop(name, None)
+        self.shown.discard(name)
 
     def move(self, name: bytes, event: ProposalEvent) -> ProposalState | Refusal:
         """The only way from one state to another: the table's."""

@@ -95,8 +95,9 @@ def seek_approval(case: RecordCase, decided: SeekingApproval) -> None:
     )
     record = step.sign(body)
     take_proposal(state, step, record)
+    beside = (case.record.digest, case.body.declaration)
     for neighbour in state.witness.neighbours():
-        step.pass_on(neighbour.hash, record.raw)
+        step.send_beside(neighbour.hash, record.digest, beside)
 
 
 def choice_on(state: NodeState, asked: Record, earliest_ns: int, latest_ns: int) -> bytes:
@@ -122,11 +123,19 @@ def objection(state: NodeState, asked: Record, earliest_ns: int, latest_ns: int)
         latest_ns=latest_ns,
     )
     return (
-        judge_terms(deal, state.rule.rule, holder=holder, user=user)
+        _never_asked(state, asked)
+        or judge_terms(deal, state.rule.rule, holder=holder, user=user)
         or _not_ours(state, asked, terms)
         or _granted_here(state, terms)
         or _promised(state, asked, terms)
     )
+
+
+def _never_asked(state: NodeState, asked: Record) -> Refusal | None:
+    """A holder that makes up a REQUEST would have members keep a cell free for nobody, until its window is over."""
+    if asked.frame.author in state.own_line or asked.digest in state.assembly.shown:
+        return None
+    return refuse(Reason.PROOF, "approval.request", "absent", "the REQUEST and its offer beside the PROPOSAL")
 
 
 def _not_ours(state: NodeState, asked: Record, terms: ApprovalTerms) -> Refusal | None:

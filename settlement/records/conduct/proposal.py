@@ -1,6 +1,12 @@
-"""What may be auctioned: an offer of its author's own, as it was offered, once."""
+"""What a PROPOSAL rests on: an offer of its author's own to auction, once; the REQUEST that is to be approved."""
 
+from settlement.chain.admission import Admitted, prove
+from settlement.chain.records import digest
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.conduct.base import RecordCase
+from settlement.records.conduct.decided import asked_terms
+from settlement.records.handover import Handover
+from settlement.records.market import Declaration, Request
 from settlement.records.quorum import Proposal
 from settlement.state.assembly import AUCTIONED
 from settlement.state.nodestate import NodeState
@@ -35,3 +41,19 @@ def judge_sold(state: NodeState, body: Proposal, author: bytes) -> Refusal | Non
     if other is not None:
         return refuse(Reason.EQUIVOCATION, "proposal.once", name, f"one auction of an offer; {other.hex()[:16]} is it")
     return None
+
+
+def shows_request(case: RecordCase) -> bool:
+    """Does what a PROPOSAL asks for lie beside it: the user's signed REQUEST, from an offer of the proposer's own?"""
+    body: Proposal = case.body
+    found = {digest(raw): prove(raw, case.state.registry) for raw in case.message.beside or ()}
+    shown = {name: one for name, one in found.items() if isinstance(one, Admitted)}
+    asked = shown.get(body.subject or b"")
+    if body.approval is None or asked is None or not isinstance(asked.record.body, Request):
+        return False
+    offer = shown.get(asked.record.body.declaration)
+    if offer is None or not isinstance(offer.record.body, Declaration | Handover):
+        return False
+    return (
+        offer.author.hash in case.state.registry.line(case.author.hash) and asked_terms(asked.record) == body.approval
+    )

@@ -17,7 +17,7 @@ from settlement.quorum.table import ProposalEvent
 from settlement.records.auctionterms import PRICE_FUNCTIONS
 from settlement.records.conduct.alarms import EVIDENCE_BYTES_MAX, verdict_on
 from settlement.records.conduct.base import Conduct, RecordCase
-from settlement.records.conduct.proposal import judge_sold
+from settlement.records.conduct.proposal import judge_sold, shows_request
 from settlement.records.conduct.replay import Retelling, Said
 from settlement.records.quorum import Ballot, GroupOutcome, MemberList, Proposal
 from settlement.records.witness import Evidence
@@ -176,6 +176,8 @@ def take_proposal(state: NodeState, step: Step, record: Record) -> None:
 
 def _proposed(case: RecordCase, _decided: None) -> None:
     take_proposal(case.state, case.step, case.record)
+    if shows_request(case):
+        case.state.assembly.shown.add(case.record.digest)
 
 
 def _proposal_told(told: Retelling, said: Said) -> None:

@@ -8,16 +8,17 @@ import pytest
 
 from settlement.core.reasons import Reason
 from settlement.pair.table import UserState
-from settlement.quorum.outcome import rejecting
+from settlement.quorum.outcome import approving, rejecting
 from settlement.quorum.table import ProposalState
 from settlement.records.approvalterms import ApprovalRule
 from settlement.records.conduct.approval import APPROVALS_EACH
+from settlement.records.conduct.decided import asked_terms
 from settlement.records.conduct.quorum import OPEN_MAX
-from settlement.records.quorum import GroupMember
+from settlement.records.quorum import GroupMember, Proposal
 from settlement.state.messages import Message
 from settlement.state.shares import Allowance, Share, Shares
 from tests.settlement.quorum.auctions import MARKET, AuctionWorld, at
-from tests.settlement.world import LOWER, NS, TERMS, UPPER
+from tests.settlement.world import HOLDER_ACTIONS, LOWER, NS, TERMS, UPPER, held
 
 pytestmark = pytest.mark.feature("S9")
 OFFICES = {"holder": "holder", "reg": "regulator", "cara": "authority", "dora": "operator"}
@@ -194,3 +195,65 @@ def test_a_member_votes_against_what_it_would_refuse_itself(tmp_path: Path) -> N
     vote = reg.record_of(reg.lineage.get("ballot", record.digest + world.members["reg"].hash))
     assert vote is not None
     assert vote.body.choice == rejecting(record.digest)
+
+
+@pytest.mark.attack(67)
+def test_no_member_keeps_a_cell_free_for_a_request_that_nobody_made(tmp_path: Path) -> None:
+    """It would stay approved, and so refused to everybody else, until its window is over."""
+    world = ApprovalWorld(tmp_path)
+    world.offer_all()
+    world.want("ada", 1.0, UPPER)
+    holder = world.members["holder"].party
+    asked = holder.record_of(next(iter(holder.assembly.states)))
+    assert asked is not None
+    cell = replace(asked.body.approval.cell, band=LOWER)
+    made_up = replace(asked.body, subject=bytes(32), approval=replace(asked.body.approval, cell=cell))
+    record = world.do("holder", 1.01, lambda step: step.sign(made_up), honest=False)
+    for name in ("reg", "cara", "dora"):
+        assert world.give("holder", name, _message(record.raw), 1.01) is None
+    world.tick(1.1)
+    reg = world.members["reg"]
+    vote = reg.party.record_of(reg.party.lineage.get("ballot", record.digest + reg.hash))
+    assert vote is not None
+    assert vote.body.choice == rejecting(record.digest)
+    sid = world.want("bert", 1.2, LOWER)
+    world.tick(1.3)
+    world.tick(1.4)
+    assert world.state("bert", sid) == UserState.SETTLED
+
+
+def second_holder(world: ApprovalWorld) -> None:
+    """Mallory, who may offer and grant there as well, and whom everybody knows."""
+    world.enrol(mallory=HOLDER_ACTIONS)
+    for member in world.members.values():
+        held(member.party.registry.admit_chain(world.chains["mallory"]))
+
+
+@pytest.mark.attack(67)
+@pytest.mark.parametrize("lacking", ["nothing", "the REQUEST", "its offer", "other terms", "an offer of its own"])
+def test_what_is_to_be_approved_is_shown_as_its_user_signed_it(tmp_path: Path, lacking: str) -> None:
+    world = ApprovalWorld(tmp_path)
+    world.offer_all()
+    second_holder(world)
+    by = "mallory" if lacking == "an offer of its own" else "holder"
+    world.request("ada", 1.0, LOWER, 3.0, 9.0)
+    ada, holder = world.members["ada"].party, world.members["holder"].party
+    request = ada.record_of(next(iter(ada.user.pairs)))
+    offer = holder.record_of(next(iter(holder.holder.offers)))
+    assert request is not None
+    assert offer is not None
+    terms, reg = asked_terms(request), world.members["reg"]
+    membership = reg.party.lineage.get("members", b"notaries")
+    assert membership is not None
+    body = Proposal(
+        members="notaries", epoch=1, membership=membership, function="k of n", need=3, vote_by_ns=at(1.4),
+        rule=holder.rule.hash, subject=request.digest,
+        approval=replace(terms, price=8) if lacking == "other terms" else terms,
+    )  # fmt: skip
+    made = world.do(by, 1.01, lambda step: step.sign(body), honest=False)
+    beside = {"the REQUEST": (offer.raw,), "its offer": (request.raw,)}.get(lacking, (request.raw, offer.raw))
+    assert world.give(by, "reg", Message(record=made.raw, beside=beside).encoded(), 1.02) is None
+    world.do("reg", 1.1, reg.party.tick)
+    vote = reg.party.record_of(reg.party.lineage.get("ballot", made.digest + reg.hash))
+    assert vote is not None
+    assert vote.body.choice == (approving if lacking == "nothing" else rejecting)(made.digest)
