@@ -2,6 +2,9 @@
 
 A field is declared once, with its key and kind; encoding, strict decoding and the protocol document come from that.
 Absent means None; a null never travels. Unknown keys are refused, so a record says nothing its schema does not name.
+
+What is plainly right goes by code written out for its class (`straight`); all else goes field by field, as below, which
+says what is wrong with it.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,6 +14,7 @@ from typing import Any, TypeVar
 import cbor2
 
 from settlement.chain.scan import MAX_RECORD_BYTES, scan
+from settlement.chain.straight import Straight
 from settlement.core.reasons import Reason, Refusal, RefusedError, refuse
 
 U64_MAX = 2**64 - 1
@@ -105,6 +109,9 @@ def kinds_of(cls: type[Any]) -> tuple[tuple[str, FieldKind], ...]:
         declared: list[Field[Any]] = [f for f in fields(cls) if "kind" in f.metadata]
         _KINDS[cls] = tuple(sorted(((f.name, f.metadata["kind"]) for f in declared), key=lambda pair: pair[1].key))
     return _KINDS[cls]
+
+
+_STRAIGHT = Straight(kinds_of)
 
 
 class _Misfit(Exception):
@@ -241,6 +248,9 @@ def to_map(value: Any) -> dict[int, Any]:
 
     Raises RefusedError for an object that `from_map` would not take back: nothing is encoded that we would not accept.
     """
+    plain: dict[int, Any] | None = _STRAIGHT.out_of(type(value))(value)
+    if plain is not None:
+        return plain
     try:
         return _mapped(type(value), value)
     except _Misfit as exc:
@@ -287,6 +297,9 @@ def _built(cls: type[T], raw: Any) -> T:
 
 def from_map(cls: type[T], raw: Any, path: str) -> T:
     """Build a schema object from a decoded CBOR map; raises RefusedError (MALFORMED) naming the field."""
+    whole: T | None = _STRAIGHT.into(cls)(raw)
+    if whole is not None:
+        return whole
     try:
         return _built(cls, raw)
     except _Misfit as exc:

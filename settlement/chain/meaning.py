@@ -18,6 +18,7 @@ from settlement.records.row import RecordType
 
 _Check = Callable[[Any], Flaw | None]
 _CHECKS: dict[type[Any], _Check] = {}
+_TIME_SOURCE_MAX, _POSITION_SOURCE_MAX = int(max(TimeSource)), int(max(PositionSource))
 
 
 def flaw(row: RecordType, body: Any, attestation: Any) -> Refusal | None:
@@ -36,10 +37,10 @@ def flaw_of(value: Any) -> Refusal | None:
 
 
 def _sources(attestation: Any) -> Flaw | None:
-    if attestation.time_source > max(TimeSource):
-        return ".attestation.time_source", attestation.time_source, f"<= {max(TimeSource)}"
-    if attestation.position_source > max(PositionSource):
-        return ".attestation.position_source", attestation.position_source, f"<= {max(PositionSource)}"
+    if attestation.time_source > _TIME_SOURCE_MAX:
+        return ".attestation.time_source", attestation.time_source, f"<= {_TIME_SOURCE_MAX}"
+    if attestation.position_source > _POSITION_SOURCE_MAX:
+        return ".attestation.position_source", attestation.position_source, f"<= {_POSITION_SOURCE_MAX}"
     return None
 
 

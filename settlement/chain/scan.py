@@ -5,10 +5,10 @@ byte and text strings, arrays and maps with unsigned-integer keys, shortest leng
 depth, definite lengths, nothing behind the item. No floats, tags, booleans, nulls or undefined.
 """
 
+from settlement.chain.quickscan import MAX_DEPTH, surely_sound
 from settlement.core.reasons import Reason, Refusal, RefusedError, refuse
 
 MAX_RECORD_BYTES = 64 * 1024
-MAX_DEPTH = 8
 
 _UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP, _TAG = range(7)
 _BEHIND_UNSIGNED = 1 << 64
@@ -130,6 +130,8 @@ def scan(data: bytes, *, signed_keys: bool = False, limit: int = MAX_RECORD_BYTE
     """
     if len(data) > limit:
         return refuse(Reason.TOO_LARGE, "cbor.size", len(data), f"<= {limit} bytes")
+    if surely_sound(data):
+        return None
     try:
         end = _scan_item(data, 0, 0, signed_keys=signed_keys)
     except RefusedError as exc:

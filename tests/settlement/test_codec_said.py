@@ -1,5 +1,6 @@
 """The table-driven codec field by field: each bound at its last good and first bad value, by its path, both ways."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,16 @@ from settlement.chain import codec
 from settlement.chain.codec import array, blob, cut, decode, encode, kinds_of, nested, sint, text, to_map, uint
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.core.reasons import Reason, Refusal, RefusedError
+
+
+@pytest.fixture(autouse=True, scope="module", params=["straight", "field by field"])
+def _both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test by the code written out for a class first, as ever, and without it."""
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "field by field":
+            patched.setattr(codec._STRAIGHT, "out_of", lambda _cls: lambda _whole: None)
+            patched.setattr(codec._STRAIGHT, "into", lambda _cls: lambda _plain: None)
+        yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,25 @@
 """The byte scanner accepts exactly what a strict encoder makes, and says which rule a byte broke."""
 
+from collections.abc import Iterator
+
 import cbor2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from settlement.chain import scan as scanner
 from settlement.chain.scan import MAX_DEPTH, scan
 from settlement.core.reasons import Reason
+
+
+@pytest.fixture(autouse=True, scope="module", params=["with the quick look", "item by item"])
+def _both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test by the quick look first, as ever, and without it."""
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "item by item":
+            patched.setattr(scanner, "surely_sound", lambda _data: False)
+        yield
+
 
 values = st.recursive(
     st.integers(-(2**63), 2**63 - 1) | st.binary(max_size=40) | st.text(max_size=20),

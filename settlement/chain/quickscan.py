@@ -1,0 +1,85 @@
+"""A quick look at CBOR bytes: surely in the one form we accept, or not surely.
+
+Nearly all items that nodes exchange have a few forms. This look knows those alone, says nothing of what is wrong and
+allocates nothing; what it is not sure of, `scan` reads item by item and has the last word on.
+"""
+
+MAX_DEPTH = 8
+_NOT_SURE = -1
+_NO_ZEROS = bytes(4)
+
+
+def surely_sound(data: bytes) -> bool:
+    """True for a map, or an array, in the accepted form with keys below 256; False says nothing."""
+    try:
+        head = data[0]
+        if 0xA0 <= head < 0xB8:
+            return _behind(data, 1, head - 0xA0, 1, keyed=True) == len(data)
+        return 0x80 <= head < 0x98 and _behind(data, 1, head - 0x80, 1, keyed=False) == len(data)
+    except (IndexError, UnicodeDecodeError):
+        return False
+
+
+def _behind(data: bytes, at: int, count: int, depth: int, *, keyed: bool) -> int:  # noqa: C901, PLR0912 - one case a form
+    """Where so many items end, each with its key before it where `keyed`.
+
+    An end beyond the bytes is told by whoever compares it with their length. Raises IndexError where the bytes end
+    first, UnicodeDecodeError for what is no text.
+    """
+    key = -1
+    for _ in range(count):
+        if keyed:
+            before, key = key, data[at]
+            at += 1
+            if key == 0x18 and data[at] >= 24:
+                key = data[at]
+                at += 1
+            elif key >= 24:
+                return _NOT_SURE
+            if key <= before:
+                return _NOT_SURE
+        head = data[at]
+        at += 1
+        if head < 0x18 or 0x20 <= head < 0x38:
+            continue
+        if head == 0x58:
+            size = data[at]
+            if size < 24:
+                return _NOT_SURE
+            at += 1 + size
+        elif head in (0x1B, 0x3B):
+            if data[at : at + 4] == _NO_ZEROS:
+                return _NOT_SURE
+            at += 8
+        elif head in (0x1A, 0x3A):
+            if not data[at] and not data[at + 1]:
+                return _NOT_SURE
+            at += 4
+        elif 0x40 <= head < 0x58:
+            at += head - 0x40
+        elif 0xA0 <= head < 0xB8 or 0x80 <= head < 0x98:
+            if depth >= MAX_DEPTH:
+                return _NOT_SURE
+            at = _behind(data, at, head & 0x1F, depth + 1, keyed=head >= 0xA0)
+            if at < 0:
+                return _NOT_SURE
+        elif 0x60 <= head < 0x79:
+            end = at + head - 0x60
+            if head == 0x78:
+                at += 1
+                end = at + data[at - 1]
+                if data[at - 1] < 24:
+                    return _NOT_SURE
+            data[at:end].decode()
+            at = end
+        elif head in (0x19, 0x39, 0x59):
+            if not data[at]:
+                return _NOT_SURE
+            at += 2 if head != 0x59 else 2 + (data[at] << 8) + data[at + 1]
+        elif head in (0x18, 0x38):
+            if data[at] < 24:
+                return _NOT_SURE
+            at += 1
+        else:
+            return _NOT_SURE
+    return at
