@@ -7,7 +7,7 @@ together or not at all. When a commit fails nothing of it was done: the caller s
 Long because what is durable together is one set of tables with one writer.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -64,38 +64,52 @@ def name_of(path: Path) -> str | None:
 
 
 class Transaction:
-    """A transaction of a log, or a part of one that is undone alone; a step has a part for each of its duties."""
+    """A transaction of a log, or a part of one that is undone alone; a step has a part for each of its duties.
 
-    __slots__ = ("_back_to", "_db", "_path", "_state")
+    A part is begun in the database by the first change in it: most of them change nothing.
+    """
 
-    def __init__(
-        self, db: apsw.Connection, path: Path, state: tuple[Any, ...], back_to: Callable[[tuple[Any, ...]], None]
-    ) -> None:
-        """Args: state is what was held in memory of the log before it, which `back_to` is given if it is undone."""
-        self._db, self._path, self._state, self._back_to = db, path, state, back_to
+    __slots__ = ("_begun", "_db", "_lineage", "_state", "_waiting")
+
+    def __init__(self, lineage: "Lineage", db: apsw.Connection, waiting: list["Transaction"]) -> None:
+        """Args: waiting are the parts that were entered and are not begun yet, the outermost first."""
+        self._lineage, self._db, self._waiting, self._begun = lineage, db, waiting, False
+        self._state = lineage.held()
 
     def __enter__(self) -> None:
+        if not self._db.in_transaction:
+            self.begin()
+        else:
+            self._waiting.append(self)
+
+    def begin(self) -> None:
+        """Begin it in the database."""
         try:
             self._db.__enter__()
         except BaseException as exc:
             self._undo(exc)
             raise
+        self._begun = True
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            self._db.__exit__(kind, exc, trace)
-        except BaseException as failed:
-            self._undo(failed)
-            raise
+        if self._begun:
+            try:
+                self._db.__exit__(kind, exc, trace)
+            except BaseException as failed:
+                self._undo(failed)
+                raise
+        else:
+            self._waiting.remove(self)
         if exc is not None:
             self._undo(exc)
 
     def _undo(self, exc: BaseException) -> None:
-        self._back_to(self._state)
+        self._lineage.back_to(self._state)
         if isinstance(exc, apsw.Error):
-            raise LineageError(f"{self._path}: commit failed: {exc}; free disk space, then restart") from exc
+            path = self._lineage.path
+            raise LineageError(f"{path}: commit failed: {exc}; free disk space, then restart") from exc
 
 
 class Lineage:
@@ -119,6 +133,7 @@ class Lineage:
         self._memory = Memory()
         self._snapped: int | None = None
         self._unread = 0
+        self._parts: list[Transaction] = []
 
     def _prepare(self) -> None:
         self._db.set_busy_timeout(2000)
@@ -146,13 +161,25 @@ class Lineage:
 
     def transaction(self) -> Transaction:
         """Everything inside becomes durable together; on any error nothing of it happened. Raises LineageError."""
-        return Transaction(self._db, self.path, self._state(), self._back_to)
+        return Transaction(self, self._db, self._parts)
 
-    def _state(self) -> tuple[Any, ...]:
-        """What is held in memory of the log as it stands, for `_back_to`."""
+    def _change(self, sql: str, bindings: tuple[Any, ...]) -> None:
+        """Change a row, in the part of the transaction that this belongs to."""
+        self._begin()
+        self._db.execute(sql, bindings)
+
+    def _begin(self) -> None:
+        """Begin the parts that were entered and have changed nothing so far; before every change."""
+        while self._parts:
+            self._parts[0].begin()
+            del self._parts[0]
+
+    def held(self) -> tuple[Any, ...]:
+        """What is held in memory of the log as it stands, for `back_to`."""
         return self.size, self._frontier, self._tally, self._stood, self.origin, self._snapped
 
-    def _back_to(self, state: tuple[Any, ...]) -> None:
+    def back_to(self, state: tuple[Any, ...]) -> None:
+        """Hold again what was held before something that was undone."""
         self.size, self._frontier, self._tally, self._stood, self.origin, self._snapped = state
         self._memory = Memory()
 
@@ -178,10 +205,8 @@ class Lineage:
         """Add an entry inside a transaction; returns its index. `record` is the parsed record where there is one."""
         tally, body, index = self._tallied(), leaf.encoded(), self.size
         columns = (record.typ, record.sid, record.frame.author, record.frame.seq) if record else (None,) * 4
-        self._db.execute(
-            "INSERT INTO leaf VALUES(?,?,?,?,?,?,?,?,?)",
-            (index, body, leaf.subject, *columns, leaf.admitted, leaf.reason),
-        )
+        row = (index, body, leaf.subject, *columns, leaf.admitted, leaf.reason)
+        self._change("INSERT INTO leaf VALUES(?,?,?,?,?,?,?,?,?)", row)
         frontier, nodes = merkle.grown(self._edge(), index, merkle.leaf_hash(body))
         self._db.executemany("INSERT INTO node VALUES(?,?,?)", nodes)
         self._frontier, self._tally = frontier, tally.appended((*columns, leaf.reason))
@@ -217,7 +242,7 @@ class Lineage:
             return
         standing = Standing(origin=self.origin, size=self.size, root=self.head().root, tally=tally)
         row = (1, self.size, standing.root, tally.columns, tally.row_bytes(), standing.sign(key))
-        self._db.execute("INSERT OR REPLACE INTO standing VALUES(?,?,?,?,?,?)", row)
+        self._change("INSERT OR REPLACE INTO standing VALUES(?,?,?,?,?,?)", row)
         self._stood = (self.size, tally)
         self._snap(key, standing)
 
@@ -230,12 +255,12 @@ class Lineage:
             return
         columns = standing.tally.columns
         snapshot = Snapshot(origin=self.origin, size=self.size, root=standing.root, columns=columns)
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES(?,?)", (META, snapshot.stored(key)))
+        self._change("INSERT OR REPLACE INTO meta VALUES(?,?)", (META, snapshot.stored(key)))
         self._snapped = self.size
 
     def rename(self, origin: str) -> None:
         """Go on under the name of a successor's key, inside a transaction that has added an entry."""
-        self._db.execute("UPDATE meta SET value=? WHERE key='origin'", (origin,))
+        self._change("UPDATE meta SET value=? WHERE key='origin'", (origin,))
         self.origin, self._stood, self._snapped = origin, None, -SNAPSHOT_EVERY
 
     def checkpoint(self, key: SigningKey) -> str:
@@ -243,7 +268,7 @@ class Lineage:
         note = self._one("SELECT note FROM checkpoint WHERE size=?", (self.size,))
         if note is None:
             note = sign_head(self.head(), key)
-            self._db.execute("INSERT INTO checkpoint VALUES(?,?)", (self.size, note))
+            self._change("INSERT INTO checkpoint VALUES(?,?)", (self.size, note))
         return str(note)
 
     def root_at(self, size: int) -> bytes:
@@ -335,7 +360,7 @@ class Lineage:
         """Put a stub in an entry's place, inside a transaction: its hash in the tree stays, its bytes are gone."""
         body = replace(stub, leaf=entry_hash(self.leaf_body(index))).encoded()
         total = int.from_bytes(self.get(PRUNED, SUM) or b"", "big")
-        self._db.execute("UPDATE leaf SET body=? WHERE idx=?", (body, index))
+        self._change("UPDATE leaf SET body=? WHERE idx=?", (body, index))
         self.put(PRUNED, SUM, sum_bytes(with_stub(total, index, body)))
         self._memory.records.pop(stub.subject, None)
 
@@ -418,14 +443,14 @@ class Lineage:
         if before == value:
             return
         self._tally = self._tallied().changed("state", (kind, key), before, value)
-        self._db.execute("INSERT OR REPLACE INTO state VALUES(?,?,?)", (kind, key, value))
+        self._change("INSERT OR REPLACE INTO state VALUES(?,?,?)", (kind, key, value))
         self._memory.state.keep((kind, key), value)
         self._memory.none_of.discard(kind)
 
     def drop(self, kind: str, key: bytes) -> None:
         """Remove a piece of protocol state inside a transaction."""
         self._tally = self._tallied().changed("state", (kind, key), self.get(kind, key), None)
-        self._db.execute("DELETE FROM state WHERE kind=? AND key=?", (kind, key))
+        self._change("DELETE FROM state WHERE kind=? AND key=?", (kind, key))
         self._memory.state.pop((kind, key), None)
 
     def get(self, kind: str, key: bytes) -> bytes | None:
@@ -470,7 +495,7 @@ class Lineage:
         """Raise a durable counter inside a transaction and return it."""
         tally, before = self._tallied(), self._one("SELECT value FROM counter WHERE name=?", (name,))
         after = int(before or 0) + step
-        self._db.execute("INSERT OR REPLACE INTO counter VALUES(?,?)", (name, after))
+        self._change("INSERT OR REPLACE INTO counter VALUES(?,?)", (name, after))
         self._tally = tally.changed("counter", (name,), before, after)
         return after
 

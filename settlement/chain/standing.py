@@ -16,7 +16,7 @@ birthday attack (Wagner 2002) on it costs about 2^(2 sqrt(4096)) = 2^128.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cbor2
 
@@ -45,13 +45,13 @@ class Tally:
 
     def appended(self, columns: Sequence[Column]) -> "Tally":
         """One more entry with these columns."""
-        return replace(self, columns=hashlib.sha256(self.columns + cbor2.dumps(list(columns))).digest())
+        return Tally(columns=hashlib.sha256(self.columns + cbor2.dumps(list(columns))).digest(), rows=self.rows)
 
     def changed(self, table: str, key: Sequence[Column], old: Column, new: Column) -> "Tally":
         """A row of `table` that held `old` holds `new` from here on; None is no row."""
         gone = 0 if old is None else _number(table, key, old)
         come = 0 if new is None else _number(table, key, new)
-        return replace(self, rows=(self.rows + come - gone) % _MODULUS)
+        return Tally(columns=self.columns, rows=(self.rows + come - gone) % _MODULUS)
 
     def row_bytes(self) -> bytes:
         """The sum as it is stored."""

@@ -5,7 +5,7 @@ A party is holder and user at once; which it may be is its credential's matter, 
 Long because every way from bytes to their one verdict, and to what is undone with it, stands in one place.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -186,6 +186,11 @@ class Party(NodeState):
         step.event("fault", detail=cut(repr(found), 256), duty=what)
         return None
 
+    def _if_any(self, step: Step, what: str, there: Sized, action: Callable[[], object]) -> None:
+        """A duty towards each of something: where there is none of it, and the duty never failed, nothing is begun."""
+        if there or what in self._failed_duties:
+            self.duty(step, what, action)
+
     def _attempted(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
         outcome = self.attempt(step, lambda: self._receive(step, data, transport_key))
         if isinstance(outcome, Refusal) and outcome.clause.startswith("own."):
@@ -356,19 +361,20 @@ class Party(NodeState):
         """Let deadlines pass on both sides; returns settlements that ended for us as a user."""
         if step.halted is not None or self.unsure(step.now) is not None:
             return []
-        self.duty(step, "debts", lambda: self.holder.leases.debts.let_go(step, self._unreadable(step)))
+        leases = self.holder.leases
+        self._if_any(step, "debts", leases.debts.open, lambda: leases.debts.let_go(step, self._unreadable(step)))
         self.duty(step, "holder", lambda: self.holder.tick(step))
-        self.duty(step, "handing", lambda: handovers.tick(self, step))
-        self.duty(step, "coordinator", lambda: self.coordinator.tick(step))
+        self._if_any(step, "handing", self.holder.handings.known, lambda: handovers.tick(self, step))
+        self._if_any(step, "coordinator", self.coordinator.known, lambda: self.coordinator.tick(step))
         if self.witness.quorum:
             self.duty(step, "unwitnessed", lambda: self.witness.let_go(step, lambda name: self._is_over(name, step)))
         self.duty(step, "witness", lambda: self.witness.tick(step))
-        self.duty(step, "proposals", lambda: assembly.tick(self, step))
+        self._if_any(step, "proposals", self.assembly.states, lambda: assembly.tick(self, step))
         self.duty(step, "replies", lambda: self.sweep_replies(step))
         self.duty(step, "retention", lambda: self.retention.act(step))
         now = step.now.time
         ended = self.duty(step, "user", lambda: self.user.tick(step, lambda holder: self.silenced(holder, now)))
-        self.duty(step, "wholes", lambda: together.tick(self, step))
+        self._if_any(step, "wholes", self.user.wholes, lambda: together.tick(self, step))
         return ended if isinstance(ended, list) else []
 
     def _is_over(self, confirm: bytes, step: Step) -> bool:
