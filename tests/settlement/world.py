@@ -158,6 +158,7 @@ class World:
         self.anchors = [records.digest(self.root)]
         self.authority = held(Registry(NETWORK, self.anchors).admit(self.root))
         self.numbers = itertools.count(2)
+        self.drawn_again = itertools.count(1)
         frame = records.Frame(
             network=NETWORK,
             author=self.authority.hash,
@@ -236,8 +237,8 @@ class World:
         return records.sign_record(self.root_key, frame, body)
 
     def member_again(self, name: str) -> Member:
-        """What a restart on whatever lies in the member's file gives."""
-        return self.member(name, entropy=lambda n: seed(f"{name}-again")[:n])
+        """What a restart on whatever lies in the member's file gives; nothing is drawn that was drawn before."""
+        return self.member(name, entropy=lambda n: seed(f"{name}-again-{next(self.drawn_again)}")[:n])
 
     def do(self, name: str, at_s: float, action: Callable[[Step], Any], *, honest: bool = True) -> Any:
         """Run one durable step of a member, keeping what it wants sent; who is not honest signs whatever it likes."""
