@@ -90,21 +90,30 @@ def check_coordination(v, found, deal, network, anchors):
             shard.mode == 0 else "grant" in who.body.scope.actions)}
         v.need(len(keys - {deal.holder.claims.key}) >= shard.need, "QUORUM coordination." + shard.name)
     return bool(shards)
+def check_part(v, part, name):  # What GRANT, ACCEPT and CONFIRM of a part are held to, with nothing that lies beside them
+    rule, grant, done, body = part.rule.body, part.grant, part.confirm.attestation.latest_ns, v.bound(part)
+    for record, author in ((grant, part.holder), (part.accept, part.user), (part.confirm, part.holder)):
+        entitled(v, record, author, rule); v.check_confidence(record, author, rule); v.check_signing(record, author, rule)
+    terms = v.class_of(rule, body.commodity, "shown.class"); until = min(body.cell.window.end_ns,
+        max(body.cell.window.start_ns, done) + body.lease_ns)
+    v.check_grant_terms(grant, rule, terms, part.holder, part.user); v.check_place(part.accept, body.cell.area, "accept")
+    v.need(body.handover is None, "SCOPE shown", body.rule == name, "RULE_UNKNOWN shown", done < body.confirm_by_ns and part
+        .accept.attestation.latest_ns < body.accept_by_ns, "TIMEOUT shown", part.confirm.body.transmit_until_ns <= until, "LEASE")
 def check_whole(v, deal, made, network, anchors):
-    """Every other part of a whole is confirmed by its holder, for the same user."""
+    """Every other part of a whole is confirmed for the same user, by a holder that may grant it."""
     body, places = deal.grant.body, {deal.grant.body.place}
     if body.whole is None: return
     for at, one in enumerate(made.companions or ()):
         here = f"artifact.companions[{at}]"
-        chain, holder = v.renamed(None, here, people_of, v, one.chain, network, anchors)
-        people = {**parties(deal), **chain}
+        chain, holder = v.renamed(None, here, people_of, v, one.chain, network, anchors); people = {**parties(deal), **chain}
         grant, accept, confirm = (v.renamed(None, here, v.take, each, network, v.TYPES, people) for each in (one.grant,
             one.accept, one.confirm))
         v.need((grant.type, accept.type, confirm.type) == ("grant", "accept", "confirm") and (grant.body.whole,
             grant.body.parts, grant.body.user) == (body.whole, body.parts, body.user), "INCOMPLETE " + here)
         v.need(accept.body.grant == confirm.body.grant == grant.name and confirm.body.accept == accept.name and
             accept.author == body.user and grant.author == confirm.author == holder.name, "PROOF " + here)
-        places.add(grant.body.place)
+        v.renamed(None, here, check_part, v, v.Box(rule=deal.rule, grant=grant, accept=accept, confirm=confirm,
+            holder=holder, user=deal.user), deal.rule.name); places.add(grant.body.place)
     v.need(places == set(range(body.parts or 0)), "INCOMPLETE artifact.whole")
 # ---- decisions of a group
 def certified(v, name, members, deal, found, people, network):

@@ -49,10 +49,9 @@ from settlement.pair.handover import (
     judge_vacated,
 )
 from settlement.pair.recognition import RecognitionGrounds, recognise, rule_of
+from settlement.pair.settledrecords import judge_shown, one_settlement
 from settlement.pair.terms import deal_of_grant, judge_terms
-from settlement.pair.transmit import TransmitLease, judge_change, lease_limit
-from settlement.pair.windows import accepted_from
-from settlement.pair.work import settlement_id
+from settlement.pair.transmit import TransmitLease, judge_change
 from settlement.quorum.decided import DecisionGrounds, deal_granted, judge_decided
 from settlement.records.handingterms import DEPTH_MAX
 from settlement.records.handover import Consent, Handover, Vacated
@@ -246,14 +245,14 @@ def _verified(data: bytes, *, network: str, anchors: Iterable[bytes], links: int
         return confirm
     later = _waited(grant.record.body, rule.rule) or artifact.handed is not None
     refusal = (
-        _one_settlement(grant, accept, confirm, cosigned=later)  # (5), (6)
+        one_settlement(grant, accept, confirm, cosigned=later)  # (5), (6)
         or judge_terms(deal_of_grant(grant.record), rule.rule, holder=holder, user=user)
         or _recognised(artifact, (grant, accept), registry, rule.rule)
         or _logged(artifact, confirm, holder)  # (7)
         or _witnessed(artifact.proof, holder, rule.rule, registry)  # (8)
         or _coordinated(artifact, (grant, accept), rule, registry)  # (9)
         or _enveloped(artifact, (grant, accept), registry, rule.rule)  # (10)
-        or _whole(artifact, grant.record.body, registry)  # (12)
+        or _whole(artifact, grant.record.body, registry, rule)  # (12)
         or _decided(artifact.decided, grant.record, registry, rule)  # (13)
     )
     if refusal is not None:
@@ -334,8 +333,8 @@ def _waited(grant: Grant, rule: Rule) -> bool:
     return grant.whole is not None or bool(shards_of(rule, grant.cell))
 
 
-def _whole(artifact: Artifact, grant: Grant, registry: Registry) -> Refusal | None:
-    """Check (12): one companion for each other place, confirmed by its holder for the same user."""
+def _whole(artifact: Artifact, grant: Grant, registry: Registry, rule: RuleInForce) -> Refusal | None:
+    """Check (12): one companion for each other place, confirmed for the same user by a holder that may grant it."""
     if grant.whole is None:
         return None
     places = {grant.place}
@@ -348,7 +347,8 @@ def _whole(artifact: Artifact, grant: Grant, registry: Registry) -> Refusal | No
         wrong = next((found for found in proven if isinstance(found, Refusal)), None)
         if wrong is not None:
             return replace(wrong, clause=here)
-        given, taken, decided = (found.record for found in proven if isinstance(found, Admitted))
+        shown = [found for found in proven if isinstance(found, Admitted)]
+        given, taken, decided = (found.record for found in shown)
         same = isinstance(given.body, Grant) and (given.body.whole, given.body.parts, given.body.user) == (
             grant.whole,
             grant.parts,
@@ -364,34 +364,15 @@ def _whole(artifact: Artifact, grant: Grant, registry: Registry) -> Refusal | No
         )
         if not chained:
             return refuse(Reason.PROOF, here, given.digest.hex()[:16], "one settlement, of the same user")
+        beyond = judge_shown(shown, rule)
+        if beyond is not None:
+            return replace(beyond, clause=here)
         places.add(given.body.place)
     if places != set(range(grant.parts or 0)):
         return refuse(
             Reason.INCOMPLETE, "artifact.whole", f"{len(places)} of {grant.parts} parts", "every part confirmed"
         )
     return None
-
-
-def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted, *, cosigned: bool) -> Refusal | None:
-    given: Grant = grant.record.body
-    taken: Accept = accept.record.body
-    decided: Confirm = confirm.record.body
-    in_time = accept if cosigned else confirm
-    own_sid = settlement_id(grant.author.hash, accept.author.hash, given.nonce, given.cell)
-    checks = (
-        ("sid", {given.sid, taken.sid, decided.sid} == {own_sid}, Reason.TERMS),
-        ("user", given.user == accept.author.hash, Reason.BINDING),
-        ("accept_over", taken.grant == grant.record.digest, Reason.TERMS),
-        ("confirm_over", (decided.grant, decided.accept) == (grant.record.digest, accept.record.digest), Reason.TERMS),
-        ("fence", decided.fence == given.fence, Reason.FENCE),
-        ("lease", decided.transmit_until_ns <= lease_limit(confirm.record, given.cell, given.lease_ns), Reason.LEASE),
-        ("accept_by", in_time.record.frame.attestation.latest_ns < given.accept_by_ns, Reason.TIMEOUT),
-        ("confirm_by", confirm.record.frame.attestation.latest_ns < given.confirm_by_ns, Reason.TIMEOUT),
-    )
-    for clause, held, reason in checks:
-        if not held:
-            return refuse(reason, f"artifact.{clause}", "does not hold", "one settlement, one chain of hashes")
-    return accepted_from(accept.record, given.cell)
 
 
 def _logged(artifact: Artifact, confirm: Admitted, holder: Subject) -> Refusal | None:

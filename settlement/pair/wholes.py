@@ -15,12 +15,13 @@ from typing import Any
 import cbor2
 
 from settlement.chain import codec
-from settlement.chain.admission import Admitted
+from settlement.chain.admission import Admitted, RuleInForce
 from settlement.chain.scope import Cell
 from settlement.core.fixes import deadline_open
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.holderdecision import DecisionKeeper
 from settlement.pair.holderpairs import HolderPair
+from settlement.pair.settledrecords import judge_shown
 from settlement.pair.table import Event, HolderState
 from settlement.pair.userpairs import UserPair
 from settlement.pair.work import Work
@@ -76,9 +77,9 @@ def own_part(body: Request, offers: Container[bytes]) -> dict[str, Any]:
 
 
 def judge_later(
-    whole: WholeOf, shown: Sequence[LaterPart], mine: set[int], user: bytes, prove: Prove
+    whole: WholeOf, shown: Sequence[LaterPart], mine: set[int], user: bytes, prove: Prove, *, rule: RuleInForce
 ) -> Refusal | None:
-    """Does an ACCEPT show that every later part is confirmed which another holder has?
+    """Does an ACCEPT show that every later part is confirmed which another holder has, and may grant by the rule?
 
     Args: mine: the places of this holder's own parts. user: who accepts. prove: verifies the signature of a record.
     """
@@ -89,19 +90,21 @@ def judge_later(
         if place not in by:
             measured = f"part {place} not shown"
             return refuse(Reason.INCOMPLETE, "whole.later", measured, "the CONFIRM of every later part")
-        wrong = _judge_shown(by[place], whole, user, prove)
+        wrong = _judge_shown(by[place], whole, user, prove, rule)
         if wrong is not None:
             return wrong
     return None
 
 
-def _judge_shown(shown: LaterPart, whole: WholeOf, user: bytes, prove: Prove) -> Refusal | None:
+def _judge_shown(shown: LaterPart, whole: WholeOf, user: bytes, prove: Prove, rule: RuleInForce) -> Refusal | None:
     here = f"whole.shown[{shown.place}]"
     proven = [prove(raw) for raw in (shown.grant, shown.accept, shown.confirm)]
     wrong = next((one for one in proven if isinstance(one, Refusal)), None)
     if wrong is not None:
         return replace(wrong, clause=here)
-    return part_flaw([one for one in proven if isinstance(one, Admitted)], here, whole, shown.place, user)
+    admitted = [one for one in proven if isinstance(one, Admitted)]
+    found = part_flaw(admitted, here, whole, shown.place, user) or judge_shown(admitted, rule)
+    return None if found is None else replace(found, clause=here)
 
 
 def part_flaw(proven: Sequence[Admitted], here: str, whole: WholeOf, place: int, user: bytes) -> Refusal | None:

@@ -6,6 +6,7 @@ they cannot be. A holder is shown what it may confirm by.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from settlement.chain.admission import prove
 from settlement.chain.codec import decode
@@ -175,6 +176,5 @@ def judge_accept(state: NodeState, pair: HolderPair, accept: Record) -> Refusal 
         return refuse(Reason.UNKNOWN_SID, "whole.request", pair.request.hex()[:16], "the REQUEST of this part")
     known = state.holder.pairs.values()
     mine = {one.place or 0 for one in known if (one.whole, one.user) == (pair.whole, pair.user)}
-    return judge_later(
-        asked.body.whole, accept.body.later or (), mine, pair.user, lambda raw: prove(raw, state.registry)
-    )
+    later, proof = accept.body.later or (), partial(prove, registry=state.registry)
+    return judge_later(asked.body.whole, later, mine, pair.user, proof, rule=state.rule)

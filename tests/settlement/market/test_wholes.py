@@ -7,15 +7,23 @@ from typing import Any
 import pytest
 
 from radio.permits import Permits
+from settlement.chain.codec import decode
+from settlement.chain.records import digest, sign_record
 from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.market.link import corridor
-from settlement.pair.artifact import Artifact, verify
+from settlement.pair.artifact import Artifact, Companion, verify
 from settlement.pair.effects import HandPermit
 from settlement.pair.table import HolderState, UserState
+from settlement.pair.work import answer_to, settlement_id
 from settlement.records.conduct.together import AskedPart, ask_whole
+from settlement.records.decision import Confirm
+from settlement.records.grant import Accept, Grant
+from settlement.records.market import Request
+from settlement.records.wholeparts import LaterPart
+from settlement.state.messages import Message
 from tests.settlement.market.classed import BACKHAUL, LINK, classed, enrolled, offered, window
-from tests.settlement.world import BAND, LAT, LON, LOWER, NS, T0, World
+from tests.settlement.world import BAND, LAT, LON, LOWER, NS, T0, World, fix
 
 CAPACITY = replace(LINK, high_hz=10**7)
 ONE, TWO = ("holder",), ("holder", "carrier")
@@ -101,8 +109,6 @@ def test_an_artifact_without_every_other_part_opens_nothing(tmp_path: Path) -> N
     ask(world, "alice", (band, link))
     world.carry(1.1)
     (permit,) = permits(world, "alice")
-    from settlement.chain.codec import decode
-
     whole = decode(Artifact, permit.artifact, "artifact", limit=1 << 20)
     assert isinstance(whole, Artifact)
     fields = {name: getattr(whole, name) for name in Artifact.__dataclass_fields__}
@@ -209,3 +215,78 @@ def test_a_whole_whose_id_is_not_over_its_parts_is_refused(tmp_path: Path, what:
     refusals = world.carry(1.1)
     assert {one.clause for one in refusals} <= {"whole.id", "whole.terms"}
     assert not world.members["holder"].party.holder.pairs
+
+
+def feigned(world: World, request: Request, link: bytes, place: int = 1, **changes: Any) -> tuple[bytes, bytes, bytes]:
+    """GRANT, ACCEPT and CONFIRM of alice's later part, all three signed by alice herself."""
+    alice = world.members["alice"]
+    assert request.whole is not None
+    offer = alice.party.user.offers[link].body
+    cell = Cell(band=CAPACITY, area=offer.cell.area, window=window())
+    nonce, me, at_ns = b"n" * 16, alice.hash, T0 + NS
+    given = {
+        "sid": settlement_id(me, me, nonce, cell), "request": bytes(32), "user": me, "nonce": nonce, "cell": cell,
+        "commodity": "backhaul", "tier": 2, "max_eirp_mdbm": 20_000, "price": offer.price,
+        "accept_by_ns": at_ns + NS, "confirm_by_ns": at_ns + 2 * NS, "challenge": bytes(32),
+        "rule": alice.party.rule.hash, "fence": 1, "lease_ns": NS,
+        "whole": request.whole.id, "place": place, "parts": 2,
+    }  # fmt: skip
+    grant = Grant(**{**given, **changes})
+    made = [sign_record(alice.key, world.frame("alice", seq=901), grant)]
+    name = digest(made[0])
+    accept = Accept(sid=grant.sid, grant=name, answer=answer_to(grant.challenge, name))
+    made.append(sign_record(alice.key, world.frame("alice", seq=902), accept))
+    confirm = Confirm(sid=grant.sid, grant=name, accept=digest(made[1]), transmit_until_ns=at_ns + NS, fence=1)
+    made.append(sign_record(alice.key, world.frame("alice", seq=903), confirm))
+    return made[0], made[1], made[2]
+
+
+@pytest.mark.attack(61)
+@pytest.mark.parametrize("changes", [{}, {"handover": bytes(32)}])
+def test_a_user_cannot_confirm_the_other_part_to_itself(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """It would have the frequencies without ever settling what it was granted them with."""
+    world, band, link = town(tmp_path, TWO)
+    alice, holder = world.members["alice"].party, world.members["holder"].party
+    ask(world, "alice", (band, link))
+    alice_out, world.members["alice"].outgoing = world.members["alice"].outgoing, []
+    (mine,) = [one for one in alice_out if one.to == world.members["holder"].hash]
+    assert world.give("alice", "holder", mine.data, 1.1) is None
+    pair = next(one for one in alice.user.pairs.values() if one.holder == world.members["holder"].hash)
+    request = alice.record_of(pair.request)
+    (given,) = holder.holder.pairs.values()
+    assert request is not None
+    shown = feigned(world, request.body, link, **changes)
+    later = LaterPart(place=1, grant=shown[0], accept=shown[1], confirm=shown[2])
+    granted = holder.record_of(given.grant)
+    assert granted is not None
+    accept = Accept(
+        sid=given.sid, grant=given.grant, answer=answer_to(granted.body.challenge, given.grant), later=(later,)
+    )
+    said = sign_record(world.members["alice"].key, world.frame("alice", seq=904, at=fix(1.2)), accept)
+    refusal = world.give("alice", "holder", Message(record=said).encoded(), 1.2)
+    assert refusal is not None
+    assert (refusal.reason, refusal.clause) == (Reason.SCOPE, "whole.shown[1]")
+    assert holder.holder.pairs[given.sid].state != HolderState.CONFIRMED
+
+
+@pytest.mark.attack(61)
+def test_no_companion_counts_that_its_holder_could_not_grant(tmp_path: Path) -> None:
+    """The warden is shown the very part that alice confirmed to herself."""
+    world, band, link = town(tmp_path, TWO)
+    ask(world, "alice", (band, link))
+    world.carry(1.1)
+    (permit,) = permits(world, "alice")
+    whole = decode(Artifact, permit.artifact, "artifact", limit=1 << 20)
+    alice = world.members["alice"].party
+    pair = next(one for one in alice.user.pairs.values() if one.sid == permit.sid)
+    request = alice.record_of(pair.request)
+    assert isinstance(whole, Artifact)
+    assert request is not None
+    grant, accept, confirm = feigned(world, request.body, link)
+    own = Companion(grant=grant, accept=accept, confirm=confirm, chain=world.chains["alice"])
+    fields = {name: getattr(whole, name) for name in Artifact.__dataclass_fields__}
+    refused = Permits(network="test-net", anchors=world.anchors).take(
+        Artifact(**{**fields, "companions": (own,)}).encoded()
+    )
+    assert isinstance(refused, Refusal)
+    assert (refused.reason, refused.clause) == (Reason.SCOPE, "artifact.companions[0]")
