@@ -149,11 +149,16 @@ def silent(state: NodeState, step: Step, handover: bytes, *, earliest_ns: int, l
 
 
 def go_on(state: NodeState, step: Step, handover: bytes) -> None:
-    """Confirm what waited for nothing else."""
+    """Confirm what waited for nothing else, unless its next user's standing or the rule has changed meanwhile."""
     child = _child(state, state.holder.handings.known[handover])
-    if child is not None:
-        state.holder.cosigning.decide_when_ready(step, child, state.admitted_of)
-        state.witness.take_up(step)
+    if child is None or child.state != HolderState.COORDINATING:
+        return
+    barred = state.barred(child, step.now.time)
+    if barred is not None:
+        state.holder.decisions.abort(step, child, Event.BARRED, barred, child.accept)
+        return
+    state.holder.cosigning.decide_when_ready(step, child, state.admitted_of)
+    state.witness.take_up(step)
 
 
 def _child(state: NodeState, handing: Handing) -> HolderPair | None:

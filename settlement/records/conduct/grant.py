@@ -180,13 +180,7 @@ def _judge_coordination(case: RecordCase) -> Counting | Refusal:
     pair = state.holder.cosigning.judge(case.admitted, granted.body if granted else None)
     if isinstance(pair, Refusal):
         return pair
-    user, barred = state.registry.get(pair.user), None
-    stands = state.status.standing(user, state.registry, case.now) if user is not None else None
-    if pair.decision is None and stands is not None:
-        barred = stands.reason
-    elif pair.decision is None and (granted is None or granted.body.rule != state.rule.hash):
-        barred = Reason.TERMS
-    return Counting(pair=pair, barred=barred)
+    return Counting(pair=pair, barred=state.barred(pair, case.now) if pair.decision is None else None)
 
 
 def _count(case: RecordCase, counting: Counting) -> None:

@@ -11,6 +11,7 @@ from settlement.pair.effects import HandOn
 from settlement.records.handingterms import SUBLEASE, TRANSFER, HandingTerms
 from settlement.state.handovers import WantedHandover, hand_on, silent
 from settlement.state.step import Step
+from tests.settlement.test_revocation import status_list, tell
 from tests.settlement.world import AREA, HOLDER_ACTIONS, LOWER, NS, RULE, T0, TERMS, USER_ACTIONS, World, fix
 
 MHZ = 1_000_000
@@ -28,11 +29,18 @@ def rule(**handing: Any) -> Any:
 class Scene:
     """A settled lease of alice, and what is done with it."""
 
-    def __init__(self, folder: Path, *, eirp_mdbm: int = 20_000, **handing: Any) -> None:
-        self.world = World(folder, rule=rule(**handing))
+    def __init__(
+        self, folder: Path, *, eirp_mdbm: int = 20_000, status_index: dict[str, int] | None = None, **handing: Any
+    ) -> None:
+        """`status_index` gives credentials a place in the authority's status list; then everybody has its first."""
+        self.world = World(folder, rule=rule(**handing), status_index=status_index)
         self.world.enrol(
             holder=HOLDER_ACTIONS, alice=USER_ACTIONS, bob=USER_ACTIONS, carol=USER_ACTIONS, watcher=("observe",)
         )
+        if status_index is not None:
+            raw = status_list(self.world)
+            for name in self.world.members:
+                assert tell(self.world, raw, 0.0, to=name, by="watcher" if name != "watcher" else "bob") is None
         self.world.offer()
         self.world.carry(0.1)
         self.lease = self.world.request("alice", 1.0, LOWER, 2.0, LEASE_END_S, eirp_mdbm=eirp_mdbm)

@@ -22,6 +22,7 @@ from settlement.records.handover import Vacated
 from settlement.state.messages import Message
 from settlement.state.shares import Allowance, Share, Shares
 from tests.settlement.handing.scene import MHZ, PART, Scene
+from tests.settlement.test_revocation import status_list, tell
 from tests.settlement.world import LAT, LON, NETWORK, NS, T0, UPPER, USER_ACTIONS, claims, fix, scope, seed
 
 pytestmark = pytest.mark.feature("M10")
@@ -194,6 +195,29 @@ def test_nothing_is_confirmed_before_the_old_users_radio_is_silent(tmp_path: Pat
     scene.falls_silent(3.5)
     scene.world.carry(3.5)
     assert scene.party("bob").user.by_sid(sid).state == UserState.SETTLED
+
+
+@pytest.mark.parametrize("kind", [TRANSFER, SUBLEASE])
+def test_nothing_is_confirmed_to_a_user_that_is_revoked_while_the_old_radio_falls_silent(
+    tmp_path: Path, kind: str
+) -> None:
+    scene = Scene(tmp_path, status_index={"bob": 11})
+    record = scene.hand_on(kind=kind)
+    assert isinstance(record, Record)
+    scene.world.carry(3.0)
+    sid = scene.ask(record, 3.1)
+    scene.world.carry(3.2)
+    pairs = scene.party("alice").holder.pairs
+    assert pairs[sid].state == HolderState.COORDINATING
+    assert tell(scene.world, status_list(scene.world, 11, version=2, at_s=3.3), 3.3, to="alice", by="carol") is None
+    scene.falls_silent(3.4)
+    scene.world.carry(3.4)
+    assert pairs[sid].state == HolderState.ABORTED
+    decided = scene.party("alice").record_of(pairs[sid].decision)
+    assert (decided.typ, decided.body.reason) == ("abort", Reason.REVOKED.value)
+    assert scene.party("bob").user.by_sid(sid).state == UserState.ABORTED
+    scene.tick(3.6)
+    assert [one.reclaim is not None for one in scene.party("alice").holder.handings.known.values()] == [True]
 
 
 def test_a_sublease_ends_with_its_lease(tmp_path: Path) -> None:
