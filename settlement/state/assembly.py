@@ -69,10 +69,12 @@ class Assembly:
         self.states: dict[bytes, ProposalState] = {}
         self.approvals: dict[bytes, Cell] = {}
         self.shown: set[bytes] = set()
+        self._by: dict[bytes, bytes | None] = {}
         self._over_ns: dict[bytes, int] = {}
 
-    def begin(self, name: bytes, body: Proposal) -> None:
+    def begin(self, name: bytes, body: Proposal, author: bytes | None) -> None:
         """A proposal came in, or was made here."""
+        self._by[name] = author
         sold = body.auction is not None
         self.states.setdefault(name, ProposalState.BIDDING if sold else ProposalState.VOTING)
         self._over_ns[name] = proposal_over_ns(body)
@@ -85,7 +87,7 @@ class Assembly:
 
     def forget(self, name: bytes) -> None:
         """Nothing can come of it any more."""
-        for held in (self.states, self.approvals, self._over_ns):
+        for held in (self.states, self.approvals, self._over_ns, self._by):
             held.pop(name, None)
         self.shown.discard(name)
 
@@ -95,6 +97,10 @@ class Assembly:
         if not isinstance(moved, Refusal):
             self.states[name] = moved
         return moved
+
+    def kept_of(self, author: bytes) -> list[bytes]:
+        """One author's, those that are over included: as long as a window that they are about lasts, they are kept."""
+        return [name for name, by in self._by.items() if by == author]
 
     @property
     def live(self) -> list[bytes]:

@@ -234,7 +234,7 @@ class NodeState:
         for name, _ in self._stored(PROPOSED):
             asked = self.record_of(name)
             if asked is not None:
-                self.assembly.begin(name, asked.body)
+                self.assembly.begin(name, asked.body, asked.frame.author)
 
     def _holders_near(self, cell: Cell) -> set[bytes]:
         """Other holders whose offers were heard in a cell's area, whatever their band."""

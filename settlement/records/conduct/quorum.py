@@ -28,6 +28,8 @@ from settlement.state.witness import PROOFS_EACH
 
 OPEN_MAX = 16
 """Proposals of one author that may be under way at a time."""
+KEPT_MAX = 256
+"""Proposals of one author that are remembered: one is, decided or not, until the window that it is about is over."""
 
 
 def group_of(state: NodeState, membership: bytes) -> MemberList | None:
@@ -141,9 +143,14 @@ def _judge_proposal(case: RecordCase) -> Refusal | None:
     )
     if refusal is not None:
         return refusal
-    theirs = [one for one in state.assembly.live if _author_of(state, one) == case.author.hash]
-    if len(theirs) >= OPEN_MAX:
-        return refuse(Reason.BUDGET, "proposal.open", len(theirs), f"< {OPEN_MAX} of one author")
+    kept, live = state.assembly.kept_of(case.author.hash), set(state.assembly.live)
+    held = len(live.intersection(kept))
+    if held >= OPEN_MAX:
+        return refuse(Reason.BUDGET, "proposal.open", held, f"< {OPEN_MAX} of one author")
+    if len(kept) >= KEPT_MAX:
+        return refuse(
+            Reason.BUDGET, "proposal.kept", len(kept), f"< {KEPT_MAX} of one author, in their time"
+        )
     sold = body.auction is not None
     return judge_sold(state, body, case.author.hash) if sold else judge_asked(state, body, case.author.hash)
 
@@ -156,11 +163,6 @@ def judge_asked(state: NodeState, body: Proposal, author: bytes) -> Refusal | No
     return refuse(Reason.EQUIVOCATION, "proposal.once", other.hex()[:16], "one PROPOSAL for a REQUEST")
 
 
-def _author_of(state: NodeState, proposal: bytes) -> bytes | None:
-    record = proposal_of(state, proposal)
-    return record.frame.author if record is not None else None
-
-
 def take_proposal(state: NodeState, step: Step, record: Record) -> None:
     """Keep a proposal, another's or our own."""
     body: Proposal = record.body
@@ -170,7 +172,7 @@ def take_proposal(state: NodeState, step: Step, record: Record) -> None:
         step.put(AUCTIONED, about, record.digest)
     else:
         step.put(APPROVING, about + (record.frame.author or b""), record.digest)
-    state.assembly.begin(record.digest, body)
+    state.assembly.begin(record.digest, body, record.frame.author)
     step.event("proposed", proposal=record.digest, function=body.function, vote_by_ns=body.vote_by_ns)
 
 
@@ -289,7 +291,7 @@ def take_outcome(state: NodeState, step: Step, record: Record) -> None:
     step.put(OUTCOMES, body.proposal, record.digest)
     asked = proposal_of(state, body.proposal)
     if asked is not None:
-        state.assembly.begin(body.proposal, asked.body)
+        state.assembly.begin(body.proposal, asked.body, asked.frame.author)
         state.assembly.move(body.proposal, ProposalEvent.CERTIFIED)
     winner = state.registry.get(body.winner)
     step.event("outcome", proposal=body.proposal, winner=winner.name if winner else "", price=body.price)

@@ -11,6 +11,7 @@ from settlement.pair.table import UserState
 from settlement.quorum.outcome import approving, rejecting
 from settlement.quorum.table import ProposalState
 from settlement.records.approvalterms import ApprovalRule
+from settlement.records.conduct import quorum
 from settlement.records.conduct.approval import APPROVALS_EACH
 from settlement.records.conduct.decided import asked_terms
 from settlement.records.conduct.quorum import OPEN_MAX
@@ -257,3 +258,32 @@ def test_what_is_to_be_approved_is_shown_as_its_user_signed_it(tmp_path: Path, l
     vote = reg.party.record_of(reg.party.lineage.get("ballot", made.digest + reg.hash))
     assert vote is not None
     assert vote.body.choice == (approving if lacking == "nothing" else rejecting)(made.digest)
+
+
+@pytest.mark.attack(65)
+def test_proposals_of_one_author_are_few_though_their_votes_are_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is kept until its window is over, which may be in a year: without a bound a holder fills memories."""
+    monkeypatch.setattr(quorum, "KEPT_MAX", 3)
+    world = ApprovalWorld(tmp_path)
+    world.offer_all()
+    world.want("ada", 1.0)
+    holder, reg = world.members["holder"].party, world.members["reg"]
+    asked = holder.record_of(next(iter(holder.assembly.states)))
+    assert asked is not None
+    refusals = []
+    for number in range(5):
+        at_s = 1.6 + number
+        body = replace(asked.body, subject=bytes([number]) * 32, vote_by_ns=at(at_s + 0.3))
+        made = world.do("holder", at_s, lambda step, body=body: step.sign(body), honest=False)
+        refusals.append(world.give("holder", "reg", _message(made.raw), at_s))
+        world.do("reg", at_s + 0.5, reg.party.tick)
+    assert [one.clause if one is not None else None for one in refusals] == [None, None, *["proposal.kept"] * 3]
+    assert len(reg.party.assembly.states) == 3
+    reg.party.lineage.close()
+    world.members["reg"] = world.member_again("reg")
+    made = world.do("holder", 7.0, lambda step: step.sign(replace(asked.body, vote_by_ns=at(7.3))), honest=False)
+    again = world.give("holder", "reg", _message(made.raw), 7.0)
+    assert again is not None
+    assert again.clause == "proposal.kept", "also after a restart"
