@@ -124,6 +124,7 @@ class Party(NodeState):
         if over is not None:
             return over
         logged, began_ns, step.whole = step.logged_bytes, shares.worked_ns(), False
+        self._beside_bytes = 0
         found = self._undone_if_it_fails(step, lambda: self._attempted(step, data, transport_key))
         refusal: Refusal | None
         if isinstance(found, Exception):
@@ -140,6 +141,7 @@ class Party(NodeState):
             work_ns=shares.worked_ns() - began_ns,
             log_bytes=(step.logged_bytes - logged) // (WITNESSING_DIVIDES if charge is Charge.WITNESSING else 1),
             moves=charge is Charge.MOVES,
+            beside_bytes=self._beside_bytes,
         )
         return refusal
 
@@ -209,7 +211,9 @@ class Party(NodeState):
         if step.halted is not None:
             return step.halted
         for one in message.beside or ():
-            self._take_beside(step, one, transport_key)
+            logged = step.logged_bytes
+            if self._take_beside(step, one, transport_key) is not Charge.MOVES:
+                self._beside_bytes += step.logged_bytes - logged
         raw = message.record
         verdict = self._admit(step, raw, transport_key)
         if isinstance(verdict, Refusal):
@@ -243,16 +247,19 @@ class Party(NodeState):
         measured = f"a {record.typ}, number {record.frame.seq}, that is not in this node's log"
         return refuse(Reason.EQUIVOCATION, "integrity.own", measured, "nobody else signs with this node's key")
 
-    def _take_beside(self, step: Step, raw: bytes, transport_key: bytes) -> None:
-        """An envelope that the next record rests on: judged by itself, once. What else is there is that record's."""
+    def _take_beside(self, step: Step, raw: bytes, transport_key: bytes) -> Charge:
+        """An envelope that the next record rests on: judged by itself, once. What else is there is that record's.
+
+        Returns what its entry in the log costs.
+        """
         unproven = parse(raw)
         if not isinstance(unproven, Unproven) or not unproven.row.beside or self.lineage.seen(digest(raw)):
-            return
+            return Charge.MOVES
         peer = _hash(self.registry.by_transport(transport_key))
         verdict = self._admit(step, raw, transport_key)
         if isinstance(verdict, Refusal):
             self._log_refused(step, raw, verdict, peer, None, signed=isinstance(prove(raw, self.registry), Admitted))
-            return
+            return Charge.WHOLE
         case = RecordCase(state=self, step=step, admitted=verdict, message=Message(record=raw))
         decision = decide(case)
         if isinstance(decision, Refusal):
@@ -260,10 +267,11 @@ class Party(NodeState):
             self._log_refused(step, raw, refusal, peer, verdict.record, signed=True)
             if refusal.reason is Reason.EQUIVOCATION:
                 self.attempt(step, lambda: answer_refused(case, refusal))
-            return
+            return Charge.WHOLE
         leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=peer)
         step.log(leaf, verdict.record)
         decision.act()
+        return verdict.record.row.charge
 
     def _early(self, admitted: Admitted, refusal: Refusal) -> bool:
         """Did a word of the holder overtake the one before it? A PREEMPT must count once its CONFIRM has come."""

@@ -2,7 +2,8 @@
 
 A message is charged once it was dealt with, so that a bucket may go below nothing; whoever is in debt is not listened
 to until it is paid off at the bucket's rate. What moves a settlement on is free up to a few milliseconds and free in
-the log, for budgets and back-off bound it; all else is charged in full. A debt is its neighbour's alone.
+the log, for budgets and back-off bound it, so many records a second; all else is charged in full, and so is what lies
+beside such a record. A debt is its neighbour's alone.
 """
 
 from collections import Counter
@@ -28,10 +29,14 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """The shares of one neighbour: ns of computing time, and bytes of the log."""
+    """The shares of one neighbour: ns of computing time, bytes of the log, and records that are free of both.
+
+    Beyond `moves` nothing is refused: a record that moves a settlement costs what any other does.
+    """
 
     work: Share = Share(per_s=250_000_000, burst=1_000_000_000)
     log: Share = Share(per_s=64 << 10, burst=8 << 20)
+    moves: Share = Share(per_s=64, burst=2048)
 
 
 @dataclass(slots=True)
@@ -60,6 +65,7 @@ class Shares:
     turned_away: Counter[tuple[bytes, str]] = field(default_factory=Counter)
     """Messages nobody looked at, by neighbour and by the share that was used up."""
     _purses: dict[bytes, dict[str, _Purse]] = field(default_factory=dict)
+    _moves: dict[bytes, _Purse] = field(default_factory=dict)
 
     def worked_ns(self) -> int:
         """The meter's reading."""
@@ -88,15 +94,32 @@ class Shares:
                 )
         return None
 
-    def charge(self, peer: bytes, now_ns: int, *, work_ns: int, log_bytes: int, moves: bool) -> None:
-        """Take what a message cost; `moves` says that it moved a settlement on."""
-        costs = {"work": max(0, work_ns - FREE_WORK_NS) if moves else work_ns, "log": 0 if moves else log_bytes}
+    def charge(
+        self, peer: bytes, now_ns: int, *, work_ns: int, log_bytes: int, moves: bool, beside_bytes: int = 0
+    ) -> None:
+        """Take what a message cost; `moves` says that it moved a settlement on.
+
+        `beside_bytes` of the log's are of records beside it that move nothing themselves: they are never free.
+        """
+        free = moves and self._one_more(peer, now_ns)
+        costs = {"work": work_ns, "log": log_bytes}
+        if free:
+            costs = {"work": max(0, work_ns - FREE_WORK_NS), "log": beside_bytes}
         purses = self._purses.setdefault(peer, {})
         for name, cost in costs.items():
             share = self._of(name)
             purse = purses.setdefault(name, _Purse(share.burst * NS, now_ns))
             purse.fill(share, now_ns)
             purse.level -= cost * NS
+
+    def _one_more(self, peer: bytes, now_ns: int) -> bool:
+        """Is one more record of a neighbour's free? So many are that a settlement's own never run into it."""
+        share = self.allowance.moves
+        purse = self._moves.setdefault(peer, _Purse(share.burst * NS, now_ns))
+        purse.fill(share, now_ns)
+        left = purse.level >= NS
+        purse.level -= NS if left else 0
+        return left
 
     def counted(self) -> dict[str, int]:
         """Messages turned away so far, by the share that was used up."""

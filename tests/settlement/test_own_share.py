@@ -17,10 +17,11 @@ from settlement.pair.coordinator import Coordinated, Coordinator
 from settlement.pair.patience import GROWTH, PAUSE_MAX_NS, Patience
 from settlement.pair.table import HolderState
 from settlement.records.conduct.market import OFFERS_MAX
+from settlement.records.handover import Vacated
 from settlement.records.registry import RECORDS
 from settlement.records.row import Charge
 from settlement.state import nodestate, witness
-from settlement.state.messages import Message
+from settlement.state.messages import Message, decode_message
 from settlement.state.shares import Allowance, Share, Shares
 from settlement.state.step import REPLIED, REPLY, Step
 from tests.settlement.world import AREA, HOLDER_ACTIONS, LOWER, NS, T0, UPPER, USER_ACTIONS, World, fix, offered
@@ -337,6 +338,66 @@ def test_a_neighbours_quota_of_the_log_is_its_own(tmp_path: Path) -> None:
     assert later.reason is Reason.MALFORMED
 
 
+TIGHT = Allowance(log=Share(per_s=1000, burst=10_000))
+
+
+@pytest.mark.attack(66)
+def test_a_record_that_nobody_judges_is_not_free(tmp_path: Path) -> None:
+    """Any user may say that its radio is silent for a HANDOVER that nobody knows, 8 KB each time."""
+    world = offered(tmp_path)
+    holder = world.members["holder"].party
+    holder.shares = Shares(allowance=TIGHT)
+    told = [
+        says(
+            world, "bob", "holder",
+            Vacated(sid=bytes(32), handover=bytes(32), silent_earliest_ns=T0, silent_latest_ns=T0, lease=bytes(8000)),
+            900 + number,
+        )
+        for number in range(5)
+    ]  # fmt: skip
+    assert [one.clause if one is not None else None for one in told] == [None, None, *["share.log"] * 3]
+
+
+@pytest.mark.attack(66)
+def test_what_lies_beside_a_record_that_moves_a_settlement_is_not_free(tmp_path: Path) -> None:
+    world = offered(tmp_path)
+    holder, bob = world.members["holder"].party, world.members["bob"]
+    holder.shares = Shares(allowance=TIGHT)
+    channel = bodies.ChannelObservation(band=LOWER, state="busy", floor_unit="x" * 16, flags=("y" * 32,) * 8)
+    seen = bodies.Envelope(
+        kind="place", observed=Window(start_ns=T0, end_ns=T0 + NS), valid_until_ns=T0 + 60 * NS, level_ppm=900_000,
+        looks=1, channels=(channel,) * 30, incumbents=(), modality="energy",
+    )  # fmt: skip
+    beside = tuple(sign_record(bob.key, world.frame("bob", seq=800 + number), seen) for number in range(2))
+    assert sum(map(len, beside)) > 10_000
+    world.request("bob", 1.0, LOWER, 2.0, 9.0)
+    (asked,) = bob.outgoing
+    bob.outgoing = []
+    message = decode_message(asked.data)
+    assert isinstance(message, Message)
+    assert world.give("bob", "holder", replace(message, beside=beside).encoded(), 1.0) is None
+    late = world.give("bob", "holder", b"noise", 1.0)
+    assert late is not None
+    assert (late.reason, late.clause) == (Reason.BUDGET, "share.log")
+
+
+@pytest.mark.attack(66)
+def test_records_that_move_settlements_are_free_so_many_a_second(tmp_path: Path) -> None:
+    """A user gives one settlement back over and over: each is a new record, answered by a signed receipt."""
+    world = offered(tmp_path)
+    holder = world.members["holder"].party
+    sid = world.request("bob", 1.0, LOWER, 2.0, 9.0)
+    assert world.carry(1.0) == []
+    confirm = holder.holder.pairs[sid].decision
+    assert confirm is not None
+    holder.shares = Shares(allowance=replace(TIGHT, moves=Share(per_s=10, burst=20)))
+    back = bodies.Relinquish(sid=sid, confirm=confirm, reason="")
+    told = [says(world, "bob", "holder", back, 900 + number) for number in range(60)]
+    free = next(number for number, one in enumerate(told) if one is not None)
+    assert 20 < free < 40
+    assert {one.clause for one in told[free:] if one is not None} == {"share.log"}
+
+
 @pytest.mark.attack(66)
 def test_settling_is_free_of_the_quota_and_a_disk_that_runs_low_shrinks_it(tmp_path: Path) -> None:
     world = offered(tmp_path)
@@ -358,5 +419,5 @@ def test_only_what_a_table_bounds_is_free_of_the_quota() -> None:
     free = {row.name for row in RECORDS.values() if row.charge is Charge.MOVES}
     assert free == {
         "request", "grant", "accept", "confirm", "abort", "coordination", "renew", "relinquish",
-        "bid", "reveal", "tally", "ballot", "outcome", "consent", "vacated", "reclaim",
+        "bid", "reveal", "tally", "ballot", "outcome", "reclaim",
     }  # fmt: skip

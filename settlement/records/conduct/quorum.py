@@ -148,9 +148,7 @@ def _judge_proposal(case: RecordCase) -> Refusal | None:
     if held >= OPEN_MAX:
         return refuse(Reason.BUDGET, "proposal.open", held, f"< {OPEN_MAX} of one author")
     if len(kept) >= KEPT_MAX:
-        return refuse(
-            Reason.BUDGET, "proposal.kept", len(kept), f"< {KEPT_MAX} of one author, in their time"
-        )
+        return refuse(Reason.BUDGET, "proposal.kept", len(kept), f"< {KEPT_MAX} of one author, in their time")
     sold = body.auction is not None
     return judge_sold(state, body, case.author.hash) if sold else judge_asked(state, body, case.author.hash)
 
