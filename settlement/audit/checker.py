@@ -1,9 +1,10 @@
 """A process that checks signatures for another: `python -m settlement.audit.checker`, asked and answering by pipes.
 
-A question is the keys by credential, the network and a row of log entries; the answer is the name of every signature in
-them that holds. Both are CBOR, each behind its length in four bytes. It is a program of its own, not a fork or a spawn
-of the one that asks: it works from a worker process, from a script without a `__main__` guard and from an interpreter
-that reads its program from a pipe, and never runs anything of the asking program a second time.
+A question is the keys by credential, the domain of the network's signatures and a row of log entries; the answer is the
+name of every signature in them that holds. Both are CBOR, each behind its length in four bytes. It is a program of its
+own, not a fork or a spawn of the one that asks: it works from a worker process, from a script without a `__main__`
+guard and from an interpreter that reads its program from a pipe, and never runs anything of the asking program a second
+time.
 """
 
 import hashlib
@@ -17,7 +18,6 @@ from typing import IO, Any
 import cbor2
 
 from settlement.chain import cose, keys
-from settlement.chain.records import aad
 from settlement.chain.scan import read_head
 from settlement.core.reasons import RefusedError
 
@@ -32,8 +32,12 @@ def name_of(public: bytes, signature: bytes, message: bytes) -> bytes:
     return hashlib.sha256(public + signature + message).digest()
 
 
-def held_in(publics: dict[bytes, bytes], network: str, bodies: Sequence[bytes]) -> list[bytes]:
-    """The names of all signatures in these entries that hold, by the keys known so far."""
+def held_in(publics: dict[bytes, bytes], domain: bytes, bodies: Sequence[bytes]) -> list[bytes]:
+    """The names of all signatures in these entries that hold, by the keys known so far.
+
+    Args: domain: what `records.aad` says of the network; the record types are not read here, so that this process is
+    up at once. Each signature comes once, and is computed.
+    """
     held: list[bytes] = []
     for body in bodies:
         found = _signed_in(body)
@@ -41,8 +45,8 @@ def held_in(publics: dict[bytes, bytes], network: str, bodies: Sequence[bytes]) 
         if found is None or public is None:
             continue
         _, protected, payload, signature = found
-        signed = cose.to_be_signed(protected, payload, aad(network))
-        if keys.verify(public, signature, signed):
+        signed = cose.to_be_signed(protected, payload, domain)
+        if keys.verify_anew(public, signature, signed):
             held.append(name_of(public, signature, signed))
     return held
 
@@ -85,12 +89,12 @@ class CheckingProcess:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def check(self, publics: dict[bytes, bytes], network: str, bodies: Sequence[bytes]) -> list[bytes]:
+    def check(self, publics: dict[bytes, bytes], domain: bytes, bodies: Sequence[bytes]) -> list[bytes]:
         """As `held_in`, in the other process; nothing where there is none: who asks then checks for itself."""
         try:
             if self._process is None:
                 self._process = self._started()
-            _write(self._process.stdin, [publics, network, list(bodies)])
+            _write(self._process.stdin, [publics, domain, list(bodies)])
             answer = _read(self._process.stdout)
         except (OSError, ValueError, EOFError):
             return []
@@ -140,8 +144,8 @@ def main() -> int:
     """Answer until nothing more is asked."""
     try:
         while True:
-            publics, network, bodies = _read(sys.stdin.buffer)
-            _write(sys.stdout.buffer, held_in(publics, network, bodies))
+            publics, domain, bodies = _read(sys.stdin.buffer)
+            _write(sys.stdout.buffer, held_in(publics, domain, bodies))
     except (EOFError, BrokenPipeError):
         return 0
 

@@ -25,7 +25,7 @@ from settlement.audit.handed import HandedChains
 from settlement.audit.heads import forks
 from settlement.audit.heldrecords import WRITTEN_AT_ONCE, HeldRecords, HeldRow, packed, temporary, unpacked
 from settlement.chain.bodies import Accept, Confirm, Coordination, Grant, Preempt, Relinquish, Renew, Resume, Rule
-from settlement.chain.records import Record
+from settlement.chain.records import Record, reopened
 from settlement.chain.scope import Cell
 from settlement.pair.work import answer_to, settlement_id
 from settlement.records.decision import DECISIONS
@@ -52,18 +52,22 @@ class LiveCell:
 
 
 class _Story:
-    """All different records of one settlement, whoever holds them; each is read when it is asked for."""
+    """All different records of one settlement, whoever holds them; each type is read when it is first asked for."""
 
     def __init__(self, rows: Iterable[tuple[bytes, str, bytes, bytes | None]]) -> None:
-        self._packed: dict[str, dict[bytes, bytes | None]] = {}
-        for _, typ, name, record in rows:
-            self._packed.setdefault(typ, {}).setdefault(name, record)
+        self._raws: dict[str, dict[bytes, bytes | None]] = {}
+        self._read: dict[str, list[Record]] = {}
+        for _, typ, name, raw in rows:
+            self._raws.setdefault(typ, {}).setdefault(name, raw)
 
     def count(self, body: type[Any]) -> int:
-        return len(self._packed.get(TYPE_OF[body], {}))
+        return len(self._raws.get(TYPE_OF[body], {}))
 
     def all(self, body: type[Any]) -> list[Record]:
-        return [unpacked(one) for one in self._packed.get(TYPE_OF[body], {}).values() if one is not None]
+        typ = TYPE_OF[body]
+        if typ not in self._read:
+            self._read[typ] = [reopened(raw) for raw in self._raws.get(typ, {}).values() if raw is not None]
+        return self._read[typ]
 
     def one(self, body: type[Any]) -> Record | None:
         return next(iter(self.all(body)), None)

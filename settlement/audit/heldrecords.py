@@ -1,7 +1,7 @@
 """The records an audit has accepted, for what is compared afterwards: in a temporary file, so that memory stays flat.
 
-The file is SQLite's own temporary one: nobody else can open it, and it is gone with the audit. A record is kept whole
-(but for its bytes) where a later check reads its body; of all others only author, number, hash, settlement and type.
+The file is SQLite's own temporary one: nobody else can open it, and it is gone with the audit. Of a record whose body a
+later check reads its bytes are kept, proven as they are; of all others only author, number, hash, settlement and type.
 """
 
 import copyreg
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from operator import attrgetter
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import apsw
 
@@ -29,12 +29,11 @@ from settlement.chain.bodies import (
     Usage,
     Verdict,
 )
-from settlement.chain.records import Record
+from settlement.chain.records import Record, reopened
 from settlement.records.handover import Handover, Vacated
 
 PLAIN = (Credential, Revocation, Envelope, Declaration, Gate, Verdict, Usage, Evidence, Rotation)
 """Of these only author, number and hash are kept: nothing that is compared afterwards is in their bodies."""
-RAW_AT: Final = [field.name for field in fields(Record)].index("raw")
 WRITTEN_AT_ONCE = 512
 GRANTS_AT_HAND = 512
 CACHE_KIB = 2048
@@ -63,24 +62,18 @@ def _values(kind: type[Any]) -> Callable[[Any], tuple[Any, ...]] | None:
 
 
 class _Packer(pickle.Pickler):
-    """Writes what a dataclass with slots writes of itself, whose own method looks its fields up anew each time.
-
-    Of a record its bytes are left out.
-    """
+    """Writes what a dataclass with slots writes of itself, whose own method looks its fields up anew each time."""
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
         values = None if kind is type else _values(kind)  # type: ignore[arg-type]
         if values is None:
             return NotImplemented
-        held = list(values(obj))
-        if kind is Record:
-            held[RAW_AT] = b""
-        return copyreg.__newobj__, (kind,), held  # type: ignore[attr-defined]
+        return copyreg.__newobj__, (kind,), list(values(obj))  # type: ignore[attr-defined]
 
 
 def packed(value: Any) -> bytes:
-    """Bytes for a database of this process's own; records in it come back without theirs."""
+    """Bytes for a database of this process's own."""
     into = io.BytesIO()
     _Packer(into, pickle.HIGHEST_PROTOCOL).dump(value)
     return into.getvalue()
@@ -131,7 +124,7 @@ class HeldRecords:
     def add(self, record: Record, *, index: int = 0, once: bool = False) -> None:
         """Keep a record that stands at `index`; with `once` its author must not have used its number before."""
         body = record.body
-        kept = None if body is None or isinstance(body, PLAIN) else packed(record)
+        kept = None if body is None or isinstance(body, PLAIN) else record.raw
         handed = isinstance(body, Handover | Vacated) or (isinstance(body, Grant) and body.handover is not None)
         if isinstance(body, Rule):
             self.rules[record.digest] = body
@@ -170,7 +163,7 @@ class HeldRecords:
         return (HeldRow(*row) for row in self._rows(sql))
 
     def by_settlement(self) -> Iterator[tuple[bytes, str, bytes, bytes | None]]:
-        """Settlement, type, name and packed record of all that belong to one, settlement by settlement."""
+        """Settlement, type, name and bytes of all that belong to one, settlement by settlement."""
         sql = "SELECT sid, typ, name, record FROM held WHERE sid IS NOT NULL ORDER BY sid, n"
         return ((sid, typ, name, record) for sid, typ, name, record in self._rows(sql))
 
@@ -180,7 +173,7 @@ class HeldRecords:
 
     def handed(self) -> Iterator[Record]:
         """HANDOVERs, what was said of a radio's silence, and the GRANTs under a HANDOVER."""
-        return (unpacked(record) for (record,) in self._rows("SELECT record FROM held WHERE handed ORDER BY n"))
+        return (reopened(record) for (record,) in self._rows("SELECT record FROM held WHERE handed ORDER BY n"))
 
     def by_sid(self) -> dict[bytes, dict[str, list[bytes]]]:
         """The names of all records of each settlement, by type; for a log that is not large."""
@@ -209,7 +202,7 @@ class HeldRecords:
         self._grants.move_to_end(record.body.sid)
         if len(self._grants) > GRANTS_AT_HAND:
             sid, old = self._grants.popitem(last=False)
-            self._db.execute("INSERT OR REPLACE INTO far VALUES(?,?)", (sid, packed(old)))
+            self._db.execute("INSERT OR REPLACE INTO far VALUES(?,?)", (sid, old.raw))
 
     def grant(self, sid: bytes) -> Record | None:
         """The newest GRANT of a settlement."""
@@ -217,5 +210,5 @@ class HeldRecords:
         if near is not None:
             return near
         row = self._db.execute("SELECT record FROM far WHERE sid=?", (sid,)).fetchone()
-        found: Record | None = None if row is None else unpacked(row[0])
+        found: Record | None = None if row is None else reopened(row[0])
         return found

@@ -15,6 +15,7 @@ from typing import Self, TypeVar
 from settlement.audit.checker import CheckingProcess, name_of
 from settlement.chain import keys
 from settlement.chain.credentials import Registry
+from settlement.chain.records import aad
 
 CHUNK = 1024
 FEW = 2 * CHUNK
@@ -38,12 +39,12 @@ class _Others:
         for one in self._all:
             one.close()
 
-    def check(self, publics: dict[bytes, bytes], network: str, bodies: Sequence[bytes]) -> list[bytes]:
+    def check(self, publics: dict[bytes, bytes], domain: bytes, bodies: Sequence[bytes]) -> list[bytes]:
         """Have the process of this thread check."""
         if not hasattr(self._mine, "process"):
             self._mine.process = CheckingProcess()
             self._all.append(self._mine.process)
-        held: list[bytes] = self._mine.process.check(publics, network, bodies)
+        held: list[bytes] = self._mine.process.check(publics, domain, bodies)
         return held
 
 
@@ -73,16 +74,14 @@ class Ahead:
             while True:
                 while len(waiting) < AHEAD * self._processes and (chunk := list(islice(source, CHUNK))):
                     rows_out, bodies = zip(*chunk, strict=True)
-                    waiting.append((rows_out, pool.submit(others.check, self._keys(), self._network, bodies)))
+                    waiting.append(
+                        (rows_out, pool.submit(others.check, self._keys(), aad(self._registry.network), bodies))
+                    )
                 if not waiting:
                     return
                 out, checked = waiting.popleft()
                 self._held = frozenset(checked.result())
                 yield from out
-
-    @property
-    def _network(self) -> str:
-        return self._registry.network
 
     def _keys(self) -> dict[bytes, bytes]:
         return {subject.hash: subject.public for subject in self._registry.subjects()}

@@ -14,7 +14,9 @@ Checks (4) to (7) are in `replay`. A lineage that nobody sealed may hold and sti
 is a warning. What several lineages say of each other is in `crosscheck`.
 """
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,8 @@ from settlement.state.witness import HEADS
 
 UNREADABLE = (apsw.Error, TypeError, ValueError)
 """What reading a file of a stranger may raise: SQLite's errors, a value of another type, text that is not UTF-8."""
+COLLECTED_AFTER = 50_000
+"""Objects made, and not let go of, until garbage is looked for while entries are read."""
 CREDENTIALS = "SELECT CAST(body AS BLOB) FROM leaf WHERE typ='credential' ORDER BY idx"
 
 
@@ -61,6 +65,20 @@ class _Reader:
         return row[0] if row else None
 
 
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Look for garbage in cycles seldom: what an audit makes for each entry has none, and is looked through each time.
+
+    The interpreter's own threshold is put back afterwards.
+    """
+    first, *others = gc.get_threshold()
+    gc.set_threshold(max(first, COLLECTED_AFTER) if first else 0, *others)
+    try:
+        yield
+    finally:
+        gc.set_threshold(first, *others)
+
+
 def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audited:
     """Checks (1) to (7) on one file; whatever is wrong is in the findings, nothing is raised."""
     audited = Audited(path=path, origin="")
@@ -69,7 +87,8 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
         audited.origin = str(reader.one("SELECT value FROM meta WHERE key='origin'"))
         rotations = (bytes(b) for (b,) in reader.rows("SELECT CAST(body AS BLOB) FROM leaf WHERE typ='rotation'"))
         state = Replay(Registry(network, anchors), audited, former=former_of(audited.origin, network, rotations))
-        _walk(reader, state)
+        with _few_collections():
+            _walk(reader, state)
         if _strange(state):
             return audited
         _check_checkpoints(reader, state)

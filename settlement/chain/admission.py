@@ -44,6 +44,8 @@ RADIUS_FLOOR_MM = {
     PositionSource.SURVEYED: 1,
     PositionSource.SIMULATED: 0,
 }
+_TIME_SOURCES, _POSITION_SOURCES = {int(one): one for one in TimeSource}, {int(one): one for one in PositionSource}
+"""Sources by the numbers that records have of them."""
 
 
 class History(Protocol):
@@ -140,7 +142,7 @@ def proven(raw: bytes, registry: Registry, *, verify: Verify = keys.verify) -> R
 
 def _clock_of(attestation: Attestation) -> TimeFix:
     """The attested interval, at least as wide as its source's class can be."""
-    source = TimeSource(attestation.time_source)
+    source = _TIME_SOURCES[attestation.time_source]
     lacking_ns = max(0, 2 * TIME_FLOOR_NS[source] - (attestation.latest_ns - attestation.earliest_ns))
     return TimeFix(
         earliest_ns=attestation.earliest_ns - lacking_ns // 2,
@@ -188,10 +190,10 @@ def confidence(here: Attestation, rule: AttestationTerms) -> Refusal | None:
     if here.position_source not in rule.position_sources:
         found, wanted = _named(PositionSource, [here.position_source]), _named(PositionSource, rule.position_sources)
         return refuse(Reason.POSITION_UNTRUSTED, "confidence.9.place", found, wanted)
-    bound_ns = max((here.latest_ns - here.earliest_ns + 1) // 2, TIME_FLOOR_NS[TimeSource(here.time_source)])
+    bound_ns = max((here.latest_ns - here.earliest_ns + 1) // 2, TIME_FLOOR_NS[_TIME_SOURCES[here.time_source]])
     if bound_ns > rule.time_bound_ns_max:
         return refuse(Reason.TIME_UNTRUSTED, "confidence.9.bound", f"{bound_ns} ns", f"<= {rule.time_bound_ns_max} ns")
-    radius_mm = max(here.radius_mm, RADIUS_FLOOR_MM[PositionSource(here.position_source)])
+    radius_mm = max(here.radius_mm, RADIUS_FLOOR_MM[_POSITION_SOURCES[here.position_source]])
     if radius_mm > rule.position_radius_mm_max:
         limit = f"<= {rule.position_radius_mm_max} mm"
         return refuse(Reason.POSITION_UNTRUSTED, "confidence.9.radius", f"{radius_mm} mm", limit)
@@ -282,7 +284,7 @@ def timeless(admitted: Admitted, rule: RuleInForce) -> Refusal | None:
 
 def author_inside(here: Attestation, area: Area, clause: str) -> Refusal | None:
     """Spatial window: the farthest point of the attested disc, as wide as its source can be, lies in the area."""
-    source = PositionSource(here.position_source)
+    source = _POSITION_SOURCES[here.position_source]
     position = PositionFix(
         lat_e7=here.lat_e7,
         lon_e7=here.lon_e7,

@@ -78,8 +78,11 @@ def split(data: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 @lru_cache(maxsize=256)
-def _header(protected: bytes) -> Header:
-    """Step (2): the header rules. An author's records of one type share these bytes, so they are judged once."""
+def read_header(protected: bytes) -> Header:
+    """Step (2): the header rules. Raises RefusedError.
+
+    An author's records of one type share these bytes, so they are judged once.
+    """
     refusal = scan(protected, signed_keys=True)
     if refusal is not None:
         raise RefusedError(refusal)
@@ -109,7 +112,7 @@ def parse(data: bytes) -> Unverified | Refusal:
         return refuse(Reason.TOO_LARGE, "cose.size", f"{len(data)} bytes", f"<= {MAX_RECORD_BYTES} bytes")
     try:
         protected, payload, signature = split(data)
-        header = _header(protected)
+        header = read_header(protected)
     except RefusedError as exc:
         return exc.refusal
     return Unverified(raw=data, protected=protected, header=header, payload=payload, signature=signature)

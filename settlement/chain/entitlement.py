@@ -76,7 +76,7 @@ def capability(record: Record, author: Subject, rule: Rule) -> Refusal | None:
     """Clauses (6) to (8)."""
     row = record.row
     actions = row.actions
-    if actions and not set(actions) & set(author.scope.actions):
+    if actions and set(actions).isdisjoint(author.scope.actions):
         return refuse(Reason.SCOPE, "capability.6", ", ".join(author.scope.actions), " or ".join(actions))
     level = rule.level(author.level)
     if level is None or record.typ not in level.admits:

@@ -154,6 +154,26 @@ class Unproven:
         )
 
 
+def reopened(raw: bytes) -> Record:
+    """A record from bytes that this process has proven before, and kept where nobody else can change them.
+
+    Nothing of it is asked again. Raises RefusedError for bytes that never were a record.
+    """
+    protected, payload, _ = cose.split(raw)
+    header, fields = cose.read_header(protected), cbor2.loads(payload)
+    typ = (header.typ or "")[len(TYPE_PREFIX) :]
+    inner = fields.pop(_BODY_KEY)
+    return Record(
+        raw=raw,
+        digest=digest(raw),
+        typ=typ,
+        kid=header.kid or b"",
+        claims=header.claims,
+        frame=codec.from_map(Frame, fields, typ),
+        body=codec.from_map(RECORDS[typ].body, inner, typ),
+    )
+
+
 def parse(data: bytes) -> Unproven | Refusal:
     """Bytes to a well-formed, unproven record: header and payload as docs/protocol.md has them."""
     message = cose.parse(data)

@@ -55,12 +55,13 @@ TABLE = {
     (Response.RECORD_ONLY, Kind.DEALING): Behaviour.KEEP,
     (Response.RECORD_ONLY, Kind.OBSERVATION): Behaviour.KEEP,
 }
+_RESPONSES: dict[str, Response] = {one.value: one for one in Response}
 
 
 def response_of(rule: Rule, level: str) -> Response:
     """What a record of that level makes others do; what the rule does not name is only recorded."""
     held = rule.level(level)
-    return Response(held.response) if held is not None and held.response in list(Response) else Response.RECORD_ONLY
+    return Response.RECORD_ONLY if held is None else _RESPONSES.get(held.response, Response.RECORD_ONLY)
 
 
 def kind_of(typ: str) -> Kind:

@@ -112,9 +112,9 @@ def place_inside(position: PositionFix, *, lat_e7: int, lon_e7: int, radius_mm: 
     if not position.trusted:
         return refuse(Reason.POSITION_UNTRUSTED, clause, position.status, "a trusted position")
     centre_mm = distance_mm(position.lat_e7, position.lon_e7, lat_e7, lon_e7)
+    if centre_mm + position.radius_mm <= radius_mm:
+        return None
     measured = f"{centre_mm} mm from the centre, known to {position.radius_mm} mm"
     if centre_mm - position.radius_mm > radius_mm:
         return refuse(Reason.SPATIAL_OUTSIDE, clause, measured, f"<= {radius_mm} mm")
-    if centre_mm + position.radius_mm > radius_mm:
-        return refuse(Reason.SPATIAL_UNDECIDED, clause, measured, f"<= {radius_mm} mm at the farthest")
-    return None
+    return refuse(Reason.SPATIAL_UNDECIDED, clause, measured, f"<= {radius_mm} mm at the farthest")

@@ -292,9 +292,10 @@ def read_rule(text: str, *, previous: bytes | None = None, link: Callable[[str],
 
 def rule_at(rules: Iterable[RuleInForce], signed: Attestation) -> RuleInForce | None:
     """The rule in force over the whole interval in which a record was signed: a successor ends its predecessor."""
-    inside = [
-        r
-        for r in rules
-        if r.rule.effective.start_ns <= signed.earliest_ns and signed.latest_ns < r.rule.effective.end_ns
-    ]
-    return max(inside, key=lambda r: r.rule.version, default=None)
+    found: RuleInForce | None = None
+    for one in rules:
+        window = one.rule.effective
+        inside = window.start_ns <= signed.earliest_ns and signed.latest_ns < window.end_ns
+        if inside and (found is None or one.rule.version > found.rule.version):
+            found = one
+    return found

@@ -21,9 +21,10 @@ from settlement.chain.admission import proven
 from settlement.chain.checkpoint import Head, origin_of, sign_head
 from settlement.chain.codec import decode, encode
 from settlement.chain.credentials import Registry
+from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
-from settlement.chain.records import Attestation, Frame, Record
+from settlement.chain.records import Attestation, Frame, Record, make_record
 from settlement.chain.scope import Area, Cell, Window
 from settlement.core.reasons import Reason
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact
@@ -305,6 +306,8 @@ def test_forks_are_told_first_and_not_without_end() -> None:
 
 CELL = Cell(band=LOWER, area=AREA, window=Window(start_ns=T0, end_ns=T0 + 10 * NS))
 HERE = Attestation.of(fix(1.0))
+ANYBODY = SigningKey.from_seed(bytes(32))
+"""Signs for everyone: whose key it was is asked before anything is compared."""
 
 
 class Story:
@@ -339,7 +342,9 @@ class Story:
         name = hashlib.sha256(typ.encode() + author + repr(body).encode() + salt).digest()
         seq = int.from_bytes(name[:4], "big")
         frame = Frame(network=NETWORK, author=author, seq=seq, attestation=at)
-        return Record(raw=name, digest=name, typ=typ, kid=b"", claims=None, frame=frame, body=body)
+        made = make_record(ANYBODY, frame, body)
+        assert made.typ == typ
+        return made
 
     @property
     def all(self) -> list[Record]:
@@ -456,7 +461,7 @@ def test_the_last_instant_to_confirm_is_before_accept_by() -> None:
 def test_a_grant_or_accept_by_nobody_is_told_of() -> None:
     story = Story(1)
     for one in (story.grant, story.accept):
-        anonymous = replace(one, frame=replace(one.frame, author=None))
+        anonymous = make_record(ANYBODY, replace(one.frame, author=None), one.body)
         assert any("confirmed without" in p for p in told(*(r for r in story.all if r is not one), anonymous))
 
 

@@ -16,6 +16,7 @@ from settlement.audit.signatures import Ahead
 from settlement.audit.verify import audit_lineage
 from settlement.chain import keys
 from settlement.chain.credentials import Registry
+from settlement.chain.records import aad
 from tests.settlement.world import NETWORK, World, trio
 
 
@@ -155,8 +156,8 @@ def test_what_is_cut_short_or_no_entry_holds_no_signature(history: World) -> Non
     (body,) = db.execute("SELECT CAST(body AS BLOB) FROM leaf WHERE typ='confirm'").fetchone() or (b"",)
     db.close()
     publics = {one.hash: one.public for one in history.registry().subjects()}
-    assert len(held_in(publics, NETWORK, [bytes(body)])) == 1
-    assert held_in(publics, "another network", [bytes(body)]) == []
+    assert len(held_in(publics, aad(NETWORK), [bytes(body)])) == 1
+    assert held_in(publics, aad("another network"), [bytes(body)]) == []
     broken = [bytes(body)[:end] for end in range(len(body))]
     broken += [
         b"\xff",
@@ -166,6 +167,6 @@ def test_what_is_cut_short_or_no_entry_holds_no_signature(history: World) -> Non
         b"\xbb" + b"\xff" * 8,
         b"\x9f" * 1000,
     ]
-    held = held_in(publics, NETWORK, broken)
+    held = held_in(publics, aad(NETWORK), broken)
     # The record ends before the entry does: what follows it may be missing, the signature is the same.
-    assert set(held) <= set(held_in(publics, NETWORK, [bytes(body)]))
+    assert set(held) <= set(held_in(publics, aad(NETWORK), [bytes(body)]))
