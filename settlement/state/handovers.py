@@ -17,6 +17,7 @@ from settlement.pair.table import Event, HolderState
 from settlement.pair.terms import Deal, judge_terms
 from settlement.records.handingterms import TRANSFER
 from settlement.records.handover import Handover, Reclaim, Vacated
+from settlement.state.impediment import barred
 from settlement.state.nodestate import NodeState
 from settlement.state.step import Step
 
@@ -153,9 +154,9 @@ def go_on(state: NodeState, step: Step, handover: bytes) -> None:
     child = _child(state, state.holder.handings.known[handover])
     if child is None or child.state != HolderState.COORDINATING:
         return
-    barred = state.barred(child, step.now.time)
-    if barred is not None:
-        state.holder.decisions.abort(step, child, Event.BARRED, barred, child.accept)
+    why = barred(state, child, step.now.time)
+    if why is not None:
+        state.holder.decisions.abort(step, child, Event.BARRED, why, child.accept)
         return
     state.holder.cosigning.decide_when_ready(step, child, state.admitted_of)
     state.witness.take_up(step)

@@ -25,7 +25,6 @@ from settlement.pair.debts import DEBT
 from settlement.pair.governed import Governed
 from settlement.pair.handings import STORE as HANDING
 from settlement.pair.holder import restored_holder
-from settlement.pair.holderpairs import HolderPair
 from settlement.pair.patience import STORE as FAILING
 from settlement.pair.user import restored_user
 from settlement.records.row import Charge
@@ -165,17 +164,6 @@ class NodeState:
         found = (self.status.standing(subject, self.registry, now), subject.valid_at(now))
         final = (Reason.REVOKED, Reason.EXPIRED)
         return next((one for one in found if one is not None and one.reason in final), None)
-
-    def barred(self, pair: HolderPair, now: TimeFix) -> Reason | None:
-        """Why a settlement that waits, for a co-signature or a radio's silence, may no longer be confirmed.
-
-        Its user's standing and the rule may have changed since its ACCEPT was taken.
-        """
-        user, granted = self.registry.get(pair.user), self.record_of(pair.grant)
-        stands = self.status.standing(user, self.registry, now) if user is not None else None
-        if stands is not None:
-            return stands.reason
-        return Reason.TERMS if granted is None or granted.body.rule != self.rule.hash else None
 
     def go_by(self, rule: RuleInForce | None) -> None:
         """Work under that rule from here on; under the one before where none is surely in force."""

@@ -18,6 +18,7 @@ from settlement.records.conduct.replay import Retelling, Said
 from settlement.records.grant import Accept, Coordination, Grant
 from settlement.records.market import Request
 from settlement.state import budget
+from settlement.state.impediment import barred
 from settlement.state.messages import Message
 from settlement.state.nodestate import NodeState
 
@@ -180,7 +181,7 @@ def _judge_coordination(case: RecordCase) -> Counting | Refusal:
     pair = state.holder.cosigning.judge(case.admitted, granted.body if granted else None)
     if isinstance(pair, Refusal):
         return pair
-    return Counting(pair=pair, barred=state.barred(pair, case.now) if pair.decision is None else None)
+    return Counting(pair=pair, barred=barred(state, pair, case.now) if pair.decision is None else None)
 
 
 def _count(case: RecordCase, counting: Counting) -> None:
