@@ -3,7 +3,8 @@
 The true time lies within |system offset| + root dispersion + root delay / 2 of the system clock (chronyc(1), tracking).
 A chrony that follows nobody, or only its own `local` reference, knows nothing. One whose source fell silent goes on
 counting by its own estimate of the oscillator: from when the next update was due the profile's drift is added, and
-after `OVERDUE` intervals it no longer speaks for its source: the clock is in holdover.
+after `OVERDUE` intervals it no longer speaks for its source: the clock is in holdover. An update in the future
+says that the clock was set back since; it would not grow old before that time has come again.
 """
 
 import asyncio
@@ -30,6 +31,8 @@ ANSWER_S = 2.0
 BOUND_NS_MAX = 10**18
 SECONDS_MAX = 10**12
 """Beyond any time or error there is; a number of text may have a million digits."""
+AHEAD_NS_MAX = 1_000_000_000
+"""So far may the last update lie after now: the system clock was set back since, where it is more."""
 OVERDUE = 3
 INTERVAL_S_LEAST, INTERVAL_S_MOST = 1, 2048
 
@@ -80,7 +83,10 @@ def reading_of(name: str, tracking: Tracking | None, pair: Paired, *, drift_ppb:
         )
     if tracking.bound_ns is None:
         return Reading(name=name, at_ns=pair.mono_ns, standing=SourceStanding.UNSYNCHRONISED, note=tracking.note)
-    age_ns = max(0, pair.utc_ns - tracking.updated_ns)
+    age_ns = pair.utc_ns - tracking.updated_ns
+    if age_ns < -AHEAD_NS_MAX:
+        note = f"{tracking.note}, last {-age_ns // 1_000_000_000} s in the future: how old that is nobody knows"
+        return Reading(name=name, at_ns=pair.mono_ns, standing=SourceStanding.UNSYNCHRONISED, note=note)
     if age_ns > OVERDUE * tracking.every_ns:
         note = f"{tracking.note}, silent for {age_ns // 1_000_000_000} s: its source is lost"
         return Reading(name=name, at_ns=pair.mono_ns, standing=SourceStanding.SILENT, note=note)

@@ -37,8 +37,8 @@ class SimulatedSource:
 
 
 def _clock(value: Any) -> Any:
-    """Read the clock's table by its own strict rules."""
-    return TypeAdapter(SimClock).validate_json(json.dumps(value)) if isinstance(value, dict) else value
+    """Read the clock's table by its own strict rules; a date of TOML is text there, and so no number."""
+    return TypeAdapter(SimClock).validate_json(json.dumps(value, default=str)) if isinstance(value, dict) else value
 
 
 class SimulatedClock(ClockSourceSection):

@@ -1,6 +1,7 @@
 """Each source from its bytes: what is a bound, what is silence, and what is refused."""
 
 import asyncio
+import datetime as dt
 import socket
 import threading
 import time
@@ -10,12 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from agent.timekeeping import chrony, keeper, kernel
 from agent.timekeeping.clock import ClockPlan
 from agent.timekeeping.gpsd import GpsdPlan, GpsdReader, GpsdSource, utc_ns
 from agent.timekeeping.hostclock import Paired, paired
 from agent.timekeeping.place import PlacePlan
+from agent.timekeeping.simulated import SimulatedClock
 from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import TimeSource
 
@@ -54,6 +57,21 @@ def test_a_chrony_that_lost_its_source_drifts_as_the_oscillator_does_and_then_is
     lost = said(200)
     assert (lost.standing, lost.time) == (SourceStanding.SILENT, None)
     assert "its source is lost" in lost.note
+
+
+@pytest.mark.attack(68)
+def test_a_chrony_that_was_last_updated_in_the_future_says_nothing() -> None:
+    """The system clock was set back an hour: until it is there again chrony's silence would never be noticed."""
+
+    def said(ahead_s: float) -> Reading:
+        line = fields(f3=str(1790000000.0 + ahead_s), f12="64.0")
+        return chrony.reading_of("chrony", chrony.parse_tracking(line), PAIR, drift_ppb=50_000)
+
+    assert said(0.9).time is not None
+    for ahead_s in (1.1, 3600.0):
+        found = said(ahead_s)
+        assert (found.standing, found.time) == (SourceStanding.UNSYNCHRONISED, None)
+        assert "in the future" in found.note
 
 
 @pytest.mark.attack(36)
@@ -405,3 +423,10 @@ def test_the_hosts_clocks_are_read_together() -> None:
     mono, utc = iter(range(0, 600, 100)), iter((5, 6, 7))
     found = paired(lambda: next(mono), lambda: next(utc))
     assert found == Paired(mono_ns=50, utc_ns=5, slack_ns=51)
+
+
+@pytest.mark.attack(69)
+def test_a_date_where_a_simulated_clock_has_a_number_is_refused_as_such() -> None:
+    for value in (dt.date(2020, 1, 1), dt.datetime(2020, 1, 1, tzinfo=dt.UTC), float("nan")):
+        with pytest.raises(ValidationError):
+            SimulatedClock(kind="simulated", clock={"utc_at_zero_ns": value, "bound_ns": 1000})  # type: ignore[arg-type]
