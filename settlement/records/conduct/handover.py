@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 
 from settlement.chain.admission import Admitted, prove
-from settlement.chain.codec import encode
+from settlement.chain.codec import decode, encode
 from settlement.chain.records import Record
+from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import judge_handed_on, verify
 from settlement.pair.handings import Handing
@@ -20,6 +21,9 @@ from settlement.records.handover import Consent, Handover, Vacated
 from settlement.state.handovers import SETTLED, eligible, go_on
 from settlement.state.messages import Message
 from settlement.state.nodestate import NodeState
+
+CONSENTED = "consented"
+"""What of a settlement this holder has let go: the cell, by the settlement and the HANDOVER."""
 
 # -- handover ----------------------------------------------------------------------------------------------------------
 
@@ -61,7 +65,28 @@ def _judge_handover(case: RecordCase) -> HandoverHeard | Consenting | HandoverSh
     if pair.state not in SETTLED:
         state = HolderState(pair.state).name
         return refuse(Reason.EXPIRED, "handing.ended", f"{body.sid.hex()[:16]}: {state}", "a settlement in force")
-    return Consenting(sid=pair.sid) if case.state.consents else _not_wanted(case.author.name)
+    if not case.state.consents:
+        return _not_wanted(case.author.name)
+    return _consented_before(case, pair.sid) or Consenting(sid=pair.sid)
+
+
+def _consented_before(case: RecordCase, sid: bytes) -> Refusal | None:
+    """A part that this holder let go to somebody: no word of its user brings it back before its window ends."""
+    for key, raw in case.state.lineage.items_from(CONSENTED, sid):
+        cell = decode(Cell, raw, CONSENTED)
+        if isinstance(cell, Cell) and not case.now.after(cell.window.end_ns) and cell.overlaps(case.body.cell):
+            measured = f"{cell.band} by {key[len(sid) :].hex()[:16]}"
+            return refuse(Reason.CONFLICT, "handing.consented", measured, "a part that no other HANDOVER may take")
+    return None
+
+
+def _note_consent(case: RecordCase, sid: bytes) -> None:
+    """Remember what was consented to, and forget what is over."""
+    for key, raw in case.state.lineage.items(CONSENTED):
+        cell = decode(Cell, raw, CONSENTED)
+        if not isinstance(cell, Cell) or case.now.after(cell.window.end_ns):
+            case.step.drop(CONSENTED, key)
+    case.step.put(CONSENTED, sid + case.record.digest, encode(case.body.cell))
 
 
 def _many(case: RecordCase) -> Refusal | None:
@@ -83,6 +108,7 @@ def _take_handover(case: RecordCase, decided: HandoverHeard | Consenting | Hando
             case.step.event("offer", holder=case.author.name, band=case.body.cell.band)
         case Consenting(sid=sid):
             consent = case.step.sign(Consent(sid=sid, handover=case.record.digest))
+            _note_consent(case, sid)
             case.step.send(case.author.hash, consent.raw)
             case.step.event("consented", sid=sid, to=case.body.to)
         case HandoverShown():

@@ -303,3 +303,32 @@ def test_a_name_that_two_authorities_gave_names_nobody(tmp_path: Path) -> None:
     for one in (other, party.registry.get(scene.hash("bob"))):
         assert named_party(party, one.hash.hex()[:16]) == one
     assert named_party(party, "carol") == party.registry.get(scene.hash("carol"))
+
+
+@pytest.mark.attack(27)
+@pytest.mark.parametrize("restarts", [False, True])
+def test_no_holder_lets_one_part_go_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarts: bool) -> None:
+    """A user whose program has no such checks hands one part to two: without the consent neither warden opens twice."""
+    scene = Scene(tmp_path)
+    world, alice = scene.world, scene.party("alice")
+    monkeypatch.setattr(alice.holder.handings, "judge_new", lambda *_: None)
+    one = scene.hand_on(3.0, to="bob")
+    assert isinstance(one, Record)
+    assert world.carry(3.0) == []
+    if restarts:
+        world.members["holder"].party.lineage.close()
+        world.members["holder"] = world.member_again("holder")
+    two = scene.hand_on(3.1, to="carol")
+    assert isinstance(two, Record)
+    (refused,) = world.carry(3.1)
+    said(refused, Reason.CONFLICT, "handing.consented")
+    handings = alice.holder.handings.known
+    assert handings[one.digest].consent is not None
+    assert handings[two.digest].consent is None
+    rest = scene.cell(Band(low_hz=PART.high_hz, high_hz=PART.high_hz + 5 * MHZ))
+    beside = scene.hand_on(3.2, to="carol", cell=rest)
+    assert isinstance(beside, Record)
+    assert world.carry(3.2) == [], "another part is another matter"
+    later = scene.hand_on(3.3, to="carol", cell=scene.cell(start_s=50.0, end_s=55.0))
+    assert isinstance(later, Record)
+    assert world.carry(3.3) == [], "and so is a later time"
