@@ -12,12 +12,12 @@ STOP_S = 12.0
 AIR_STOP_S = 130.0
 """The air's: its oracle first measures all that was sent, which a busy machine may have put off."""
 KEPT_BYTES = str(256 << 20)
-# Many processes share few cores here: a linear-algebra library's waiting threads would only burn them, and so would
-# giving every look's memory back to the kernel and taking it again (the glibc settings; others ignore them).
-FRUGAL = {
-    **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-    **dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), KEPT_BYTES),
-}
+# Many processes share few cores here: a linear-algebra library's waiting threads would only burn them.
+FRUGAL = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# So would giving every look's memory back to the kernel and taking it again (the glibc settings; others ignore them):
+# for what plays the radio's side alone, as a node is to take the memory here that it takes at its operator's.
+KEEPING = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), KEPT_BYTES)
+SIMULATED = "sim."
 
 
 class TrialError(Exception):
@@ -50,7 +50,7 @@ def spawn(name: str, module: str, argument: Path, folder: Path) -> Child:
             stdout=err,
             stderr=err,
             start_new_session=True,
-            env={**os.environ, **FRUGAL},
+            env={**os.environ, **FRUGAL, **(KEEPING if module.startswith(SIMULATED) else {})},
         )
     return Child(name=name, process=process, errors=errors)
 
