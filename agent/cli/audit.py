@@ -210,7 +210,14 @@ def report(
     path: Logs,
     anchor: Anchors = None,
     network: Network = None,
-    invoice: Annotated[bool, typer.Option("--invoice", help="who owes whom what, by class and day")] = False,
+    invoice: Annotated[bool, typer.Option("--invoice", help="Who owes whom what, by class and day.")] = False,
+    market: Annotated[
+        bool,
+        typer.Option(
+            "--market",
+            help="What came of auctions, approvals, wishes, hand-overs, displacements, fallbacks and disputes.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Sum up lineages for a regulator: what was recorded, refused and why, settlements, reviews, whether it holds.
@@ -222,6 +229,10 @@ def report(
         from agent.audit.invoices import invoiced
 
         outcome["invoice"] = invoiced(path, anchor, network)
+    if market:
+        from agent.audit.marketpoints import market_of
+
+        outcome["market"] = market_of(path, anchor, network)
     if as_json:
         print_json(outcome)
         _end(outcome)
@@ -235,6 +246,11 @@ def report(
     _say(f"settlements: {outcome['settlements']}")
     for line in outcome.get("invoice", []):
         _say("  " + _invoice_text(line))
+    if market:
+        from agent.audit.marketwords import market_lines
+
+        for told in market_lines(outcome["market"]):
+            _say("  " + told)
     for review in outcome["reviews"]:
         _say(f"under review by {review['file']}: {review['subject'][:16]}, {review['why']}")
     _remarks(outcome)

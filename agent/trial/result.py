@@ -7,7 +7,8 @@ from typing import Any
 from agent.trial.cbrsresult import after_preempt, by_ear, cbrs_problems, stations_shown
 from agent.trial.collect import Collected
 from agent.trial.judge import seconds
-from agent.trial.points import points, points_missed
+from agent.trial.missedpoints import points_missed
+from agent.trial.points import points
 from agent.trial.programs import faults, unshown
 from agent.trial.refused import blocked, counted
 from agent.words.spread import spread

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from agent.audit.disputepoints import broken_points, dispute_points, moved_points
 from agent.cli.agentcall import told
 from agent.cli.main import app
 from agent.config.keyfiles import CHAIN, SIGN, secret_file, write_chain, write_files
@@ -22,7 +23,6 @@ from agent.node.complaints import (
     shown_disputes,
 )
 from agent.report.promises import disputes, moved
-from agent.trial.disputepoints import broken_points, dispute_points, moved_points
 from agent.words.disputes import dispute_line
 from tests.agent.test_report import summary, trial
 from tests.settlement.disputes.court import Court

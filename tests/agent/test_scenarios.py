@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.trial.auctionplans import AuctionPlan, AuctionRulePlan, BidPlan, GroupPlan, MemberPlan
 from agent.trial.judge import settlements
-from agent.trial.points import points_missed
+from agent.trial.missedpoints import points_missed
 from agent.trial.spec import (
     OfferPlan,
     Terms,

@@ -1,9 +1,8 @@
-"""What became of promises in a trial, from signed records alone: moved, broken, disputed, ruled, paid."""
+"""What became of promises, from signed records alone: moved, broken, disputed, ruled, paid."""
 
 from collections.abc import Callable
 from typing import Any
 
-from agent.trial.spec import TrialSpec
 from settlement.chain.records import Record
 from settlement.records.complaint import Dispute, DisputeAnswer, Fallback, Ruling
 from settlement.records.decision import Confirm
@@ -80,18 +79,3 @@ def _ruling(name: Named, ruling: Record, found: list[Record]) -> dict[str, Any]:
         "settled": sum(r.body.amount for r in paid if r.digest in heard),
         "corrects": name(body.corrects) if body.corrects is not None else None,
     }
-
-
-def disputes_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
-    """What acts set out to show and did not."""
-    doing, said = {act.do for act in spec.acts}, []
-    rulings = [one["ruling"] for one in shown.get("disputes", []) if one["ruling"] is not None]
-    if "fallback" in doing and not (shown.get("moved") or shown.get("broken")):
-        said.append("no settlement was moved or broken off: fallbacks are not shown")
-    if "dispute" in doing and not shown.get("disputes"):
-        said.append("nothing was disputed: disputes are not shown")
-    if "ruling" in doing and not rulings:
-        said.append("nothing was ruled: rulings are not shown")
-    if any(one["settled"] < one["owed"] for one in rulings):
-        said.append("not all that was ruled was heard of by its payee when the trial ended")
-    return said

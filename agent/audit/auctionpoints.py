@@ -1,26 +1,30 @@
-"""What groups of a trial decided, from signed records alone: auctions, and REQUESTs approved before a GRANT."""
+"""What groups decided, from signed records alone: auctions, and REQUESTs approved before a GRANT."""
 
+from collections.abc import Callable
 from typing import Any
 
-from agent.trial.collect import Collected
-from agent.trial.spec import TrialSpec
 from settlement.chain.records import Record
 from settlement.quorum.outcome import approving
 from settlement.records.auction import AuctionTally, Bid, Reveal
 from settlement.records.market import Request
 from settlement.records.quorum import Ballot, GroupOutcome, Proposal
 
+Named = Callable[[bytes], str]
 
-def auctions_shown(c: Collected, found: list[Record], grants: list[Record]) -> list[dict[str, Any]]:
-    """One row for each auction; `found` are all records of the trial, `grants` the GRANTs that were confirmed."""
+
+def auctions_shown(name: Named, found: list[Record], grants: list[Record]) -> list[dict[str, Any]]:
+    """One row for each auction.
+
+    Args: name: whose a credential is. found: all records. grants: the GRANTs that were confirmed.
+    """
     return [
-        _shown(c, record, found, grants)
+        _shown(name, record, found, grants)
         for record in sorted(found, key=lambda r: r.frame.attestation.earliest_ns)
         if isinstance(record.body, Proposal) and record.body.auction is not None
     ]
 
 
-def _shown(c: Collected, asked: Record, found: list[Record], grants: list[Record]) -> dict[str, Any]:
+def _shown(name: Named, asked: Record, found: list[Record], grants: list[Record]) -> dict[str, Any]:
     of = [r for r in found if getattr(r.body, "proposal", None) == asked.digest]
     outcomes = [r for r in of if isinstance(r.body, GroupOutcome)]
     outcome = outcomes[0].body if outcomes else None
@@ -30,14 +34,14 @@ def _shown(c: Collected, asked: Record, found: list[Record], grants: list[Record
     settled = [r for r in grants if requests[r.body.request].body.declaration == terms.declaration]
     return {
         "auction": asked.digest.hex(),
-        "by": c.name_of(asked.frame.author or b""),
+        "by": name(asked.frame.author or b""),
         "function": asked.body.function,
         "low_hz": terms.cell.band.low_hz,
         "high_hz": terms.cell.band.high_hz,
         "reserve": terms.reserve,
         "bids": [
             {
-                "bidder": c.name_of(r.frame.author or b""),
+                "bidder": name(r.frame.author or b""),
                 "price": reveals[r.digest].price if r.digest in reveals else None,
                 "counted": r.digest in counted,
                 "deposit_lost": 0 if r.digest in reveals else r.body.deposit,
@@ -45,44 +49,35 @@ def _shown(c: Collected, asked: Record, found: list[Record], grants: list[Record
             for r in of
             if isinstance(r.body, Bid)
         ],
-        "votes": sorted(c.name_of(r.frame.author or b"") for r in of if isinstance(r.body, Ballot)),
+        "votes": sorted(name(r.frame.author or b"") for r in of if isinstance(r.body, Ballot)),
         "outcomes": len({r.body.choice for r in outcomes}),
-        "winner": c.name_of(outcome.winner) if outcome is not None and outcome.winner is not None else None,
+        "winner": name(outcome.winner) if outcome is not None and outcome.winner is not None else None,
         "price": outcome.price if outcome is not None else None,
-        "settled": [{"user": c.name_of(r.body.user), "price": r.body.price} for r in settled],
+        "settled": [{"user": name(r.body.user), "price": r.body.price} for r in settled],
     }
 
 
-def approvals_shown(c: Collected, found: list[Record], grants: list[Record]) -> list[dict[str, Any]]:
+def approvals_shown(name: Named, found: list[Record], grants: list[Record]) -> list[dict[str, Any]]:
     """One row for each REQUEST that was put to members, by its holder: who voted how, and whether it was granted."""
     return [
-        _approval(c, record, found, grants)
+        _approval(name, record, found, grants)
         for record in sorted(found, key=lambda r: r.frame.attestation.earliest_ns)
         if isinstance(record.body, Proposal) and record.body.approval is not None
     ]
 
 
-def _approval(c: Collected, asked: Record, found: list[Record], grants: list[Record]) -> dict[str, Any]:
+def _approval(name: Named, asked: Record, found: list[Record], grants: list[Record]) -> dict[str, Any]:
     votes = [r for r in found if isinstance(r.body, Ballot) and r.body.proposal == asked.digest]
     outcomes = {r.digest for r in found if isinstance(r.body, GroupOutcome) and r.body.proposal == asked.digest}
     terms, yes = asked.body.approval, approving(asked.digest)
     return {
-        "by": c.name_of(asked.frame.author or b""),
-        "user": c.name_of(terms.user),
+        "by": name(asked.frame.author or b""),
+        "user": name(terms.user),
         "low_hz": terms.cell.band.low_hz,
         "high_hz": terms.cell.band.high_hz,
         "function": asked.body.function,
-        "for": sorted(c.name_of(r.frame.author or b"") for r in votes if r.body.choice == yes),
-        "against": sorted(c.name_of(r.frame.author or b"") for r in votes if r.body.choice != yes),
+        "for": sorted(name(r.frame.author or b"") for r in votes if r.body.choice == yes),
+        "against": sorted(name(r.frame.author or b"") for r in votes if r.body.choice != yes),
         "outcomes": len(outcomes),
         "granted": any(r.body.approval in outcomes and r.body.request == asked.body.subject for r in grants),
     }
-
-
-def consent_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
-    """What approvals of a scenario were to show and did not."""
-    rows = shown.get("approvals", [])
-    if spec.terms.approval is None and spec.terms.coalition is None:
-        return []
-    what = "approval" if spec.terms.coalition is None else "coalition"
-    return [] if any(one["granted"] for one in rows) else [f"nothing was granted by {what}: it is not shown"]

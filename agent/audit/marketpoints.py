@@ -1,0 +1,137 @@
+"""What came of a market, from signed records alone: parts filled and left, displacements, bargains, decisions.
+
+The same figures for every run; what did not happen in one is 0, or an empty list.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.audit.auctionpoints import Named, approvals_shown, auctions_shown
+from agent.audit.disputepoints import broken_points, dispute_points, moved_points
+from agent.audit.handedpoints import handed_by_records, reconciled
+from agent.audit.lineages import BUNDLE, NotALineage, lineages, read_bundle, trust
+from settlement.audit.bundle import bundled
+from settlement.audit.verify import entries, leaves
+from settlement.chain.admission import proven
+from settlement.chain.bodies import Confirm, Declaration, Grant, Preempt, Resume, Suspend
+from settlement.chain.credentials import Registry
+from settlement.chain.leaf import Leaf
+from settlement.chain.records import Record
+from settlement.core.reasons import Reason, Refusal
+from settlement.market.residual import unfilled
+from settlement.records.endings import Compensation
+from settlement.records.market import Counter, Request
+from settlement.records.verdict import Verdict
+
+
+def market_points(name: Named, parties: Mapping[str, tuple[bytes, ...]], found: list[Record]) -> dict[str, Any]:
+    """Everything that `found`, each record once, says of a market.
+
+    Args: name: whose a credential is. parties: the chain of credentials of each name, for who stands for whom.
+    """
+    confirmed = {r.body.sid for r in found if isinstance(r.body, Confirm)}
+    grants = [r for r in found if isinstance(r.body, Grant) and r.body.sid in confirmed]
+    return {
+        "wishes": [_wish(name, wish, grants, found) for wish in sorted(_wishes(found))],
+        "displaced": _displaced(name, found),
+        "handed_on": handed_by_records(name, found),
+        "jurisdictions": reconciled(name, parties, found),
+        "auctions": auctions_shown(name, found, grants),
+        "approvals": approvals_shown(name, found, grants),
+        "moved": moved_points(name, found),
+        "broken": broken_points(name, found),
+        "disputes": dispute_points(name, found),
+        "counters": sum(isinstance(r.body, Counter) for r in found),
+        "suspended": sum(isinstance(r.body, Suspend) for r in found),
+        "resumed": sum(isinstance(r.body, Resume) for r in found),
+        "prices": {
+            "forms": sorted({r.body.price_form for r in found if isinstance(r.body, Declaration)}),
+            "settled": sum(r.body.price for r in grants),
+        },
+    }
+
+
+def market_of(path: Path, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:
+    """The same of the lineages or the bundle at `path`, proven by the anchors. Raises AuditError."""
+    called, trusted = trust(path, anchors, network)
+    registry = Registry(called, trusted)
+    logs = [list(found) for found in _logs(path)]
+    kept = {leaf.record for log in logs for leaf in log if leaf.admitted and leaf.record is not None}
+    # What a log holds of credentials is known first: another's record may stand before its author's credential.
+    for raw in kept:
+        registry.admit(raw)
+    ordered = (leaf.record for log in logs for leaf in log if leaf.admitted and leaf.record is not None)
+    records = (proven(raw, registry) for raw in dict.fromkeys(ordered))
+    found = {one.digest: one for one in records if one is not None}
+    parties = {one.name: one.chain for one in registry.subjects()}
+
+    def name(credential: bytes) -> str:
+        subject = registry.get(credential)
+        return credential.hex()[:8] if subject is None else subject.name
+
+    return market_points(name, parties, list(found.values()))
+
+
+def _logs(path: Path) -> Iterator[Iterable[Leaf]]:
+    if not (path.is_file() and path.suffix == BUNDLE):
+        yield from (entries(one) for one in lineages(path))
+        return
+    logs = bundled(read_bundle(path))
+    if isinstance(logs, Refusal):
+        raise NotALineage(f"{path}: not a whole bundle ({logs})")
+    yield from (leaves(log.entries) for log in logs)
+
+
+def _wishes(found: list[Record]) -> set[bytes]:
+    return {r.body.part.wish for r in found if isinstance(r.body, Request) and r.body.part is not None}
+
+
+def _wish(name: Named, wish: bytes, grants: list[Record], found: list[Record]) -> dict[str, Any]:
+    """One wish that several holders filled: what was asked and filled (Hz s), by whom, and what is left."""
+    asked = [r for r in found if isinstance(r.body, Request) and r.body.part is not None and r.body.part.wish == wish]
+    first = min(asked, key=lambda r: r.frame.seq)
+    parts = [r for r in grants if r.body.wish == wish]
+    left = unfilled(first.body.part.whole, [r.body.cell for r in parts])
+    recorded = [
+        r.body.measured
+        for r in found
+        if isinstance(r.body, Verdict) and r.body.reason == Reason.RESIDUAL.value and r.body.subject == first.digest
+    ]
+    return {
+        "user": name(first.frame.author or b""),
+        "asked_hz_s": left.asked_hz_ns / 1e9,
+        "filled_hz_s": left.filled_hz_ns / 1e9,
+        "parts": [
+            {
+                "index": r.body.index,
+                "holder": name(r.frame.author or b""),
+                "low_hz": r.body.cell.band.low_hz,
+                "high_hz": r.body.cell.band.high_hz,
+                "price": r.body.price,
+            }
+            for r in sorted(parts, key=lambda r: r.body.index or 0)
+        ],
+        "residual_hz": [[cell.band.low_hz, cell.band.high_hz] for cell in left.residual],
+        "recorded": recorded[0] if recorded else None,
+    }
+
+
+def _displaced(name: Named, found: list[Record]) -> list[dict[str, Any]]:
+    """Every settlement that was taken back: by whom, why, what is owed for it, and what of that both have signed."""
+    heard = {r.body.subject for r in found if isinstance(r.body, Verdict) and r.body.clause == "compensation.received"}
+    said = {r.digest: r for r in found if isinstance(r.body, Compensation)}
+    return [
+        {
+            "sid": r.body.sid.hex(),
+            "holder": name(r.frame.author or b""),
+            "reason": r.body.reason,
+            "tier": r.body.tier,
+            "owed": r.body.owed or 0,
+            "settled": said[r.body.compensation].body.amount
+            if r.body.compensation in said and r.body.compensation in heard
+            else 0,
+        }
+        for r in found
+        if isinstance(r.body, Preempt)
+    ]
