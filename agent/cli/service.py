@@ -36,7 +36,10 @@ def run(
         fail(str(exc))
     from agent.service.firststart import have_loops
 
-    have_loops()
+    try:
+        have_loops(found)
+    except ConfigError as exc:
+        fail(str(exc))
     from agent.service.service import ServedBeside, run_node
 
     beside = ServedBeside(health_port=health_port, page_port=page_port, page_host=page_host, history=history)

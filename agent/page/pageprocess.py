@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,14 @@ END_S = 5.0
 
 class PageNotServed(Exception):
     """The page cannot listen; one line with the mend."""
+
+
+def pause_after(before_s: float, lived_s: float) -> float:
+    """How long to wait before the page is started again (s): twice as long each time, anew where it lived for long.
+
+    Args: before_s: the wait before its last start, 0 for none. lived_s: how long it ran since.
+    """
+    return PAUSE_S if lived_s > PAUSE_MAX_S else min(PAUSE_MAX_S, max(PAUSE_S, 2 * before_s))
 
 
 def listening(host: str, port: int | None) -> socket.socket:
@@ -90,12 +99,13 @@ class PageBeside:
             )
 
     def _stand_by(self, plan: Path) -> None:
-        pause_s = PAUSE_S
+        pause_s, began_s = 0.0, time.monotonic()
         while not self._ends.wait(0.5):
             if self._process is not None and self._process.poll() is not None:
+                pause_s = pause_after(pause_s, time.monotonic() - began_s)
                 if self._ends.wait(pause_s):
                     return
-                pause_s = min(PAUSE_MAX_S, 2 * pause_s)
+                began_s = time.monotonic()
                 # No process, no descriptor, no room on the disk: tried again when the next pause is over.
                 with contextlib.suppress(OSError):
                     self._process = self._spawned(plan)

@@ -2,16 +2,22 @@
 
 import time
 
+from agent.config.locks import agents
+from agent.config.settings import NodeConfig
 from agent.service import logs
 from sensing.compilation import is_ready, make_ready
 
 
-def have_loops() -> None:
-    """Have the loops of sensing compiled, and say so: half a minute at the first start, nothing at every other."""
+def have_loops(config: NodeConfig) -> None:
+    """Have the loops of sensing compiled, and say so: half a minute at the first start, nothing at every other.
+
+    The node's folder is held meanwhile: whoever starts a second node there waits for nothing. Raises ConfigError.
+    """
     if is_ready():
         return
-    logs.begin()
-    logs.tell("waiting", {"compiling": "the loops of sensing, once for this installation; half a minute or so"})
-    began_s = time.monotonic()
-    make_ready()
-    logs.tell("compiled", {"took_s": round(time.monotonic() - began_s, 1)})
+    with agents(config, "bandpact run"):
+        logs.begin()
+        logs.tell("waiting", {"compiling": "the loops of sensing, once for this installation; half a minute or so"})
+        began_s = time.monotonic()
+        make_ready()
+        logs.tell("compiled", {"took_s": round(time.monotonic() - began_s, 1)})

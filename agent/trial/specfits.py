@@ -17,6 +17,8 @@ from sim.scenario import Scenario, ScenarioError
 def judge_fits(scenario: Scenario, spec: TrialSpec) -> None:
     """Raises ScenarioError for the first key that does not go with the rest."""
     scenario.first("holder")
+    for wrong in _unheard(scenario):
+        raise ScenarioError(wrong)
     for wrong in _misfits(scenario, spec):
         raise ScenarioError(f"[trial] {wrong}")
 
@@ -86,6 +88,16 @@ def _bands(spec: TrialSpec) -> Iterator[str]:
             yield f"{key}: {low} to {high} Hz; give the lower edge first"
         if not low_hz <= low < high <= high_hz:
             yield f"{key}: {band_text(low, high)} is not inside band_hz, {band_text(low_hz, high_hz)}"
+
+
+def _unheard(scenario: Scenario) -> Iterator[str]:
+    """Emitters whose middle lies outside what the radios take samples of: no node would ever hear them."""
+    radio = scenario.radio
+    low_hz, high_hz = radio.center_hz - radio.sample_rate_hz // 2, radio.center_hz + radio.sample_rate_hz // 2
+    for n, one in enumerate(scenario.emitters):
+        if not low_hz <= one.center_hz <= high_hz:
+            wanted = f"is not inside {band_text(low_hz, high_hz)}, which the radios hear"
+            yield f"emitters[{n}].center_hz: {one.name}'s {one.center_hz / 1e6:g} MHz {wanted}; see [radio]"
 
 
 def _times(spec: TrialSpec) -> Iterator[str]:

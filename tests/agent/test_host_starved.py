@@ -72,6 +72,15 @@ def test_a_page_that_ended_is_started_again_once_the_host_starts_processes_again
     assert next(started, None) is None
 
 
+@pytest.mark.feature("U9")
+def test_a_page_that_ends_again_and_again_is_waited_for_ever_longer_and_anew_once_it_lived_for_long() -> None:
+    waits_s = [0.0]
+    for lived_s in (0.2,) * 8:
+        waits_s.append(pageprocess.pause_after(waits_s[-1], lived_s))
+    assert waits_s[1:] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    assert pageprocess.pause_after(60.0, 61.0) == 1.0
+
+
 @pytest.mark.feature("R9")
 def test_a_host_that_starts_no_thread_has_a_device_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading.Thread, "start", no_thread)

@@ -26,6 +26,7 @@ MISTAKES = [
     ("broken-promise", 'name = "fallback not kept"', 'name = "was rude"', "terms.disputes.grounds[0].name: 'was rude'"),
     ("two-states", '"stricter"', '"whatever"', "jurisdictions[0].reconciliation: 'whatever'; give stricter, lead:"),
     ("sublease", 'to = "', 'to = "x', "hands[0].to: unknown node"),
+    ("neighbours", "center_hz = 3_555", "center_hz = 5_800", "emitters[0].center_hz: ship-radar's 5800 MHz is not"),
     ("neighbours", 'radar_class = "P0N#1"', 'radar_class = "P9N#1"', "radar_class 'P9N#1' is none of P0N#1, "),
 ]  # fmt: skip
 
