@@ -10,13 +10,13 @@ Checks on a credential, in this order:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from settlement.chain import bodies, keys
 from settlement.chain.keys import SigningKey
 from settlement.chain.records import Attestation, Frame, Record, Unproven, digest, parse, sign_record
-from settlement.chain.scope import Scope, wider_than
+from settlement.chain.scope import Area, Scope, wider_than
 from settlement.core.fixes import Fix, TimeFix, time_inside
 from settlement.core.reasons import Reason, Refusal, refuse
 
@@ -109,11 +109,32 @@ def read_claims(claims: dict[int, Any]) -> Claims | Refusal:
     )
 
 
+@dataclass(slots=True)
+class OutlineBudget:
+    """How many corners the outlines of credentials may have that one reading has to look at; an outline counts once."""
+
+    corners: int
+    _seen: set[Area] = field(default_factory=set)
+
+    def spend(self, area: Area) -> Refusal | None:
+        """Why one more outline is too many; asked before it is looked at, whoever signed it."""
+        if area.outline is None or area in self._seen:
+            return None
+        self._seen.add(area)
+        self.corners -= len(area.outline)
+        if self.corners >= 0:
+            return None
+        required = f"{-self.corners} fewer in all credentials together"
+        return refuse(Reason.TERMS, "credential.corners", len(area.outline), required)
+
+
 class Registry:
     """The credentials a node has admitted, by hash. Anchors are hashes of roots, trusted by configuration."""
 
-    def __init__(self, network: str, anchors: Iterable[bytes]) -> None:
+    def __init__(self, network: str, anchors: Iterable[bytes], outlines: OutlineBudget | None = None) -> None:
+        """`outlines` bounds what a reading of somebody's file or record may cost; None is a node's own memory."""
         self.network, self.anchors = network, frozenset(anchors)
+        self._outlines = outlines
         self._subjects: dict[bytes, Subject] = {}
         self._by_transport: dict[bytes, Subject] = {}
         self._successors: dict[bytes, bytes] = {}
@@ -235,7 +256,8 @@ class Registry:
         record = unproven.prove(issuer.public, self.network)
         if isinstance(record, Refusal):
             return record
-        refusal = _narrows(record, claims, issuer)
+        crowded = self._outlines.spend(record.body.scope.area) if self._outlines is not None else None
+        refusal = crowded or _narrows(record, claims, issuer)
         return refusal or _subject(record, claims, issuer)
 
 

@@ -31,7 +31,7 @@ from settlement.chain.admission import Admitted, RuleInForce, confidence, prove,
 from settlement.chain.bodies import Accept, ClassTerms, Confirm, Coordination, Envelope, Grant, Rule
 from settlement.chain.checkpoint import check_cosignature, open_note, origin_of, signature_count
 from settlement.chain.codec import array, blob, decode, encode, nested, text, uint
-from settlement.chain.credentials import Registry, Subject
+from settlement.chain.credentials import OutlineBudget, Registry, Subject
 from settlement.chain.entitlement import capability
 from settlement.chain.leaf import LEAF_LIMIT, decode_leaf
 from settlement.chain.records import Attestation, Record, parse
@@ -74,6 +74,8 @@ __all__ = [
 
 NS = 1_000_000_000
 ARTIFACT_LIMIT = 512 * 1024
+CORNERS_MAX = 512
+"""Corners of all outlines in the credentials of an artifact, and of those that it hands on the lease of, together."""
 _CHANGES = ", ".join(TYPE_OF[one] for one in CHANGES)
 _RAW = blob(0, MAX_RECORD_BYTES, least=1)
 
@@ -213,18 +215,20 @@ def _typed(raw: bytes, registry: Registry, body: type[Any], author: Subject, rul
 
 def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPermit | Refusal:
     """Checks (1) to (13) on an artifact's bytes. Pure: the verdict never depends on when or where it is asked."""
-    return _verified(data, network=network, anchors=anchors, links=0)
+    return _verified(data, network=network, anchors=anchors, links=0, outlines=OutlineBudget(CORNERS_MAX))
 
 
-def _verified(data: bytes, *, network: str, anchors: Iterable[bytes], links: int) -> VerifiedPermit | Refusal:
-    """One link of a chain of leases; the first is number 0."""
+def _verified(
+    data: bytes, *, network: str, anchors: Iterable[bytes], links: int, outlines: OutlineBudget
+) -> VerifiedPermit | Refusal:
+    """One link of a chain of leases; the first is number 0. All of them share one budget for outlines."""
     anchors = tuple(anchors)
     if links > DEPTH_MAX:
         return refuse(Reason.DEPTH, "artifact.depth", links, f"<= {DEPTH_MAX} leases below the licence's")
     artifact = decode(Artifact, data, "artifact", limit=ARTIFACT_LIMIT)  # (1)
     if isinstance(artifact, Refusal):
         return artifact
-    registry = Registry(network, anchors)
+    registry = Registry(network, anchors, outlines)
     holder, user = registry.admit_chain(artifact.holder_chain), registry.admit_chain(artifact.user_chain)  # (2)
     if isinstance(holder, Refusal):
         return holder
@@ -257,12 +261,16 @@ def _verified(data: bytes, *, network: str, anchors: Iterable[bytes], links: int
     )
     if refusal is not None:
         return refusal
-    parent = _handed(artifact.handed, (grant, confirm), registry, rule, links)  # (11)
+    parent = _handed(artifact.handed, (grant, confirm), registry, rule, (links, outlines))  # (11)
     return parent if isinstance(parent, Refusal) else _permit(grant.record, confirm, (holder, user), held, parent)
 
 
 def _handed(
-    handed: HandedOn | None, pair: tuple[Admitted, Admitted], registry: Registry, rule: RuleInForce, links: int
+    handed: HandedOn | None,
+    pair: tuple[Admitted, Admitted],
+    registry: Registry,
+    rule: RuleInForce,
+    reading: tuple[int, OutlineBudget],
 ) -> ParentLease | Refusal | None:
     """Check (11): None for a settlement of the licence's own holder, else the lease that it hands on."""
     grant, confirm = pair
@@ -273,7 +281,10 @@ def _handed(
     raw = decode_handover(handed.handover)
     if isinstance(raw, Refusal):
         return raw
-    permit = _verified(raw.artifact, network=registry.network, anchors=registry.anchors, links=links + 1)
+    links, outlines = reading
+    permit = _verified(
+        raw.artifact, network=registry.network, anchors=registry.anchors, links=links + 1, outlines=outlines
+    )
     if isinstance(permit, Refusal):
         return permit
     for one in (permit.user, permit.holder):

@@ -9,14 +9,31 @@ import pytest
 
 from settlement.audit.verify import audit_lineage
 from settlement.chain import bodies, keys, rings
+from settlement.chain.codec import decode
+from settlement.chain.credentials import issue
 from settlement.chain.entitlement import CORNERS_MAX
 from settlement.chain.records import sign_record
 from settlement.chain.scope import Area, Cell, Corner, Window
 from settlement.core.reasons import Reason, Refusal
+from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact, GroupProof, Links, verify
+from settlement.pair.artifact import CORNERS_MAX as ARTIFACT_CORNERS
 from settlement.pair.recognition import flaw
 from settlement.state.messages import Message
 from settlement.state.shares import Allowance, Share, Shares
-from tests.settlement.world import LAT, LON, LOWER, NS, RULE, T0, World, fix, offered
+from tests.settlement.world import (
+    LAT,
+    LON,
+    LOWER,
+    NETWORK,
+    NS,
+    RULE,
+    T0,
+    World,
+    claims,
+    fix,
+    offered,
+    scope,
+)
 
 
 def ring(number: int, corners: int = rings.CORNERS_MAX, radius_e7: int = 400_000) -> Area:
@@ -241,3 +258,26 @@ def test_a_clock_that_went_back_fills_nothing_and_empties_nothing() -> None:
     assert shares.judge(b"peer", 51 * NS) is None
     assert shares.judge(b"peer", 52 * NS) is None
     assert fix(1.0).time.trusted
+
+
+@pytest.mark.attack(58)
+@pytest.mark.parametrize(("outlines", "expected"), [(ARTIFACT_CORNERS // 32, None), (70, "credential.corners")])
+def test_outlines_in_the_credentials_of_an_artifact_are_few_together(
+    world: World, counted: Counted, outlines: int, expected: str | None
+) -> None:
+    """Somebody's true artifact, and beside it credentials of many outlines: most of them are never looked at."""
+    found = decode(Artifact, world.settle(), "artifact", limit=ARTIFACT_LIMIT)
+    assert isinstance(found, Artifact)
+    chains = []
+    for number in range(outlines):
+        body = bodies.Credential(level="operator", scope=scope(("request",), tier=2, area=ring(number)))
+        named = claims(world.root_key.public, f"n{number}", "root")
+        raw = issue(world.root_key, world.authority, body, named, network=NETWORK, fix=fix(-8), seq=700 + number)
+        chains += [Links(credentials=(world.root, raw))] * (1 if outlines > 60 else 2)
+    fields = {name: getattr(found, name) for name in Artifact.__dataclass_fields__}
+    beside = GroupProof(records=(found.grant,), chains=tuple(chains))
+    data = Artifact(**fields | {"decided": beside}).encoded()
+    counted.solved = 0
+    read = verify(data, network=NETWORK, anchors=world.anchors)
+    assert (read.clause if isinstance(read, Refusal) else None) == expected
+    assert counted.solved < 16 * 1100, "sixteen outlines, each side against each, and no more"
