@@ -10,7 +10,8 @@ from itertools import zip_longest
 
 from settlement.chain.admission import Admitted, prove
 from settlement.chain.codec import array, blob, decode, encode, nested, text
-from settlement.chain.credentials import Registry
+from settlement.chain.credentials import OutlineBudget, Registry
+from settlement.chain.entitlement import CORNERS_MAX
 from settlement.chain.quantities import count
 from settlement.chain.records import digest
 from settlement.chain.scan import MAX_RECORD_BYTES
@@ -86,10 +87,12 @@ class DirectoryIndex:
             return entry
         self._forget(now_ns)
         known = {one.author for one in self._listed.values()}
-        author = self._registry.admit_chain(entry.chain)
+        # Whoever publishes is known for this entry alone: credentials without end would fill the memory.
+        registry = Registry(self._registry.network, self._registry.anchors, OutlineBudget(CORNERS_MAX))
+        author = registry.admit_chain(entry.chain)
         if isinstance(author, Refusal):
             return author
-        proven = prove(entry.record, self._registry)
+        proven = prove(entry.record, registry)
         if not isinstance(proven, Admitted):
             return proven
         body, name = proven.record.body, digest(entry.record)

@@ -349,3 +349,16 @@ def test_a_port_that_is_taken_is_said_before_anything_else() -> None:
     assert ended.exit_code == 1
     assert "give another --port" in ended.output
     assert "Ctrl-C ends it" not in ended.output
+
+
+@pytest.mark.attack(65)
+def test_a_directory_remembers_nobody_whose_entry_it_does_not_list(tmp_path: Path) -> None:
+    """Whoever may issue mints credentials without number; each entry of theirs would stay in a directory's memory."""
+    world, entry = town(tmp_path)
+    registry = Registry(NETWORK, world.anchors)
+    index = DirectoryIndex(registry)
+    assert index.add(entry.encoded(), T0) is None
+    late = index.add(entry.encoded(), T0 + 400 * NS)
+    assert late is not None
+    assert registry.subjects() == ()
+    assert len(index) == 0
