@@ -20,7 +20,16 @@ from settlement.quorum.votes import may_vote
 from settlement.records.auction import NONCE, Bid, Reveal
 from settlement.records.auctionterms import PRICE_FUNCTIONS, AuctionTerms
 from settlement.records.conduct.approval import choice_on
-from settlement.records.conduct.auction import AuctionCase, auction_of, heard_bids, take_bid, take_reveal, take_tally
+from settlement.records.conduct.auction import (
+    AuctionCase,
+    auction_of,
+    heard_bids,
+    judge_bidder,
+    judge_price,
+    take_bid,
+    take_reveal,
+    take_tally,
+)
 from settlement.records.conduct.base import RecordCase
 from settlement.records.conduct.proposal import judge_sold
 from settlement.records.conduct.quorum import (
@@ -101,6 +110,10 @@ def place_bid(state: NodeState, step: Step, name: bytes, price: int, *, reveal: 
         raise OwnFaultError(str(late))
     if state.lineage.get(BIDS, name + me) is not None:
         raise OwnFaultError(str(refuse(Reason.EQUIVOCATION, "bid.once", "a second bid", "one bid of a bidder")))
+    own = state.registry.get(me)
+    barred = (judge_bidder(state, auction, own) if own is not None else None) or judge_price(auction, price)
+    if barred is not None:
+        raise OwnFaultError(str(barred))
     nonce = step.random(NONCE)
     step.put(SEALED, name, price.to_bytes(PRICE_BYTES, "big") + nonce + bytes([reveal]))
     sealed = commitment(name, me, price, nonce)

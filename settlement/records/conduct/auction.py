@@ -6,9 +6,13 @@ before the reveals close and came in before the tally. Whoever bids and does not
 
 from dataclasses import dataclass
 
+from settlement.chain.bodies import ClassTerms, Rule
+from settlement.chain.credentials import Subject
 from settlement.chain.records import Record
 from settlement.core.fixes import deadline_open, time_inside
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.market.tiers import judge_eligible
+from settlement.pair.terms import Deal, judge_terms
 from settlement.quorum.count import HeardBid, judge_count
 from settlement.quorum.decided import judge_award
 from settlement.quorum.seals import judge_reveal
@@ -31,6 +35,8 @@ class AuctionCase:
     proposal: Record
     terms: AuctionTerms
     asked: AuctionRule
+    rule: Rule
+    classed: ClassTerms
 
     @property
     def name(self) -> bytes:
@@ -51,10 +57,40 @@ def auction_of(state: NodeState, name: bytes, clause: str) -> AuctionCase | Refu
     if record is None or terms is None:
         return refuse(Reason.OUT_OF_ORDER, clause, name.hex()[:16], "an auction known here")
     rule = state.rules.known(record.body.rule)
-    classed = (rule.rule.rule if rule is not None else state.rule.rule).terms(terms.commodity)
+    held = rule.rule.rule if rule is not None else state.rule.rule
+    classed = held.terms(terms.commodity)
     if classed is None or classed.auction is None:
         return refuse(Reason.TERMS, clause, terms.commodity, "a class that the rule has auctions of")
-    return AuctionCase(proposal=record, terms=terms, asked=classed.auction)
+    return AuctionCase(proposal=record, terms=terms, asked=classed.auction, rule=held, classed=classed)
+
+
+def judge_bidder(state: NodeState, auction: AuctionCase, bidder: Subject) -> Refusal | None:
+    """Why a bidder could not be granted what is auctioned at any price: it would win the cell for nobody.
+
+    In the weakest way it might ask: at its own tier or below, no louder than it may be, when the window begins.
+    """
+    holder = state.registry.get(auction.proposal.frame.author)
+    if holder is None:
+        return refuse(Reason.UNKNOWN_AUTHOR, "bid.auctioneer", auction.name.hex()[:16], "an admitted credential")
+    cell, classed = auction.terms.cell, auction.classed
+    strongest = max(holder.scope.tier, bidder.scope.tier)
+    tiers = (tier for tier in range(strongest, 256) if judge_eligible(classed.tiers, tier, bidder.level) is None)
+    deal = Deal(
+        cell=cell,
+        commodity=auction.terms.commodity,
+        tier=next(tiers, strongest),
+        eirp_mdbm=min(holder.scope.max_eirp_mdbm, bidder.scope.max_eirp_mdbm, classed.max_eirp_mdbm),
+        price=auction.terms.reserve,
+        earliest_ns=cell.window.start_ns,
+        latest_ns=cell.window.start_ns,
+    )
+    return judge_terms(deal, auction.rule, holder=holder, user=bidder)
+
+
+def judge_price(auction: AuctionCase, price: int) -> Refusal | None:
+    """Why nobody can be granted anything at that price: it lies above what the class allows."""
+    most = auction.classed.price_high
+    return None if price <= most else refuse(Reason.PRICE, "reveal.price", price, f"<= {most}, the class's price_high")
 
 
 def heard_bids(state: NodeState, name: bytes) -> dict[bytes, HeardBid]:
@@ -106,6 +142,9 @@ def _judge_bid(case: RecordCase) -> AuctionCase | Refusal:
     first = state.lineage.get(BIDS, body.proposal + case.author.hash)
     if first is not None:
         return contradicted(case, first[:32], "bid.once")
+    barred = judge_bidder(state, auction, case.author)
+    if barred is not None:
+        return barred
     held = len(state.lineage.items_from(BIDS, body.proposal))
     if held >= auction.asked.bidders_max:
         return refuse(Reason.BUDGET, "bid.bidders", held, f"< {auction.asked.bidders_max}")
@@ -148,7 +187,8 @@ def _judge_reveal(case: RecordCase) -> AuctionCase | Refusal:
     first = state.lineage.get(REVEALS, key)
     if first is not None:
         return contradicted(case, first[:32], "reveal.once")
-    return judge_reveal(bid.body, case.author.hash, body) or _in_time(case, auction) or auction
+    shown = judge_reveal(bid.body, case.author.hash, body) or judge_price(auction, body.price)
+    return shown or _in_time(case, auction) or auction
 
 
 def _in_time(case: RecordCase, auction: AuctionCase) -> Refusal | None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from settlement.chain.leaf import decode_leaf
+from settlement.chain.records import sign_record
 from settlement.chain.scope import Cell, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.bounds import OwnFaultError
@@ -21,7 +22,7 @@ from settlement.records.witness import Evidence
 from settlement.state.assembly import BIDS, SEALED, TALLIES, VOTES
 from settlement.state.messages import Message
 from tests.settlement.quorum.auctions import TICKS, AuctionWorld, at
-from tests.settlement.world import AREA, UPPER, seed
+from tests.settlement.world import AREA, UPPER, USER_ACTIONS, held, seed
 
 pytestmark = pytest.mark.feature("S9")
 PRICES = {"ada": 50, "bert": 70, "cara": 60}
@@ -342,3 +343,57 @@ def test_without_a_quorum_there_is_no_outcome(tmp_path: Path) -> None:
     assert world.members["holder"].party.assembly.states[auction] is ProposalState.VOID
     world.ask("bert", 6.3, 60)
     assert any(one.clause == "request.outcome" for one in world.carry(6.3))
+
+
+@pytest.mark.attack(67)
+@pytest.mark.parametrize(
+    ("changes", "clause"),
+    [
+        ({"bands": (UPPER,)}, "terms.user.band"),
+        ({"area": replace(AREA, radius_mm=1_000_000)}, "terms.user.area"),
+    ],
+)
+def test_whoever_could_not_be_granted_the_cell_bids_for_nothing(
+    tmp_path: Path, changes: dict[str, Any], clause: str
+) -> None:
+    """It would win, never ask, and owe nothing: the cell would stay unsold."""
+    world = AuctionWorld(tmp_path)
+    auction = world.open()
+    weak = world.credential("mallory", USER_ACTIONS, **changes)
+    world.chains["mallory"] = (world.root, weak)
+    for member in world.members.values():
+        held(member.party.registry.admit(weak))
+    world.members["mallory"] = world.member("mallory")
+    mallory = world.members["mallory"]
+    sealed = commitment(auction, mallory.hash, 100, b"n" * 16)
+    for to in ("holder", "reg"):
+        raw = sign_record(
+            mallory.key, world.frame("mallory", seq=50), Bid(proposal=auction, commitment=sealed, deposit=5)
+        )
+        all_four(world.give("mallory", to, Message(record=raw).encoded(), 1.0), Reason.SCOPE, clause)
+    world.run(auction, PRICES)
+    assert world.winner("reg", auction) == ("bert", 60)
+
+
+@pytest.mark.attack(67)
+def test_no_bid_above_what_the_class_allows_wins(tmp_path: Path) -> None:
+    """At the first price nobody could be granted anything for it; whoever sealed such a price loses its deposit."""
+    world = AuctionWorld(tmp_path)
+    auction = world.open(function="first price")
+    with pytest.raises(OwnFaultError, match="price_high"):
+        world.bid("dora", auction, 101)
+    sealed = commitment(auction, world.members["dora"].hash, 10**6, b"n" * 16)
+    bid = world.do("dora", 1.0, lambda s: s.sign(Bid(proposal=auction, commitment=sealed, deposit=5)), honest=False)
+    for to in ("holder", "reg", "ada", "bert", "cara"):
+        assert world.give("dora", to, Message(record=bid.raw).encoded(), 1.0) is None
+    for bidder, price in PRICES.items():
+        world.bid(bidder, auction, price)
+    world.carry(1.0)
+    shown = Reveal(proposal=auction, bid=bid.digest, price=10**6, nonce=b"n" * 16)
+    for at_s in (2.05, 2.3, 3.0):
+        world.tick(at_s)
+        if at_s == 2.3:
+            all_four(said(world, "dora", shown, at_s), Reason.PRICE, "reveal.price")
+    for at_s in TICKS[5:]:
+        world.tick(at_s)
+    assert world.winner("reg", auction) == ("bert", 70)
