@@ -10,7 +10,9 @@ Long because the bare floors repeat the work of each kind of settlement, and are
 
 import resource
 import secrets
+import select
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -53,6 +55,8 @@ PUT_OFF_MAX = 1000
 GIVE_UP_S = 30.0
 SIGNATURE = 64
 MARK = b"floor"
+SENT_KEPT = 256
+WAIT_MS = 10
 USER, COSIGNER = "user-", "cosigner"
 FOUND_NS, LEVEL_PPM = 600 * NS, 950_000
 
@@ -128,27 +132,35 @@ def side_of(spec: SideSpec, name: str, peers: dict[str, str], do: Callable[[Effe
 
 
 class MeasuredSettling(Settling):
-    """A settlement side that notes the size of the last message of each type that it sent to the other party."""
+    """A settlement side that keeps the messages it sent last, whose sizes the floor's messages have."""
 
     def __init__(self, party: Party, mesh: Mesh, fix: Callable[[], Fix], *, do: Callable[[Effect], None]) -> None:
         super().__init__(party, mesh, fix, do=do)
-        self.sizes: dict[str, int] = {}
+        self._sent: deque[Outgoing] = deque(maxlen=SENT_KEPT)
 
     def leave(self, step: Step) -> None:
-        """As ever, and note sizes."""
-        for outgoing in step.outgoing:
+        """As ever, and keep what is sent; it is read once the measuring is over."""
+        self._sent.extend(step.outgoing)
+        super().leave(step)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of the last message of each type that was sent to the other party."""
+        found: dict[str, int] = {}
+        for outgoing in self._sent:
             message = decode_message(outgoing.data)
             unproven = parse(message.record) if isinstance(message, Message) else None
             to = self.party.registry.get(outgoing.to)
             if isinstance(unproven, Unproven) and to is not None and to.name != COSIGNER:
-                self.sizes[unproven.typ] = len(outgoing.data)
-        super().leave(step)
+                found[unproven.typ] = len(outgoing.data)
+        return found
 
     def sizes_of(self, typ: str) -> int:
         """Bytes of the last message of a type. Raises BenchError."""
-        if typ not in self.sizes:
-            raise BenchError(f"no {typ} was sent: {sorted(self.sizes)}")
-        return self.sizes[typ]
+        sizes = self.sizes
+        if typ not in sizes:
+            raise BenchError(f"no {typ} was sent: {sorted(sizes)}")
+        return sizes[typ]
 
 
 # -- the bare floor ---------------------------------------------------------------------------------------------------
@@ -243,9 +255,11 @@ def serve_holder(spec: SideSpec, pipe: Connection) -> None:
         holder.OPEN_MAX = spec.open_max
     side = side_of(spec, "holder", {}, lambda _effect: None)
     side.poller.register(pipe.fileno(), zmq.POLLIN)
+    commands = select.poll()  # made once: a pipe's own poll makes one for each look
+    commands.register(pipe.fileno(), select.POLLIN)
     pipe.send(side.mesh.endpoint)
     while True:
-        if pipe.poll():
+        if commands.poll(0):
             command, argument = pipe.recv()
             if command == "stop":
                 break
@@ -255,7 +269,7 @@ def serve_holder(spec: SideSpec, pipe: Connection) -> None:
                 floor = BenchFloor.of(side, _subject(side, spec, "user-0"), spec.folder / "holder")
                 floor.serve(trips, count)
                 floor.db.close()
-        side.turn(10)
+        side.turn(WAIT_MS)
     side.close()
 
 
@@ -483,9 +497,9 @@ class Users:
         before = user.permits
         self.ask(user)
         if self.together:
-            self.until(lambda: user.permits > before, 0)
+            self.until(lambda: user.permits > before, WAIT_MS)
         else:
-            self.until(lambda: user.permits > before, 10, only=user)
+            self.until(lambda: user.permits > before, WAIT_MS, only=user)
         for _ in range(QUIET_TURNS):
             self.turn(2)
         return user.took_s.pop()
@@ -496,7 +510,7 @@ class Users:
         return sum(user.permits for user in self.users)
 
     def _one_more(self, than: int) -> None:
-        self.until(lambda: self.permits > than, 0)
+        self.until(lambda: self.permits > than, WAIT_MS)
 
     def load(self, in_flight: int, count: int) -> float:
         """Seconds for `count` settlements with so many always under way."""

@@ -17,6 +17,8 @@ from settlement.party.party import Party
 from settlement.state.step import Step
 
 TICK_NS = 20_000_000
+STEP_NS = 100_000_000
+"""What no deadline tells of is seen to this often."""
 HELLO_NS = 1_000_000_000
 
 
@@ -38,7 +40,7 @@ class Settling:
         for socket in mesh.sockets:
             self.poller.register(socket, zmq.POLLIN)
         self._wanted: list[Callable[[Step], Any]] = []
-        self._next_tick_ns = self._next_hello_ns = 0
+        self._next_tick_ns = self._next_step_ns = self._next_hello_ns = 0
 
     def start(self) -> None:
         """Log what this node works with and ask the neighbours what they know of its log."""
@@ -61,7 +63,7 @@ class Settling:
             if peer is not None:
                 self.outbox.came_up(peer.hash)
         if arrived or self._wanted or self._ticks(now_ns):
-            self._next_tick_ns = now_ns + TICK_NS
+            self._next_tick_ns, self._next_step_ns = now_ns + TICK_NS, now_ns + STEP_NS
             wanted, self._wanted = self._wanted, []
             with self.party.step(self.fix()) as step:
                 for message in arrived:
@@ -71,8 +73,16 @@ class Settling:
         self.outbox.retry(now_ns)
 
     def _ticks(self, now_ns: int) -> bool:
-        """Is it time for a tick that has something to see to?"""
-        return now_ns >= self._next_tick_ns and (self.party.halted is not None or self.party.due(self.fix()))
+        """Whether a tick is due: by a settlement's deadline, or as the last was long ago and something is open."""
+        if now_ns < self._next_tick_ns:
+            return False
+        if self.party.halted is not None or (now_ns >= self._next_step_ns and self.party.due(self.fix())):
+            return True
+        due_ns = self.party.next_due_ns()
+        if due_ns is not None and self.fix().time.latest_ns >= due_ns:
+            return True
+        self._next_tick_ns = now_ns + TICK_NS
+        return False
 
     def stirs(self, now_ns: int) -> bool:
         """Would a turn at `now_ns` (monotonic) do anything though nothing has arrived?"""

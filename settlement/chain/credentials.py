@@ -140,6 +140,8 @@ class Registry:
         self._successors: dict[bytes, bytes] = {}
         self._predecessors: dict[bytes, bytes] = {}
         self._configured = self.anchors
+        self.changes = 0
+        """How often somebody was kept here, or another transport key was: what follows from it may have changed."""
 
     def get(self, credential: bytes | None) -> Subject | None:
         """An admitted credential by its hash."""
@@ -168,6 +170,7 @@ class Registry:
         return subject
 
     def _keep(self, subject: Subject) -> None:
+        self.changes += 1
         self._subjects[subject.hash] = subject
         if subject.transport_key is not None and self._free_for(subject, subject.transport_key):
             self._by_transport[subject.transport_key] = subject

@@ -19,6 +19,11 @@ ANSWERS_MAX = 64
 ENTERED_MAX = 1024
 
 
+def readable(socket: "zmq.Socket[bytes]") -> bool:
+    """Is there something to take? Asked before it is tried: that nothing is there costs an exception."""
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+
 class Door:
     """The ZAP handler of one context."""
 
@@ -39,6 +44,8 @@ class Door:
     def answer(self) -> None:
         """Answer what waits, a bounded number at a time; never blocks."""
         for _ in range(ANSWERS_MAX):
+            if not readable(self.socket):
+                return
             try:
                 request = self.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:

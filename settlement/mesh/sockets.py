@@ -13,7 +13,7 @@ import zmq
 from zmq.utils import z85
 
 from settlement.core.reasons import Reason
-from settlement.mesh.door import DOMAIN, Door
+from settlement.mesh.door import DOMAIN, Door, readable
 from settlement.mesh.keys import MeshError, TransportKey
 from settlement.mesh.limits import Limits, PeerRates
 from settlement.mesh.valve import Valve
@@ -204,6 +204,8 @@ class Mesh:
         self._valve.watch(now_ns)
         arrived: list[Arrived] = []
         for _ in range(BATCH):
+            if not readable(self._router):
+                break
             try:
                 message = self._next(now_ns)
             except zmq.Again:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import zmq
 
 from settlement.core.reasons import Reason
+from settlement.mesh.door import readable
 from settlement.mesh.limits import Limits
 
 TCP_INFO_BYTES = 136
@@ -38,7 +39,8 @@ class _Connection:
 
     def unread(self, now_ns: int) -> int:
         idle_s = (now_ns - self.delivered_at_ns) // NS + 1
-        return max(0, _received(self.handle) - self.delivered_at_bytes - idle_s * IDLE_BYTES_PER_S)
+        unread = _received(self.handle) - self.delivered_at_bytes - idle_s * IDLE_BYTES_PER_S
+        return unread if unread > 0 else 0
 
 
 def _received(handle: socket.socket) -> int:
@@ -71,13 +73,15 @@ class Valve:
 
     def watch(self, now_ns: int) -> None:
         """Follow connections as they come and go, and cut those over the limits."""
-        while self.events.poll(0):
+        while readable(self.events):
             self._follow(now_ns)
         if now_ns < self._next_ns:
             return
         self._next_ns = now_ns + WATCH_NS
         unread = {number: c.unread(now_ns) for number, c in self._connections.items()}
         total = sum(unread.values())
+        if total <= self._limits.unread_bytes and total <= self._limits.unread_bytes_total:
+            return
         for number in sorted(unread, key=lambda n: unread[n], reverse=True):
             if unread[number] <= self._limits.unread_bytes and total <= self._limits.unread_bytes_total:
                 break

@@ -66,9 +66,13 @@ class HeadNews:
         if len(self._heads) > LOGS_KEPT:
             del self._heads[next(iter(self._heads))]
 
+    def waits(self, now_ns: int) -> bool:
+        """Is anything to be told now, if there are neighbours?"""
+        return now_ns >= self._next_ns and bool(self._heads)
+
     def due(self, now_ns: int, neighbours: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
         """What is to be told now, as pairs of neighbour and record; an owner is not told of its own log."""
-        if now_ns < self._next_ns or not self._heads or not neighbours:
+        if not neighbours or not self.waits(now_ns):
             return
         self._next_ns = now_ns + TELL_NS
         for _ in range(min(TOLD_AT_ONCE, len(neighbours))):

@@ -110,11 +110,16 @@ class Witness:
         self.me, self.registry, self.quorum = me, registry, quorum
         self.stock = stock or ()
         self._order, self._news = AskingOrder(), HeadNews()
+        self._near: tuple[int, bytes, tuple[Subject, ...]] | None = None
+        """Who is near, as of so many changes of the registry, for a node of this credential."""
 
-    def neighbours(self) -> list[Subject]:
+    def neighbours(self) -> tuple[Subject, ...]:
         """Every other node with a transport key, in a stable order."""
-        subjects = (self.registry.by_transport(key) for key in sorted(self.registry.transport_keys()))
-        return [s for s in subjects if s is not None and s.hash != self.me]
+        if self._near is None or self._near[:2] != (self.registry.changes, self.me):
+            subjects = (self.registry.by_transport(key) for key in sorted(self.registry.transport_keys()))
+            near = tuple(s for s in subjects if s is not None and s.hash != self.me)
+            self._near = self.registry.changes, self.me, near
+        return self._near[2]
 
     def _mine(self, owner: Subject) -> bool:
         """Is that this node, or what it was before its key was succeeded?"""
@@ -177,7 +182,10 @@ class Witness:
 
     def _tell(self, step: Step) -> None:
         """Tell neighbours of the heads of others that they have not heard of, where that is due."""
-        for to, raw in self._news.due(step.now.time.latest_ns, [one.hash for one in self.neighbours()]):
+        now_ns = step.now.time.latest_ns
+        if not self._news.waits(now_ns):
+            return
+        for to, raw in self._news.due(now_ns, [one.hash for one in self.neighbours()]):
             step.pass_on(to, raw)
 
     def last_reply(self, step: Step, owner: bytes) -> bytes:
