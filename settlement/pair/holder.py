@@ -318,12 +318,15 @@ class Holder:
     def tick(self, work: Work) -> None:
         """Let deadlines pass: abort what was not accepted, see to the leases, lay aside what is over."""
         now = work.now.time
-        late = [p for p in self._pairs.due(now) if p.state == HolderState.RESERVED and now.after(p.accept_by_ns)]
+        due = self._pairs.due(now)
+        late = [p for p in due if p.state == HolderState.RESERVED and now.after(p.accept_by_ns)]
         for pair in late[:ABORTS_MAX]:
             self.decisions.abort(work, pair, Event.DEADLINE, Reason.TIMEOUT)
-        self.cosigning.tick(work)
+        if due:
+            self.cosigning.tick(work)
         self.leases.tick(work)
-        self._pairs.sweep(work)
+        if due:
+            self._pairs.sweep(work)
         self._forget_offers(work)
 
     def _forget_offers(self, work: Work) -> None:

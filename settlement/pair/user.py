@@ -336,12 +336,15 @@ class User:
 
         `silenced` says of a holder why no word of it is ever taken here again, where that is so.
         """
-        for pair in [p for p in self.store.due(work.now.time) if p.state in WAITING]:
+        ended: list[UserPair] = []
+        due = self.store.due(work.now.time)
+        for pair in [p for p in due if p.state in WAITING]:
             self._wait(work, pair, silenced)
-        self.moves.tick(work)
-        ended = self.leases.end_windows(work)
-        self.leases.tell_ends(work)
-        self.store.sweep(work)
+        if due:
+            self.moves.tick(work)
+            ended = self.leases.end_windows(work)
+            self.leases.tell_ends(work)
+            self.store.sweep(work)
         self._forget_offers(work)
         return ended
 

@@ -56,7 +56,8 @@ class MoveTaker:
 
     def tick(self, work: Work) -> None:
         """Ask for each substitute, as soon as the offer that it is asked from was heard; once."""
-        waiting = [p for p in self._user.busy.values() if p.moving is not None and p.substitute is None and p.in_force]
+        due = self._user.store.due(work.now.time)  # those that wait are always due
+        waiting = [p for p in due if p.moving is not None and p.substitute is None and p.in_force]
         for pair in waiting:
             if pair.moving is not None and work.now.time.before(pair.moving.from_ns):
                 self._ask(work, pair, pair.moving)

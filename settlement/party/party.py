@@ -55,7 +55,8 @@ class Party(NodeState):
     @contextmanager
     def step(self, now: Fix) -> Iterator[Step]:
         """One durable step. If it fails nothing of it happened, and the machines go back to what is durable."""
-        now = replace(now, time=believed(now.time, self.attested_ns))
+        time = believed(now.time, self.attested_ns)
+        now = now if time is now.time else replace(now, time=time)
         self.go_by(self.rules.at(now.time.earliest_ns, now.time.latest_ns))
         step = Step(
             self.identity,

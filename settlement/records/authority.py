@@ -241,7 +241,10 @@ class Rule:
 
     def level(self, name: str) -> Level | None:
         """The taxonomy level of that name."""
-        return next((level for level in self.levels if level.name == name), None)
+        for level in self.levels:
+            if level.name == name:
+                return level
+        return None
 
     def meaning_flaw(self) -> Flaw | None:
         """It has a life."""

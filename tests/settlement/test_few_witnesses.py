@@ -12,7 +12,7 @@ from settlement.pair.transmit import RESEND_NS
 from settlement.state import witness
 from settlement.state.headnews import HEADS_KEPT, TELL_NS, TOLD_AT_ONCE, AskingOrder, HeadNews
 from settlement.state.witness import ROUND, WAITING
-from tests.settlement.world import HOLDER_ACTIONS, LOWER, NS, RULE, UPPER, USER_ACTIONS, World
+from tests.settlement.world import HOLDER_ACTIONS, LOWER, NS, RULE, UPPER, USER_ACTIONS, World, held
 
 pytestmark = pytest.mark.feature("S8")
 NAMES = [bytes([n]) * 32 for n in range(16)]
@@ -43,6 +43,28 @@ def test_a_head_is_told_at_once_and_reaches_everybody_but_its_owner() -> None:
     everything = first + [one for turn in range(1, 6) for one in told(news, turn * TELL_NS)]
     assert Counter(everything) == Counter((name, b"one") for name in NAMES[1:])
     assert [one for turn in range(6, 20) for one in told(news, turn * TELL_NS)] == []
+
+
+def test_there_is_nothing_to_tell_before_a_head_came_or_so_soon_again() -> None:
+    news = HeadNews()
+    assert not news.waits(0)
+    news.note(NAMES[0], b"one")
+    assert news.waits(0)
+    told(news, 0)
+    assert not news.waits(TELL_NS - 1)
+    assert news.waits(TELL_NS)
+
+
+def test_who_is_near_is_known_anew_once_somebody_is_admitted_or_succeeded(tmp_path: Path) -> None:
+    world = town(tmp_path, 1)
+    registry = world.registry()
+    near = witness.Witness(me=world.members["holder"].hash, registry=registry, quorum=1)
+    before = near.neighbours()
+    assert near.neighbours() is before, "it is not looked up again"
+    late = held(registry.admit(world.credential("late", USER_ACTIONS)))
+    assert {one.hash for one in near.neighbours()} - {one.hash for one in before} == {late.hash}
+    near.me = late.hash
+    assert late.hash not in {one.hash for one in near.neighbours()}
 
 
 def test_telling_is_bounded_by_time_not_by_settlements() -> None:

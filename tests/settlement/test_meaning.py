@@ -361,14 +361,14 @@ def test_a_duty_that_fails_is_undone_and_told_and_costs_nothing_else(
         step.event("told too early")
         raise ZeroDivisionError
 
-    monkeypatch.setattr(holder.coordinator, "tick", breaks)
+    monkeypatch.setattr(holder.witness, "tick", breaks)
     world.members["holder"].notices = []
     world.do("holder", 3.0, holder.tick)
     assert holder.lineage.get("half", b"done") is None
     assert next(n.name for n in world.members["holder"].notices) == "fault"
     assert "told too early" not in [n.name for n in world.members["holder"].notices]
     before = holder.faults
-    monkeypatch.setattr(holder.coordinator, "tick", breaks)
+    monkeypatch.setattr(holder.witness, "tick", breaks)
     world.do("holder", 3.1, holder.tick)
     assert holder.faults == before, "it is left alone for a while"
     world.do("holder", 5.0, holder.tick)
