@@ -9,13 +9,15 @@ from agent.report.words import DASH, band, clean
 SHOWN = 12
 
 
-def _points(data: ReportData, key: str) -> list[dict[str, Any]]:
-    scenario = data.summary.get("scenario")
-    found = scenario.get(key, []) if isinstance(scenario, dict) else []
+def market_rows(data: ReportData, key: str) -> list[dict[str, Any]]:
+    """Rows of what signed records say of a market: `scenario` in a trial's result, `market` in a real run's."""
+    said = data.summary.get("scenario", data.summary.get("market"))
+    found = said.get(key, []) if isinstance(said, dict) else []
     return found if isinstance(found, list) else []
 
 
-def _named(value: object) -> TableCell:
+def named(value: object) -> TableCell:
+    """The beginning of a long name, which is there in full for whoever points at it."""
     text = clean(value)
     return TableCell(text=text[:SHOWN] + "…", title=text, code=True) if len(text) > SHOWN else TableCell(text=text)
 
@@ -25,22 +27,22 @@ def moved(data: ReportData) -> HtmlTable:
     rows = [
         cells(
             one["holder"],
-            _named(one["sid"]),
+            named(one["sid"]),
             f"moved to {band(one['low_hz'], one['high_hz'])} MHz by fallback {one['number']}",
             one["owed"],
-            _named(one["substitute"]) if one["substitute"] else TableCell(text="not settled", tone="bad"),
+            named(one["substitute"]) if one["substitute"] else TableCell(text="not settled", tone="bad"),
         )
-        for one in _points(data, "moved")
+        for one in market_rows(data, "moved")
     ]
     rows += [
         cells(
             one["holder"],
-            _named(one["sid"]),
+            named(one["sid"]),
             TableCell(text="ended for nobody", tone="bad"),
             DASH,
             f"bound to fallback {one['fallback']}" if one["fallback"] is not None else "bound to none",
         )
-        for one in _points(data, "broken")
+        for one in market_rows(data, "broken")
     ]
     return table(
         name="moved",
@@ -58,7 +60,7 @@ def disputes(data: ReportData) -> HtmlTable:
         name="disputes",
         caption="Disputes and rulings",
         heads=("By", "Against", "Ground", "Answer", "Ruling", "Why", "Owed", "Paid and receipted"),
-        rows=[_dispute(one) for one in _points(data, "disputes")],
+        rows=[_dispute(one) for one in market_rows(data, "disputes")],
         right=(6, 7),
         empty="Nothing was disputed.",
     )

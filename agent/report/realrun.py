@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from agent.audit.marketpoints import market_points
 from agent.report.data import (
     AreaMark,
     AuditRow,
@@ -257,9 +258,17 @@ def summary_of(found: RunLogs, told: dict[bytes, tuple[Live, str]], data: dict[s
             "verified": not wrong and not found.crossed.problems,
         },
         "metrics": figures,
+        "market": _market(found),
         "problems": [*wrong, *found.crossed.problems],
         "warnings": [f"{log.name}: {warning}" for log in found.logs for warning in log.audited.warnings],
     }
+
+
+def _market(found: RunLogs) -> dict[str, Any]:
+    """What came of auctions, hand-overs, displacements and disputes: each record once, whoever's log has it."""
+    records = {record.digest: record for log in found.logs for record in _admitted(log)}
+    parties = {one.name: one.chain for one in found.registry.subjects()}
+    return market_points(found.name_of, parties, list(records.values()))
 
 
 def _reported(usage: Sequence[UsageRow]) -> dict[str, Any]:

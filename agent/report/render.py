@@ -7,8 +7,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from agent.report import map_picture, picture_tables, promises, tables, timeline, waterfall
+from agent.report import map_picture, picture_tables, tables, timeline, waterfall
 from agent.report.data import ReportData
+from agent.report.markettables import market
 from agent.report.spans import live, whole
 from agent.report.svg import NARROW, WIDE
 from agent.report.words import at, band, clean, key_figures, plural, seconds, verdict, violation_count
@@ -57,8 +58,7 @@ def _page(data: ReportData) -> dict[str, Any]:
         "timeline": _timeline(data),
         "settlements": tables.settlements(data),
         "usage": tables.usage(data),
-        "moved": promises.moved(data),
-        "disputes": promises.disputes(data),
+        "market": market(data),
         "places": tables.places(data),
         "refused_by": tables.refused_by(data),
         "map": _map(data),

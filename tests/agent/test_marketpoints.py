@@ -19,8 +19,8 @@ from tests.settlement.quorum.auctions import AuctionWorld
 from tests.settlement.world import NETWORK, World
 
 
-def bundle_alone(world: World, folder: Path) -> tuple[dict[str, Any], str]:
-    """Pack a world's logs, and read the bundle in a folder of its own, by command: JSON and text."""
+def sealed(world: World, folder: Path) -> Path:
+    """A folder with every member's log as a node leaves it when it stops."""
     logs = folder / "logs"
     logs.mkdir()
     for member in world.members.values():
@@ -28,6 +28,12 @@ def bundle_alone(world: World, folder: Path) -> tuple[dict[str, Any], str]:
         lineage.seal(member.key, target)
         write_root(target, lineage.head(), member.key)
         write_seal(target, member.key)
+    return logs
+
+
+def bundle_alone(world: World, folder: Path) -> tuple[dict[str, Any], str]:
+    """Pack a world's logs, and read the bundle in a folder of its own, by command: JSON and text."""
+    logs = sealed(world, folder)
     anchors = ["--network", NETWORK, *(word for one in world.anchors for word in ("--anchor", one.hex()))]
     alone = folder / "alone" / "case.bundle"
     alone.parent.mkdir()
