@@ -25,6 +25,8 @@ STEPS_MISSED_MAX: Final = 2
 STARTS_MAX: Final = 3
 STEEP: Final = 0.1
 """MHz a microsecond: what moves slower may be a symbol of data."""
+NEXT_SHARE: Final = 0.1
+"""Of its interval, how far off step the next pulse of a supply may come whose interval jitters."""
 FULL_SHARE: Final = 0.6
 """Of its turns that a train which goes on must have a pulse for."""
 
@@ -177,6 +179,32 @@ def turns_in_step(train: PulseTrain, others: Sequence[HeardPulse], pri_us: tuple
                 early, late = (one, other) if one.us < other.us else (other, one)
                 most = max(most, _turns(early, late, apart, 2, others))
     return most
+
+
+def out_of_step(train: PulseTrain, others: Sequence[HeardPulse]) -> int:
+    """How many like pulses take a train's turns without its step: before it, in it and after it.
+
+    A radar's interval is the same all through a burst. Where it jitters by some microseconds a few pulses of many are in
+    step by chance, and the others come about an interval apart, before and after them.
+
+    Args: others are the like pulses of the train's band that do not belong to it, in the order of time.
+    """
+    near_us = NEXT_SHARE * train.pri_us
+    found = 0
+    for heard in others:
+        nearest = min(train.members, key=lambda one: abs(one.us - heard.us))
+        off = abs(heard.us - nearest.us) - train.pri_us
+        inside = train.members[0].us < heard.us < train.members[-1].us
+        found += inside and abs(off - round(off / train.pri_us) * train.pri_us) <= near_us
+    for edge_us, way, line in ((train.members[-1].us, 1, others), (train.members[0].us, -1, others[::-1])):
+        for heard in line:
+            ahead = way * (heard.us - edge_us)
+            steps = round(ahead / train.pri_us)
+            if steps > STEPS_MISSED_MAX:
+                break
+            if steps >= 1 and abs(ahead - steps * train.pri_us) <= near_us:
+                found, edge_us = found + 1, heard.us
+    return found
 
 
 def _turns(first: HeardPulse, last: HeardPulse, pri: float, pulses: int, others: Sequence[HeardPulse]) -> int:
