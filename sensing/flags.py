@@ -40,7 +40,14 @@ VOIDING = (
 )
 """With one of these a quiet channel is "unknown", a busy one stays busy."""
 
-WIDENING = SampleFlag.GAP | SampleFlag.GAIN_STEP | SampleFlag.OWN_TX | SampleFlag.STALE | ELSEWHERE
+WIDENING = (
+    SampleFlag.GAP
+    | SampleFlag.GAIN_STEP
+    | SampleFlag.OWN_TX
+    | SampleFlag.STALE
+    | SampleFlag.BELOW_QUANTISATION
+    | ELSEWHERE
+)
 """The interval grows by the share of looks with one of these: their time was not seen, or not wholly."""
 
 

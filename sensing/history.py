@@ -22,7 +22,8 @@ class BlockDecisions:
     """Decisions on the blocks of a piece, each of shape (channels, blocks): dB over the thresholds, and what lasts.
 
     `over_db` is the largest of all tests, `whole_db` the energy of the whole channel; `key` says by which floor.
-    `bound` and `clipped`, shape (blocks,), are somebody's whatever the floor, and overdriven.
+    `bound` and `clipped`, shape (blocks,), are somebody's whatever the floor, and overdriven; `risen`, shape
+    (channels,), whether a part of the channel rose over the whole piece by more than chance.
     """
 
     key: tuple[int, int]
@@ -32,6 +33,7 @@ class BlockDecisions:
     lasting: NDArray[np.bool_]
     bound: NDArray[np.bool_]
     clipped: NDArray[np.bool_]
+    risen: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class ChannelBlocks:
     lasting: NDArray[np.bool_]
     anchored: NDArray[np.bool_]
     clipped: NDArray[np.bool_]
+    risen: NDArray[np.bool_]
     times_s: NDArray[np.float64]
 
 
@@ -69,6 +72,7 @@ class JudgedBlocks:
         self._whole_db = np.concatenate([one.whole_db for one in pieces], axis=1)
         self._lasting = np.concatenate([one.lasting | one.bound for one in pieces], axis=1)
         self._clipped = np.concatenate([one.clipped for one in pieces])
+        self._risen = np.stack([one.risen for one in pieces], axis=1)
 
     def outside(self, spans: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
         """Which pieces, shape (pieces,), began in none of these spans of time (ns, the end not included)."""
@@ -86,7 +90,7 @@ class JudgedBlocks:
         """What was decided of one channel in some of the pieces."""
         if not kept.any():
             nothing, none = np.zeros(0), np.zeros(0, np.bool_)
-            return ChannelBlocks(nothing, nothing, none, none, none, nothing)
+            return ChannelBlocks(nothing, nothing, none, none, none, none, nothing)
         all_of = slice(None) if kept.all() else np.flatnonzero(np.repeat(kept, self._lengths))
         return ChannelBlocks(
             over_db=self._over_db[index, all_of].astype(np.float64),
@@ -94,6 +98,7 @@ class JudgedBlocks:
             lasting=self._lasting[index, all_of],
             anchored=self._anchored[all_of],
             clipped=self._clipped[all_of],
+            risen=np.repeat(self._risen[index, kept], self._lengths[kept]),
             times_s=self._times_s[all_of],
         )
 
@@ -108,6 +113,8 @@ class FloorHistory:
         self._brief: deque[BlockDecisions | Piece] = deque()
         self._full_bytes = 0
         self._brief_blocks = 0
+        self._silent: deque[tuple[int, int]] = deque()
+        self._silent_blocks = 0
         self.forgotten = False
 
     def add(self, piece: Piece) -> None:
@@ -116,6 +123,19 @@ class FloorHistory:
         self._full_bytes += piece.levels.nbytes
         if self._keep_ns is not None:
             self._forget(piece.start_ns - self._keep_ns)
+
+    def leave_out(self, start_ns: int, blocks: int) -> None:
+        """Remember that so many blocks from then on said nothing."""
+        self._silent_blocks += blocks
+        if self._keep_ns is not None and blocks:
+            self._silent.append((start_ns, blocks))
+            while self._silent[0][0] < start_ns - self._keep_ns:
+                self._silent_blocks -= self._silent.popleft()[1]
+
+    @property
+    def left_out(self) -> int:
+        """Blocks that said nothing: zeros, one value over and over, what is no number."""
+        return self._silent_blocks
 
     @property
     def full(self) -> deque[Piece]:

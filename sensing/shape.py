@@ -41,6 +41,17 @@ GRADUAL: Final = 0.45
 """Of all that a receiver's floor bends, how much it may within two groups."""
 SKIRT_DB: Final = 10.0
 EVEN_GROUPS: Final = 3
+LEDGE_DB: Final = 0.5
+"""A step of the level of that much that the slopes on both of its sides do not explain is no receiver's own."""
+LEDGE_LEVEL: Final = 0.35
+"""How steep both sides of a ledge may be, as a share of its step, over as many groups as the step itself takes."""
+LEDGE_GROUPS: Final = 2
+"""Groups on either side of a step that show how steep the level runs there."""
+LEDGE_OUTSIDE: Final = 0.2
+"""The same of the lower side, which a filter's end would not leave level."""
+LEDGE_SIGNAL_DB: Final = 3.5
+"""A ledge higher than a filter's ripple is a signal's if the filter's own fall lies beyond the floor beside it."""
+BEYOND_DB: Final = 6.0
 
 
 class Plateau(Enum):
@@ -94,6 +105,9 @@ def floor_shape(
     floor = np.where(steady, smooth, level)
     plateau, inside = _plateau(smooth, x, float(np.median(sd)), passband, hidden_db)
     filled = inside if plateau is Plateau.SIGNAL else np.zeros(len(x), np.bool_)
+    high_ledges, low_ledges = _ledges(level, sd, hidden_db)
+    if plateau is Plateau.NONE:
+        filled = filled | high_ledges
     if even is not None:
         filled = filled | _runs(even[order])
     if filled.any() and not filled.all():
@@ -103,6 +117,8 @@ def floor_shape(
     bent = uneven > SHAPED_DB + SHAPED_DEVIATIONS * float(np.median(sd))
     bent = bent and (bool(skirts.any()) or float(np.abs(near[2:] - near[:-2]).max()) < GRADUAL * uneven)
     doubtful = broad | inside if plateau is Plateau.EITHER else broad
+    if plateau is Plateau.NONE:
+        doubtful = doubtful | (low_ledges & ~filled)
     back = np.argsort(order, kind="stable")
     return Shape(
         floor_db=floor[back], filled=filled[back], steady=steady[back], doubtful=doubtful[back], plateau=plateau,
@@ -143,6 +159,46 @@ def _bumps(rise: Floats, over: NDArray[np.bool_], x: Floats) -> tuple[NDArray[np
         wide = int((rise[first:last] > tall / 2).sum()) * float(np.median(np.diff(x)))
         (steady if wide <= NARROW or tall >= TALL_DB else broad)[first:last] = True
     return steady, broad
+
+
+def _ledges(level: Floats, sd: Floats, hidden_db: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """What stands on the floor all the time with sharp ends beside which the floor goes on, wherever a filter falls.
+
+    Returns: the groups of those that are higher than a ripple, and of the lower ones. A step is sharp where the slopes
+    beside it do not explain it. One end is enough where the other lies beyond the band.
+    """
+    count, reach = len(level), LEDGE_GROUPS
+    high, low = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+    if count < 4 * reach:
+        return high, low
+    at = np.arange(reach + 1, count - reach - 1)
+    rise = level[at + 1] - level[at - 1]
+    before, after = level[at - 1] - level[at - 1 - reach], level[at + 1 + reach] - level[at + 1]
+    upper, lower = np.where(rise > 0, after, before), np.where(rise > 0, before, after)
+    step, chance = np.abs(rise), SURE * sd[at]
+    sharp = step - np.maximum(np.abs(upper), np.abs(lower)) > np.maximum(LEDGE_DB, 2 * chance)
+    sharp &= (np.abs(upper) < LEDGE_LEVEL * step + chance) & (np.abs(lower) < LEDGE_OUTSIDE * step + chance)
+    sharp &= step < FILTER_DEPTH_DB
+    edges = [(int(at[run].mean()), float(rise[run][np.abs(rise[run]).argmax()])) for run in _joined(sharp)]
+    seen_db = hidden_db + HIDDEN_DB
+    for number, (place, up) in enumerate(edges):
+        if up > 0:
+            falls = [(where, -other) for where, other in edges[number + 1 :] if other < 0]
+            end, fall = falls[0] if falls else (count, 0.0)
+            low_side, high_side = level[:place], level[min(end + 1, count - 1) :]
+            beside = min(float(low_side[-1]), float(high_side[0]))
+            falls_on = max(float(low_side.min() - low_side[-1]), float(high_side.min() - high_side[0])) < -BEYOND_DB
+            told = high if min(up, fall) > LEDGE_SIGNAL_DB and falls_on and beside > seen_db else low
+            told[place : end + 1] |= beside > seen_db or up <= SIGNAL_DEPTH_DB
+        elif not any(other > 0 for _, other in edges[:number]):
+            low[: place + 1] |= float(level[place + 1]) > seen_db or -up <= SIGNAL_DEPTH_DB
+    return high, low & ~high
+
+
+def _joined(sharp: NDArray[np.bool_]) -> list[slice]:
+    """Runs of what is true, as slices."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], sharp, [False])).astype(np.int8)))
+    return [slice(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
 
 
 def _opened(level: Floats, x: Floats) -> Floats:

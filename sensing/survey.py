@@ -108,7 +108,8 @@ class Survey:
         self._radar = RadarDetector(band_hz=settings.sample_rate_hz)
         self._reader = FloorReader(settings, self._layout, frames=self._frames)
         compared = np.append(np.ones(self._layout.groups, np.bool_), False)
-        self._floor = FloorTracker(self._reader.shapes, channels=self._layout.members, compared=compared)
+        order = np.argsort(self._layout.centers_hz, kind="stable")
+        self._floor = FloorTracker(self._reader.shapes, channels=self._layout.members, compared=compared, order=order)
         self._short = ShortLooks()
         self._shares = [self._layout.bins[some] / self._layout.bins[some].sum() for some in self._layout.members]
         self._widths = np.array([channel.width_hz for channel in settings.channels]) / settings.sample_rate_hz
@@ -122,7 +123,6 @@ class Survey:
         self._rises: deque[Piece] = deque()
         self._history = FloorHistory(keep_ns=None if settings.keep_s is None else round(settings.keep_s * 1e9))
         self._own_noise: float | None = None
-        self._left_out = 0
         self._gaps = False
         self._ended_ns: int | None = None
         self._spans: Spans = []
@@ -265,7 +265,7 @@ class Survey:
         for first in range(0, max(1, len(power) - PIECE_BLOCKS // 2), PIECE_BLOCKS):
             last = first + PIECE_BLOCKS if len(power) - first >= PIECE_BLOCKS * 3 // 2 else len(power)
             some = power[first:last][sound[first:last]]
-            self._left_out += last - first - len(some)
+            self._history.leave_out(start_ns, last - first - len(some))
             if len(some) == 0:
                 continue
             levels = np.maximum(np.rint(100 * decibels(some)), -30000).astype(np.int16)
@@ -357,10 +357,17 @@ class Survey:
             some = slice(first, last)
             piece.decided = BlockDecisions(
                 key=key, start_ns=piece.start_ns, over_db=over_db[:, some], whole_db=over_whole_db[:, some],
-                lasting=lasting[:, some], bound=bound[some], clipped=piece.clipped,
+                lasting=lasting[:, some], bound=bound[some], clipped=piece.clipped, risen=self._risen(piece),
             )  # fmt: skip
         known = number in self._contrasted
         return [piece for piece, one in zip(pieces, rose, strict=True) if one and not known]
+
+    def _risen(self, piece: Piece) -> NDArray[np.bool_]:
+        """Of each channel, whether a part of it rose over the whole of a piece."""
+        leader = piece if piece.leader is None else piece.leader
+        if leader.risen is None:
+            return np.zeros(len(self.settings.channels), np.bool_)
+        return np.array([bool(leader.risen[members].any()) for members in self._layout.members])
 
     def _decided(
         self, number: int, view: FloorView, power: Floats, firsts: NDArray[np.int64]
@@ -485,15 +492,16 @@ class Survey:
         channel = judged.channel(index, kept)
         blocks = len(channel.over_db)
         widening = sum(self._widening) / max(1, len(self._widening))
-        uncertain = judged.uncertain
+        uncertain = judged.uncertain + self._history.left_out
         return BlocksSeen(
             over_db=channel.over_db,
             whole_db=channel.whole_db,
             lasting=channel.lasting,
             anchored=channel.anchored,
             clipped=channel.clipped,
+            risen=channel.risen,
             times_s=channel.times_s,
-            gaps=self._gaps or not kept.all() or uncertain > 0 or self._left_out > 0,
+            gaps=self._gaps or not kept.all() or uncertain > 0,
             step_s=self._block_s,
             pfa=self.settings.pfa,
             sure_db=self._sure_db(index, blocks),

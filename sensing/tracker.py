@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from sensing.detectors.channelkernels import level_powers
 from sensing.floorkernels import quiet_levels
 from sensing.specials import gammainccinv
+from sensing.sway import sway
 from sensing.theory import truncated_mean
 
 Floats = NDArray[np.float64]
@@ -41,6 +42,7 @@ DRIFT_DB: Final = 1.0
 """A change of the whole band that is no step; further off only what moves by less than the next from piece to piece."""
 DRIFT_SLOW_DB: Final = 0.35
 DRIFT_MOST_DB: Final = 6.0
+"""What creeps further is a setting of its own: how far one has crept says how much a signal may have grown unseen."""
 CELLS_MAX: Final = 6400.0
 """Idle blocks that a floor remembers; what was learned before fades."""
 DEVIATIONS: Final = 5.0
@@ -62,6 +64,12 @@ ROUNDED: Final = 2.0
 STRONG_DB: Final = 25.0
 """A piece in which something is that strong may be compressed: what is quieter in it is no new floor."""
 VERSION_DB: Final = 0.03
+HUMS_FOR: Final = 8
+"""So many pieces after one in which the gain was seen to sway, one that goes up and down unclearly tells nothing."""
+EXCURSIONS_DOUBTED: Final = 2
+"""So often the whole band may rise and fall back as one before it is taken for traffic: a gain seldom does."""
+RUNS: Final = (4, 8, 16)
+"""Neighbouring groups whose rises are averaged: a weak signal is wider than a group, and chance is not."""
 UNCERTAIN: Final = -1
 POWER_OF: Final = np.power(10.0, np.arange(-32768, 32768) / 1000)
 """Linear powers of levels in hundredths of a decibel, from the least that 16 bits hold."""
@@ -74,7 +82,8 @@ class Piece:
     `state` is the number of a `GainState`, or `UNCERTAIN` where the level fits none; a piece too short to be compared
     alone belongs to the setting of `leader`, which stands for it and its like together. `clipped` are its overdriven
     blocks; `bound` if it is somebody's whatever its level; `drift_db` is how far the whole band, its edges too, lies
-    over the floor without having stepped; `decided` is the reader's own.
+    over the floor without having stepped; `risen` are groups whose quiet blocks rose with their neighbours by more than
+    chance; `decided` is the reader's own.
     """
 
     start_ns: int
@@ -83,6 +92,7 @@ class Piece:
     state: int = UNCERTAIN
     bound: bool = False
     drift_db: float = 0.0
+    risen: NDArray[np.bool_] | None = None
     decided: object = None
     leader: "Piece | None" = None
 
@@ -114,7 +124,8 @@ class GainState:
     """One setting of the gain: floor of each group, idle blocks behind it, and how much an idle block spreads.
 
     `taught` is False while only flagged pieces were seen at this setting. `version` counts changes worth a new look.
-    `drift_db` is how far the whole band lies over `level` by now: a receiver's gain creeps.
+    `drift_db` is how far the whole band lies over `level` by now: a receiver's gain creeps; `near_db` where it was last
+    seen to lie, within chance of that.
     """
 
     level: Floats
@@ -124,6 +135,7 @@ class GainState:
     pieces: int = 0
     version: int = 0
     drift_db: float = 0.0
+    near_db: float = 0.0
     told: Floats = field(default_factory=lambda: np.zeros(0))
 
     def touch(self) -> None:
@@ -183,10 +195,23 @@ class QuietLevels:
 class FloorTracker:
     """Learns piece by piece; `states` are the settings of the gain that were met, `current` the one that holds now."""
 
-    def __init__(self, shapes: Floats, *, channels: tuple[NDArray[np.intp], ...], compared: NDArray[np.bool_]) -> None:
-        """Args: shapes of one block of each group; groups of each channel; which groups tell a change of gain."""
+    def __init__(
+        self,
+        shapes: Floats,
+        *,
+        channels: tuple[NDArray[np.intp], ...],
+        compared: NDArray[np.bool_],
+        order: NDArray[np.intp],
+    ) -> None:
+        """Args: shapes of one block of each group; groups of each channel; which groups tell a change of gain.
+
+        order: the groups that do, from the lowest frequency to the highest.
+        """
         self._quiet = QuietLevels(shapes)
-        self._shapes, self._channels, self._compared = shapes, channels, compared
+        self._shapes, self._channels, self._compared, self._order = shapes, channels, compared, order
+        self._excursions: list[list[Piece]] = []
+        self._swayed: float | None = None
+        self._hums, self._unclear = 0, False
         self._members = np.concatenate(channels)
         self._counts = np.array([len(members) for members in channels])
         self._starts = np.cumsum(self._counts) - self._counts
@@ -216,8 +241,16 @@ class FloorTracker:
         seen = self._quiet(power)
         if self.current is None:
             self._begin(piece, seen, teaches=teaches)
+            steadied = self._steadied(self.states[self.current], piece, power) if self.current is not None else power
+            if self.current is not None and steadied is not power and self.states[self.current].pieces == 1:
+                again = self._quiet(steadied)
+                self.states[self.current] = self._fresh(again, taught=teaches, version=1)
             return
         state = self.states[self.current]
+        steadied = self._steadied(state, piece, power)
+        if steadied is not power:
+            power = steadied
+            seen = self._quiet(power)
         if teaches and not state.taught:
             self._first_taught(piece, seen)
             return
@@ -227,15 +260,20 @@ class FloorTracker:
             piece.state = UNCERTAIN
             return
         if moved is None:
-            self._give_up()
-            piece.state = self.current
+            doubted = self._give_up(piece)
+            piece.state = UNCERTAIN if doubted or self._unclear else self.current
+            if teaches and self._crept(state, rise, limit):
+                self._start(piece, seen)
+                return
             piece.drift_db = self._drift(state, rise, limit)
             if teaches and len(power) >= TAUGHT_BLOCKS:
                 strong = bool((power.max(axis=0) > state.level * 10 ** (STRONG_DB / 10)).any())
                 moved_db, state.drift_db = piece.drift_db - state.drift_db, piece.drift_db
                 level = seen.level * 10 ** (-state.drift_db / 10)
                 known = Quiet(level, seen.idle, seen.spread)
-                self._teach(state, known, rise - moved_db, limit, np.inf if strong else IDLE_SHARE * len(power))
+                piece.risen = self._risen(rise - moved_db, limit)
+                least = np.inf if strong else IDLE_SHARE * len(power)
+                self._teach(state, known, rise - moved_db, limit, risen=piece.risen, least=least)
             self._last = piece
             return
         self._moved(piece, seen, moved, teaches=teaches)
@@ -265,22 +303,39 @@ class FloorTracker:
         state.touch()
         return state
 
+    def _steadied(self, state: GainState, piece: Piece, power: Floats) -> Floats:
+        """The powers of a piece without the sway of the gain, taken from its levels too; the same if it does not."""
+        if len(power) != len(piece.levels):
+            return power
+        self._unclear, shown = False, self._shown(state)
+        if shown is None:
+            return power
+        variance = np.maximum(1 / self._shapes, state.spread)
+        level = state.level[shown] * 10 ** (state.drift_db / 10)
+        found = sway(power[:, shown], level, variance[shown], last_db=self._swayed)
+        swayed = found.course_db
+        self._swayed = None if swayed is None else float(swayed[-1])
+        self._unclear = swayed is None and found.varies and self._hums > 0
+        self._hums = HUMS_FOR if swayed is not None else max(0, self._hums - 1)
+        if swayed is None:
+            return power
+        piece.levels = piece.levels - np.rint(100 * swayed).astype(np.int16)[:, None]
+        return power * 10 ** (-swayed / 10)[:, None]
+
     def _compare(self, state: GainState, seen: Quiet) -> tuple[Floats, Floats]:
         """How far each group's quiet level is above the floor, and how far it may be by chance, in dB."""
         sd = np.sqrt((1 / seen.idle + 1 / state.cells) * np.maximum(1 / self._shapes, state.spread))
         rise = decibels(seen.level / np.maximum(state.level, 1e-30)) - state.drift_db
         return rise, np.maximum(ALIKE_DB, DEVIATIONS * 4.343 * sd)
 
-    def _teach(self, state: GainState, seen: Quiet, rise: Floats, limit: Floats, least: float) -> None:
+    def _teach(
+        self, state: GainState, seen: Quiet, rise: Floats, limit: Floats, *, risen: NDArray[np.bool_], least: float
+    ) -> None:
         enough = seen.idle >= max(BLOCKS_LEAST, least)
         sinks = (rise < -limit) & enough
         lower = sinks & self._sank
         self._sank = sinks
-        alike = np.abs(rise) <= limit
-        of_channels = np.minimum(rise, limit)[self._members], limit[self._members]
-        share, most = (np.add.reduceat(one, self._starts) / self._counts for one in of_channels)
-        for index in np.flatnonzero(share > np.maximum(CHANNEL_RISE_DB, most / np.sqrt(self._counts))):
-            alike[self._channels[index]] = False
+        alike = (np.abs(rise) <= limit) & ~risen
         state.level[lower], state.cells[lower] = seen.level[lower], seen.idle[lower]
         state.spread[lower] = seen.spread[lower]
         known = np.minimum(state.cells[alike], CELLS_MAX)
@@ -291,19 +346,65 @@ class FloorTracker:
         state.pieces += 1
         state.touch()
 
-    def _drift(self, state: GainState, rise: Floats, limit: Floats) -> float:
-        """How far the band has drifted by now: by what the tenth of it that rose least has risen beyond chance."""
-        rise, limit = rise[self._compared], limit[self._compared]
+    def _risen(self, rise: Floats, limit: Floats) -> NDArray[np.bool_]:
+        """Which groups rose by more than chance with their neighbours, or with their channel."""
+        over, found = np.minimum(rise, limit), np.zeros(len(rise), np.bool_)
+        of_channels = over[self._members], limit[self._members]
+        share, most = (np.add.reduceat(one, self._starts) / self._counts for one in of_channels)
+        for index in np.flatnonzero(share > np.maximum(CHANNEL_RISE_DB, most / np.sqrt(self._counts))):
+            found[self._channels[index]] = True
+        sums, limits = (np.concatenate(([0.0], np.cumsum(one[self._order]))) for one in (over, limit))
+        for wide in RUNS:
+            if wide > len(self._order) // 2:
+                break
+            mean, most = (sums[wide:] - sums[:-wide]) / wide, (limits[wide:] - limits[:-wide]) / wide
+            for first in np.flatnonzero(mean > np.maximum(CHANNEL_RISE_DB, most / np.sqrt(wide))):
+                found[self._order[first : first + wide]] = True
+        return found
+
+    def _least(self, state: GainState, rise: Floats, limit: Floats) -> tuple[float, float]:
+        """By how much the tenth of the band that rose least has risen, and by how much it may have by chance."""
+        shown = self._shown(state)
+        told = self._compared if shown is None else shown
+        rise, limit = rise[told], limit[told]
         sd = middle(limit) / DEVIATIONS
         least = min(middle(rise), quantile(rise, 0.1) + 1.28 * sd)
-        chance = max(DRIFT_LEAST_DB, 6 * sd / np.sqrt(len(rise)))
-        if not chance < abs(least) < DRIFT_DB:
-            return state.drift_db
+        return least, max(DRIFT_LEAST_DB, 6 * sd / np.sqrt(len(rise)))
+
+    def _drift(self, state: GainState, rise: Floats, limit: Floats) -> float:
+        """How far the band has drifted by now: what moved by little since the last piece, or by little in all."""
+        least, chance = self._least(state, rise, limit)
         total = state.drift_db + least
-        slow = abs(least) < max(DRIFT_SLOW_DB, 1.5 * chance) and abs(total) < DRIFT_MOST_DB
-        return total if slow or abs(total) < DRIFT_DB else state.drift_db
+        slow = abs(total - state.near_db) < max(DRIFT_SLOW_DB, 1.5 * chance) and abs(total) < DRIFT_MOST_DB
+        if slow:
+            state.near_db = total
+        if not chance < abs(least):
+            return state.drift_db
+        if slow or (abs(total) < DRIFT_DB and abs(least) < DRIFT_DB):
+            state.near_db = total
+            return total
+        return state.drift_db
+
+    def _crept(self, state: GainState, rise: Floats, limit: Floats) -> bool:
+        """Whether the band has crept as far as one setting of the gain may, and creeps on."""
+        least, chance = self._least(state, rise, limit)
+        total = state.drift_db + least
+        return abs(total) >= DRIFT_MOST_DB and abs(total - state.near_db) < max(DRIFT_SLOW_DB, 1.5 * chance)
+
+    def _start(self, piece: Piece, seen: Quiet) -> None:
+        """Begin a setting of the gain with this piece."""
+        self.states.append(self._fresh(seen, taught=True))
+        self.current = piece.state = len(self.states) - 1
+        self._last = piece
+        self.steps += 1
 
     # -- changes of gain -----------------------------------------------------------------------------------------
+
+    def _shown(self, state: GainState) -> NDArray[np.bool_] | None:
+        """Which groups show what the gain does; None where too few do."""
+        least = max(SHOWN * float(np.max(state.level[self._compared])), ROUNDED * self.own_noise)
+        shown = self._compared & (state.level > least)
+        return None if int(shown.sum()) < min(SHOWN_GROUPS, int(self._compared.sum())) else shown
 
     def _moved_alike(self, state: GainState, rise: Floats, limit: Floats) -> float | None:
         """By how many dB the whole band moved, if most of it moved by one factor and nothing stayed behind.
@@ -311,9 +412,8 @@ class FloorTracker:
         What lies deep below the rest, beyond the receiver's filter, need not move with the gain, nor what is no more
         than the converter's rounding (`own_noise`, power of one group as in a piece).
         """
-        least = max(SHOWN * float(np.max(state.level[self._compared])), ROUNDED * self.own_noise)
-        shown = self._compared & (state.level > least)
-        if int(shown.sum()) < min(SHOWN_GROUPS, int(self._compared.sum())):
+        shown = self._shown(state)
+        if shown is None:
             return None
         rise, limit = rise[shown], limit[shown]
         moved = middle(rise)
@@ -395,9 +495,22 @@ class FloorTracker:
             self._last.decided = None
         self._last = None
 
-    def _give_up(self) -> None:
-        """It did not last: what moved was somebody's."""
-        for piece, _ in self._pending:
-            if self.current is not None:
-                piece.state = self.current
+    def _give_up(self, back: Piece | None = None) -> bool:
+        """It did not last: what moved was somebody's, if it is not the first time or the second.
+
+        Once or twice a gain may have stepped and stepped back: from the samples nobody can tell. Both steps may lie in
+        the pieces beside; `back` is the one in which it was as before. Says whether that is in doubt.
+        """
+        moved = [piece for piece, _ in self._pending]
         self._pending.clear()
+        if not moved or self.current is None:
+            return False
+        for piece in moved:
+            piece.state = self.current
+        if len(self._excursions) <= EXCURSIONS_DOUBTED:
+            self._excursions.append([one for one in (self._last, *moved, back) if one is not None])
+        doubted = len(self._excursions) <= EXCURSIONS_DOUBTED
+        for piece in (one for some in self._excursions for one in some):
+            piece.state = UNCERTAIN if doubted else self.current
+            piece.decided = None
+        return doubted

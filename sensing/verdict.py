@@ -42,8 +42,9 @@ class BlocksSeen:
 
     `over_db` is how far over its threshold the loudest test was, `whole_db` the energy of the whole channel; `lasting`
     are blocks in longer stretches over theirs; `anchored` those whose floor rests on something, `clipped`
-    those overdriven; in `carried` ones something stands all the time at that setting of the gain. Over `sure_db` one
-    block leaves no doubt. `unseen` is the share of the time of which nothing is known.
+    those overdriven, `risen` those of pieces in which a part of the channel rose a little; in `carried` ones something
+    stands all the time at that setting of the gain. Over `sure_db` one block leaves no doubt. `unseen` is the share of
+    the time of which nothing is known.
     """
 
     over_db: Floats
@@ -51,6 +52,7 @@ class BlocksSeen:
     lasting: Bools
     anchored: Bools
     clipped: Bools
+    risen: Bools
     times_s: Floats
     gaps: bool
     step_s: float
@@ -143,7 +145,7 @@ def _widened(one: Interval, seen: BlocksSeen, sensitive: Bools, *, used: bool, c
     if strong > STRONG_SHARE * weak:
         low = max(0.0, low - max(0.0, float(cut.mean()) - strong))
     high = max(high, min(1.0, high + max(0.0, weak - float(cut.mean()))))
-    high = min(1.0, high + float(((~seen.anchored | seen.clipped) & ~cut).mean()))
+    high = min(1.0, high + float(((~seen.anchored | seen.clipped | seen.risen) & ~cut).mean()))
     if seen.steady or seen.doubtful:
         high = 1.0
     wide = outage_widened(replace(one, low=min(low, one.value), high=max(high, one.value)), unseen_share=seen.unseen)

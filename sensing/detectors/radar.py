@@ -35,11 +35,11 @@ from sensing.detectors.trains import (
     HeardPulse,
     PulseTrain,
     alike,
+    beside_step,
     level_db,
     like_sweeps,
     loudest,
     once,
-    out_of_step,
     overlap,
     same_sweep,
     trains_of,
@@ -68,7 +68,7 @@ IN_STEP_US: Final = 0.3
 """How far a train's interval may be off, for each turn between it and another."""
 TOLD_MAX: Final = 64
 JITTERING_LEAST, JITTERING_SHARE = 3, 1 / 3
-"""So many pulses out of step, and so many for each of a train's own, are a supply's whose interval jitters."""
+"""So many pulses out of step, and so many for each that is in step, are a supply's whose interval jitters."""
 
 
 def crowd_max(*, look_us: float, pri_us: tuple[float, float]) -> int:
@@ -303,7 +303,7 @@ class RadarDetector:
         return sum(low <= h.us <= high for h in self._beside(train, weaker_db=ALIKE_DB / 2))
 
     def _steps_on(self, kind: RadarClass, train: PulseTrain) -> bool:
-        """Whether pulses of any shape, in the train's band and step, last longer than a burst, or its interval jitters."""
+        """Whether pulses of any shape, in the train's band and step, outlast a burst, or its interval jitters."""
         if self._jitters(kind, train):
             return True
         turns = max(h.pulse.train_turns for h in train.members)
@@ -320,7 +320,8 @@ class RadarDetector:
             for h in self._beside(train, weaker_db=LEVEL_DB)
             if h.is_shaped(kind, self._band_hz) and alike(one, h.pulse)
         ]
-        return out_of_step(train, like) >= max(JITTERING_LEAST, JITTERING_SHARE * len(train.members))
+        kept, left = beside_step(train, like)
+        return left >= max(JITTERING_LEAST, JITTERING_SHARE * (len(train.members) + kept))
 
     def _seen_to_go_on(self) -> list[Incumbent]:
         """The radars told of before whose trains, with what came since, outlast a burst; their trains are forgotten."""

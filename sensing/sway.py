@@ -1,0 +1,90 @@
+"""How far the receiver's gain sways from block to block: what the whole band does together, edges and all, smoothly.
+
+A supply's hum moves a receiver's gain by a dB a hundred times a second. A signal begins and ends within a block, or
+leaves a part of the band where it was; a gain moves all of it, and from one to the next of a few blocks by little.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+TOGETHER: Final = 4
+"""Blocks that are averaged before they are compared."""
+PARTS_LEAST: Final = 4
+USED_DB: Final = 4.0
+"""A group that rose further is used and does not show what the gain does, if half of the band still shows it."""
+IDLE_LEAST: Final = 0.5
+LOW_SHARE: Final = 0.1
+LOW_DEVIATIONS: Final = 1.28
+"""By how many deviations the tenth of a normal distribution lies below its middle."""
+LOW_SPREAD: Final = 1.7
+"""How much more a tenth varies than a mean of as many."""
+STEP_MOST_DB: Final = 0.45
+"""From one part to the next; a greater change is a signal's, or a step of the gain."""
+BESIDE_MOST: Final = 1.4
+"""How far the parts may lie beside a smooth course, in deviations of chance: what begins at once lies further."""
+STEP_DEVIATIONS: Final = 3.0
+SWAY_MOST_DB: Final = 3.0
+SWAY_LEAST_DB: Final = 0.12
+SWAY_SURE: Final = 1.3
+"""Standard deviation of a sway, in those of chance, from which it is believed if it is smooth."""
+DEGREE: Final = 4
+"""Of the polynomial that follows the gain through a piece, which lasts a period of the mains' hum at most."""
+SMOOTH: Final = 0.7
+"""Mean square of the changes from part to part over the variance: 2 by chance, less than this once in 1000 pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sway:
+    """How far each block of a piece lies over the floor because the gain does, in dB; None where that is not clear.
+
+    `varies` if the whole band goes up and down by more than chance, whatever makes it.
+    """
+
+    course_db: Floats | None
+    varies: bool
+
+
+STEADY: Final = Sway(None, varies=False)
+
+
+def sway(power: Floats, level: Floats, variance: Floats, *, last_db: float | None = None) -> Sway:
+    """How the gain moves in a piece.
+
+    Args: power (blocks, groups); level of the floor, drift and all, and relative variance of one idle block, (groups,);
+        last_db is where the piece just before ended, None if it did not sway. On a crest a piece varies by little.
+    """
+    parts = len(power) // TOGETHER
+    if parts < PARTS_LEAST or power.shape[1] < PARTS_LEAST:
+        return STEADY
+    means = power[: parts * TOGETHER].reshape(parts, TOGETHER, -1).mean(axis=1)
+    over_db = 10 * np.log10(np.maximum(means / np.maximum(level, 1e-30), 1e-6))
+    sd = 4.343 * float(np.sqrt(np.median(variance) / TOGETHER))
+    ordered = np.sort(np.where(over_db > USED_DB, np.inf, over_db), axis=1)
+    idle = np.count_nonzero(np.isfinite(ordered), axis=1)
+    if int(idle.min()) < IDLE_LEAST * power.shape[1]:
+        return STEADY
+    rows = np.arange(parts)
+    low = ordered[rows, (LOW_SHARE * (idle - 1)).astype(np.intp)] + LOW_DEVIATIONS * sd
+    moved = np.minimum(ordered[rows, (idle - 1) // 2], low)
+    chance = LOW_SPREAD * sd / np.sqrt(power.shape[1])
+    at = (np.arange(parts) + 0.5) / parts - 0.5
+    varies = float(moved.std()) > max(SWAY_LEAST_DB, SWAY_SURE * chance)
+    if not varies and last_db is None:
+        return STEADY
+    polynomial = np.polynomial.polynomial.polyfit(at, moved, min(DEGREE, parts // 4))
+    course = np.polynomial.polynomial.polyval(at, polynomial)
+    smooth = float(np.sqrt(((moved - course) ** 2).mean())) <= BESIDE_MOST * chance
+    smooth = smooth and float(np.abs(np.diff(course)).max()) <= STEP_MOST_DB
+    if not smooth or float(np.abs(moved).max()) > SWAY_MOST_DB:
+        return Sway(None, varies=varies)
+    near = STEP_MOST_DB + STEP_DEVIATIONS * chance
+    goes_on = last_db is not None and abs(float(course[0]) - last_db) < near and abs(float(moved.mean())) > chance
+    if not goes_on and not (varies and float((np.diff(moved) ** 2).mean()) < SMOOTH * float(moved.var())):
+        return Sway(None, varies=varies)
+    where = (np.arange(len(power)) + 0.5) / (parts * TOGETHER) - 0.5
+    return Sway(np.asarray(np.polynomial.polynomial.polyval(where, polynomial), np.float64), varies=varies)
