@@ -7,6 +7,7 @@ for REP), so that a program which dies between request and answer leaves nothing
 """
 
 import json
+import os
 import struct
 from collections import deque
 from collections.abc import Callable
@@ -184,8 +185,9 @@ class StatusSocket:
 
 
 def _bound(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, endpoint: str, mode: int) -> "zmq.Socket[bytes]":
-    """A socket that listens; as a file, only whom `mode` lets may connect. Raises ZMQError, OSError."""
+    """A socket that listens; as a file, only whom `mode` lets may connect, ever. Raises ZMQError, OSError."""
     socket = _prepared(context, kind)
+    before = os.umask(0o777 & ~mode)  # whoever connects in the instant before a chmod stays connected
     try:
         socket.bind(endpoint)
         if endpoint.startswith("ipc://"):
@@ -193,6 +195,8 @@ def _bound(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, endpoint: str, 
     except (zmq.ZMQError, OSError):
         socket.close()
         raise
+    finally:
+        os.umask(before)
     return socket
 
 

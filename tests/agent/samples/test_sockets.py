@@ -2,6 +2,8 @@
 
 import contextlib
 import itertools
+import os
+import stat
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ import pytest
 import zmq
 
 from agent.samples.counts import Counts
-from agent.samples.sockets import MESSAGE_BYTES_MAX, MESSAGES_MAX, REQUESTS_MAX, FromProgram, ToProgram
+from agent.samples.sockets import MESSAGE_BYTES_MAX, MESSAGES_MAX, REQUESTS_MAX, FromProgram, StatusSocket, ToProgram
 from radio.signals.shapes import Cplx
 
 pytestmark = pytest.mark.feature("R11")
@@ -220,3 +222,21 @@ def test_a_pull_source_gets_and_nobody_there_is_no_fault(
     assert until(lambda: sink.give(ONES))
     assert np.array_equal(np.frombuffer(program.recv(), np.complex64), ONES)
     sink.close()
+
+
+@pytest.mark.attack(63)
+@pytest.mark.parametrize("mode", [0o600, 0o660])
+def test_no_other_user_connects_before_the_socket_is_closed_to_it(
+    context: "zmq.Context[zmq.Socket[bytes]]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    """From its first instant: whoever connects before a chmod stays connected, and would send as this node."""
+    monkeypatch.setattr(Path, "chmod", lambda *_: None)
+    before = os.umask(0)
+    try:
+        made = StatusSocket(context, f"ipc://{tmp_path}/status", mode=mode)
+        found = stat.S_IMODE((tmp_path / "status").stat().st_mode)
+        made.close()
+        assert os.umask(0) == 0, "and the process's own umask is as it was"
+    finally:
+        os.umask(before)
+    assert found & 0o777 & ~mode == 0
