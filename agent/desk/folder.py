@@ -37,7 +37,7 @@ from settlement.chain import bodies, records
 from settlement.chain.admission import prove
 from settlement.chain.credentials import ISSUE, Claims, Registry, Subject, issue
 from settlement.chain.keys import SigningKey
-from settlement.chain.names import alike, name_flaw
+from settlement.chain.names import alike, name_flaw, names_flaw
 from settlement.chain.rotation import judge_rotation, rotation_of
 from settlement.chain.scope import Scope
 from settlement.chain.status import bits_of, is_set
@@ -99,9 +99,9 @@ def init(
     seed = secrets.token_bytes(32)
     key = SigningKey.from_seed(seed)
     body = bodies.Credential(level="authority", scope=scope)
-    wrong = name_flaw(name)
+    wrong = names_flaw((name,)) or names_flaw((network,)) or names_flaw(scope.classes)
     if wrong is not None:
-        raise ConfigError(f"{name!r}: {wrong}")
+        raise ConfigError(wrong)
     try:
         raw = issue(key, None, body, _claims(key.public, name, name, days), network=network, fix=_fix(place))
     except RefusedError as exc:
@@ -119,7 +119,9 @@ def init(
 
 def request(folder: Path, *, network: str, passphrase: str | None, name: str | None = None) -> Path:
     """Make the key of an authority that another one is to entitle, and what that one needs. Raises ConfigError."""
-    seed = secrets.token_bytes(32)
+    seed, wrong = secrets.token_bytes(32), names_flaw((network,))
+    if wrong is not None:
+        raise ConfigError(wrong)
     with made_folder(folder):
         write_files(
             secret_file(folder / SIGN, seed, passphrase),

@@ -9,6 +9,7 @@ from hw_profiles.wholefile import WholeFile
 from settlement.chain import records
 from settlement.chain.codec import decode, encode
 from settlement.chain.credentials import Registry
+from settlement.chain.names import names_flaw
 from settlement.core.reasons import Refusal
 from settlement.governing.jurisdictionfile import read_jurisdiction
 from settlement.governing.jurisdictions import prove_links
@@ -38,9 +39,9 @@ def sign_jurisdiction(desk: Desk, path: Path, out: Path) -> tuple[bytes, Jurisdi
     The file that is written holds the record and this authority's credentials. One that is there is never overwritten.
     """
     body = checked_jurisdiction(path)
-    refusal = may_rule(desk.me.scope)
-    if refusal is not None:
-        raise ConfigError(f"{path}: {refusal}")
+    refusal, wrong = may_rule(desk.me.scope), names_flaw((body.name,))
+    if refusal is not None or wrong is not None:
+        raise ConfigError(f"{path}: {refusal or wrong}")
     if not desk.me.scope.area.holds(body.area):
         raise ConfigError(f"{path}: area: SCOPE: {body.area}; required: inside {desk.me.scope.area}, this authority's")
     strange = [one.commodity for one in body.classes if one.commodity not in desk.me.scope.classes]
@@ -77,6 +78,9 @@ def judge_jurisdictions_of(desk: Desk, rule: Rule) -> str | None:
             return f"jurisdictions[{number}]: {refusal}"
     found = [_body(link) for link in links]
     names = {one.name for one in found}
+    wrong = names_flaw(names)
+    if wrong is not None:
+        return f"jurisdictions: {wrong}"
     for number, one in enumerate(found):
         key, policy = f"jurisdictions[{number}]", one.reconciliation or ""
         if policy.startswith(LEAD) and policy.removeprefix(LEAD) not in names:

@@ -10,6 +10,7 @@ from hw_profiles.wholefile import WholeFile
 from settlement.chain import records
 from settlement.chain.admission import prove
 from settlement.chain.meaning import flaw_of
+from settlement.chain.names import names_flaw
 from settlement.chain.quantities import DAY_NS
 from settlement.chain.scope import Window
 from settlement.core.reasons import Refusal
@@ -30,6 +31,12 @@ def newest_epoch(desk: Desk, name: str) -> int:
             if not isinstance(proven, Refusal) and proven.record.body.name == name:
                 found.append(proven.record.body.epoch)
     return max(found)
+
+
+def list_names(desk: Desk) -> list[str]:
+    """The names of the lists that this desk has signed."""
+    opened = (one.opened() for one in map(records.parse, desk.signed) if isinstance(one, records.Unproven))
+    return [one.body.name for one in opened if isinstance(one, records.Record) and isinstance(one.body, MemberList)]
 
 
 def member_named(desk: Desk, said: str) -> GroupMember:
@@ -53,6 +60,9 @@ def sign_members(
     Without `epoch` it is the next of its name. A file that is there is never overwritten.
     """
     now_ns, newest = time.time_ns(), newest_epoch(desk, name)
+    wrong = names_flaw(dict.fromkeys((*list_names(desk), name)))
+    if wrong is not None:
+        raise ConfigError(wrong)
     body = MemberList(
         name=name,
         epoch=newest + 1 if epoch is None else epoch,

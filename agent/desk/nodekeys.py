@@ -30,7 +30,7 @@ from settlement.chain.admission import Admitted, RuleInForce, prove
 from settlement.chain.bodies import Rule
 from settlement.chain.credentials import SUB, Registry, Subject
 from settlement.chain.keys import SigningKey
-from settlement.chain.names import name_flaw
+from settlement.chain.names import name_flaw, names_flaw
 from settlement.chain.ruling import judge_next, seat_of, verify_rule
 from settlement.chain.scope import Area, Band, Scope
 from settlement.core.reasons import Refusal
@@ -207,6 +207,20 @@ def issue_for(
     return desk.issue(body, public=asked.public, name=name, days=days, out=out)
 
 
+def _unclear(rule: Rule) -> str | None:
+    """A name in a rule that passes for another one, with its key; None where each can be told apart by eye."""
+    for key, names in (
+        ("name", [rule.name]),
+        ("classes", [terms.name for terms in rule.classes]),
+        ("levels", [level.name for level in rule.levels]),
+        ("coordination", [shard.name for shard in rule.coordination or ()]),
+    ):
+        wrong = names_flaw(names)
+        if wrong is not None:
+            return f"{key}: {wrong}"
+    return None
+
+
 def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> tuple[str, Rule]:
     """Check and sign a rule; returns its hash and what it says. Raises ConfigError, RuleFileError.
 
@@ -232,7 +246,7 @@ def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> tuple[st
     refusal = may_rule(desk.me.scope) or flaw(body) or beyond(body, desk.me.scope) or follows
     if refusal is not None:
         raise ConfigError(f"{text}: {refusal}")
-    wrong = judge_classes(desk, body) or judge_jurisdictions_of(desk, body)
+    wrong = _unclear(body) or judge_classes(desk, body) or judge_jurisdictions_of(desk, body)
     if wrong is not None:
         raise ConfigError(f"{text}: {wrong}")
     lack = uncovered(body, grantors(desk))

@@ -1,4 +1,4 @@
-"""Names of nodes and authorities: what one may look like, and which two cannot be told apart by eye. Pure.
+"""Names of nodes, authorities, networks, classes and groups: what they may look like, and which pass for another. Pure.
 
 A name is ASCII letters, digits, and single spaces, dots, underscores or hyphens between them, so that no character of
 another script passes for a Latin one. Two names are one to a reader where their skeletons are equal: letter case aside,
@@ -7,6 +7,7 @@ vv and w.
 """
 
 import re
+from collections.abc import Iterable
 
 NAME_MAX = 64
 _NAME = re.compile(r"[A-Za-z0-9]+(?:[ ._-][A-Za-z0-9]+)*", re.ASCII)
@@ -34,3 +35,17 @@ def skeleton(name: str) -> str:
 def alike(one: str, other: str) -> bool:
     """Can two names be taken for each other?"""
     return one.casefold() == other.casefold() or skeleton(one) == skeleton(other)
+
+
+def names_flaw(names: Iterable[str]) -> str | None:
+    """The first of some names that is none, or looks like another of them; None where each can be told apart."""
+    known: list[str] = []
+    for name in names:
+        wrong = name_flaw(name)
+        if wrong is not None:
+            return f"{name!r}: {wrong}"
+        other = next((one for one in known if alike(one, name)), None)
+        if other is not None:
+            return f"{name!r} looks like {other!r}; give it a name of its own"
+        known.append(name)
+    return None
