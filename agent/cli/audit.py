@@ -11,6 +11,7 @@ import typer
 
 from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, interruptible, output_console, print_json, printable
+from agent.words.instants import with_instants
 
 app = typer.Typer(cls=Listed, no_args_is_help=True, help="Read and verify logs (lineages) offline.")
 
@@ -49,7 +50,7 @@ def _code(exc: Exception) -> str:
 
 
 def _say(text: str) -> None:
-    typer.echo(printable(text))
+    typer.echo(printable(with_instants(text)))
 
 
 ENDS = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.report.data import ReportData
+from agent.words.instants import with_instants
 from hw_profiles.printable import printable
 
 NOT_MEASURED = "not measured"
@@ -15,8 +16,11 @@ THIN_SPACE = "\u202f"
 
 
 def clean(text: object, *, limit: int = TEXT_MAX) -> str:
-    """Text from anywhere, fit to show: control and direction characters spelled out, cut to `limit` characters."""
-    raw = str(text)
+    """Text from anywhere, fit to show: control and direction characters spelled out, cut to `limit` characters.
+
+    Instants, which records say as ns, are told as UTC.
+    """
+    raw = with_instants(str(text))
     shown = printable(raw[:limit], keep=THIN_SPACE, form="\\u{:04x}")
     return shown + ("…" if len(raw) > limit else "")
 

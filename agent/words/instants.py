@@ -3,12 +3,12 @@
 import re
 import time
 
-_INSTANT = re.compile(r"\b(1[0-9]{18}) ns\b")
-_INTERVAL = re.compile(r"\[(1[0-9]{18}), (1[0-9]{18})\] ns\b")
+_INSTANT = re.compile(r"\b([1-8][0-9]{18}) ns\b")
+_INTERVAL = re.compile(r"\[([1-8][0-9]{18}), ([1-8][0-9]{18})\] ns\b")
 
 
 def with_instants(text: str) -> str:
-    """The sentence with every instant of the years 2001 to 2033 as UTC, to the microsecond; other numbers stay."""
+    """The sentence with every instant of the years 2001 to 2255 as UTC, to the microsecond; other numbers stay."""
     text = _INTERVAL.sub(lambda found: f"[{_utc(int(found[1]))}, {_utc(int(found[2]))}]", text)
     return _INSTANT.sub(lambda found: _utc(int(found[1])), text)
 

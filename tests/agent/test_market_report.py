@@ -128,3 +128,14 @@ def test_the_report_of_a_real_run_tells_a_broken_promise_and_its_ruling(tmp_path
     assert texts(shown["moved"])[0][2] == "ended for nobody"
     assert texts(shown["disputes"])[0][4] == "compensation"
     assert texts(shown["disputes"])[0][-2:] == ["6", "6"]
+
+
+@pytest.mark.feature("M6", "U6")
+def test_an_instant_in_a_rulings_reason_is_read_as_utc() -> None:
+    ruling = {
+        "by": "court", "outcome": "compensation", "why": "ended at 1795986831482243751 ns, none cited", "owed": 6,
+        "pays": "h", "to": "u", "paid": 6, "settled": 6, "corrects": None,
+    }  # fmt: skip
+    row = {"dispute": SID, "sid": SID, "ground": "fallback not kept", "by": "u", "against": "h", "claim": 9, "cited": 1}
+    rows = told(disputes=[{**row, "escalates": None, "answer": None, "ruling": ruling}])["disputes"]
+    assert rows[0][5][0] == "ended at 2026-11-29 21:13:51.482243Z, none cited"
