@@ -22,6 +22,7 @@ class RadarReach:
     """Classes that would have been heard and those that could not have been, with the reason.
 
     `searched_s` of `listened_s` could be searched; the rest was silent, no numbers, overdriven, or the receiver's own.
+    In `lowered_s` of them something filled the whole band: there a radar is heard over that, and not over the noise.
     """
 
     heard_if_there: tuple[str, ...]
@@ -29,6 +30,7 @@ class RadarReach:
     why: str
     searched_s: float
     listened_s: float
+    lowered_s: float = 0.0
 
     @property
     def whole(self) -> bool:
@@ -40,25 +42,30 @@ class Searched:
     """Adds up which of the samples could be searched for radar, and the longest of them without a gap."""
 
     def __init__(self) -> None:
-        self.longest = self.samples = self.of = 0
+        self.longest = self.samples = self.of = self.lowered = 0
         self._running = 0
 
-    def take(self, samples: int, *, silent: Sequence[tuple[int, int]], usable: bool, joined: bool) -> None:
+    def take(
+        self, samples: int, *, silent: Sequence[tuple[int, int]], usable: bool, joined: bool, filled: bool = False
+    ) -> None:
         """Take a look.
 
-        Args: silent are its samples, from and up to, that say nothing; joined if none are missing before it.
+        Args: silent are its samples, from and up to, that say nothing; joined if none are missing before it; filled if
+        something fills the whole band.
         """
         self.of += samples
         if not usable or not joined:
             self._running = 0
         if not usable:
             return
+        before = self.samples
         at = 0
         for first, last in sorted(silent):
             self._add(max(0, first - at))
             self._running = 0
             at = max(at, last)
         self._add(max(0, samples - at))
+        self.lowered += (self.samples - before) * filled
 
     def _add(self, samples: int) -> None:
         self.samples += samples
@@ -95,4 +102,5 @@ def radar_reach(*, band_hz: float, rate_hz: float, searched: Searched) -> RadarR
         why=" and ".join(reasons),
         searched_s=searched.samples / rate_hz,
         listened_s=searched.of / rate_hz,
+        lowered_s=searched.lowered / rate_hz,
     )

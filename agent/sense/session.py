@@ -148,7 +148,8 @@ class _Part:
         self.first_ns = look.start_ns if self.first_ns is None else self.first_ns
         self.end_ns, self.samples = result.end_ns, self.samples + len(look.iq)
         usable = not (result.flags & UNSEARCHED or self._overloaded(look, result))
-        self.searched.take(len(look.iq), silent=result.silent, usable=usable, joined=joined)
+        filled = SampleFlag.FULL_BAND in result.flags
+        self.searched.take(len(look.iq), silent=result.silent, usable=usable, joined=joined, filled=filled)
         return result
 
     def _overloaded(self, look: Look, result: LookResult) -> bool:

@@ -78,6 +78,7 @@ def _as_json(result: SenseResult) -> dict[str, Any]:
             "why": result.radar.why,
             "searched_s": result.radar.searched_s,
             "listened_s": result.radar.listened_s,
+            "lowered_s": result.radar.lowered_s,
         },
         "unreported": [
             {"low_hz": _number(u.band.low_hz), "high_hz": _number(u.band.high_hz), "why": u.why}
@@ -259,6 +260,11 @@ def radar_lines(result: SenseResult) -> list[str]:
         f"Pulses like {one.kind}'s from {one.start_ns / 1e9:.3f} s in {_span(one)} MHz: {NO_RADAR}"
         for one in result.report.pulse_trains[:BANDS_SHOWN]
     ]
+    if reach.lowered_s:
+        back.append(
+            f"Something filled the band for {reach.lowered_s:.3g} s: there a radar is heard over that, "
+            "not over the noise."
+        )
     if not reach.cannot_tell and reach.whole:
         return [*(heard or ["No radar heard."]), *back]
     part = f" in the {reach.searched_s:.3g} s of {reach.listened_s:.3g} s that could be searched"

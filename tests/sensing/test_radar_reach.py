@@ -86,3 +86,13 @@ def test_stretches_join_where_nothing_is_missing() -> None:
     one.take(100, silent=[], usable=False, joined=True)
     one.take(100, silent=[], usable=True, joined=True)
     assert (one.longest, one.samples, one.of) == (160, 290, 400)
+
+
+def test_a_band_that_something_fills_is_named_for_a_radar_is_heard_over_that_only() -> None:
+    """The first look has no floor yet by which a filled band is told."""
+    told, found = heard(noise(1) * 16, noise(2) * 16, noise(3) * 16)
+    assert "Something filled the band for 0.04 s: there a radar is heard over that, not over the noise." in told
+    assert found["lowered_s"] == pytest.approx(0.04)
+    told, found = heard(noise(1), noise(2))
+    assert "filled" not in told
+    assert found["lowered_s"] == 0
