@@ -234,3 +234,38 @@ def test_the_size_counts_first_and_is_said() -> None:
 )  # fmt: skip
 def test_the_short_way_through_a_map_ends_where_the_long_one_does(hexadecimal: str, good: bool) -> None:
     assert (scan(bytes.fromhex(hexadecimal)) is None) is good
+
+
+CLAIMS = {15: {8: {1: {1: 1, -1: 6, -2: b"x" * 32}}}}
+
+
+@pytest.mark.parametrize("value", [CLAIMS, {15: [{1: 1, -1: 6}]}], ids=["maps in maps", "maps in arrays"])
+def test_negative_keys_are_taken_at_every_level_of_a_header_and_at_none_of_a_payload(value: object) -> None:
+    data = cbor2.dumps(value)
+    assert scan(data, signed_keys=True) is None
+    refusal = scan(data)
+    assert refusal is not None
+    assert (refusal.reason, refusal.clause) == (Reason.FORBIDDEN_TYPE, "cbor.key")
+
+
+@pytest.mark.attack(3)
+@pytest.mark.parametrize(
+    ("hexadecimal", "reason"),
+    [
+        ("a1015820" + "61" * 31, Reason.MALFORMED),
+        ("a1017818" + "ff" * 24, Reason.MALFORMED),
+        ("a1015805" + "ff" * 5, Reason.NONCANONICAL),
+        ("a1181e5805" + "01" * 5, Reason.NONCANONICAL),
+        ("a101d81820" + "00" * 32, Reason.FORBIDDEN_TYPE),
+        ("a1019818" + "00" * 23, Reason.MALFORMED),
+        ("a1011b00000000ffffffff", Reason.NONCANONICAL),
+        ("a20142aabb", Reason.MALFORMED),
+    ],
+    ids=["bytes cut short", "text that is none", "length not shortest", "key that looks like a length", "a tag",
+         "an array cut short", "number not shortest", "no second pair"],
+)  # fmt: skip
+def test_the_short_way_through_a_map_lets_nothing_else_through(hexadecimal: str, reason: Reason) -> None:
+    """A value of a form that it does not know goes the long way, whatever its bytes look like."""
+    refusal = scan(bytes.fromhex(hexadecimal))
+    assert refusal is not None
+    assert refusal.reason is reason
