@@ -121,11 +121,12 @@ class Party(NodeState):
         A neighbour that has used up its share of this node is not listened to; that alone is counted, not logged.
         """
         now_ns, shares = step.now.time.latest_ns if self.clock is None else self.clock(), self.shares
+        self._now_ns = now_ns
         over = shares.judge(transport_key, now_ns)
         if over is not None:
             return over
         logged, began_ns, step.whole = step.logged_bytes, shares.worked_ns(), False
-        self._beside_bytes = 0
+        self._beside_bytes, self._cost_of = 0, transport_key
         found = self._undone_if_it_fails(step, lambda: self._attempted(step, data, transport_key))
         refusal: Refusal | None
         if isinstance(found, Exception):
@@ -137,7 +138,7 @@ class Party(NodeState):
             refusal = found
         charge = self._last_charge if refusal is None and not step.whole else Charge.WHOLE
         shares.charge(
-            transport_key,
+            self._cost_of,
             now_ns,
             work_ns=shares.worked_ns() - began_ns,
             log_bytes=(step.logged_bytes - logged) // (WITNESSING_DIVIDES if charge is Charge.WITNESSING else 1),
@@ -219,6 +220,10 @@ class Party(NodeState):
         verdict = self._admit(step, raw, transport_key)
         if isinstance(verdict, Refusal):
             return self._refused(step, raw, verdict, transport_key)
+        if verdict.record.row.passed_on and _hash(peer) != verdict.author.hash:
+            over = self._passed_on(verdict)
+            if over is not None:
+                return over
         self._last_charge = verdict.record.row.charge
         case = RecordCase(state=self, step=step, admitted=verdict, message=message, carrier=_hash(peer))
         unsure = self.unsure(step.now) if verdict.record.row.signs else None
@@ -247,6 +252,11 @@ class Party(NodeState):
         record = admitted.record
         measured = f"a {record.typ}, number {record.frame.seq}, that is not in this node's log"
         return refuse(Reason.EQUIVOCATION, "integrity.own", measured, "nobody else signs with this node's key")
+
+    def _passed_on(self, admitted: Admitted) -> Refusal | None:
+        """What neighbours pass on by design costs its author's share, not theirs: who floods them silences nobody."""
+        self._cost_of = admitted.author.hash
+        return self.shares.judge(self._cost_of, self._now_ns)
 
     def _take_beside(self, step: Step, raw: bytes, transport_key: bytes) -> Charge:
         """An envelope that the next record rests on: judged by itself, once. What else is there is that record's.

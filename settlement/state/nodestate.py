@@ -85,7 +85,7 @@ class NodeState:
         self._whole = self.damaged is None
         self.shares, self.clock = shares or Shares(), clock
         self._last_charge = Charge.WHOLE
-        self._beside_bytes = 0
+        self._beside_bytes, self._cost_of, self._now_ns = 0, b"", 0
         self._swept_ns = 0
         self._failed_duties: dict[str, tuple[int, int]] = {}
         self.heads_heard: set[bytes] = set()

@@ -14,11 +14,14 @@ from settlement.chain.scope import Area, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.governing.classfile import read_class
 from settlement.records.authority import Admission
+from settlement.state.messages import Message
+from settlement.state.shares import Allowance, Share, Shares
 from tests.settlement.market.classed import STORAGE, classed, enrolled, hand, schema_raw
 from tests.settlement.world import (
     HOLDER_ACTIONS,
     LAT,
     LON,
+    LOWER,
     NETWORK,
     NS,
     RULE,
@@ -136,3 +139,31 @@ def test_a_word_from_above_is_not_undone_by_who_issued_the_credential(asked: Wor
     assert low.says(word(asked, digest(raw), 1), seq=1) is None
     assert hand(asked, "holder", asked.by_authority(word(asked, digest(raw), 0), -5.5), -5.0) is None
     said(low.says(word(asked, digest(raw), 1), seq=2, at_s=-4.5), Reason.SCOPE, "authority.before")
+
+
+@pytest.mark.attack(65)
+@pytest.mark.attack(66)
+def test_what_a_neighbour_passes_on_costs_its_authors_share(tmp_path: Path) -> None:
+    """An authority that floods alice with lists, each passed on, would have the holder listen to her no longer."""
+    world = World(tmp_path)
+    world.enrol(holder=HOLDER_ACTIONS, alice=USER_ACTIONS)
+    low, holder = Lower(world), world.members["holder"].party
+    holder.shares = Shares(allowance=Allowance(log=Share(per_s=1000, burst=20_000)))
+    told = []
+    for version in range(1, 12):
+        body = bodies.Revocation(version=version, fresh_until_ns=T0 + 3600 * NS, bits=bytes(4000))
+        frame = Frame(
+            network=NETWORK,
+            author=digest(low.raw),
+            seq=version,
+            previous=bytes(32),
+            attestation=Attestation.of(fix(0.9)),
+        )
+        raw = sign_record(low.key, frame, body)
+        told.append(world.give("alice", "holder", Message(record=raw).encoded(), 1.0))
+    assert told[0] is None
+    said(told[-1], Reason.BUDGET, "share.log")
+    world.offer(1.1)
+    world.carry(1.1)
+    world.request("alice", 1.2, LOWER, 3.0, 9.0)
+    assert world.carry(1.2) == [], "alice is listened to"
