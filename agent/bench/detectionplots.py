@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
-from matplotlib.figure import Figure
 
 from agent.bench.detectionrow import FLOOR_COVERAGE, DetectionRow
+from agent.words.figures import Figure
 
 MARKS = ("o", "s", "^", "D", "v")
 COLOURS = ("#00204d", "#b5492b", "#2f8f7a", "#c99a00", "#7a5ea8")

@@ -5,9 +5,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from agent.boundary.contour import LEVEL_BAND_HZ, BoundaryPlan, BoundaryReach
+from agent.words.figures import Figure
 from hw_profiles.wholefile import write_whole
 
 

@@ -58,8 +58,9 @@ def shares(spec: CampaignSpec, done: Mapping[str, RunOutcome]) -> dict[str, dict
 
 def write_picture(spec: CampaignSpec, done: Mapping[str, RunOutcome], folder: Path) -> Path:
     """For each parameter and scenario the share of runs that held, with its exact 95 % interval. Raises OSError."""
-    from matplotlib.figure import Figure
     from scipy.stats import beta
+
+    from agent.words.figures import Figure
 
     found = dict(list(shares(spec, done).items())[:PANELS]) or {"nothing was run": {}}
     figure = Figure(figsize=(6, 3 * len(found)), layout="constrained")

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.dates import DateFormatter, HourLocator, date2num
-from matplotlib.figure import Figure
 
 from agent.history.rows import Row
+from agent.words.figures import Figure
 
 HOUR_NS = 3600 * 10**9
 

@@ -9,12 +9,12 @@ from typing import Final
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 from agent.sense.picture import Spectrogram
 from agent.sense.session import SenseResult
+from agent.words.figures import Figure
 from hw_profiles.wholefile import write_whole
 from sensing.results import ChannelReport
 

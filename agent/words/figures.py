@@ -1,0 +1,14 @@
+"""Figures in which every text stands as it is: a file's or a node's name with `$` in it is no formula to Matplotlib.
+
+What Matplotlib takes for a formula that is none ends the picture, and a stranger gives names.
+"""
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+PLAIN = {"text.parse_math": False}
+"""The setting, for whoever begins again from Matplotlib's defaults."""
+
+mpl.rcParams.update(PLAIN)
+
+__all__ = ["PLAIN", "Figure"]
