@@ -16,7 +16,7 @@ from matplotlib.colors import to_hex, to_rgba
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
-from agent.words.figures import PLAIN, Figure
+from agent.words.figures import Figure
 
 PT_PER_INCH = 72.0
 
@@ -112,7 +112,7 @@ NARROW = PictureLayout(name="narrow", width_pt=252, left_pt=30, right_pt=5, font
 @contextmanager
 def drawing() -> Iterator[None]:
     """Draw with the report's settings alone; matplotlib's settings are global, so one thread at a time draws."""
-    with _DRAWING, style.context(["default", PLAIN | _SETTINGS]), warnings.catch_warnings():
+    with _DRAWING, style.context(["default", _SETTINGS]), warnings.catch_warnings():
         # A letter that matplotlib's font lacks is the browser's to draw.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         yield

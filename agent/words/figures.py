@@ -6,9 +6,6 @@ What Matplotlib takes for a formula that is none ends the picture, and a strange
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-PLAIN = {"text.parse_math": False}
-"""The setting, for whoever begins again from Matplotlib's defaults."""
+mpl.rcParams["text.parse_math"] = False
 
-mpl.rcParams.update(PLAIN)
-
-__all__ = ["PLAIN", "Figure"]
+__all__ = ["Figure"]

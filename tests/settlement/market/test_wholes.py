@@ -217,27 +217,30 @@ def test_a_whole_whose_id_is_not_over_its_parts_is_refused(tmp_path: Path, what:
     assert not world.members["holder"].party.holder.pairs
 
 
-def feigned(world: World, request: Request, link: bytes, place: int = 1, **changes: Any) -> tuple[bytes, bytes, bytes]:
-    """GRANT, ACCEPT and CONFIRM of alice's later part, all three signed by alice herself."""
-    alice = world.members["alice"]
+def feigned(
+    world: World, request: Request, link: bytes, *, by: str = "alice", **changes: Any
+) -> tuple[bytes, bytes, bytes]:
+    """GRANT, ACCEPT and CONFIRM of alice's later part; all three signed by alice herself, or two `by` somebody else."""
+    alice, other = world.members["alice"], world.members[by]
     assert request.whole is not None
     offer = alice.party.user.offers[link].body
     cell = Cell(band=CAPACITY, area=offer.cell.area, window=window())
     nonce, me, at_ns = b"n" * 16, alice.hash, T0 + NS
     given = {
-        "sid": settlement_id(me, me, nonce, cell), "request": bytes(32), "user": me, "nonce": nonce, "cell": cell,
+        "sid": settlement_id(other.hash, me, nonce, cell), "request": bytes(32), "user": me, "nonce": nonce,
+        "cell": cell,
         "commodity": "backhaul", "tier": 2, "max_eirp_mdbm": 20_000, "price": offer.price,
         "accept_by_ns": at_ns + NS, "confirm_by_ns": at_ns + 2 * NS, "challenge": bytes(32),
         "rule": alice.party.rule.hash, "fence": 1, "lease_ns": NS,
-        "whole": request.whole.id, "place": place, "parts": 2,
+        "whole": request.whole.id, "place": 1, "parts": 2,
     }  # fmt: skip
     grant = Grant(**{**given, **changes})
-    made = [sign_record(alice.key, world.frame("alice", seq=901), grant)]
+    made = [sign_record(other.key, world.frame(by, seq=901), grant)]
     name = digest(made[0])
     accept = Accept(sid=grant.sid, grant=name, answer=answer_to(grant.challenge, name))
     made.append(sign_record(alice.key, world.frame("alice", seq=902), accept))
     confirm = Confirm(sid=grant.sid, grant=name, accept=digest(made[1]), transmit_until_ns=at_ns + NS, fence=1)
-    made.append(sign_record(alice.key, world.frame("alice", seq=903), confirm))
+    made.append(sign_record(other.key, world.frame(by, seq=903), confirm))
     return made[0], made[1], made[2]
 
 
@@ -290,3 +293,36 @@ def test_no_companion_counts_that_its_holder_could_not_grant(tmp_path: Path) -> 
     )
     assert isinstance(refused, Refusal)
     assert (refused.reason, refused.clause) == (Reason.SCOPE, "artifact.companions[0]")
+
+
+@pytest.mark.attack(61)
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"price": 10**9}, Reason.PRICE),
+        ({"lease_ns": 10**12}, Reason.LEASE),
+        ({"fence": 2}, Reason.FENCE),
+        ({"accept_by_ns": T0 + NS}, Reason.TIMEOUT),
+        ({"rule": bytes(32)}, Reason.RULE_UNKNOWN),
+        ({"handover": bytes(32)}, Reason.SCOPE),
+    ],
+)
+def test_a_companion_by_its_holder_is_held_to_all_terms(
+    tmp_path: Path, changes: dict[str, Any], reason: Reason | None
+) -> None:
+    world, band, link = town(tmp_path, TWO)
+    ask(world, "alice", (band, link))
+    world.carry(1.1)
+    (permit,) = permits(world, "alice")
+    whole = decode(Artifact, permit.artifact, "artifact", limit=1 << 20)
+    alice = world.members["alice"].party
+    pair = next(one for one in alice.user.pairs.values() if one.sid == permit.sid)
+    request = alice.record_of(pair.request)
+    assert isinstance(whole, Artifact)
+    assert request is not None
+    grant, accept, confirm = feigned(world, request.body, link, by="carrier", **changes)
+    other = Companion(grant=grant, accept=accept, confirm=confirm, chain=world.chains["carrier"])
+    fields = {name: getattr(whole, name) for name in Artifact.__dataclass_fields__}
+    found = verify(Artifact(**{**fields, "companions": (other,)}).encoded(), network="test-net", anchors=world.anchors)
+    assert (found.reason if isinstance(found, Refusal) else None) is reason
