@@ -18,6 +18,10 @@ from settlement.records.authority import Rule
 
 CORNERS_MAX = 256
 """Corners of all outlines of one record together: what a rule may cost whoever reads it."""
+SPEAKS_KEPT = 128
+_SPEAKS: dict[tuple[int, str], tuple[Subject, Rule]] = {}
+"""Who was found to speak a type under a rule, by the object's number and the type; both are held, so that the number
+stays theirs."""
 _HOLDERS: dict[type[Any], tuple[str, ...]] = {}
 _STRENGTH = (Response.RECORD_ONLY, Response.CONSIDER, Response.OBEY_AFTER_CHECK, Response.OBEY)
 
@@ -75,9 +79,26 @@ def _delegated(author: Subject, rule: Rule) -> Refusal | None:
 def capability(record: Record, author: Subject, rule: Rule) -> Refusal | None:
     """Clauses (6) to (8)."""
     row = record.row
-    actions = row.actions
-    if actions and set(actions).isdisjoint(author.scope.actions):
-        return refuse(Reason.SCOPE, "capability.6", ", ".join(author.scope.actions), " or ".join(actions))
+    return (
+        _may_speak(record, author, rule)
+        or outlines(record)
+        or (None if row.kind is Kind.OBSERVATION else _in_scope(record.body, author))
+        or row.within_scope(record.body, author.scope)
+    )
+
+
+def _may_speak(record: Record, author: Subject, rule: Rule) -> Refusal | None:
+    """Clauses (6) and (7): whether this author may speak this type at all, whatever it says.
+
+    That it may is known by author, type and rule from then on, none of which changes; that it may not is asked anew.
+    """
+    name = id(author), record.typ
+    author_then, rule_then = _SPEAKS.get(name, (None, None))
+    if author_then is author and rule_then is rule:
+        return None
+    row = record.row
+    if row.actions and set(row.actions).isdisjoint(author.scope.actions):
+        return refuse(Reason.SCOPE, "capability.6", ", ".join(author.scope.actions), " or ".join(row.actions))
     level = rule.level(author.level)
     if level is None or record.typ not in level.admits:
         return refuse(Reason.SCOPE, "capability.7", author.level, f"a level that may speak {record.typ}")
@@ -85,12 +106,12 @@ def capability(record: Record, author: Subject, rule: Rule) -> Refusal | None:
     if kept and row.kind is not Kind.OBSERVATION:
         required = f"a response that acts on a {row.kind}"
         return refuse(Reason.SCOPE, "capability.7.response", f"{author.level}: {level.response}", required)
-    return (
-        _delegated(author, rule)
-        or outlines(record)
-        or (None if row.kind is Kind.OBSERVATION else _in_scope(record.body, author))
-        or row.within_scope(record.body, author.scope)
-    )
+    beyond = _delegated(author, rule)
+    if beyond is None:
+        if len(_SPEAKS) >= SPEAKS_KEPT:
+            _SPEAKS.clear()
+        _SPEAKS[name] = author, rule
+    return beyond
 
 
 def _in_scope(body: Any, author: Subject) -> Refusal | None:

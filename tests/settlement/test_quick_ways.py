@@ -58,7 +58,17 @@ HEADS = [0, 23, 24, 31, *(major << 5 | low for major in range(8) for low in (0, 
 
 def test_every_pair_of_heads_is_looked_at_as_thoroughly() -> None:
     arguments = ["", "00", "17", "18", "ff", "0017", "0018", "00ff", "0100", "0000ffff", "00010000", "00" * 8]
-    arguments += ["00000000ffffffff", "0000000100000000", "61", "c3", "c3a4", "00" * 24, "00" * 256, "0018" + "00" * 24]
+    arguments += [
+        "61" * 25,
+        "00000000ffffffff",
+        "0000000100000000",
+        "61",
+        "c3",
+        "c3a4",
+        "00" * 24,
+        "00" * 256,
+        "0018" + "00" * 24,
+    ]
     for head in HEADS:
         for argument in map(bytes.fromhex, arguments):
             for before in (

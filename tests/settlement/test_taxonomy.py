@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from settlement.chain import bodies
-from settlement.chain.admission import Admitted, Context, RuleInForce, admit
+from settlement.chain import bodies, entitlement
+from settlement.chain.admission import Admitted, Context, RuleInForce, admit, prove
 from settlement.chain.bodies import BODIES, PPM, Revocation
 from settlement.chain.leaf import decode_leaf
 from settlement.chain.records import Attestation, Frame, Record, sign_record
@@ -197,3 +197,27 @@ def test_reputation_is_what_the_admitted_records_say(tmp_path: Path) -> None:
         assert log.counted(f"fulfilled:{who.hex()}") == record.fulfilled
         assert log.counted(f"failed:{who.hex()}") == record.failed
     assert holder.party.record_of(sid) is None
+
+
+def test_who_was_found_to_speak_speaks_no_other_type_under_no_other_rule_and_for_nobody_else(tmp_path: Path) -> None:
+    world = trio(tmp_path)
+    party = world.members["holder"].party
+    raw = by(world, "alice", RADAR)
+    known = prove(raw, party.registry)
+    assert isinstance(known, Admitted)
+    record, alice, rule = known.record, known.author, party.rule.rule
+    assert entitlement.capability(record, alice, rule) is None
+    assert entitlement.capability(record, alice, rule) is None, "as it was found before"
+    silent = replace(rule, levels=tuple(replace(level, admits=("request",)) for level in rule.levels))
+    unknown = replace(alice, level="nobody")
+    powerless = replace(alice, scope=replace(alice.scope, actions=()))
+    for author, under_it in ((alice, silent), (unknown, rule)):
+        for _ in range(2):
+            refusal = entitlement.capability(record, author, under_it)
+            assert refusal is not None
+            assert refusal.clause == "capability.7"
+    request = replace(record, typ="grant")
+    assert entitlement.capability(request, powerless, rule).clause == "capability.6"  # type: ignore[union-attr]
+    for _ in range(2 * entitlement.SPEAKS_KEPT):
+        assert entitlement.capability(record, replace(alice), rule) is None
+    assert len(entitlement._SPEAKS) <= entitlement.SPEAKS_KEPT
