@@ -39,3 +39,27 @@ def quiet_levels(ordered: Any, cuts: Any, bias: Any, start: int, steps: int, fou
             squares += ordered[b, g] * ordered[b, g]
         mean = max(found[2, g] / count, 1e-150)
         found[2, g] = squares / count / (mean * mean)
+
+
+@precompiled("w1 float64, w1 float64, w1 int64, w1 int64, float64, w1 bool_")
+def mark_risen(over: Any, limit: Any, order: Any, runs: Any, least: float, found: Any) -> None:
+    """Mark in `found` (groups,) what belongs to neighbours whose mean rise is over what chance makes of their mean.
+
+    Args: over and limit of each group, dB; order the groups as their frequencies are; runs how many neighbours are
+        averaged; least what a mean must exceed whatever its limit.
+    """
+    count = order.shape[0]
+    for r in range(runs.shape[0]):
+        wide = runs[r]
+        if wide > count // 2:
+            break
+        total, most = 0.0, 0.0
+        for i in range(count):
+            total += over[order[i]]
+            most += limit[order[i]]
+            if i >= wide:
+                total -= over[order[i - wide]]
+                most -= limit[order[i - wide]]
+            if i >= wide - 1 and total / wide > max(least, most / wide / wide**0.5):
+                for k in range(i - wide + 1, i + 1):
+                    found[order[k]] = True

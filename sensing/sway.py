@@ -30,6 +30,8 @@ BESIDE_MOST: Final = 1.4
 STEP_DEVIATIONS: Final = 3.0
 SWAY_MOST_DB: Final = 3.0
 SWAY_LEAST_DB: Final = 0.12
+ROUGH: Final = 1.2
+"""Square changes from part to part over the squares about their mean: 2 by chance, and less in one piece of twenty."""
 SWAY_SURE: Final = 1.3
 """Standard deviation of a sway, in those of chance, from which it is believed if it is smooth."""
 DEGREE: Final = 4
@@ -52,6 +54,16 @@ class Sway:
 STEADY: Final = Sway(None, varies=False)
 
 
+def may_sway(power: Floats) -> bool:
+    """Whether the power of the whole band, blocks (blocks, groups), goes up and down less roughly than chance does."""
+    parts = len(power) // TOGETHER
+    if parts < PARTS_LEAST:
+        return False
+    whole = (power[: parts * TOGETHER] @ np.ones(power.shape[1])).reshape(parts, TOGETHER).sum(axis=1)
+    beside, changes = whole - whole.sum() / parts, whole[1:] - whole[:-1]
+    return float(changes @ changes) < ROUGH * float(beside @ beside)
+
+
 def sway(power: Floats, level: Floats, variance: Floats, *, last_db: float | None = None) -> Sway:
     """How the gain moves in a piece.
 
@@ -59,9 +71,10 @@ def sway(power: Floats, level: Floats, variance: Floats, *, last_db: float | Non
         last_db is where the piece just before ended, None if it did not sway. On a crest a piece varies by little.
     """
     parts = len(power) // TOGETHER
+    end = parts * TOGETHER
     if parts < PARTS_LEAST or power.shape[1] < PARTS_LEAST:
         return STEADY
-    means = power[: parts * TOGETHER].reshape(parts, TOGETHER, -1).mean(axis=1)
+    means = (power[0:end:TOGETHER] + power[1:end:TOGETHER] + power[2:end:TOGETHER] + power[3:end:TOGETHER]) / TOGETHER
     over_db = 10 * np.log10(np.maximum(means / np.maximum(level, 1e-30), 1e-6))
     sd = 4.343 * float(np.sqrt(np.median(variance) / TOGETHER))
     ordered = np.sort(np.where(over_db > USED_DB, np.inf, over_db), axis=1)
@@ -73,18 +86,18 @@ def sway(power: Floats, level: Floats, variance: Floats, *, last_db: float | Non
     moved = np.minimum(ordered[rows, (idle - 1) // 2], low)
     chance = LOW_SPREAD * sd / np.sqrt(power.shape[1])
     at = (np.arange(parts) + 0.5) / parts - 0.5
-    varies = float(moved.std()) > max(SWAY_LEAST_DB, SWAY_SURE * chance)
-    if not varies and last_db is None:
+    swings = float(moved.std()) > max(SWAY_LEAST_DB, SWAY_SURE * chance)
+    if not swings and last_db is None:
         return STEADY
     polynomial = np.polynomial.polynomial.polyfit(at, moved, min(DEGREE, parts // 4))
     course = np.polynomial.polynomial.polyval(at, polynomial)
     smooth = float(np.sqrt(((moved - course) ** 2).mean())) <= BESIDE_MOST * chance
     smooth = smooth and float(np.abs(np.diff(course)).max()) <= STEP_MOST_DB
     if not smooth or float(np.abs(moved).max()) > SWAY_MOST_DB:
-        return Sway(None, varies=varies)
+        return Sway(None, varies=swings)
     near = STEP_MOST_DB + STEP_DEVIATIONS * chance
     goes_on = last_db is not None and abs(float(course[0]) - last_db) < near and abs(float(moved.mean())) > chance
-    if not goes_on and not (varies and float((np.diff(moved) ** 2).mean()) < SMOOTH * float(moved.var())):
-        return Sway(None, varies=varies)
+    if not goes_on and not (swings and float((np.diff(moved) ** 2).mean()) < SMOOTH * float(moved.var())):
+        return Sway(None, varies=swings)
     where = (np.arange(len(power)) + 0.5) / (parts * TOGETHER) - 0.5
-    return Sway(np.asarray(np.polynomial.polynomial.polyval(where, polynomial), np.float64), varies=varies)
+    return Sway(np.asarray(np.polynomial.polynomial.polyval(where, polynomial), np.float64), varies=swings)

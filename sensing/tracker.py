@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.channelkernels import level_powers
-from sensing.floorkernels import quiet_levels
+from sensing.floorkernels import mark_risen, quiet_levels
 from sensing.specials import gammainccinv
-from sensing.sway import sway
+from sensing.sway import STEADY, may_sway, sway
 from sensing.theory import truncated_mean
 
 Floats = NDArray[np.float64]
@@ -68,7 +68,7 @@ HUMS_FOR: Final = 8
 """So many pieces after one in which the gain was seen to sway, one that goes up and down unclearly tells nothing."""
 EXCURSIONS_DOUBTED: Final = 2
 """So often the whole band may rise and fall back as one before it is taken for traffic: a gain seldom does."""
-RUNS: Final = (4, 8, 16)
+RUNS: Final = np.array([4, 8, 16], np.int64)
 """Neighbouring groups whose rises are averaged: a weak signal is wider than a group, and chance is not."""
 UNCERTAIN: Final = -1
 POWER_OF: Final = np.power(10.0, np.arange(-32768, 32768) / 1000)
@@ -208,7 +208,8 @@ class FloorTracker:
         order: the groups that do, from the lowest frequency to the highest.
         """
         self._quiet = QuietLevels(shapes)
-        self._shapes, self._channels, self._compared, self._order = shapes, channels, compared, order
+        self._shapes, self._channels, self._compared = shapes, channels, compared
+        self._order = np.array(order, np.int64)
         self._excursions: list[list[Piece]] = []
         self._swayed: float | None = None
         self._hums, self._unclear = 0, False
@@ -262,10 +263,11 @@ class FloorTracker:
         if moved is None:
             doubted = self._give_up(piece)
             piece.state = UNCERTAIN if doubted or self._unclear else self.current
-            if teaches and self._crept(state, rise, limit):
+            least_db, chance_db = self._least(state, rise, limit)
+            if teaches and self._crept(state, least_db, chance_db):
                 self._start(piece, seen)
                 return
-            piece.drift_db = self._drift(state, rise, limit)
+            piece.drift_db = self._drift(state, least_db, chance_db)
             if teaches and len(power) >= TAUGHT_BLOCKS:
                 strong = bool((power.max(axis=0) > state.level * 10 ** (STRONG_DB / 10)).any())
                 moved_db, state.drift_db = piece.drift_db - state.drift_db, piece.drift_db
@@ -307,12 +309,12 @@ class FloorTracker:
         """The powers of a piece without the sway of the gain, taken from its levels too; the same if it does not."""
         if len(power) != len(piece.levels):
             return power
-        self._unclear, shown = False, self._shown(state)
-        if shown is None:
-            return power
-        variance = np.maximum(1 / self._shapes, state.spread)
-        level = state.level[shown] * 10 ** (state.drift_db / 10)
-        found = sway(power[:, shown], level, variance[shown], last_db=self._swayed)
+        self._unclear = False
+        found = STEADY
+        if (self._hums or may_sway(power)) and (shown := self._shown(state)) is not None:
+            variance = np.maximum(1 / self._shapes, state.spread)
+            level = state.level[shown] * 10 ** (state.drift_db / 10)
+            found = sway(power[:, shown], level, variance[shown], last_db=self._swayed)
         swayed = found.course_db
         self._swayed = None if swayed is None else float(swayed[-1])
         self._unclear = swayed is None and found.varies and self._hums > 0
@@ -353,13 +355,7 @@ class FloorTracker:
         share, most = (np.add.reduceat(one, self._starts) / self._counts for one in of_channels)
         for index in np.flatnonzero(share > np.maximum(CHANNEL_RISE_DB, most / np.sqrt(self._counts))):
             found[self._channels[index]] = True
-        sums, limits = (np.concatenate(([0.0], np.cumsum(one[self._order]))) for one in (over, limit))
-        for wide in RUNS:
-            if wide > len(self._order) // 2:
-                break
-            mean, most = (sums[wide:] - sums[:-wide]) / wide, (limits[wide:] - limits[:-wide]) / wide
-            for first in np.flatnonzero(mean > np.maximum(CHANNEL_RISE_DB, most / np.sqrt(wide))):
-                found[self._order[first : first + wide]] = True
+        mark_risen(over, limit, self._order, RUNS, CHANNEL_RISE_DB, found)
         return found
 
     def _least(self, state: GainState, rise: Floats, limit: Floats) -> tuple[float, float]:
@@ -371,9 +367,9 @@ class FloorTracker:
         least = min(middle(rise), quantile(rise, 0.1) + 1.28 * sd)
         return least, max(DRIFT_LEAST_DB, 6 * sd / np.sqrt(len(rise)))
 
-    def _drift(self, state: GainState, rise: Floats, limit: Floats) -> float:
+    @staticmethod
+    def _drift(state: GainState, least: float, chance: float) -> float:
         """How far the band has drifted by now: what moved by little since the last piece, or by little in all."""
-        least, chance = self._least(state, rise, limit)
         total = state.drift_db + least
         slow = abs(total - state.near_db) < max(DRIFT_SLOW_DB, 1.5 * chance) and abs(total) < DRIFT_MOST_DB
         if slow:
@@ -385,9 +381,9 @@ class FloorTracker:
             return total
         return state.drift_db
 
-    def _crept(self, state: GainState, rise: Floats, limit: Floats) -> bool:
+    @staticmethod
+    def _crept(state: GainState, least: float, chance: float) -> bool:
         """Whether the band has crept as far as one setting of the gain may, and creeps on."""
-        least, chance = self._least(state, rise, limit)
         total = state.drift_db + least
         return abs(total) >= DRIFT_MOST_DB and abs(total - state.near_db) < max(DRIFT_SLOW_DB, 1.5 * chance)
 

@@ -127,6 +127,11 @@ def given() -> dict[str, tuple[Any, list[Any]]]:
             floorkernels.quiet_levels,
             [np.sort(channel, axis=0), even + 1, even, 4, 40, np.zeros((3, channel.shape[1]))],
         ),
+        "mark_risen": (
+            floorkernels.mark_risen,
+            [np.linspace(-1, 2, 20), np.full(20, 0.9), np.arange(20)[::-1].copy(), np.array([4, 8]), 0.25,
+             np.zeros(20, np.bool_)],
+        ),
         "level_powers": (
             channelkernels.level_powers,
             [
