@@ -285,9 +285,15 @@ class Party(NodeState):
         return verdict.record.row.charge
 
     def _early(self, admitted: Admitted, refusal: Refusal) -> bool:
-        """Did a word of the holder overtake the one before it? A PREEMPT must count once its CONFIRM has come."""
+        """Did a word of the holder overtake the one before it? A PREEMPT must count once its CONFIRM has come.
+
+        So must a COMPENSATION or a FALLBACK, which before it speak of a settlement that is none yet.
+        """
         pair = self.user.by_sid(admitted.record.sid) if admitted.record.sid is not None else None
-        return refusal.reason is Reason.OUT_OF_ORDER and pair is not None and pair.state in user_side.WAITING
+        if pair is None or pair.state not in user_side.WAITING:
+            return False
+        by_holder = pair.holder in self.registry.line(admitted.author.hash)
+        return refusal.reason is Reason.OUT_OF_ORDER or (refusal.reason is Reason.UNKNOWN_SID and by_holder)
 
     def hello(self, step: Step) -> None:
         """Ask every neighbour which head of our log it saw last; needs no signature, so it goes before all others."""

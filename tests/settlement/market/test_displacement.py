@@ -14,7 +14,7 @@ from settlement.pair.table import HolderState, UserState
 from settlement.records.endings import Compensation
 from settlement.records.marketterms import TierTerms
 from settlement.records.verdict import Verdict
-from settlement.state.messages import Message
+from settlement.state.messages import Message, decode_message
 from tests.settlement.market.test_counters import bodies_in
 from tests.settlement.world import HOLDER_ACTIONS, LOWER, NS, RULE, TERMS, USER_ACTIONS, World, fix
 
@@ -25,9 +25,13 @@ OWED = 11
 
 
 def town(
-    folder: Path, tiers: tuple[TierTerms, ...] | None = (EMERGENCY,), status_index: dict[str, int] | None = None
+    folder: Path,
+    tiers: tuple[TierTerms, ...] | None = (EMERGENCY,),
+    status_index: dict[str, int] | None = None,
+    *,
+    settled: bool = True,
 ) -> World:
-    """A holder, alice with tier 3 and a settlement from 2 to 40 s, and rescue with tier 2."""
+    """A holder, alice with tier 3 and a settlement from 2 to 40 s, or asking for it, and rescue with tier 2."""
     rule = replace(RULE, classes=(replace(TERMS, tiers=tiers, currency="EUR"),))
     world = World(folder, rule=rule, status_index=status_index)
     world.chains["holder"] = (world.root, world.credential("holder", HOLDER_ACTIONS, tier=1))
@@ -41,7 +45,8 @@ def town(
     world.offer()
     world.carry(0.1)
     ask(world, "alice", 3, 1.0, 2, 40)
-    assert world.carry(1.0) == []
+    if settled:
+        assert world.carry(1.0) == []
     return world
 
 
@@ -83,6 +88,46 @@ def test_the_displaced_is_told_silenced_and_owed_and_says_that_it_heard(tmp_path
     assert [v.subject for v in heard] == [preempt.compensation]
     assert holder.holder.leases.debts.open == {}
     assert holder.lineage.items(DEBT) == []
+
+
+def told_alice(world: World, typ: str) -> bytes:
+    """The message with a record of that type that waits to leave the holder for alice."""
+    waiting = [one.data for one in world.members["holder"].outgoing if one.to == world.members["alice"].hash]
+    return next(data for data in waiting if typ_of(data) == typ)
+
+
+def typ_of(data: bytes) -> str:
+    message = decode_message(data)
+    assert isinstance(message, Message)
+    found = records.parse(message.record)
+    assert isinstance(found, records.Unproven)
+    return found.row.name
+
+
+@pytest.mark.feature("A1")
+def test_what_is_owed_counts_though_it_overtook_the_confirm(tmp_path: Path) -> None:
+    world = town(tmp_path, settled=False)
+    (asked,) = world.members["alice"].outgoing
+    assert world.give("alice", "holder", asked.data, 1.0) is None
+    assert world.give("holder", "alice", told_alice(world, "grant"), 1.0) is None
+    (accept,) = (one for one in world.members["alice"].outgoing if typ_of(one.data) == "accept")
+    world.members["holder"].outgoing = []
+    assert world.give("alice", "holder", accept.data, 1.0) is None
+    confirm = told_alice(world, "confirm")
+    world.members["alice"].outgoing = []
+    ask(world, "rescue", 2, 10.0, 15, 30, emergency=True)
+    (asked,) = world.members["rescue"].outgoing
+    assert world.give("rescue", "holder", asked.data, 10.0) is None
+    owed, preempt = told_alice(world, "compensation"), told_alice(world, "preempt")
+    early = world.give("holder", "alice", owed, 10.0)
+    assert early is not None
+    assert (early.reason, early.clause) == (Reason.UNKNOWN_SID, "compensation.sid")
+    assert world.give("holder", "alice", confirm, 10.1) is None
+    assert world.give("holder", "alice", preempt, 10.1) is None
+    assert world.give("holder", "alice", owed, 10.2) is None
+    assert [one.amount for one in bodies_in(world, "alice", Compensation)] == [OWED]
+    world.carry(10.3)
+    assert world.members["holder"].party.holder.leases.debts.open == {}
 
 
 @pytest.mark.feature("A1")
