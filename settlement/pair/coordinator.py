@@ -3,12 +3,12 @@
     (1) the rule gives this node a say in a shard that the cell touches
     (2) the ACCEPT beside the GRANT is its user's, over this GRANT, and answers its challenge
     (3) the holder may still confirm
-    (4) no cell overlaps that was co-signed before, or that this node holds itself
+    (4) no cell overlaps that was co-signed before, or that this node holds itself, but that of a lease it hands on
 
 What was signed for is free again when its holder aborts, or after its window.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from settlement.chain.admission import Admitted
@@ -34,16 +34,22 @@ class Coordinated:
     holder: bytes = blob(2, 32)
     cell: Cell = nested(3, Cell)
     until_ns: int = uint(4)
+    of: bytes | None = blob(5, 32, optional=True)
+    """The settlement whose lease it hands on, or a part of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A GRANT between others with the ACCEPT beside it, put to `me` under a rule."""
+    """A GRANT between others with the ACCEPT beside it, put to `me` under a rule.
+
+    `of` is the settlement whose lease it hands on, by a HANDOVER that was judged with it.
+    """
 
     me: Subject
     rule: Rule
     grant: Admitted
     accept: Admitted | Refusal | None
+    of: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +59,7 @@ class Cosigning:
     grant: Admitted
     accept: Admitted
     shards: tuple[Shard, ...]
+    of: bytes | None = None
 
 
 class Coordinator:
@@ -62,8 +69,8 @@ class Coordinator:
         held = [stored_as(Coordinated, raw, STORE) for raw in stored]
         self.known = {one.sid: one for one in held}
 
-    def judge(self, question: Question, now: TimeFix, own: list[Cell]) -> Cosigning | Refusal:
-        """Clauses (1) to (4); `own` are the cells this node holds settlements on."""
+    def judge(self, question: Question, now: TimeFix, own: Mapping[bytes, Cell]) -> Cosigning | Refusal:
+        """Clauses (1) to (4); `own` are the cells this node holds settlements on, by their ids."""
         grant, accept = question.grant, question.accept
         body: Grant = grant.record.body
         mine = self.shards(question)
@@ -72,8 +79,20 @@ class Coordinator:
         if accept is None or isinstance(accept, Refusal):
             return accept or refuse(Reason.PROOF, "coordination.accept", "absent", "the ACCEPT beside the GRANT")
         refusal = _one_pair(grant, accept) or deadline_open(now, body.confirm_by_ns, "coordination.confirm_by")
-        refusal = refusal or self._own_share(body, grant.author, now) or self._clear(body, now, own)  # (2), (3), (4)
-        return refusal or Cosigning(grant=grant, accept=accept, shards=mine)
+        above = self._above(question.of)
+        refusal = (
+            refusal or self._own_share(body, grant.author, now) or self._clear(body, now, own, above)
+        )  # (2) to (4)
+        return refusal or Cosigning(grant=grant, accept=accept, shards=mine, of=question.of)
+
+    def _above(self, of: bytes | None) -> set[bytes]:
+        """The settlements down to the licence that one hands on, as far as they were co-signed here."""
+        found: set[bytes] = set()
+        while of is not None and of not in found:
+            found.add(of)
+            held = self.known.get(of)
+            of = held.of if held is not None else None
+        return found
 
     def _own_share(self, grant: Grant, holder: Subject, now: TimeFix) -> Refusal | None:
         held = sum(
@@ -91,12 +110,14 @@ class Coordinator:
         touched = shards_of(question.rule, question.grant.record.body.cell)
         return tuple(shard for shard in touched if others and may_sign(shard, question.me))
 
-    def _clear(self, grant: Grant, now: TimeFix, own: list[Cell]) -> Refusal | None:
+    def _clear(self, grant: Grant, now: TimeFix, own: Mapping[bytes, Cell], above: set[bytes]) -> Refusal | None:
         for held in self.known.values():
-            if held.sid != grant.sid and not now.after(held.until_ns) and held.cell.overlaps(grant.cell):
+            if held.sid == grant.sid or held.sid in above or now.after(held.until_ns):
+                continue
+            if held.cell.overlaps(grant.cell):
                 measured = f"{held.cell.band} signed for {held.sid.hex()[:8]}"
                 return refuse(Reason.CONFLICT, "coordination.cell", measured, "a cell signed for nobody else")
-        mine = next((cell for cell in own if cell.overlaps(grant.cell)), None)
+        mine = next((cell for sid, cell in own.items() if sid not in above and cell.overlaps(grant.cell)), None)
         if mine is not None:
             return refuse(Reason.CONFLICT, "coordination.own", f"{mine.band} held here", "a cell not held here")
         return None
@@ -106,7 +127,7 @@ class Coordinator:
         grant, accept = judged.grant, judged.accept
         body: Grant = grant.record.body
         until_ns = body.cell.window.end_ns
-        held = Coordinated(sid=body.sid, holder=grant.author.hash, cell=body.cell, until_ns=until_ns)
+        held = Coordinated(sid=body.sid, holder=grant.author.hash, cell=body.cell, until_ns=until_ns, of=judged.of)
         self.known[body.sid] = held
         work.put(STORE, body.sid, encode(held, limit=STORED_LIMIT))
         signed = Coordination(

@@ -73,8 +73,13 @@ def i2_one_decision(sid: bytes, decisions: Mapping[bytes, set[bytes]]) -> str:
 
 
 def i1_signed_once(new: Life, others: Iterable[Life], signed_ns: int) -> str:
-    """Nobody co-signs two settlements that overlap, unless the other one was given up, or its window is over (UTC)."""
+    """Nobody co-signs two settlements that overlap, unless the other one was given up, or its window is over (UTC).
+
+    Or unless the new one hands on the other's lease.
+    """
     for old in others:
+        if new.hands_on(old):
+            continue
         ended = old.ended_true_ns is not None or old.sid == new.sid or old.cell.window.end_ns <= signed_ns
         if not ended and old.cell.overlaps(new.cell) and old.confirm is not None:
             return f"{new.sid.hex()[:8]} and {old.sid.hex()[:8]} both co-signed in {new.cell.band}"

@@ -10,6 +10,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import Countersigned
 from settlement.pair.coordination import CoordinationSigned, belongs, lacking, shards_of
 from settlement.pair.coordinator import Cosigning, Question
+from settlement.records.handover import Handover
 from settlement.state.messages import Message
 from settlement.state.nodestate import NodeState
 
@@ -29,12 +30,19 @@ def _accept_of(state: NodeState, message: Message) -> Admitted | Refusal | None:
 
 
 def judge_question(state: NodeState, admitted: Admitted, message: Message, now: TimeFix) -> Cosigning | Refusal:
-    """May this node co-sign it?"""
+    """May this node co-sign it? Where it names a HANDOVER, that was judged with it."""
     me = state.registry.get(state.identity.credential)
     if me is None:
         return refuse(Reason.UNKNOWN_AUTHOR, "coordination.me", "no credential of its own", "an admitted credential")
-    question = Question(me=me, rule=state.rule.rule, grant=admitted, accept=_accept_of(state, message))
-    own = [pair.cell for pair in state.holder.busy.values() if not now.after(pair.busy_until_ns)]
+    handover = state.record_of(admitted.record.body.handover, admitted=True)
+    question = Question(
+        me=me,
+        rule=state.rule.rule,
+        grant=admitted,
+        accept=_accept_of(state, message),
+        of=handover.body.sid if handover is not None and isinstance(handover.body, Handover) else None,
+    )
+    own = {pair.sid: pair.cell for pair in state.holder.busy.values() if not now.after(pair.busy_until_ns)}
     return state.coordinator.judge(question, now, own)
 
 
