@@ -7,10 +7,12 @@ does not change a decorated function, and a cache that an earlier run filled ans
 A survivor that changes nothing but the words of a refusal (what was measured, what is required; never the reason, the
 clause or how many there are) is counted as such. Others are judged in tests/mutants.toml, with the reason why they are
 harmless; what is neither is printed by name, with what was changed where `--show` is given. docs/mutants.md sums up.
+With `--afresh` each survivor is tried again in a process that begins with it.
 """
 
 import argparse
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -165,6 +167,29 @@ class Asked:
     of: tuple[str, ...] = ()
     survivors: bool = False
     again: bool = False
+    afresh: bool = False
+
+
+def found_afresh(folder: Path, entry: dict[str, list[str]], name: str) -> bool:
+    """Whether the tests find a mutant that is there as their process begins: what runs at import is found so alone."""
+    found = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            *entry.get("options", []),
+            *entry["tests"],
+        ],
+        cwd=folder / "mutants",
+        env={**os.environ, "MUTANT_UNDER_TEST": name},
+        capture_output=True,
+        check=False,
+    )
+    return found.returncode != 0
 
 
 def run(name: str, entry: dict[str, list[str]], asked: Asked) -> int:
@@ -184,7 +209,10 @@ def run(name: str, entry: dict[str, list[str]], asked: Asked) -> int:
     if not found:
         sys.stdout.write(f"{name}: no mutants\n{said}")
         return 1
-    alive = [survivor(folder, mutmut, mutant) for mutant, end in found if end in SURVIVED]
+    names = [mutant for mutant, end in found if end in SURVIVED]
+    if asked.afresh:
+        names = [one for one in names if not found_afresh(folder, entry, one)]
+    alive = [survivor(folder, mutmut, one) for one in names]
     return told(name, [mutant for mutant, _ in found], alive, show=asked.show)
 
 
@@ -207,12 +235,19 @@ def main() -> int:
     parser.add_argument("--of", nargs="+", default=[], metavar="FUNCTION", help="mutants of these functions alone")
     parser.add_argument("--survivors", action="store_true", help="try what survived the last run by the tests of today")
     parser.add_argument("--again", action="store_true", help="judge what the last run left, without a new one")
+    afresh = "try what survived again, each in a process that begins with it: what runs at import is found no other way"
+    parser.add_argument("--afresh", action="store_true", help=afresh)
     given = parser.parse_args()
     strange = set(given.names) - set(known)
     if strange:
         parser.error(f"no such entry in pyproject.toml: {', '.join(sorted(strange))}")
     asked = Asked(
-        children=given.children, show=given.show, of=tuple(given.of), survivors=given.survivors, again=given.again
+        children=given.children,
+        show=given.show,
+        of=tuple(given.of),
+        survivors=given.survivors,
+        again=given.again,
+        afresh=given.afresh,
     )
     left = [run(name, known[name], asked) for name in given.names or known]
     return 1 if any(left) else 0

@@ -18,6 +18,7 @@ from settlement.pair.bounds import OwnFaultError
 from settlement.pair.envelopes import confidence_ppm, intersect
 from settlement.pair.table import HolderState, UserState
 from settlement.state.messages import Message, decode_message
+from settlement.state.step import Step
 from tests.settlement.enveloped import (
     ENVELOPED,
     channel,
@@ -339,6 +340,34 @@ def test_an_artifact_without_its_envelopes_or_with_others_does_not_verify(tmp_pa
         refusal = verify(replace(whole, envelopes=envelopes).encoded(), network=NETWORK, anchors=world.anchors)
         assert isinstance(refusal, Refusal), envelopes
         assert refusal.reason is reason
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_an_artifact_whose_acceptance_names_another_unit_does_not_verify(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """The pair colludes: the holder confirms an ACCEPT of another unit than the composite's, or of none."""
+    world = enveloped(tmp_path)
+    sid = world.request("alice", 1.0, LOWER, 2.0, 9.0)
+    alice, holder = world.members["alice"], world.members["holder"]
+    (asked,), alice.outgoing = alice.outgoing, []
+    assert world.give("alice", "holder", asked.data, 1.0) is None
+    (answer,), holder.outgoing = holder.outgoing, []
+    other = describe(world, "alice", unit(max_eirp_mdbm=30_000), 1.0)
+    honestly = Step.sign
+
+    def lying(self: Step, body: Any) -> Record:
+        changed = replace(body, envelope=other.digest if named else None) if isinstance(body, bodies.Accept) else body
+        return honestly(self, changed)
+
+    monkeypatch.setattr(Step, "sign", lying)
+    assert world.give("holder", "alice", answer.data, 1.0) is None
+    pair = holder.party.holder.pairs[sid]
+    holder.party.holder.pairs[sid] = holder.party.holder.busy[sid] = replace(pair, unit=other.digest if named else None)
+    assert world.carry(1.0) == []
+    refusal = verify(artifact_of(world, sid).encoded(), network=NETWORK, anchors=world.anchors)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.reason, refusal.clause) == (Reason.ENVELOPE, "artifact.accept")
 
 
 # -- beside ----------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Every record type: decoded strictly, admitted or refused by clause in the one place, logged, shown."""
 
+import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,14 @@ HELD = {v["type"]: v for v in json.loads(FILE.read_text(encoding="utf-8"))["reco
 def body_of(typ: str) -> dict[int, Any]:
     body: dict[int, Any] = cbor2.loads(bytes.fromhex(HELD[typ]["payload"]))[6]
     return body
+
+
+@pytest.mark.parametrize("typ", sorted(BODIES))
+def test_a_required_field_has_no_default_and_an_optional_one_is_absent(typ: str) -> None:
+    declared = {one.name: one.default for one in dataclasses.fields(BODIES[typ])}
+    optional = {name for name, kind in kinds_of(BODIES[typ]) if kind.optional}
+    assert {name for name, default in declared.items() if default is None} == optional
+    assert all(declared[name] is dataclasses.MISSING for name in declared.keys() - optional)
 
 
 def refused(typ: str, body: Any) -> Reason | None:
