@@ -43,7 +43,7 @@ def quiet_levels(ordered: Any, cuts: Any, bias: Any, start: int, steps: int, fou
 
 @precompiled("w1 float64, w1 float64, w1 int64, w1 int64, float64, w1 bool_")
 def mark_risen(over: Any, limit: Any, order: Any, runs: Any, least: float, found: Any) -> None:
-    """Mark in `found` (groups,) what belongs to neighbours whose mean rise is over what chance makes of their mean.
+    """Mark in `found` (groups,) the groups whose mean over their neighbours rose by more than chance explains.
 
     Args: over and limit of each group, dB; order the groups as their frequencies are; runs how many neighbours are
         averaged; least what a mean must exceed whatever its limit.

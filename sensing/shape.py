@@ -162,7 +162,7 @@ def _bumps(rise: Floats, over: NDArray[np.bool_], x: Floats) -> tuple[NDArray[np
 
 
 def _ledges(level: Floats, sd: Floats, hidden_db: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """What stands on the floor all the time with sharp ends beside which the floor goes on, wherever a filter falls.
+    """Signals that are always on: the level steps sharply, and the noise floor goes on beside the step.
 
     Returns: the groups of those that are higher than a ripple, and of the lower ones. A step is sharp where the slopes
     beside it do not explain it. One end is enough where the other lies beyond the band.

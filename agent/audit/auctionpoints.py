@@ -30,8 +30,9 @@ def _shown(name: Named, asked: Record, found: list[Record], grants: list[Record]
     outcome = outcomes[0].body if outcomes else None
     reveals = {r.body.bid: r.body for r in of if isinstance(r.body, Reveal)}
     counted = {one.bid for r in of if isinstance(r.body, AuctionTally) for one in r.body.bids}
-    terms, requests = asked.body.auction, {r.digest: r for r in found if isinstance(r.body, Request)}
-    settled = [r for r in grants if requests[r.body.request].body.declaration == terms.declaration]
+    terms = asked.body.auction
+    sold = {r.digest for r in found if isinstance(r.body, Request) and r.body.declaration == terms.declaration}
+    settled = [r for r in grants if r.body.request in sold]
     return {
         "auction": asked.digest.hex(),
         "by": name(asked.frame.author or b""),

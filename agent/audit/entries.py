@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.audit.lineages import BUNDLE, AuditError, NotALineage, lineages, read_bundle, trust
+from agent.audit.lineages import AuditError, is_bundle, lineages, logs_in_bundle, trust
 from agent.words.celltext import about
-from settlement.audit.bundle import bundled
 from settlement.audit.verify import entries, leaves
 from settlement.chain.admission import proven
 from settlement.chain.bodies import BODIES, Abort, Envelope, Evidence, Gate, Preempt, Relinquish, Revocation, Verdict
 from settlement.chain.credentials import Registry
 from settlement.chain.leaf import Leaf
 from settlement.chain.lineage import LineageError
-from settlement.core.reasons import Reason, Refusal
+from settlement.core.reasons import Reason
 from settlement.records.observation import HEARD_AFTER_END
 
 
@@ -70,11 +69,8 @@ def wanted(
 
 def _logs(path: Path) -> Iterator[tuple[str, Iterable[Leaf]]]:
     """Names and entries of the lineages at `path`, be they files or a bundle. Raises AuditError."""
-    if path.is_file() and path.suffix == BUNDLE:
-        logs = bundled(read_bundle(path))
-        if isinstance(logs, Refusal):
-            raise NotALineage(f"{path}: not a whole bundle ({logs})")
-        for log in logs:
+    if is_bundle(path):
+        for log in logs_in_bundle(path):
             yield log.origin.rpartition("/")[2], leaves(log.entries)
         return
     for one in lineages(path):

@@ -29,7 +29,7 @@ def all_handed_on(found: Sequence[Record]) -> list[HandoverRecords]:
     for confirm in sorted((r for r in found if isinstance(r.body, Confirm)), key=signed_ns):
         grant = grants.get(confirm.body.sid)
         handover = by_name.get(grant.body.handover or b"") if grant is not None else None
-        if grant is not None and handover is not None:
+        if grant is not None and handover is not None and isinstance(handover.body, Handover):
             beside = (of_handover(found, body, handover.digest) for body in (Consent, Vacated))
             handed.append(HandoverRecords(grant, confirm, handover, *beside))
     return handed

@@ -4,13 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.audit.lineages import BUNDLE, NotALineage, lineages, read_bundle, trust
-from settlement.audit.bundle import bundled
+from agent.audit.lineages import is_bundle, lineages, logs_in_bundle, trust
 from settlement.audit.invoice import invoice
 from settlement.audit.lease import read_entries
 from settlement.audit.verify import raw_entries
 from settlement.chain.credentials import Registry
-from settlement.core.reasons import Refusal
 
 
 def invoiced(path: Path, anchors: Sequence[str] | None, network: str | None) -> list[dict[str, Any]]:
@@ -21,10 +19,7 @@ def invoiced(path: Path, anchors: Sequence[str] | None, network: str | None) -> 
 
 
 def _logs(path: Path) -> Iterator[tuple[str, Iterable[bytes]]]:
-    if not (path.is_file() and path.suffix == BUNDLE):
+    if is_bundle(path):
+        yield from ((log.origin, log.entries) for log in logs_in_bundle(path))
+    else:
         yield from ((str(one), raw_entries(one)) for one in lineages(path))
-        return
-    logs = bundled(read_bundle(path))
-    if isinstance(logs, Refusal):
-        raise NotALineage(f"{path}: not a whole bundle ({logs})")
-    yield from ((log.origin, log.entries) for log in logs)

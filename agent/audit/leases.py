@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.audit.lineages import BUNDLE, AuditError, NotALineage, lineages, read_bundle, trust
+from agent.audit.lineages import AuditError, is_bundle, lineages, logs_in_bundle, trust
 from agent.words.celltext import cell_text
-from settlement.audit.bundle import bundled
 from settlement.audit.lease import GATE, Lease, LogEntry, Transition, leases, read_entries
 from settlement.audit.leasefields import fields_of
 from settlement.audit.leaseproof import prove_lease, verify_lease
@@ -33,11 +32,8 @@ class LogRead:
 
 def _bodies_at(path: Path) -> Iterator[tuple[str, Sequence[bytes], tuple[int, str] | None]]:
     """Name, entries and newest head of each log at `path`, a file, a folder of them or a bundle. Raises AuditError."""
-    if path.is_file() and path.suffix == BUNDLE:
-        found = bundled(read_bundle(path))
-        if isinstance(found, Refusal):
-            raise NotALineage(f"{path}: not a whole bundle ({found})")
-        for log in found:
+    if is_bundle(path):
+        for log in logs_in_bundle(path):
             yield log.origin.rpartition("/")[2], log.entries, (len(log.entries), log.checkpoint)
         return
     for one in lineages(path):

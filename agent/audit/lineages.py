@@ -9,8 +9,8 @@ from typing import Any
 from agent.audit.sources import ANCHORS, AuditError, found_at
 from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import write_whole
-from settlement.audit.bundle import BUNDLE_LIMIT, make_bundle, verify_bundle
-from settlement.audit.bundleform import START
+from settlement.audit.bundle import BUNDLE_LIMIT, bundled, make_bundle, verify_bundle
+from settlement.audit.bundleform import START, LogInBundle
 from settlement.audit.crosscheck import cross_check
 from settlement.audit.findings import Audited, Findings, Outcome
 from settlement.audit.kept import compare
@@ -23,7 +23,9 @@ __all__ = [
     "AuditError",
     "NotALineage",
     "bundle",
+    "is_bundle",
     "lineages",
+    "logs_in_bundle",
     "read_bundle",
     "replay",
     "trust",
@@ -147,6 +149,19 @@ def read_bundle(path: Path) -> bytes:
         raise AuditError(f"{path}: {exc.strerror}") from exc
 
 
+def is_bundle(path: Path) -> bool:
+    """Whether a path names a bundle, and not a log or a folder of logs."""
+    return path.is_file() and path.suffix == BUNDLE
+
+
+def logs_in_bundle(path: Path) -> tuple[LogInBundle, ...]:
+    """The logs of a bundle as they stand, nothing verified but its form. Raises AuditError."""
+    found = bundled(read_bundle(path))
+    if isinstance(found, Refusal):
+        raise NotALineage(f"{path}: not a whole bundle ({found})")
+    return found
+
+
 def bundle(path: Path, target: Path, *, anchors: Sequence[str] | None, network: str | None) -> int:
     """Pack the lineages at `path` into one new file; returns its size. Raises AuditError."""
     name, _ = trust(path, anchors, network)
@@ -167,7 +182,7 @@ def bundle(path: Path, target: Path, *, anchors: Sequence[str] | None, network: 
 def replay(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:
     """Verify what lies at `path`, and tell the state kept beside each log again from its entries. Raises AuditError."""
     outcome = verify(path, anchors=anchors, network=network)
-    if path.is_file() and path.suffix == BUNDLE:
+    if is_bundle(path):
         return outcome
     name, trusted = trust(path, anchors, network)
     for row, one in zip(outcome["lineages"], lineages(path), strict=True):
@@ -188,7 +203,7 @@ def replay(path: Path, *, anchors: Sequence[str] | None, network: str | None) ->
 def verify(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:
     """Verify what lies at `path`. Raises AuditError when there is nothing to verify."""
     name, trusted = trust(path, anchors, network)
-    if path.is_file() and path.suffix == BUNDLE:
+    if is_bundle(path):
         return _bundle(path, anchors, network)
     audited = [audit_lineage(one, network=name, anchors=trusted) for one in lineages(path)]
     crossed = cross_check(audited)

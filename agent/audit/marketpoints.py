@@ -3,22 +3,17 @@
 The same figures for every run; what did not happen in one is 0, or an empty list.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from agent.audit.auctionpoints import Named, approvals_shown, auctions_shown
 from agent.audit.disputepoints import broken_points, dispute_points, moved_points
 from agent.audit.handedpoints import handed_by_records, reconciled
-from agent.audit.lineages import BUNDLE, NotALineage, lineages, read_bundle, trust
-from settlement.audit.bundle import bundled
-from settlement.audit.verify import entries, leaves
-from settlement.chain.admission import proven
+from agent.audit.leases import logs_at
 from settlement.chain.bodies import Confirm, Declaration, Grant, Preempt, Resume, Suspend
-from settlement.chain.credentials import Registry
-from settlement.chain.leaf import Leaf
 from settlement.chain.records import Record
-from settlement.core.reasons import Reason, Refusal
+from settlement.core.reasons import Reason
 from settlement.market.residual import unfilled
 from settlement.records.endings import Compensation
 from settlement.records.market import Counter, Request
@@ -54,33 +49,16 @@ def market_points(name: Named, parties: Mapping[str, tuple[bytes, ...]], found: 
 
 def market_of(path: Path, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:
     """The same of the lineages or the bundle at `path`, proven by the anchors. Raises AuditError."""
-    called, trusted = trust(path, anchors, network)
-    registry = Registry(called, trusted)
-    logs = [list(found) for found in _logs(path)]
-    kept = {leaf.record for log in logs for leaf in log if leaf.admitted and leaf.record is not None}
-    # What a log holds of credentials is known first: another's record may stand before its author's credential.
-    for raw in kept:
-        registry.admit(raw)
-    ordered = (leaf.record for log in logs for leaf in log if leaf.admitted and leaf.record is not None)
-    records = (proven(raw, registry) for raw in dict.fromkeys(ordered))
-    found = {one.digest: one for one in records if one is not None}
-    parties = {one.name: one.chain for one in registry.subjects()}
+    logs = list(logs_at(path, anchors=anchors, network=network).values())
+    entries = (entry for log in logs for entry in log.entries)
+    found = {one.record.digest: one.record for one in entries if one.record is not None and one.leaf.admitted}
+    parties = {subject.hash: subject for log in logs for subject in log.registry.subjects()}
 
     def name(credential: bytes) -> str:
-        subject = registry.get(credential)
-        return credential.hex()[:8] if subject is None else subject.name
+        party = parties.get(credential)
+        return credential.hex()[:8] if party is None else party.name
 
-    return market_points(name, parties, list(found.values()))
-
-
-def _logs(path: Path) -> Iterator[Iterable[Leaf]]:
-    if not (path.is_file() and path.suffix == BUNDLE):
-        yield from (entries(one) for one in lineages(path))
-        return
-    logs = bundled(read_bundle(path))
-    if isinstance(logs, Refusal):
-        raise NotALineage(f"{path}: not a whole bundle ({logs})")
-    yield from (leaves(log.entries) for log in logs)
+    return market_points(name, {one.name: one.chain for one in parties.values()}, list(found.values()))
 
 
 def _wishes(found: list[Record]) -> set[bytes]:

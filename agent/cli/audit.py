@@ -4,6 +4,7 @@ Long because a command is mostly the help of its options, and these share how fi
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -229,11 +230,11 @@ def report(
     if invoice:
         from agent.audit.invoices import invoiced
 
-        outcome["invoice"] = invoiced(path, anchor, network)
+        _add(outcome, "invoice", lambda: invoiced(path, anchor, network))
     if market:
         from agent.audit.marketpoints import market_of
 
-        outcome["market"] = market_of(path, anchor, network)
+        _add(outcome, "market", lambda: market_of(path, anchor, network))
     if as_json:
         print_json(outcome)
         _end(outcome)
@@ -245,18 +246,33 @@ def report(
             took = f"{taken['least_ms']:g} to {taken['most_ms']:g} ms after it was signed"
             _say(f"  status list {taken['version']} of {taken['author']} taken {took}")
     _say(f"settlements: {outcome['settlements']}")
-    for line in outcome.get("invoice", []):
+    for line in outcome.get("invoice") or []:
         _say("  " + _invoice_text(line))
-    if market:
+    if outcome.get("market"):
         from agent.audit.marketwords import market_lines
 
         for told in market_lines(outcome["market"]):
             _say("  " + told)
     for review in outcome["reviews"]:
         _say(f"under review by {review['file']}: {review['subject'][:16]}, {review['why']}")
+    for why in outcome.get("unread", []):
+        _say(why)
     _remarks(outcome)
     _say(_word(outcome))
     _end(outcome)
+
+
+def _add(outcome: dict[str, Any], key: str, read: Callable[[], Any]) -> None:
+    """What else was asked for; null, and why, where a log cannot be read to its end: how the audit ends stands."""
+    from agent.audit.lineages import AuditError
+    from settlement.chain.lineage import LineageError
+
+    with interruptible():
+        try:
+            outcome[key] = read()
+        except (AuditError, LineageError) as exc:
+            outcome[key] = None
+            outcome.setdefault("unread", []).append(f"no {key}: {exc}")
 
 
 def _invoice_text(line: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from agent.report.words import DASH, band, clean
 
 MILLION = 1_000_000
 OF_THE_RULE = "in millionths of the rule's currency"
+ABOUT = "What was auctioned, approved, shared, handed on, taken back and owed, by signed records alone."
 
 
 def market(data: ReportData) -> tuple[HtmlTable, ...]:

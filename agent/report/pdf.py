@@ -15,7 +15,7 @@ from fpdf.fonts import FontFace
 from agent.report import map_picture, picture_tables, tables, timeline, waterfall
 from agent.report.columns import column_widths
 from agent.report.data import ReportData
-from agent.report.markettables import market
+from agent.report.markettables import ABOUT, market
 from agent.report.svg import WIDE, printed
 from agent.report.tables import HtmlTable
 from agent.report.words import clean, key_figures, verdict
@@ -70,7 +70,7 @@ def pdf(data: ReportData) -> bytes:
     _table(paper, picture_tables.timeline_gates(data))
     told = market(data)
     if told:
-        _heading(paper, "Market", "What was auctioned, approved, shared, handed on and owed, by signed records.")
+        _heading(paper, "Market", ABOUT)
     for one in told:
         _table(paper, one)
     _heading(paper, "Refusals", "A refusal is the system at work: what was not allowed, with its reason.")

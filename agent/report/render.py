@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from agent.report import map_picture, picture_tables, tables, timeline, waterfall
 from agent.report.data import ReportData
-from agent.report.markettables import market
+from agent.report.markettables import ABOUT, market
 from agent.report.spans import live, whole
 from agent.report.svg import NARROW, WIDE
 from agent.report.words import at, band, clean, key_figures, plural, seconds, verdict, violation_count
@@ -59,6 +59,7 @@ def _page(data: ReportData) -> dict[str, Any]:
         "settlements": tables.settlements(data),
         "usage": tables.usage(data),
         "market": market(data),
+        "market_about": ABOUT,
         "places": tables.places(data),
         "refused_by": tables.refused_by(data),
         "map": _map(data),

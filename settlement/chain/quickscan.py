@@ -1,4 +1,4 @@
-"""A quick look at CBOR bytes: surely in the one form we accept, or not surely.
+"""A fast check of CBOR bytes: True if they are surely in the one form we accept, False if it cannot tell.
 
 Nearly all items that nodes exchange have a few forms. This look knows those alone, says nothing of what is wrong and
 allocates nothing; what it is not sure of, `scan` reads item by item and has the last word on.

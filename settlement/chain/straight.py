@@ -1,4 +1,4 @@
-"""Writes the way of one schema class between its objects and maps as straight Python, made once for each class.
+"""Writes Python code that turns objects of one schema class into CBOR maps and back, once for each class.
 
 What `codec` does field by field for any class is here one function for one class, as `dataclasses` writes a class its
 own constructor. These functions take and give what is plainly right and nothing else: for all else they return None,

@@ -78,11 +78,12 @@ class Coordinator:
             return refuse(Reason.SCOPE, "coordination.shard", body.cell.band, "a shard this node has a say in")
         if accept is None or isinstance(accept, Refusal):
             return accept or refuse(Reason.PROOF, "coordination.accept", "absent", "the ACCEPT beside the GRANT")
-        refusal = _one_pair(grant, accept) or deadline_open(now, body.confirm_by_ns, "coordination.confirm_by")
-        above = self._above(question.of)
         refusal = (
-            refusal or self._own_share(body, grant.author, now) or self._clear(body, now, own, above)
-        )  # (2) to (4)
+            _one_pair(grant, accept)  # (2)
+            or deadline_open(now, body.confirm_by_ns, "coordination.confirm_by")  # (3)
+            or self._own_share(body, grant.author, now)
+            or self._clear(body, now, own, self._above(question.of))  # (4)
+        )
         return refusal or Cosigning(grant=grant, accept=accept, shards=mine, of=question.of)
 
     def _above(self, of: bytes | None) -> set[bytes]:

@@ -191,7 +191,7 @@ class Party(NodeState):
         return None
 
     def _if_any(self, step: Step, what: str, there: Sized, action: Callable[[], object]) -> None:
-        """A duty towards each of something: where there is none of it, and the duty never failed, nothing is begun."""
+        """Do a duty only where there is something to do it for, or where it failed before."""
         if there or what in self._failed_duties:
             self.duty(step, what, action)
 

@@ -2,10 +2,11 @@
 
     envelopes   of every class, once the longest time that any class keeps them is over
     intents     by their class                  usage       by the class of their settlement
-    renewals    of a settlement that is over, by its class; the last of them stays for ever
+    renewals    that a later one of their settlement replaced, by its class; the last of them stays for ever
 
-Nothing goes that is still needed: what a live settlement or an open dispute has or names, what is in force (offers made
-and heard, this node's own envelopes, rules and lists), and no type of record that is not named above, whatever its age.
+Nothing goes that is still needed: what an open dispute, or a live settlement but for replaced renewals, has or names,
+what is in force (offers made and heard, this node's own envelopes, rules and lists), and no type of record that is not
+named above, whatever its age.
 For each lot that goes the node signs a record of its own: which rule, which class and kind, how many of which entries.
 Refused entries stay: they are evidence against somebody.
 """
@@ -175,7 +176,8 @@ class LogRetention:
             return 0, False
         wanted, last, young = self._window(kind, first, now_ns)
         needed = self._needed() if wanted else frozenset()
-        going = [one for one in wanted if not self._held(one, needed)][:LOT_MAX]
+        held_of = self._disputed() if kind == RENEWALS else self._live()
+        going = [one for one in wanted if one.leaf.subject not in needed and one.sid not in held_of][:LOT_MAX]
         full = len(going) == LOT_MAX
         by_class: dict[str, list[OldEntry]] = defaultdict(list)
         for one in going:
@@ -238,13 +240,14 @@ class LogRetention:
         leaves = [decode_leaf(body) for body in bodies if not is_pruned(body)] + ([last] if last is not None else [])
         return [leaf for leaf in leaves if isinstance(leaf, Leaf)]
 
-    def _held(self, one: OldEntry, needed: frozenset[bytes]) -> bool:
-        return one.leaf.subject in needed or (one.sid is not None and one.sid in self._live())
-
     def _live(self) -> frozenset[bytes]:
-        """Settlements that are not over for either side, or about which somebody complained and nothing is paid yet."""
+        """Settlements that are not over for either side, or that are disputed."""
+        return self._disputed().union(self._running())
+
+    def _disputed(self) -> frozenset[bytes]:
+        """Settlements about which somebody complained and nothing is paid yet."""
         disputes = (open_dispute(raw) for _, raw in self._lineage.items(DISPUTES))
-        return frozenset({*self._running(), *(one.sid for one in disputes if one.state not in CLOSED)})
+        return frozenset(one.sid for one in disputes if one.state not in CLOSED)
 
     def _needed(self) -> frozenset[bytes]:
         """The names of all records that something in force, or a live or disputed settlement, has or rests on."""

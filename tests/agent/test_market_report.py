@@ -10,9 +10,8 @@ from agent.report.markettables import market
 from agent.report.realrun import report_of
 from agent.report.render import render
 from agent.report.tables import HtmlTable
-from tests.agent.test_marketpoints import sealed
+from tests.agent.test_marketpoints import ruled_court, sealed
 from tests.agent.test_report import summary, trial
-from tests.settlement.disputes.court import Court
 from tests.settlement.world import NETWORK
 
 SID = "ab" * 32
@@ -111,17 +110,7 @@ def test_where_nothing_came_of_a_market_the_page_has_no_such_section() -> None:
 
 @pytest.mark.feature("M6", "U6")
 def test_the_report_of_a_real_run_tells_a_broken_promise_and_its_ruling(tmp_path: Path) -> None:
-    folder = tmp_path / "court"
-    folder.mkdir()
-    court = Court(folder)
-    court.settle()
-    court.break_off(10.0)
-    court.world.carry(10.0)
-    court.dispute(at_s=12.0)
-    court.world.carry(12.0)
-    (name,) = court.open()
-    assert court.rule(name, 15.0) is None
-    court.world.carry(15.0)
+    court = ruled_court(tmp_path / "court")
     logs = sealed(court.world, tmp_path)
     found = gather([logs], anchors=[one.hex() for one in court.world.anchors], network=NETWORK)
     shown = {one.name: one for one in market(report_of(found))}

@@ -1,15 +1,20 @@
 """`audit report --market`: what a regulator with a bundle and the anchors alone reads of decisions and promises."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import apsw
 import pytest
 from typer.testing import CliRunner
 
-from agent.audit.marketpoints import market_of
+from agent.audit.handedpoints import all_handed_on
+from agent.audit.marketpoints import market_of, market_points
 from agent.audit.marketwords import WORDS, market_lines
 from agent.cli.main import app
+from settlement.audit.lease import read_entries
 from settlement.audit.seal import write_root, write_seal
 from settlement.chain.records import Record
 from settlement.records.handingterms import SUBLEASE, TRANSFER
@@ -46,16 +51,46 @@ def bundle_alone(world: World, folder: Path) -> tuple[dict[str, Any], str]:
     return json.loads(plain.stdout)["market"], " ".join(told.stdout.split())
 
 
-@pytest.mark.feature("S9", "M9")
-def test_an_auction_is_read_from_a_bundle_alone(tmp_path: Path) -> None:
-    folder = tmp_path / "town"
+def auctioned(folder: Path) -> AuctionWorld:
+    """Bert won an auction and settled; dora never showed her bid."""
     folder.mkdir()
     world = AuctionWorld(folder)
     auction = world.open()
     assert world.run(auction, {"ada": 50, "bert": 70, "cara": 60, "dora": 90}, hidden=("dora",)) == []
     world.ask("bert", 4.8, 60)
     world.carry(4.8)
-    market, text = bundle_alone(world, tmp_path)
+    return world
+
+
+def ruled_court(folder: Path) -> Court:
+    """A promise that the holder broke, disputed by alice, ruled and paid."""
+    folder.mkdir()
+    court = Court(folder)
+    court.settle()
+    court.break_off(10.0)
+    court.world.carry(10.0)
+    court.dispute(at_s=12.0)
+    court.world.carry(12.0)
+    (name,) = court.open()
+    assert court.rule(name, 15.0) is None
+    court.world.carry(15.0)
+    return court
+
+
+def ruled(folder: Path) -> World:
+    return ruled_court(folder).world
+
+
+def sublet(folder: Path) -> World:
+    folder.mkdir()
+    scene = Scene(folder)
+    scene.settle()
+    return scene.world
+
+
+@pytest.mark.feature("S9", "M9")
+def test_an_auction_is_read_from_a_bundle_alone(tmp_path: Path) -> None:
+    market, text = bundle_alone(auctioned(tmp_path / "town"), tmp_path)
     (row,) = market["auctions"]
     assert (row["by"], row["winner"], row["price"], row["outcomes"]) == ("holder", "bert", 60, 1)
     bids = {bid["bidder"]: (bid["price"], bid["counted"], bid["deposit_lost"] > 0) for bid in row["bids"]}
@@ -70,17 +105,7 @@ def test_an_auction_is_read_from_a_bundle_alone(tmp_path: Path) -> None:
 
 @pytest.mark.feature("M6", "M9")
 def test_a_broken_promise_and_its_ruling_are_read_from_a_bundle_alone(tmp_path: Path) -> None:
-    folder = tmp_path / "court"
-    folder.mkdir()
-    court = Court(folder)
-    court.settle()
-    court.break_off(10.0)
-    court.world.carry(10.0)
-    court.dispute(at_s=12.0)
-    court.world.carry(12.0)
-    (name,) = court.open()
-    assert court.rule(name, 15.0) is None
-    court.world.carry(15.0)
+    court = ruled_court(tmp_path / "court")
     market, text = bundle_alone(court.world, tmp_path)
     assert market["broken"] == [{"sid": court.sid.hex(), "holder": "holder", "fallback": 1}]
     (row,) = market["disputes"]
@@ -109,3 +134,49 @@ def test_where_nothing_came_of_a_market_only_its_prices_are_told() -> None:
     empty: dict[str, Any] = {key: [] for key in WORDS}
     rest = {"counters": 0, "suspended": 0, "resumed": 2, "prices": {"forms": ["fixed"], "settled": 30}}
     assert market_lines(empty | rest) == ["2 resumed", "prices of all that was settled: 30 (fixed)"]
+
+
+@pytest.mark.feature("M9")
+@pytest.mark.parametrize("scene", ["auction", "court", "lease"])
+def test_what_an_incomplete_log_lacks_is_left_out_and_ends_no_report(tmp_path: Path, scene: str) -> None:
+    """A log that lacks any of its records, one after another and half of them at a time: pruned, or another's."""
+    world = {"auction": auctioned, "court": ruled, "lease": sublet}[scene](tmp_path / scene)
+    found = {
+        record.digest: record
+        for member in world.members.values()
+        for entry in read_entries(enumerate(member.party.lineage.bodies()), member.party.registry)
+        if (record := entry.record) is not None
+    }
+    records, rng = list(found.values()), Random(scene)
+    lacking = [[one for one in records if one is not gone] for gone in records]
+    lacking += [[one for one in records if rng.random() < 0.5] for _ in range(100)]
+    for some in lacking:
+        market_lines(market_points(lambda credential: credential.hex()[:8], {}, some))
+
+
+@pytest.mark.feature("M9")
+@pytest.mark.parametrize("asked", ["--market", "--invoice"])
+def test_a_log_that_cannot_be_read_whole_ends_as_tampered_and_says_what_is_not_told(tmp_path: Path, asked: str) -> None:
+    world = ruled(tmp_path / "court")
+    logs = sealed(world, tmp_path)
+    db = apsw.Connection(str(logs / "alice.db"))
+    db.execute("DELETE FROM leaf WHERE idx=3")
+    db.close()
+    words = ["--network", NETWORK, "--anchor", world.anchors[0].hex()]
+    told = CliRunner().invoke(app, ["audit", "report", str(logs), asked, *words])
+    plain = CliRunner().invoke(app, ["audit", "report", str(logs), asked, "--json", *words])
+    assert (told.exit_code, plain.exit_code) == (5, 5)
+    assert f"no {asked[2:]}: " in told.output
+    assert "entry 3 is missing" in " ".join(told.output.split())
+    assert json.loads(plain.stdout)[asked[2:]] is None
+
+
+@pytest.mark.feature("M10")
+def test_a_grant_that_names_something_else_as_its_handover_hands_nothing_on(tmp_path: Path) -> None:
+    world = sublet(tmp_path / "lease")
+    bob = world.members["bob"].party
+    (pair,) = bob.user.pairs.values()
+    grant, confirm = bob.record_of(pair.grant), bob.record_of(pair.decision)
+    lying = replace(grant, body=replace(grant.body, handover=confirm.digest))
+    assert len(all_handed_on([grant, confirm, bob.record_of(grant.body.handover)])) == 1
+    assert all_handed_on([lying, confirm]) == []

@@ -129,13 +129,39 @@ def test_what_is_not_old_enough_stays_and_goes_later(tmp_path: Path) -> None:
 
 
 def test_what_a_live_settlement_has_or_rests_on_stays(tmp_path: Path) -> None:
-    world = lived(tmp_path, end_s=200.0)
+    world = lived(tmp_path, ("usage", "intents", "envelopes"), end_s=200.0)
+    log = world.members["holder"].party.lineage
+    (pair,) = world.members["holder"].party.holder.busy.values()
+    before = log.of_settlement(pair.sid)
     let_go(world)
-    sids = {pair.sid for pair in world.members["holder"].party.holder.busy.values()}
-    assert sids
-    assert not [stub for stub in stubs(world) if stub.kind == "renewals"]
-    let_go(world, at_s=400.0)
-    assert [stub for stub in stubs(world) if stub.kind == "renewals"]
+    assert log.of_settlement(pair.sid)[: len(before)] == before
+
+
+@pytest.mark.parametrize("name", ["holder", "alice"])
+def test_replaced_renewals_of_a_live_settlement_go_and_it_lives_on(tmp_path: Path, name: str) -> None:
+    world = lived(tmp_path, ("renewals",), end_s=200.0)
+    count = sum(1 for body in bodies_of(world, name) if _is(body, Renew))
+    assert count > 3
+    at_s = 20.0
+    while at_s < OVER_S:
+        for one in ("holder", "alice"):
+            world.do(one, at_s, world.members[one].party.tick)
+        world.carry(at_s)
+        at_s += 0.5
+    gone = [stub for stub in stubs(world, name) if stub.kind == "renewals"]
+    assert len(gone) >= count  # all that are older than the time of keeping; the settlement is in its window still
+    (pair,) = world.members["holder"].party.holder.busy.values()
+    newest = world.members[name].party.lineage.newest_of(pair.sid, [TYPE_OF[Renew]])
+    assert newest is not None
+    assert world.members[name].party.lineage.raw_of(newest[1]) is not None
+    found = audited(world, name)
+    assert found.ok, found.findings.problems
+    world.member_again(name)
+    for one in ("holder", "alice"):
+        world.do(one, at_s, world.members[one].party.tick)
+    world.carry(at_s)
+    assert world.members["holder"].party.holder.busy
+    assert cross_check([audited(world), audited(world, "alice")]).problems == []
 
 
 def test_what_is_disputed_stays_until_it_is_paid(tmp_path: Path) -> None:
