@@ -35,6 +35,7 @@ from sensing.detectors.trains import (
     HeardPulse,
     PulseTrain,
     alike,
+    beside_step,
     level_db,
     like_sweeps,
     loudest,
@@ -66,6 +67,8 @@ EITHER: Final = " or "
 IN_STEP_US: Final = 0.3
 """How far a train's interval may be off, for each turn between it and another."""
 TOLD_MAX: Final = 64
+JITTERING_LEAST, JITTERING_SHARE = 3, 1 / 3
+"""So many pulses out of step, and so many for each that is in step, are a supply's whose interval jitters."""
 
 
 def crowd_max(*, look_us: float, pri_us: tuple[float, float]) -> int:
@@ -300,10 +303,25 @@ class RadarDetector:
         return sum(low <= h.us <= high for h in self._beside(train, weaker_db=ALIKE_DB / 2))
 
     def _steps_on(self, kind: RadarClass, train: PulseTrain) -> bool:
-        """Whether pulses of any shape, in the train's band and step, last longer than a burst of the class."""
+        """Whether pulses of any shape, in the train's band and step, outlast a burst, or its interval jitters."""
+        if self._jitters(kind, train):
+            return True
         turns = max(h.pulse.train_turns for h in train.members)
         most = kind.pulses_max + 2
         return turns > most or turns_in_step(train, list(self._beside(train, weaker_db=LEVEL_DB)), kind.pri_us) > most
+
+    def _jitters(self, kind: RadarClass, train: PulseTrain) -> bool:
+        """Whether many pulses of its shape take the turns of a train of plain ones without keeping its step."""
+        if kind.inside is not Inside.PLAIN:
+            return False
+        one = train.members[0].pulse
+        like = [
+            h
+            for h in self._beside(train, weaker_db=LEVEL_DB)
+            if h.is_shaped(kind, self._band_hz) and alike(one, h.pulse)
+        ]
+        kept, left = beside_step(train, like)
+        return left >= max(JITTERING_LEAST, JITTERING_SHARE * (len(train.members) + kept))
 
     def _seen_to_go_on(self) -> list[Incumbent]:
         """The radars told of before whose trains, with what came since, outlast a burst; their trains are forgotten."""

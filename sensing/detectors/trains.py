@@ -25,6 +25,8 @@ STEPS_MISSED_MAX: Final = 2
 STARTS_MAX: Final = 3
 STEEP: Final = 0.1
 """MHz a microsecond: what moves slower may be a symbol of data."""
+NEXT_SHARE: Final = 0.1
+"""Of its interval, how far off step the next pulse of a supply may come whose interval jitters."""
 FULL_SHARE: Final = 0.6
 """Of its turns that a train which goes on must have a pulse for."""
 
@@ -177,6 +179,41 @@ def turns_in_step(train: PulseTrain, others: Sequence[HeardPulse], pri_us: tuple
                 early, late = (one, other) if one.us < other.us else (other, one)
                 most = max(most, _turns(early, late, apart, 2, others))
     return most
+
+
+def beside_step(train: PulseTrain, others: Sequence[HeardPulse]) -> tuple[int, int]:
+    """How many like pulses take a train's turns before it, in it and after it: in its step, and without its step.
+
+    A radar's interval is the same all through a burst. Where it jitters by some microseconds a few pulses of many are
+    in step by chance, and the others come about an interval apart, before and after them.
+
+    Args: others are the like pulses of the train's band that do not belong to it, in the order of time.
+    """
+    near_us = NEXT_SHARE * train.pri_us
+    counts = [0, 0]
+
+    def count(off_us: float, steps: int, heard: HeardPulse) -> bool:
+        room_us = TIMING_US + TIMING_SHARE * heard.pulse.duration_us + TIMING_PER_TURN_US * steps
+        counts[off_us > room_us] += off_us <= near_us
+        return off_us <= near_us
+
+    first, last = train.members[0], train.members[-1]
+    for heard in others:
+        if first.us < heard.us < last.us:
+            apart = abs(heard.us - min(train.members, key=lambda one: abs(one.us - heard.us)).us)
+            steps = round(apart / train.pri_us)
+            if steps:
+                count(abs(apart - steps * train.pri_us), steps, heard)
+    for edge, way, line in ((last, 1, others), (first, -1, others[::-1])):
+        edge_us = edge.us
+        for heard in line:
+            ahead = way * (heard.us - edge_us)
+            steps = round(ahead / train.pri_us)
+            if steps > STEPS_MISSED_MAX:
+                break
+            if steps >= 1 and count(abs(ahead - steps * train.pri_us), steps, heard):
+                edge_us = heard.us
+    return counts[0], counts[1]
 
 
 def _turns(first: HeardPulse, last: HeardPulse, pri: float, pulses: int, others: Sequence[HeardPulse]) -> int:

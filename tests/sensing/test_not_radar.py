@@ -139,3 +139,15 @@ def test_steady_noise_with_edges_holds_no_radar(kind: str, rate: int) -> None:
             z = z * np.float32(0.5)
         found += [one.kind for one in surveyed(z, rate).incumbents]
     assert not found
+
+
+@pytest.mark.parametrize("both_edges", [False, True])
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 12, 29])
+def test_a_supply_whose_interval_jitters_by_a_few_microseconds_is_no_radar(seed: int, both_edges: bool) -> None:
+    rate, rng = 20_000_000, np.random.default_rng([4100, seed])
+    supply = pwm(
+        rng, sample_rate_hz=rate, samples=int(rate * 0.07), period_s=float(rng.uniform(0.95e-3, 1.05e-3)),
+        ring_hz=2e6, jitter_s=3e-6, both_edges=both_edges,
+    )  # fmt: skip
+    z = supply * np.float32(np.sqrt(10**2.7 * 1e6 / rate)) + unit_noise(rng, len(supply))
+    assert surveyed(z, rate).incumbents == ()

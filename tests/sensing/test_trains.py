@@ -6,7 +6,7 @@ import pytest
 from sensing.detectors.pulses import Pulse
 from sensing.detectors.radar import RadarDetector, Stretch
 from sensing.detectors.trainchecks import CHANCE, Course, falters, reach, repeats, surprise
-from sensing.detectors.trains import HeardPulse, PulseTrain, turns_in_step
+from sensing.detectors.trains import HeardPulse, PulseTrain, beside_step, turns_in_step
 from sensing.detectors.weakkernels import SCALE
 
 pytestmark = pytest.mark.feature("E3")
@@ -43,6 +43,16 @@ def test_pulses_out_of_step_leave_a_train_as_it_is() -> None:
     own = (heard(5000.0), heard(6000.0), heard(7000.0))
     others = [heard(at) for at in (1310.0, 2460.0, 3720.0, 8290.0, 9480.0, 11650.0)]
     assert turns_in_step(PulseTrain(own, 1000.0), others, PRI) == 2
+
+
+def test_pulses_that_take_a_trains_turns_without_its_step_are_counted() -> None:
+    own = PulseTrain(tuple(heard(1000.0 * k) for k in (10, 11, 13, 14)), 1000.0)
+    jittering = [heard(1000.0 * k + 9 * (k % 2 or -1)) for k in (6, 7, 9, 12, 15, 17)]
+    kept, left = beside_step(own, jittering)
+    assert kept + left == 6
+    assert left >= 4
+    assert beside_step(own, [heard(1000.0 * k, duration_us=1) for k in (8, 9, 12, 15, 16)]) == (5, 0)
+    assert beside_step(own, [heard(at) for at in (4500.0, 8400.0, 12400.0, 16600.0)]) == (0, 0)
 
 
 def test_places_that_stay_empty_make_no_train() -> None:
