@@ -15,7 +15,15 @@ from agent.config.files import load_found
 from agent.config.settings import ConfigError, NodeConfig
 from agent.doctor.mends import CLOCK_MENDS, MEND
 from agent.doctor.pauses import PauseWatch
-from agent.service.snapshot import DISK_BYTES_MIN, HEARD_AFTER, OWN_KEY, gate_now, problems, read_status
+from agent.service.snapshot import (
+    DISK_BYTES_MIN,
+    HEARD_AFTER,
+    OWN_KEY,
+    TOO_FEW_LOOKS,
+    gate_now,
+    problems,
+    read_status,
+)
 from agent.timekeeping.assembly import timekeeper
 from agent.timekeeping.kernel import read_state
 from agent.timekeeping.shown import duration, plain
@@ -244,11 +252,14 @@ def _running(config: NodeConfig) -> Iterator[Check]:
 
 
 def _alarms(config: NodeConfig) -> Iterator[Check]:
-    """Keys that were seen in use in two places, and base stations below that were heard after their end."""
+    """Keys that were seen in use in two places, base stations below heard after their end, looks not taken."""
     status = read_status(config.run_folder)
     for alarm in (status or {}).get("alarms", ()):
         if HEARD_AFTER in alarm:
             yield Check(name="base station", state=WARN, found=alarm, mend=MEND["base station"])
+            continue
+        if TOO_FEW_LOOKS in alarm:
+            yield Check(name="looks", state=WARN, found=alarm, mend=MEND["looks"])
             continue
         mend = MEND["alarm"]
         yield Check(name="alarm", state=FAIL if alarm.startswith(OWN_KEY) else WARN, found=alarm, mend=mend)

@@ -98,6 +98,11 @@ TROUBLES: Final = {
         found="a key was seen in use in two places",
         mend="find who has it; have the authority revoke that credential, and issue anew for a new key",
     ),
+    "looks": Trouble(
+        line="looks",
+        found="the node listens less often than it plans to: a radar's short burst may go unheard",
+        mend="give the host's processor less to do beside it, or set a lower `radio.sample_rate_hz`",
+    ),
     "base station": Trouble(
         line="base station",
         found="one below this node was heard on the air after its end",

@@ -370,8 +370,9 @@ class Node:
             self.events.write("disk low" if low is not None else "disk well", why=low)
 
     def _alarms(self) -> list[str]:
-        """Keys that were seen in use in two places, and base stations that were heard after their end."""
-        heard = [f"{device} {HEARD_AFTER}: {detail}" for device, detail in self.listening.alarms.items()]
+        """Keys that were seen in use in two places, base stations heard after their end, looks that were not taken."""
+        after = (f"{device} {HEARD_AFTER}: {detail}" for device, detail in self.listening.alarms.items())
+        heard = [*after, *self.watcher.alarms(time.monotonic_ns())]
         if self.party.damaged is not None:
             return heard
         named = ((self.trust.registry.get(one), one) for one, _ in self.party.lineage.items(ALARM))

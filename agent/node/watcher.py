@@ -11,6 +11,7 @@ import numpy as np
 
 from agent.config.settings import NodeConfig
 from agent.node.events import WATERFALL
+from agent.node.lookcount import LookCount
 from agent.sense.sources import sample_flags
 from hw_profiles.calibration import Scale
 from radio.drivers.section import RadioSection
@@ -127,6 +128,7 @@ class Watcher:
         self._survey = Survey(settings)
         self._waterfall = Waterfall(config)
         self._todo: deque[LookTaken] = deque(maxlen=4)
+        self._count = LookCount(config.radio.frame_us * config.radio.look_every * 1000)
         self._heard: deque[Heard] = deque()
         self._wake = threading.Event()
         self.rouse = Rouser()
@@ -184,6 +186,11 @@ class Watcher:
         if self._recent is not None and time.monotonic_ns() - self._recent.now_ns > after_ns:
             self._recent = self.report()
 
+    def alarms(self, now_ns: int) -> list[str]:
+        """What is wrong with what is heard: looks that were planned and not taken."""
+        alarm = self._count.alarm(now_ns)
+        return [] if alarm is None else [alarm]
+
     @property
     def looks(self) -> int:
         """How many looks were taken."""
@@ -209,6 +216,7 @@ class Watcher:
         if flags & ELSEWHERE:
             return
         self._waterfall.add(result)
+        self._count.took(look.earliest_ns)
         found = tuple((int(i.low_hz), int(i.high_hz), str(i.kind)) for i in result.incumbents)
         now_ns = time.monotonic_ns()
         told = Heard(listened_ns=look.earliest_ns, found_ns=now_ns, incumbents=found, channels=result.channels)

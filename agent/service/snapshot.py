@@ -17,6 +17,7 @@ FRESH_NS = 5_000_000_000
 DISK_BYTES_MIN = 1 << 30
 HEARD_AFTER = "was heard after its end"
 OWN_KEY = "this node's own key"
+TOO_FEW_LOOKS = "of the planned looks were taken"
 SMALL_SHARE = 0.1
 """Below this a share is shown with a decimal."""
 PARTS = ("agent", "radio", "clock", "position", "keys", "disk")
