@@ -154,9 +154,10 @@ def _bumps(rise: Floats, over: NDArray[np.bool_], x: Floats) -> tuple[NDArray[np
     """Of what rises over the smooth floor, what is surely no receiver's ripple, and the rest."""
     steady, broad = np.zeros(len(x), np.bool_), np.zeros(len(x), np.bool_)
     edges = np.flatnonzero(np.diff(np.concatenate(([False], over, [False])).astype(np.int8)))
+    widths = np.gradient(x) if len(x) > 1 else x
     for first, last in edges.reshape(-1, 2):
         tall = float(rise[first:last].max())
-        wide = int((rise[first:last] > tall / 2).sum()) * float(np.median(np.diff(x)))
+        wide = float(widths[first:last][rise[first:last] > tall / 2].sum())
         (steady if wide <= NARROW or tall >= TALL_DB else broad)[first:last] = True
     return steady, broad
 
@@ -209,8 +210,8 @@ def _opened(level: Floats, x: Floats) -> Floats:
     inner = np.minimum(level[:-2], level[2:])
     level = np.concatenate((level[:1], np.maximum(level[1:-1], inner), level[-1:]))
     count = np.arange(len(level))
-    reach = max(1, round(OPENING / 2 / float(np.median(np.diff(x)))))
-    near = np.abs(count[:, None] - count[None, :]) <= reach
+    reach = (OPENING + float(np.median(np.diff(x)))) / 2
+    near = (np.abs(x[:, None] - x[None, :]) <= reach) | (np.abs(count[:, None] - count[None, :]) <= 1)
     eroded = np.where(near, level[None, :], np.inf).min(axis=1)
     return np.asarray(np.where(near, eroded[None, :], -np.inf).max(axis=1), np.float64)
 

@@ -13,6 +13,8 @@ from agent.bench.detectionlong import beside_rows, file_rows, impostor_rows, lon
 from agent.bench.detectionrow import FLOOR_COVERAGE, LEVEL, DetectionRow, row
 from agent.bench.floortrial import PFA, RECEIVERS, false_alarms, floor_errors
 from agent.bench.radartrial import heard_in_looks, radar_found
+from agent.bench.systempage import PAGE, page
+from agent.bench.systemtrial import SYSTEM_GROUPS, system_rows
 from sensing.detectors.channel import ChannelCells, ChannelDetector
 from sensing.detectors.decision import Cells
 from sensing.detectors.energy import EnergyDetector
@@ -207,6 +209,7 @@ PARTS: Final[Mapping[str, Part]] = MappingProxyType(
         "long-run": lambda effort: long_run_rows(effort.seed, effort.trials),
         "beside": lambda effort: beside_rows(effort.seed, effort.trials),
         "impostors": lambda effort: impostor_rows(effort.seed, effort.noise_s),
+        "systems": lambda effort: system_rows(effort.seed, effort.trials),
     }
 )
 """What can be measured, in the order of the table."""
@@ -227,16 +230,27 @@ def measure(effort: Effort, *, parts: Sequence[str] = USUAL) -> Results:
 
 
 def write_report(results: Results, folder: Path) -> list[Path]:
-    """Write `sensing-table.md` and the pictures of what was measured; sections of other parts stay as they are."""
+    """Write `sensing-table.md` and the pictures of what was measured; sections of other parts stay as they are.
+
+    The part `systems` is written to `sensing-systems.md`.
+    """
     from agent.bench.detectionplots import write_pictures
 
     folder.mkdir(parents=True, exist_ok=True)
-    table = folder / "sensing-table.md"
-    known = _sections(table.read_text(encoding="utf-8")) if table.exists() else {}
-    for group, words in results.made_by.items():
-        known[group] = _section([one for one in results.rows if one.group == group], words)
-    table.write_text(TITLE + "".join(f"\n\n## {group}\n\n{known[group]}" for group in known), encoding="utf-8")
-    return [table, *write_pictures(results.rows, folder)]
+    written: list[Path] = []
+    systems = [one for one in results.rows if one.group.startswith(SYSTEM_GROUPS)]
+    if systems:
+        written.append(folder / PAGE)
+        written[-1].write_text(page(systems, results.made_by[systems[0].group]), encoding="utf-8")
+    groups = {group: words for group, words in results.made_by.items() if not group.startswith(SYSTEM_GROUPS)}
+    if groups:
+        written.append(folder / "sensing-table.md")
+        known = _sections(written[-1].read_text(encoding="utf-8")) if written[-1].exists() else {}
+        for group, words in groups.items():
+            known[group] = _section([one for one in results.rows if one.group == group], words)
+        text = TITLE + "".join(f"\n\n## {group}\n\n{known[group]}" for group in known)
+        written[-1].write_text(text, encoding="utf-8")
+    return [*written, *write_pictures(results.rows, folder)]
 
 
 def _sections(text: str) -> dict[str, str]:

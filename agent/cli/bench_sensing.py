@@ -49,7 +49,7 @@ def detection(
     trials: Annotated[int, typer.Option(min=20, help="trials for each radar point; others scale with it")] = 200,
     noise_s: Annotated[int, typer.Option(min=1, help="seconds of noise, or each impostor, searched for radar")] = 300,
     seed: Annotated[int, typer.Option(help="of every random number")] = 1,
-    part: Annotated[list[str] | None, typer.Option(help="make only this part of the table; may be given again")] = None,
+    part: Annotated[list[str] | None, typer.Option(help="only this part, e.g. systems; may be given again")] = None,
     json_out: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Measure false alarms, detection, interval coverage and radar detection against theory; write table and plots."""

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from scipy import signal
 
+from agent.bench.systemtrial import cells
+from sensing.results import ChannelState
+from sensing.shape import floor_shape
 from sensing.survey import Anchor
 from tests.sensing.real import NOISE, band_noise, noise, states, surveyed
 from tests.sensing.test_sense_command import run, written
@@ -85,3 +88,21 @@ def test_where_nothing_is_known_no_number_is_shown(tmp_path: Path) -> None:
         table = run("sense", f"file:{meta}").stdout
         assert "0.0%" not in table
         assert "unknown" in table
+
+
+@pytest.mark.feature("E2")
+def test_what_fills_a_narrow_channel_stands_on_the_floor_though_the_channel_is_cut_finer_than_the_band() -> None:
+    """A channel has groups of its own, thirty times finer than those beside it: widths are hertz, not groups."""
+    inside = 0.2 + 0.002 * (np.arange(16) - 7.5)
+    at = np.concatenate((np.arange(-0.47, 0.17, 0.06), inside, np.arange(0.24, 0.48, 0.06)))
+    level = 3.6 * np.exp(-(((at - 0.2) / 0.009) ** 2))
+    shape = floor_shape(level, np.full(len(at), 0.05), at, passband=None)
+    assert shape.steady[np.abs(at - 0.2) < 0.008].all()
+    assert np.abs(shape.floor_db).max() < 1.1
+
+
+@pytest.mark.feature("E2")
+def test_a_link_that_hardly_ever_pauses_is_not_free_in_its_own_channel() -> None:
+    found = cells(7, "BLE, both sides", rate_hz=30_720_000, draws=1)
+    assert all(one.states[ChannelState.FREE] == 0 for one in found)
+    assert sum(one.states[ChannelState.BUSY] for one in found) >= 7
