@@ -297,6 +297,21 @@ class RadarDetector:
             if id(h) not in members and first_hz <= h.pulse.peak_hz <= last_hz and level_db(h.pulse) > weakest:
                 yield h
 
+    def _reaching(self, train: PulseTrain) -> Iterator[HeardPulse]:
+        """Other pulses any part of which lies in a train's band, about as far over the background as the train's.
+
+        Of a sweep that never pauses one piece is found here and the next one there, and how strong it is in the end
+        depends on how much of it was taken for one pulse: neither its strongest place nor its level is the same.
+        """
+        members = set(map(id, train.members))
+        first_hz = min(h.pulse.low_hz for h in train.members)
+        last_hz = max(h.pulse.high_hz for h in train.members)
+        weakest = min(h.pulse.snr_db for h in train.members) - ALIKE_DB
+        for h in self._heard:
+            near = h.pulse.low_hz <= last_hz and first_hz <= h.pulse.high_hz
+            if near and id(h) not in members and h.pulse.snr_db > weakest:
+                yield h
+
     def _strays(self, train: PulseTrain) -> int:
         """Pulses about as strong as the train's, in its band and time, that do not belong to it."""
         low, high = train.members[0].us, train.members[-1].us
@@ -340,7 +355,7 @@ class RadarDetector:
         others = list(self._beside(train, weaker_db=ALIKE_DB))
         shaped = (h for h in others if h.is_shaped(kind, self._band_hz))
         like = sum(alike(train.members[0].pulse, h.pulse) for h in shaped)
-        return max(like, like_sweeps(train, others)) > kind.pulses_max + 2
+        return max(like, like_sweeps(train, self._reaching(train))) > kind.pulses_max + 2
 
     def _crowd(self, train: PulseTrain) -> int:
         """Other pulses in a train's band, at any time in memory, not much weaker: what bursty traffic is made of."""

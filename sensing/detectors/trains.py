@@ -17,6 +17,7 @@ MISSED_MAX: Final = 3
 ALIKE_DB: Final = 4.0
 ALIKE_HZ: Final = 1.5e6
 SAME_SWEEP: Final = 3.0
+AS_STEEP: Final = 1.15
 SAME_US: Final = 6.0
 STEP_US: Final = 2.5
 CUT_SHARE: Final = 0.25
@@ -130,7 +131,13 @@ def like_sweeps(train: PulseTrain, others: Iterable[HeardPulse]) -> int:
     one = train.members[0].pulse
     if abs(one.slope_mhz_per_us) < STEEP:
         return 0
-    return sum(same_sweep(one, h.pulse) for h in others)
+    return sum(same_sweep(one, h.pulse) or _as_steep(one, h.pulse) for h in others)
+
+
+def _as_steep(a: Pulse, b: Pulse) -> bool:
+    """Whether two pulses sweep one way and as fast, however much of the sweep each of them is."""
+    slopes = sorted((abs(a.slope_mhz_per_us), abs(b.slope_mhz_per_us)))
+    return a.slope_mhz_per_us * b.slope_mhz_per_us > 0 and slopes[1] <= AS_STEEP * slopes[0]
 
 
 def level_db(pulse: Pulse) -> float:

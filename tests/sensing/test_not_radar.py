@@ -47,7 +47,8 @@ SEEN_ONCE = [
     *(("a carrier with 5 us lost", seed, 20) for seed in (21, 43, 2029)),
     ("TDD lightly loaded", 2001, 35),
     ("chirp jammer", 2000, 10),
-    *(("chirp jammer of 40 us", seed, 35) for seed in (2002, 2003)),
+    *(("chirp jammer of 40 us", seed, 35) for seed in (2002, 2003, 7011)),
+    *(("chirp jammer of 40 us", seed, 31) for seed in (7000, 7001, 7004, 7005)),
     *(("PWM at 1 kHz", seed, 10) for seed in (2004, 2005, 2009, 2012, 2021, 2032)),
     *(("PWM at 1 kHz", seed, 8) for seed in (2104, 2117)),
 ]
