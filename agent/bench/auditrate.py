@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.bench.auditlog import AuditLog, make_log
+from hw_profiles.memory import peak_mib
 from settlement.audit.crosscheck import cross_check
 from settlement.audit.verify import audit_lineage
 from settlement.chain import keys
@@ -77,7 +78,7 @@ def measured(path: Path, network: str, anchors: list[bytes]) -> dict[str, Any]:
         "wall_s": wall_s,
         "here_s": here_s,
         "others_s": others.ru_utime + others.ru_stime,
-        "grown_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "grown_mib": round(peak_mib(), 1),
     }
 
 

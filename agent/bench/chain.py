@@ -6,7 +6,6 @@ are taken in turns, so that both meet the same machine.
 
 import os
 import random
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import Any
 
 import apsw
 
+from hw_profiles.memory import peak_mib
 from settlement.chain import cose, keys, merkle
 from settlement.chain.bodies import Accept
 from settlement.chain.keys import SigningKey
@@ -98,7 +98,7 @@ def fill(log: Lineage, records: list[Record], size: int, group: int, figures: Fi
         fill_s=round(spent_s, 1),
         rss_tenth_mib=round(early or _rss_mib(), 1),
         rss_full_mib=round(_rss_mib(), 1),
-        rss_peak_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        rss_peak_mib=round(peak_mib(), 1),
     )
 
 

@@ -10,7 +10,7 @@ from agent.cli.common import interruptible, output_console, print_json
 
 
 def chain(
-    size: Annotated[int, typer.Option(min=1000, help="Entries in the log.")] = 100_000,
+    size: Annotated[int, typer.Option(min=1000, help="Entries in the log.")] = 200_000,
     group: Annotated[int, typer.Option(min=1, help="Entries in one commit while the log is filled.")] = 256,
     rounds: Annotated[int, typer.Option(min=20, help="Repetitions of what is timed one by one.")] = 300,
     folder: Annotated[

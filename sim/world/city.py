@@ -7,7 +7,6 @@ have places. A move, an arrival or a new offer is what makes members tell each o
 Long because it is one world: who is there, when each of them does something, what they want.
 """
 
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from hw_profiles.memory import peak_mib
 from settlement.chain.bodies import Declaration, Envelope
 from settlement.chain.credentials import Registry
 from settlement.chain.scope import Band, Cell, Window
@@ -391,5 +391,5 @@ def run_city(plan_: CityPlan, *, keep_lines: bool = False, world: type[City] = C
         virtual_s=plan_.ends_ns / 1e9,
         cpu_s=time.process_time() - cpu_s,
         clock_s=time.perf_counter() - began_s,
-        peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        peak_mib=peak_mib(),
     )
