@@ -6,7 +6,10 @@ of another's.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +26,7 @@ from settlement.records.row import Becomes, RecordType
 
 TYPE_PREFIX = "bandpact/"
 _BODY_KEY = 6
+SHARED_MAX = 2048
 
 
 @lru_cache(maxsize=64)
@@ -130,6 +134,17 @@ class Unproven:
 
     def opened(self) -> Record | Refusal:
         """The meaning of the bytes by the schema of their type; whether anybody signed them is not asked."""
+        shared = _SHARED.get()
+        if shared is None:
+            return self._opened()
+        known = shared.opened.get(self.message.raw)
+        if known is not None:
+            return known
+        if isinstance(read := self._opened(), Record):
+            _keep(shared.opened, self.message.raw, read)
+        return read
+
+    def _opened(self) -> Record | Refusal:
         try:
             around = self.payload.copy()
             inner = around.pop(_BODY_KEY, None)
@@ -154,6 +169,36 @@ class Unproven:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What was parsed and opened, by its bytes, at most SHARED_MAX of each; what was refused is not in it."""
+
+    parsed: dict[bytes, Unproven] = field(default_factory=dict)
+    opened: dict[bytes, Record] = field(default_factory=dict)
+
+
+_SHARED: ContextVar[_Shared | None] = ContextVar("shared", default=None)
+
+
+def _keep(known: dict[bytes, Any], raw: bytes, value: Unproven | Record) -> None:
+    if len(known) >= SHARED_MAX:
+        del known[next(iter(known))]
+    known[raw] = value
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """While this lasts the same bytes are parsed and opened once: for a process that plays many parties to each other.
+
+    A node does without: it meets each record once. Signatures are checked as ever, by each party.
+    """
+    before = _SHARED.set(_Shared())
+    try:
+        yield
+    finally:
+        _SHARED.reset(before)
+
+
 def reopened(raw: bytes) -> Record:
     """A record from bytes that this process has proven before, and kept where nobody else can change them.
 
@@ -176,6 +221,18 @@ def reopened(raw: bytes) -> Record:
 
 def parse(data: bytes) -> Unproven | Refusal:
     """Bytes to a well-formed, unproven record: header and payload as docs/protocol.md has them."""
+    shared = _SHARED.get()
+    if shared is None:
+        return _parse(data)
+    known = shared.parsed.get(data)
+    if known is not None:
+        return known
+    if isinstance(read := _parse(data), Unproven):
+        _keep(shared.parsed, data, read)
+    return read
+
+
+def _parse(data: bytes) -> Unproven | Refusal:
     message = cose.parse(data)
     if isinstance(message, Refusal):
         return message

@@ -17,7 +17,7 @@ from typing import Any
 
 from settlement.chain import records
 from settlement.chain.bodies import Accept, Declaration
-from settlement.chain.records import Frame, Record
+from settlement.chain.records import Frame, Record, read_once
 from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Refusal
 from settlement.pair.table import UserState
@@ -600,6 +600,7 @@ def run_plan(plan_: Plan, *, keep_lines: bool = False, world: type[World] = Worl
     base = Path("/dev/shm")  # noqa: S108 - memory, not a name others could guess
     folder = Path(tempfile.mkdtemp(prefix="bandpact-", dir=base if base.is_dir() else None))
     try:
-        return world(plan_, folder, keep_lines=keep_lines).run()
+        with read_once():
+            return world(plan_, folder, keep_lines=keep_lines).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

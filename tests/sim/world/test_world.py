@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from sim.world import run
 from sim.world.many import run_seeds
 from sim.world.plan import NS, Act, Plan, Weather, plan
 from sim.world.run import run_plan, simulate
@@ -166,3 +168,12 @@ def test_a_broken_program_is_caught(
             assert breaches[0].invariant in by, str(breaches[0])
             return
     pytest.fail(f"not caught within {within} seeds")
+
+
+def test_reading_the_same_bytes_once_changes_nothing_that_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = [simulate(seed, keep_lines=True) for seed in range(4)]
+    monkeypatch.setattr(run, "read_once", nullcontext)
+    for seed, outcome in enumerate(shared):
+        alone = simulate(seed, keep_lines=True)
+        assert alone.lines == outcome.lines
+        assert alone.counts == outcome.counts
