@@ -28,11 +28,16 @@ from agent.service.probes import PortTaken
 from agent.service.snapshot import gate_now, problems
 from settlement.chain.lineage import LineageError
 from settlement.mesh.door import DOMAIN, Door
+from settlement.mesh.limits import Limits
+from settlement.mesh.valve import Valve
 
 REQUEST_MAX: Final = 200_000
 POLL_MS: Final = 200
 CONTROL_MS: Final = 5000
 HEARTBEAT_MS: Final = 2000
+HANDSHAKE_MS: Final = 5000
+CONNECTIONS_MAX: Final = 32
+"""Anybody may connect, and only the coordinator gets further: what strangers hold would use up the node's files."""
 Status = dict[str, Any]
 
 
@@ -64,6 +69,7 @@ class TrialDoor:
         self._socket.linger = 500
         self._socket.setsockopt(zmq.MAXMSGSIZE, REQUEST_MAX)
         self._socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+        self._socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         self._socket.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
         self._socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
         self._socket.curve_secretkey, self._socket.curve_publickey = (
@@ -76,6 +82,7 @@ class TrialDoor:
         except zmq.ZMQError as exc:
             self._context.destroy(linger=0)
             raise PortTaken(f"door.listen {config.door.listen}: {exc}; free it, or choose another port") from exc
+        self._valve = Valve(self._socket, Limits(connections=CONNECTIONS_MAX))
 
     def start(self) -> None:
         """Begin to answer."""
@@ -86,17 +93,31 @@ class TrialDoor:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(5.0)
+        self._valve.close()
         self._context.destroy(linger=500)
 
     def _run(self) -> None:
         poller = zmq.Poller()
-        for socket in (self._door.socket, self._socket):
+        for socket in (self._door.socket, self._socket, self._valve.events):
             poller.register(socket, zmq.POLLIN)
         while not self._stop.is_set():
             ready = dict(poller.poll(POLL_MS))
             self._door.answer()
+            self._valve.watch(time.monotonic_ns())
             if self._socket in ready:
-                self._socket.send_multipart(self._answered(self._socket.recv_multipart()))
+                self._socket.send_multipart(self._answered(self._asked()))
+
+    @property
+    def connections(self) -> int:
+        """How many connections others hold to it."""
+        return self._valve.open
+
+    def _asked(self) -> list[bytes]:
+        """The next request; nobody but the coordinator is let in."""
+        parts = self._socket.recv_multipart(copy=False)
+        key = bytes.fromhex(str(parts[0].get("User-Id")))
+        self._valve.delivered(int(parts[0].get(zmq.SRCFD)), key, time.monotonic_ns())
+        return [part.bytes for part in parts]
 
     def _answered(self, parts: list[bytes]) -> list[bytes]:
         try:

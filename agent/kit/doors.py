@@ -11,11 +11,16 @@ from zmq.utils import z85
 
 from agent.kit.archive import LOGS_MAX
 from settlement.mesh import TransportKey
+from settlement.mesh.limits import Limits
+from settlement.mesh.valve import Valve
 
 ANSWER_S: Final = 5.0
 COPY_S: Final = 60.0
 """How long a node may take to copy and seal its log."""
 BYTES_MAX: Final = 4 << 20
+UNREAD_MAX: Final = 2 * BYTES_MAX
+"""What an answer may have that is not complete: libzmq bounds its parts and not their number."""
+LOOK_MS: Final = 20
 CHUNK_BYTES: Final = 1 << 20
 """So many bytes of a log come at a time, all but the last time."""
 SLOWEST_BYTES_S: Final = 1 << 18
@@ -51,6 +56,7 @@ class Asking:
         self._socket.curve_serverkey = z85.encode(node)
         self._socket.curve_publickey = z85.encode(coordinator.public)
         self._socket.curve_secretkey = z85.encode(coordinator.secret)
+        self._valve = Valve(self._socket, Limits(unread_bytes=UNREAD_MAX, unread_bytes_total=UNREAD_MAX))
         self._socket.connect(endpoint)
 
     def __enter__(self) -> Self:
@@ -59,15 +65,28 @@ class Asking:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._valve.close()
         self._context.destroy(linger=0)
+
+    def _answered(self, wait_s: float) -> bool:
+        """Whether an answer is there in time; a node that sends more than any answer has is cut off."""
+        until_s = time.monotonic() + wait_s
+        while (left_s := until_s - time.monotonic()) > 0:
+            if self._socket.poll(max(1, min(LOOK_MS, round(left_s * 1000)))):
+                return True
+            self._valve.watch(time.monotonic_ns())
+            if self._valve.cut:
+                raise Unreachable(f"{self._endpoint}: an answer of more than {UNREAD_MAX} bytes")
+        return False
 
     def _asked(self, wait_s: float = ANSWER_S, **fields: Any) -> tuple[dict[str, Any], bytes]:
         self._socket.send(json.dumps(fields).encode())
-        if not self._socket.poll(round(wait_s * 1000)):
+        if not self._answered(wait_s):
             raise Unreachable(
                 f"{self._endpoint} does not answer; is the node running, and its door reachable from here?"
             )
         head, *rest = self._socket.recv_multipart()
+        self._valve.drained(time.monotonic_ns())
         try:
             answer = json.loads(head, parse_constant=_no_number, parse_float=_finite)
         except (ValueError, RecursionError) as exc:

@@ -4,6 +4,7 @@ Each node binds one ROUTER and holds one DEALER for each peer; messages go one w
 sent a message is the transport key that CURVE proved and the door admitted, never a routing id.
 """
 
+import struct
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -48,6 +49,25 @@ class _Line:
     socket: "zmq.Socket[bytes]"
     endpoint: str | None
     hints: deque[str] = field(default_factory=deque)
+    proven: set[str] = field(default_factory=set)
+    """Places where the peer is connected now: it proved its key there."""
+    events: "zmq.Socket[bytes] | None" = None
+
+    def follow(self) -> None:
+        """Take in where connections came up and went away; watched only where places were heard of."""
+        if self.events is None:
+            self.events = self.socket.get_monitor_socket(zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED)
+            self.events.linger = 0
+        while readable(self.events):
+            (kind, _), place = struct.unpack("=Hi", self.events.recv()), self.events.recv().decode("ascii", "replace")
+            (self.proven.add if kind == zmq.Event.HANDSHAKE_SUCCEEDED else self.proven.discard)(place)
+
+    def close(self) -> None:
+        """Let go of the socket and its events."""
+        if self.events is not None:
+            self.socket.disable_monitor()
+            self.events.close()
+        self.socket.close()
 
 
 class Mesh:
@@ -155,29 +175,33 @@ class Mesh:
         dealer.connect(endpoint)
         previous = self._lines.pop(peer_key, None)
         if previous is not None:
-            previous.socket.close()
+            previous.close()
         self._lines[peer_key] = _Line(dealer, endpoint)
 
     def hint(self, peer_key: bytes, endpoint: str) -> bool:
         """Try another place where a peer may be: no more than a try, for CURVE proves who is there.
 
-        Returns False, and does nothing, for a key that is not admitted, a place known already or no place at all.
+        Returns False, and does nothing, for a key that is not admitted, a place known already or no place at all. Of
+        more than HINTS_MAX the oldest goes at which the peer is not connected: whoever forges hints cuts no connection.
         """
         line = self._lines.get(peer_key)
         if not self._admits(peer_key) or (line is not None and endpoint in (line.endpoint, *line.hints)):
             return False
         if line is None:
             line = _Line(self._dealer(self._context, self._key, peer_key), None)
+        line.follow()
         try:
             line.socket.connect(endpoint)
         except zmq.ZMQError:
             if peer_key not in self._lines:
-                line.socket.close()
+                line.close()
             return False
         self._lines[peer_key] = line
         line.hints.append(endpoint)
         if len(line.hints) > HINTS_MAX:
-            line.socket.disconnect(line.hints.popleft())
+            gone = next((place for place in line.hints if place not in line.proven), line.hints[0])
+            line.hints.remove(gone)
+            line.socket.disconnect(gone)
         return True
 
     def entered(self) -> list[bytes]:
@@ -224,8 +248,8 @@ class Mesh:
         if frame is None:
             self._malformed += 1
             return None
-        self._valve.delivered(int(frame.get(zmq.SRCFD)), now_ns)
         peer = bytes.fromhex(str(frame.get("User-Id")))
+        self._valve.delivered(int(frame.get(zmq.SRCFD)), peer, now_ns)
         if not self._rates.takes(peer, len(frame), now_ns):
             return None
         if parts != 1:

@@ -3,7 +3,9 @@
 MAXMSGSIZE bounds one part of a message and the queue bounds whole messages, but a message of endlessly many parts is
 neither: libzmq 4.3.5 keeps all of them until the last (600 MB after one peer's single message, tried). So what the
 kernel received on each connection is compared with what came out of the socket as whole messages; a connection with
-too much in between is shut. The same watch bounds the number of connections, strangers' included.
+too much in between is shut. The same watch bounds the number of connections, strangers' included: where there are too
+many, one gives way of the address that holds most of them, and no key holds more than a few, so that neither a stranger
+nor a neighbour keeps the others out.
 """
 
 import contextlib
@@ -11,6 +13,7 @@ import socket
 import struct
 from collections import Counter
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Network, ip_address
 
 import zmq
 
@@ -27,6 +30,8 @@ IDLE_BYTES_PER_S = 64
 WATCH_NS = 10_000_000
 NS = 1_000_000_000
 CONNECTIONS = "CONNECTIONS"
+OF_ONE_KEY_MAX = 8
+"""Connections that messages of one key come by: a peer holds one, and for a while those that its host has forgotten."""
 
 
 @dataclass(slots=True)
@@ -34,8 +39,11 @@ class _Connection:
     """A handle of our own, so that its number cannot come to mean another connection."""
 
     handle: socket.socket
+    origin: str
     delivered_at_bytes: int
     delivered_at_ns: int
+    key: bytes | None = None
+    """The transport key that messages came under; None before the first."""
 
     def unread(self, now_ns: int) -> int:
         idle_s = (now_ns - self.delivered_at_ns) // NS + 1
@@ -52,8 +60,19 @@ def _received(handle: socket.socket) -> int:
     return int(RECEIVED.unpack_from(info, RECEIVED_AT)[0]) if len(info) >= TCP_INFO_BYTES else 0
 
 
+def _origin(handle: socket.socket) -> str:
+    """Where a connection comes from: an IPv4 address, or the 64 bits of an IPv6 one that one host may have whole."""
+    try:
+        address = ip_address(str(handle.getpeername()[0]).partition("%")[0])
+    except (OSError, ValueError, IndexError):
+        return ""
+    if isinstance(address, IPv4Address):
+        return str(address)
+    return str(address.ipv4_mapped or IPv6Network((int(address) >> 64 << 64, 64)))
+
+
 class Valve:
-    """Watches the connections that one socket accepted."""
+    """Watches the connections that one socket accepted, or made."""
 
     def __init__(self, watched: "zmq.Socket[bytes]", limits: Limits) -> None:
         self._limits = limits
@@ -61,14 +80,25 @@ class Valve:
         self._connections: dict[int, _Connection] = {}
         self._watched = watched
         self._next_ns = 0
-        events = zmq.Event.ACCEPTED | zmq.Event.DISCONNECTED | zmq.Event.CLOSED
+        events = zmq.Event.ACCEPTED | zmq.Event.CONNECTED | zmq.Event.DISCONNECTED | zmq.Event.CLOSED
         self.events = watched.get_monitor_socket(events)
         self.events.linger = 0
 
-    def delivered(self, descriptor: int, now_ns: int) -> None:
-        """A whole message came out of that connection."""
+    def delivered(self, descriptor: int, key: bytes, now_ns: int) -> None:
+        """A whole message of the holder of a transport key came out of that connection."""
         connection = self._connections.get(descriptor)
-        if connection is not None:
+        if connection is None:
+            return
+        connection.delivered_at_bytes, connection.delivered_at_ns = _received(connection.handle), now_ns
+        if connection.key is None:
+            connection.key = key
+            theirs = [number for number, one in self._connections.items() if one.key == key]
+            if len(theirs) > OF_ONE_KEY_MAX:
+                self._shut(theirs[0], CONNECTIONS)
+
+    def drained(self, now_ns: int) -> None:
+        """All that came on any connection so far came out of the socket."""
+        for connection in self._connections.values():
             connection.delivered_at_bytes, connection.delivered_at_ns = _received(connection.handle), now_ns
 
     def watch(self, now_ns: int) -> None:
@@ -91,7 +121,7 @@ class Valve:
     def _follow(self, now_ns: int) -> None:
         kind, descriptor = struct.unpack("=Hi", self.events.recv())
         self.events.recv()
-        if kind == zmq.Event.ACCEPTED:
+        if kind in (zmq.Event.ACCEPTED, zmq.Event.CONNECTED):
             self._forget(descriptor)
             self._accept(descriptor, now_ns)
         else:
@@ -102,9 +132,22 @@ class Valve:
             handle = socket.socket(fileno=socket.dup(descriptor))
         except OSError:
             return  # gone already
-        self._connections[descriptor] = _Connection(handle, 0, now_ns)
+        self._connections[descriptor] = _Connection(handle, _origin(handle), 0, now_ns)
         if len(self._connections) > self._limits.connections:
-            self._shut(descriptor, CONNECTIONS)
+            self._shut(self._spare(), CONNECTIONS)
+
+    def _spare(self) -> int:
+        """The connection that gives way: of the address with most, the oldest of those that nobody has spoken on.
+
+        Where somebody has on each, the oldest of the key that holds most of them. Whoever is cut without reason
+        connects again.
+        """
+        origins = Counter(one.origin for one in self._connections.values())
+        (crowded, _), *_ = origins.most_common(1)
+        theirs = {number: one.key for number, one in self._connections.items() if one.origin == crowded}
+        keys = Counter(theirs.values())
+        most = None if None in keys else keys.most_common(1)[0][0]
+        return next(number for number, key in theirs.items() if key == most)
 
     def _shut(self, descriptor: int, cause: str) -> None:
         """End a connection; libzmq then drops what it holds of it."""

@@ -11,6 +11,7 @@ from zmq.utils import z85
 
 from settlement.mesh import Arrived, Limits, Mesh, MeshError, Rate, TransportKey
 from settlement.mesh.door import Door
+from settlement.mesh.valve import OF_ONE_KEY_MAX
 from settlement.state.messages import MESSAGE_LIMIT
 
 WAIT_S = 5.0
@@ -291,6 +292,76 @@ def test_strangers_cannot_take_all_connections(net: Net) -> None:
         one.close()
 
 
+def reached(net: Net, server: Mesh, server_key: bytes, *others: Mesh) -> bool:
+    """Does a neighbour that comes only now get a message through, while the others go on?"""
+    late, arrived = net.mesh(), list[Arrived]()
+    late.connect(server_key, server.endpoint)
+
+    def heard() -> bool:
+        late.send(server_key, b"late")
+        for one in others:
+            one.receive()
+        arrived.extend(server.receive())
+        return any(one.data == b"late" for one in arrived)
+
+    return net.until(heard)
+
+
+@pytest.mark.attack(65)
+def test_a_stranger_that_holds_every_connection_keeps_no_neighbour_out(net: Net) -> None:
+    import socket
+
+    key = TransportKey.generate()
+    server = net.mesh(key=key, limits=Limits(connections=4))
+    port = int(server.endpoint.rsplit(":", 1)[1])
+    held = [socket.create_connection(("127.0.0.1", port)) for _ in range(7)]
+    assert net.until(lambda: (server.receive(), server.denied["CONNECTIONS"] >= 3)[1])
+    assert reached(net, server, key.public)
+    assert server.connections <= 4
+    for one in held:
+        one.close()
+
+
+@pytest.mark.attack(65)
+def test_a_neighbour_that_holds_every_connection_keeps_no_other_out(net: Net) -> None:
+    key, greedy = TransportKey.generate(), TransportKey.generate()
+    server = net.mesh(key=key, limits=Limits(connections=12))
+    mine = [Raw(server, key, greedy) for _ in range(12)]
+    spoken: list[Arrived] = []
+
+    def all_spoke() -> bool:
+        for one in mine:
+            if one.socket.getsockopt(zmq.EVENTS) & zmq.POLLOUT:
+                one.socket.send(b"mine", zmq.NOBLOCK)
+        spoken.extend(server.receive())
+        return server.denied["CONNECTIONS"] >= 12 - OF_ONE_KEY_MAX
+
+    assert net.until(all_spoke)
+    assert {one.transport_key for one in spoken} == {greedy.public}
+    assert reached(net, server, key.public)
+    for one in mine:
+        one.close()
+
+
+@pytest.mark.attack(65)
+def test_of_too_many_connections_one_goes_of_the_address_with_most(net: Net) -> None:
+    import socket
+
+    key = TransportKey.generate()
+    server = net.mesh(key=key, limits=Limits(connections=4))
+    port = int(server.endpoint.rsplit(":", 1)[1])
+    first = socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0))
+    held = [socket.create_connection(("127.0.0.1", port)) for _ in range(9)]
+    assert net.until(lambda: (server.receive(), server.denied["CONNECTIONS"] >= 6)[1])
+    first.setblocking(False)
+    greeting = first.recv(64)
+    assert greeting, "it was greeted"
+    with pytest.raises(BlockingIOError):
+        first.recv(64)  # and is still connected
+    for one in (first, *held):
+        one.close()
+
+
 @pytest.mark.attack(43)
 def test_without_a_handler_the_mesh_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     class Deaf(Door):
@@ -341,6 +412,19 @@ def test_many_forged_hints_displace_each_other_and_not_the_configured_place(net:
     for port in range(1, 9):
         assert a.hint(keys[1].public, f"tcp://127.0.0.1:{port}")
     assert len(a._lines[keys[1].public].hints) == 2
+    assert exchange(net, a, b, keys[1].public, b"still")[0].data == b"still"
+
+
+@pytest.mark.attack(46)
+def test_forged_hints_do_not_cut_a_connection_that_a_hint_made(net: Net) -> None:
+    keys = [TransportKey.generate() for _ in range(2)]
+    a, b = (net.mesh(key=key) for key in keys)
+    assert a.hint(keys[1].public, b.endpoint)
+    assert exchange(net, a, b, keys[1].public, b"found")[0].data == b"found"
+    for port in range(1, 9):
+        assert a.hint(keys[1].public, f"tcp://127.0.0.1:{port}")
+    assert b.endpoint in a._lines[keys[1].public].hints
+    assert a.send(keys[1].public, b"still"), "the connection is still there"
     assert exchange(net, a, b, keys[1].public, b"still")[0].data == b"still"
 
 

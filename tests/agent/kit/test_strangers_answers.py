@@ -3,6 +3,8 @@
 import io
 import json
 import shutil
+import socket
+import threading
 import time
 import tracemalloc
 import zipfile
@@ -11,13 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zmq
 from typer.testing import CliRunner
+from zmq.utils import z85
 
 from agent.cli.common import Exit
 from agent.cli.main import app
-from agent.config.keyfiles import read_key
+from agent.config.keyfiles import load_keys, read_key
+from agent.config.settings import DoorSection, load
 from agent.kit.archive import LOGS_MAX, KitRefused, open_sealed, sealed
 from agent.kit.collection import LogCollected, collect
+from agent.kit.door import CONNECTIONS_MAX, TrialDoor
 from agent.kit.doors import Asking, Unreachable
 from agent.kit.enrolment import enrol
 from agent.kit.folder import Trial
@@ -78,6 +84,69 @@ def test_an_answer_that_is_no_json_names_the_node(monkeypatch: pytest.MonkeyPatc
             monkeypatch.setattr(type(asking._socket), "recv_multipart", lambda *_, said=said: said)
             with pytest.raises(Unreachable, match="does not read"):
                 asking.status()
+
+
+class EndlessNode:
+    """A node that answers its coordinator with one part after another, and never the last."""
+
+    def __init__(self) -> None:
+        self.key, self.sent = TransportKey.generate(), 0
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = self._context.socket(zmq.ROUTER)
+        self._socket.linger = 0
+        self._socket.curve_server = True
+        self._socket.curve_publickey, self._socket.curve_secretkey = (
+            z85.encode(self.key.public),
+            z85.encode(self.key.secret),
+        )
+        self._socket.sndhwm = 0
+        self._socket.bind("tcp://127.0.0.1:*")
+        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        who, *_ = self._socket.recv_multipart()
+        self._socket.send_multipart([who, b""], zmq.SNDMORE)
+        for _ in range(64):
+            self._socket.send(bytes(1 << 20), zmq.SNDMORE, copy=False)
+            self.sent += 1 << 20
+        self._socket.send(b"{}")
+
+    def close(self) -> None:
+        self._thread.join(10)
+        self._context.destroy(linger=0)
+
+
+@pytest.mark.attack(65)
+def test_an_answer_of_endless_parts_fills_no_memory() -> None:
+    node = EndlessNode()
+    with (
+        Asking(node.endpoint, node.key.public, TransportKey.generate()) as asking,
+        pytest.raises(Unreachable, match="an answer of more than"),
+    ):
+        asking.status(wait_s=30.0)
+    node.close()
+
+
+@pytest.mark.attack(65)
+def test_strangers_at_a_nodes_door_hold_few_connections_and_keep_nobody_out(trial: Trial) -> None:
+    """Whoever may not enter may still connect: without a bound it would use up what the node may open."""
+    coordinator = TransportKey.generate()
+    held = load(trial.root.parent / "alice" / "node.toml")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    at = DoorSection(listen=f"tcp://127.0.0.1:{port}", coordinator=coordinator.public.hex())
+    door = TrialDoor(held.model_copy(update={"door": at}), lambda: None)
+    door.start()
+    strangers = [socket.create_connection(("127.0.0.1", port)) for _ in range(3 * CONNECTIONS_MAX)]
+    _, transport = load_keys(held.folder)
+    with Asking(at.listen, transport.public, coordinator) as asking:
+        assert asking.status(wait_s=30.0)["node"] == held.name
+    assert door.connections <= CONNECTIONS_MAX
+    for one in strangers:
+        one.close()
+    door.close()
 
 
 def test_a_log_that_comes_by_the_byte_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
