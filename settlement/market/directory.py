@@ -5,6 +5,7 @@ hide, delay or repeat, and that changes nothing but speed; what it invents has n
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -26,6 +27,8 @@ ANSWER_LIMIT = ANSWER_MAX * 64 * 1024
 ANSWER_HEAD, ITEM_HEAD = 16, 9
 """Bytes that an answer and each of its entries take beside the entries' own, at the most."""
 OF_ONE_MAX, AUTHORS_MAX = 64, 256
+OF_ONE_BYTES = 1 << 20
+"""What the entries of one author may take together; the oldest give way."""
 _RAW = blob(0, MAX_RECORD_BYTES, least=1)
 
 
@@ -64,13 +67,24 @@ class DirectoryAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Listed:
+    """An entry; `path` names the credentials from the root down to its author, `size` is what it takes in bytes."""
+
     entry: DirectoryEntry
     body: Declaration | Intent
-    author: bytes
+    path: tuple[bytes, ...]
+    size: int
+
+    @property
+    def author(self) -> bytes:
+        return self.path[-1]
 
 
 class DirectoryIndex:
-    """The entries of a directory: few of each author, none whose window is over."""
+    """The entries of a directory: few of each author, none whose window is over.
+
+    Where there are too many authors, one gives way of the issuer that has most of them: an issuer that credentials
+    authors without number takes places from its own.
+    """
 
     def __init__(self, registry: Registry) -> None:
         """`registry` has the network and the roots that the directory's operator wants entries under."""
@@ -86,7 +100,7 @@ class DirectoryIndex:
         if isinstance(entry, Refusal):
             return entry
         self._forget(now_ns)
-        known = {one.author for one in self._listed.values()}
+        known = {one.author: one.path for one in self._listed.values()}
         # Whoever publishes is known for this entry alone: credentials without end would fill the memory.
         registry = Registry(self._registry.network, self._registry.anchors, OutlineBudget(CORNERS_MAX))
         author = registry.admit_chain(entry.chain)
@@ -107,35 +121,65 @@ class DirectoryIndex:
             return None  # what is listed already is no worse
         if body.cell.window.end_ns <= now_ns:
             return refuse(Reason.EXPIRED, "directory.window", f"{body.cell.window.end_ns} ns", f"> {now_ns} ns")
-        if proven.author.hash not in known and len(known) >= AUTHORS_MAX:
-            return refuse(Reason.BUDGET, "directory.authors", len(known), f"< {AUTHORS_MAX}")
-        theirs = [one for one, held in self._listed.items() if held.author == proven.author.hash and one != name]
-        for old in theirs[: max(0, len(theirs) - OF_ONE_MAX + 1)]:
-            del self._listed[old]
-        self._listed[name] = _Listed(entry=entry, body=body, author=proven.author.hash)
+        fresh = _Listed(entry=entry, body=body, path=tuple(map(digest, proven.author.chain)), size=len(data))
+        if fresh.author not in known and len(known) >= AUTHORS_MAX:
+            gone = gives_way(known, fresh.path)
+            if gone is None:
+                return refuse(Reason.BUDGET, "directory.authors", len(known), f"< {AUTHORS_MAX}")
+            for old in [one for one, held in self._listed.items() if held.author == gone]:
+                del self._listed[old]
+        self._listed[name] = fresh
+        theirs = [one for one, held in self._listed.items() if held.author == fresh.author]
+        while len(theirs) > OF_ONE_MAX or sum(self._listed[one].size for one in theirs) > OF_ONE_BYTES:
+            del self._listed[theirs.pop(0)]
         return None
 
     def find(self, query: DirectoryQuery, now_ns: int) -> DirectoryAnswer:
         """Entries that fit, at most ANSWER_MAX in ANSWER_LIMIT bytes: of each author its newest, then each one's next.
 
-        So no author hides another behind entries of its own, however many and however long they are.
+        Issuers take turns, and so do the authors of each. So no author hides another behind entries of its own,
+        however many and however long they are, and no issuer another's authors behind its own.
         """
         self._forget(now_ns)
-        of_each: dict[bytes, list[DirectoryEntry]] = {}
-        for one in reversed(self._listed.values()):
-            if fits(query, one.body):
-                of_each.setdefault(one.author, []).append(one.entry)
         found, left = list[DirectoryEntry](), ANSWER_LIMIT - ANSWER_HEAD
-        for entry in (one for row in zip_longest(*of_each.values()) for one in row if one is not None):
-            left -= len(entry.encoded()) + ITEM_HEAD
+        for one in _in_turns([one for one in reversed(self._listed.values()) if fits(query, one.body)]):
+            left -= one.size + ITEM_HEAD
             if len(found) == ANSWER_MAX or left < 0:
                 break
-            found.append(entry)
+            found.append(one.entry)
         return DirectoryAnswer(entries=tuple(found))
 
     def _forget(self, now_ns: int) -> None:
         for name in [name for name, one in self._listed.items() if one.body.cell.window.end_ns <= now_ns]:
             del self._listed[name]
+
+
+def _in_turns(listed: list[_Listed], level: int = 0) -> list[_Listed]:
+    """Entries so that those below each credential of a level take turns, and below each of them those of the next."""
+    below: dict[tuple[bytes, ...], list[_Listed]] = {}
+    for one in listed:
+        below.setdefault(one.path[level : level + 1], []).append(one)
+    rows = zip_longest(*(_in_turns(part, level + 1) if at else part for at, part in below.items()))
+    return [one for row in rows for one in row if one is not None]
+
+
+def gives_way(known: Mapping[bytes, tuple[bytes, ...]], fresh: tuple[bytes, ...]) -> bytes | None:
+    """Which author gives way to a new one, by their paths, the longest known first; None where the new one has to.
+
+    At each level it is among those below the credential that has most of them, the new one counted. Where those are
+    the new one's own, no other issuer gives anything up.
+    """
+    level, own, group = 0, True, dict(known)
+    while len(group) + own > 1:
+        below: dict[tuple[bytes, ...], dict[bytes, tuple[bytes, ...]]] = {}
+        for author, path in group.items():
+            below.setdefault(path[level : level + 1], {})[author] = path
+        mine = fresh[level : level + 1]
+        largest = max(below, key=lambda at: len(below[at]))
+        if own and len(below[largest]) <= len(below.get(mine, ())) + 1:
+            largest = mine
+        own, group, level = own and largest == mine, below.get(largest, {}), level + 1
+    return None if own else next(iter(group))
 
 
 def fits(query: DirectoryQuery, body: Declaration | Intent) -> bool:

@@ -1,0 +1,120 @@
+"""An issuer that credentials authors without number fills a directory with its own, and takes no other issuer's place."""
+
+from pathlib import Path
+
+import pytest
+
+from settlement.chain import bodies
+from settlement.chain.credentials import Registry, issue
+from settlement.chain.keys import SigningKey
+from settlement.chain.records import Attestation, Frame, digest, sign_record
+from settlement.chain.scope import Cell, Window
+from settlement.core.reasons import Reason
+from settlement.market.directory import (
+    ANSWER_MAX,
+    AUTHORS_MAX,
+    OF_ONE_BYTES,
+    OFFERS,
+    DirectoryEntry,
+    DirectoryIndex,
+    DirectoryQuery,
+    gives_way,
+)
+from tests.settlement.world import AREA, BAND, HOLDER_ACTIONS, NETWORK, NS, T0, World, claims, fix, held, scope, seed
+
+pytestmark = [pytest.mark.feature("A8"), pytest.mark.attack(65)]
+QUERY = DirectoryQuery(kind=OFFERS)
+
+
+class Crowd(World):
+    """A world with issuers below the root, each with authors of its own."""
+
+    def below(self, name: str, chain: tuple[bytes, ...], key: SigningKey, depth: int) -> tuple[bytes, ...]:
+        """The chain of a new issuer (of `depth` more) or author."""
+        actions = ("issue", *HOLDER_ACTIONS) if depth else HOLDER_ACTIONS
+        issuer = held(Registry(NETWORK, self.anchors).admit_chain(chain))
+        made = issue(
+            key,
+            issuer,
+            bodies.Credential(level="operator", scope=scope(actions, depth=depth, tier=1)),
+            claims(SigningKey.from_seed(seed(name)).public, name, issuer.name),
+            network=NETWORK,
+            fix=fix(-8),
+            seq=next(self.numbers),
+        )
+        return (*chain, made)
+
+    def entry(self, name: str, chain: tuple[bytes, ...], price: int = 7) -> DirectoryEntry:
+        """An offer of an author's."""
+        body = bodies.Declaration(
+            cell=Cell(band=BAND, area=AREA, window=Window(start_ns=T0, end_ns=T0 + 300 * NS)),
+            commodity="cbrs", tier_low=2, tier_high=3, max_eirp_mdbm=30_000, price_form="fixed", price=price,
+            rule=digest(self.rule_raw),
+        )  # fmt: skip
+        frame = Frame(
+            network=NETWORK, author=digest(chain[-1]), seq=price, previous=bytes(32), attestation=Attestation.of(fix(0))
+        )
+        return DirectoryEntry(record=sign_record(SigningKey.from_seed(seed(name)), frame, body), chain=chain)
+
+
+@pytest.fixture
+def crowd(tmp_path: Path) -> Crowd:
+    return Crowd(tmp_path)
+
+
+def test_an_issuer_of_very_many_authors_takes_no_other_issuers_place(crowd: Crowd) -> None:
+    index = DirectoryIndex(Registry(NETWORK, crowd.anchors))
+    sub = crowd.below("sub", (crowd.root,), crowd.root_key, 1)
+    sub_key = SigningKey.from_seed(seed("sub"))
+    for n in range(AUTHORS_MAX):
+        loud = crowd.entry(f"loud{n}", crowd.below(f"loud{n}", sub, sub_key, 0))
+        assert index.add(loud.encoded(), T0) is None
+    again = index.add(crowd.entry("late", crowd.below("late", sub, sub_key, 0)).encoded(), T0)
+    assert again is not None
+    assert again.reason is Reason.BUDGET, "its own are as many as there may be: they give nobody's place up"
+    honest = [crowd.entry(name, crowd.below(name, (crowd.root,), crowd.root_key, 0)) for name in ("ada", "bert")]
+    for one in honest:
+        assert index.add(one.encoded(), T0) is None
+    assert len(index) == AUTHORS_MAX
+    for n in range(3):  # what is listed goes on being newer than what is honest
+        index.add(crowd.entry(f"loud{100 + n}", crowd.below(f"loud{100 + n}", sub, sub_key, 0), price=50).encoded(), T0)
+    found = index.find(QUERY, T0).entries
+    assert len(found) == ANSWER_MAX
+    assert set(honest) <= set(found[:4]), "issuers take turns in an answer"
+
+
+def test_what_one_author_lists_takes_a_bounded_number_of_bytes(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = DirectoryIndex(Registry(NETWORK, crowd.anchors))
+    chain = crowd.below("ada", (crowd.root,), crowd.root_key, 0)
+    size = len(crowd.entry("ada", chain).encoded())
+    assert size < OF_ONE_BYTES // 64
+    monkeypatch.setattr("settlement.market.directory.OF_ONE_BYTES", 3 * size + 50)
+    entries = [crowd.entry("ada", chain, price) for price in range(7, 13)]
+    for one in entries:
+        assert index.add(one.encoded(), T0) is None
+    assert index.find(QUERY, T0).entries == tuple(reversed(entries[-3:]))
+
+
+def paths(*names: str) -> dict[bytes, tuple[bytes, ...]]:
+    """Authors by the letters of the way down to them: `rsa` is author a of issuer s under root r."""
+    return {name.encode(): tuple(name[: n + 1].encode() for n in range(len(name))) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("known", "fresh", "gone"),
+    [
+        (("ra", "rb"), "rc", None),  # three authors of one issuer each have a place or none
+        (("rsa", "rsb"), "rc", "rsa"),  # of the issuer that has more, the one longest known
+        (("rsa", "rsb"), "rsc", None),  # its own
+        (("rsa", "rsb", "rta"), "rtb", None),  # two and two: nobody gives way to be one of the larger
+        (("rsa", "rsb", "rsc", "rta"), "rtb", "rsa"),
+        (("rsxa", "rsxb", "rsya", "rta"), "rtb", "rsxa"),  # and inside that issuer, of who has more below it
+        (("rsxa", "rsxb", "rsya"), "rsz", "rsxa"),
+        (("qa", "qb", "ra"), "rb", None),  # two roots
+        (("qa", "qb", "qc", "ra"), "rb", "qa"),
+        (("rs", "rsa", "rsb"), "rt", "rs"),  # an issuer that lists something itself is one of its authors
+    ],
+)
+def test_who_gives_way(known: tuple[str, ...], fresh: str, gone: str | None) -> None:
+    found = gives_way(paths(*known), paths(fresh)[fresh.encode()])
+    assert found == (None if gone is None else gone.encode())
