@@ -53,6 +53,7 @@ def approval_fields(party: Party, name: bytes) -> dict[str, Any]:
         "votes_against": len(votes) - sum(votes.values()),
         "required": quorum_of(len(group.members), group.faulty) if group is not None else None,
         "own_vote": None if mine is None else "for" if mine else "against",
+        "taken_back": name in party.assembly.withdrawn,
         "granted": _granted(party, body.subject),
     }
 

@@ -175,7 +175,8 @@ def approval_line(one: dict[str, Any]) -> str:
     enough = one["function"] if not one["need"] else f"{one['function']}, {one['need']}"
     own = f", voted {one['own_vote']} here" if one["own_vote"] else ""
     ended = {"decided": ", approved", "void": ", not approved in time"}.get(one["state"], "")
-    granted = ", granted" if one["granted"] else ""
+    back = ", taken back" if one.get("taken_back") and one["state"] == "decided" else ""
+    granted = (", granted" if one["granted"] else "") + back
     who = f"{one['user']} asks {one['holder']}"
     return (
         f"approval {one['approval'][:12]} {one['state']}{until}, {band}: {who}; {one['group']} ({enough}): "

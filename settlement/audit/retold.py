@@ -19,8 +19,9 @@ from settlement.records.authority import Credential
 from settlement.records.conduct.fulfilment import reweighed
 from settlement.records.conduct.registry import conduct_of
 from settlement.records.conduct.replay import Fields, Retelling, Row, Said
+from settlement.records.quorum import Proposal
 from settlement.records.registry import RECORDS
-from settlement.state.assembly import PROPOSED, proposal_over_ns
+from settlement.state.assembly import PROPOSED, WITHDRAWN, proposal_over_ns
 
 __all__ = ["Fields", "Row", "Said", "over_ns", "read", "take"]
 
@@ -54,8 +55,9 @@ def over_ns(told: Retelling, row: Row) -> int | None:
         return int(told.pairs[row]["cell"].window.end_ns)
     if row[0] in (OFFERS, HEARD):
         return int(told.said[row[1]].body.cell.window.end_ns)
-    if row[0] == PROPOSED:
-        return proposal_over_ns(told.said[row[1]].body)
+    if row[0] in (PROPOSED, WITHDRAWN):
+        asked = told.said[row[1]].body
+        return proposal_over_ns(asked) if isinstance(asked, Proposal) else None
     return None
 
 

@@ -10,7 +10,7 @@ from settlement.chain.codec import encode
 from settlement.chain.records import Record
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.bounds import OwnFaultError
-from settlement.pair.table import IllegalMoveError
+from settlement.pair.table import HolderState, IllegalMoveError
 from settlement.quorum.certificate import Certificate, Vote, vote
 from settlement.quorum.count import count_bids
 from settlement.quorum.group import choices, in_epoch, member_of, membership_of
@@ -42,8 +42,10 @@ from settlement.records.conduct.quorum import (
     take_vote,
 )
 from settlement.records.conduct.registry import answer_refused, decide
+from settlement.records.conduct.withdrawal import forget_proposal, withdraw
 from settlement.records.quorum import Ballot, GroupOutcome, MemberList, Proposal
-from settlement.state.assembly import BIDS, MEMBERS, OUTCOMES, PROPOSED, REVEALS, SEALED, TALLIES, VOTES, Arrival
+from settlement.records.verdict import APPROVAL_WITHDRAWN, Verdict
+from settlement.state.assembly import BIDS, MEMBERS, OUTCOMES, REVEALS, SEALED, TALLIES, VOTES, Arrival
 from settlement.state.messages import Message
 from settlement.state.nodestate import NodeState
 from settlement.state.step import REPLY, Step
@@ -131,8 +133,34 @@ def tick(state: NodeState, step: Step) -> None:
         if asked is not None:
             _go_on(state, step, asked)
     for name in state.assembly.over(step.now.time):
-        state.assembly.forget(name)
-        step.drop(PROPOSED, name)
+        forget_proposal(state, step, name)
+    _withdraw(state, step)
+
+
+def _withdraw(state: NodeState, step: Step) -> None:
+    """As holder: tell the members of each approval that nothing, or nothing more, comes of, so that they keep no cell.
+
+    Its REQUEST was refused, its GRANT aborted, or its settlement is over before its window: none is granted again.
+    """
+    held_here = state.assembly
+    own = [name for author in state.own_line for name in held_here.kept_of(author)]
+    over = [name for name in own if name in held_here.approvals and held_here.states[name] in OVER]
+    mine = [name for name in over if name not in held_here.withdrawn]
+    pairs = {pair.request: pair for pair in state.holder.pairs.values()} if mine else {}
+    for name in mine:
+        asked = proposal_of(state, name)
+        request = asked.body.subject if asked is not None else b""
+        pair = pairs.get(request)
+        held = pair is not None and (pair.live or not step.now.time.after(pair.busy_until_ns))
+        if held or (pair is None and state.lineage.get(REPLY, request) is None):
+            continue
+        came = "refused" if pair is None else HolderState(pair.state).name.lower()
+        said = Verdict(
+            subject=name, reason=Reason.RELINQUISHED.value, clause=APPROVAL_WITHDRAWN, measured=came, required=""
+        )
+        record = step.sign(said)
+        withdraw(state, step, name, record)
+        _to_all(state, step, record)
 
 
 def _go_on(state: NodeState, step: Step, asked: Record) -> None:

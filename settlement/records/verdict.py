@@ -20,4 +20,6 @@ class Verdict:
 
 REVIEW_OPENED = "review.opened"
 """The clause of a node's own word that a settlement with a revoked party is under review."""
+APPROVAL_WITHDRAWN = "approval.withdrawn"
+"""The clause by which a holder says of its own PROPOSAL that nothing comes of what was approved, or no more."""
 TYPES = (RecordType(number=30, name="verdict", body=Verdict, kind=Kind.DEALING, actions=("observe",), own_word=True),)

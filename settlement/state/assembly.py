@@ -15,6 +15,8 @@ PROPOSED = "proposed"
 
 A row goes once its proposal is decided or void and the window it is about is over; votes and outcomes stay.
 """
+WITHDRAWN = "withdrawn"
+"""Approvals that their holder took back, by the PROPOSAL: the hash of the VERDICT that says so."""
 AUCTIONED = "auctioned"
 """The auction of each offer: the hash of the PROPOSAL, by the hash of the DECLARATION."""
 APPROVING = "approving"
@@ -62,13 +64,15 @@ class Assembly:
     """The proposals of which something may still come, and where each stands here.
 
     `approvals` are the cells that members were asked to approve, by the proposals that ask; of those in `shown` the
-    REQUEST lay beside, since this node was started: nobody approves what no user has asked for.
+    REQUEST lay beside, since this node was started: nobody approves what no user has asked for. Of those in `withdrawn`
+    nothing comes, or nothing more: their cells are free.
     """
 
     def __init__(self) -> None:
         self.states: dict[bytes, ProposalState] = {}
         self.approvals: dict[bytes, Cell] = {}
         self.shown: set[bytes] = set()
+        self.withdrawn: set[bytes] = set()
         self._by: dict[bytes, bytes | None] = {}
         self._over_ns: dict[bytes, int] = {}
 
@@ -90,6 +94,7 @@ class Assembly:
         for held in (self.states, self.approvals, self._over_ns, self._by):
             held.pop(name, None)
         self.shown.discard(name)
+        self.withdrawn.discard(name)
 
     def move(self, name: bytes, event: ProposalEvent) -> ProposalState | Refusal:
         """The only way from one state to another: the table's."""

@@ -28,7 +28,7 @@ from settlement.pair.holder import restored_holder
 from settlement.pair.patience import STORE as FAILING
 from settlement.pair.user import restored_user
 from settlement.records.row import Charge
-from settlement.state.assembly import PROPOSED, Assembly
+from settlement.state.assembly import PROPOSED, WITHDRAWN, Assembly
 from settlement.state.ownword import attested, judge_own, last_attested
 from settlement.state.replays import Replays
 from settlement.state.retention import LogRetention
@@ -224,6 +224,7 @@ class NodeState:
             asked = self.record_of(name)
             if asked is not None:
                 self.assembly.begin(name, asked.body, asked.frame.author)
+        self.assembly.withdrawn = {name for name, _ in self._stored(WITHDRAWN)}
 
     def _holders_near(self, cell: Cell) -> set[bytes]:
         """Other holders whose offers were heard in a cell's area, whatever their band."""

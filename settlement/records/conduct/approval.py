@@ -156,10 +156,12 @@ def _granted_here(state: NodeState, terms: ApprovalTerms) -> Refusal | None:
 def _approved_here(state: NodeState, cell: Cell) -> Iterator[Record]:
     """The PROPOSALs that this node voted for whose cells overlap one.
 
-    They count until their windows are over: the GRANT that followed one may not have come here.
+    They count until their windows are over, or their holder takes them back: the GRANT that followed one may not have
+    come here.
     """
-    me = state.identity.credential
-    for name in [name for name, approved in state.assembly.approvals.items() if approved.overlaps(cell)]:
+    me, gone = state.identity.credential, state.assembly.withdrawn
+    found = [name for name, approved in state.assembly.approvals.items() if name not in gone and approved.overlaps(cell)]
+    for name in found:
         asked = proposal_of(state, name)
         if asked is None or asked.body.approval is None:
             continue

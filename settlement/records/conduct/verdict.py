@@ -5,7 +5,7 @@ RELINQUISH is received by the holder, SUSPEND and RESUME by the user. The same r
 """
 
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from settlement.chain.codec import cut
 from settlement.chain.records import Record
@@ -21,7 +21,9 @@ from settlement.records.conduct.alarms import UNCITED, may_change, verdict_on
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.handover import declined_by
 from settlement.records.conduct.replay import Retelling, Said
-from settlement.records.verdict import REVIEW_OPENED, Verdict
+from settlement.records.conduct.withdrawal import Withdrawn, judge_withdrawn, withdraw
+from settlement.records.verdict import APPROVAL_WITHDRAWN, REVIEW_OPENED, Verdict
+from settlement.state.assembly import WITHDRAWN
 from settlement.state.nodestate import REVIEW
 
 
@@ -78,10 +80,15 @@ class Dissent:
     reason: Reason
 
 
-def _judge_verdict(case: RecordCase) -> Receipt | TurnedDown | Dissent | Handing | UserPair | Refusal:
+Taken: TypeAlias = Receipt | TurnedDown | Withdrawn | Dissent | Handing | UserPair
+
+
+def _judge_verdict(case: RecordCase) -> Taken | Refusal:
     body: Verdict = case.body
     if body.reason == Reason.RECEIVED.value:
         return _judge_receipt(case)
+    if body.clause == APPROVAL_WITHDRAWN:
+        return judge_withdrawn(case)
     line = (case.author.hash, *case.state.registry.line(case.author.hash))
     if case.state.holder.leases.debts.waits_for(body.subject, line):
         return TurnedDown(subject=body.subject, by=line)
@@ -110,8 +117,11 @@ def _judge_receipt(case: RecordCase) -> Receipt | Refusal:
     return refuse(Reason.UNKNOWN_SID, "receipt.subject", subject.hex()[:16], "a record of ours to the author")
 
 
-def _take(case: RecordCase, decided: Receipt | TurnedDown | Dissent | Handing | UserPair) -> None:
+def _take(case: RecordCase, decided: Taken) -> None:
     match decided:
+        case Withdrawn(proposal=proposal):
+            withdraw(case.state, case.step, proposal, case.record)
+            case.step.event("approval withdrawn", proposal=proposal, by=case.author.name)
         case Handing():
             why = cut(f"{case.body.reason} [{case.body.clause}] {case.body.measured}", 64)
             case.state.holder.handings.save(case.step, replace(decided, declined=why))
@@ -147,7 +157,8 @@ def _pass_cited(case: RecordCase, said: Record | None) -> None:
 
 
 def _reviewed(told: Retelling, said: Said) -> None:
-    """A node's own word that a settlement is under review."""
+    """A node's own word that a settlement is under review, or that nothing comes of an approval."""
+    _withdrawn(told, said)
     if said.body.clause != REVIEW_OPENED:
         return
     for (kind, sid), pair in told.pairs.items():
@@ -155,13 +166,19 @@ def _reviewed(told: Retelling, said: Said) -> None:
             told.rows[REVIEW, sid] = None
 
 
+def _withdrawn(told: Retelling, said: Said) -> None:
+    if said.body.clause == APPROVAL_WITHDRAWN and said.body.subject in told.said:
+        told.rows[WITHDRAWN, said.body.subject] = said.digest
+
+
 def _refused(told: Retelling, said: Said) -> None:
+    _withdrawn(told, said)
     if (USER, said.body.subject) in told.pairs:
         told.pairs[USER, said.body.subject]["state"] = UserState.REFUSED
 
 
 CONDUCT = (
-    Conduct[Receipt | TurnedDown | Dissent | Handing | UserPair](
-        body=Verdict, judge=_judge_verdict, act=_take, own=_reviewed, heard=_refused
+    Conduct[Taken](
+        body=Verdict, judge=_judge_verdict, act=_take, keeps=(WITHDRAWN,), own=_reviewed, heard=_refused
     ),
 )

@@ -7,8 +7,10 @@ import pytest
 from agent.node.approvals import approvals_shown
 from agent.service.snapshot import approval_line
 from settlement.audit.kept import compare
+from settlement.core.reasons import Reason
 from settlement.pair.table import UserState
 from settlement.quorum.table import ProposalState
+from settlement.records.verdict import APPROVAL_WITHDRAWN, Verdict
 from settlement.state.assembly import OUTCOMES, PROPOSED
 from tests.settlement.quorum.test_approval import ApprovalWorld
 from tests.settlement.world import LOWER, NETWORK, UPPER
@@ -65,6 +67,90 @@ def test_a_row_that_is_missing_before_its_window_is_over_is_found(world: Approva
     party.lineage.close()
     (found,) = compare(tmp_path / "reg.db", network=NETWORK, anchors=world.anchors).differences
     assert PROPOSED in found.row
+
+
+def standing(world: ApprovalWorld, name: str) -> int:
+    """How many approvals stand in the way of others at a node."""
+    assembly = world.members[name].party.assembly
+    return len(assembly.approvals.keys() - assembly.withdrawn)
+
+
+def apart(world: ApprovalWorld, user: str, at_s: float) -> None:
+    """A REQUEST of this user's for the cell that ada asked for settles, members voting once more."""
+    sid = world.want(user, at_s)
+    world.tick(at_s + 0.1)
+    world.tick(at_s + 0.2)
+    assert world.state(user, sid) == UserState.SETTLED
+
+
+@pytest.mark.attack(65)
+@pytest.mark.attack(67)
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_grant_that_nobody_accepts_keeps_no_approved_cell(tmp_path: Path, restarts: bool) -> None:
+    world = ApprovalWorld(tmp_path)
+    world.offer_all()
+    world.request("ada", 1.0, LOWER, 3.0, 9.0)
+    world.carry(1.0)
+    for at_s, wanted in ((1.1, 1), (1.2, 1), (2.1, 1), (2.3, 0)):  # the GRANT may be accepted until 2.2
+        for name in world.members.keys() - {"ada"}:
+            world.do(name, at_s, world.members[name].party.tick)
+        world.deaf("ada")
+        world.carry(at_s)
+        assert standing(world, "reg") == wanted, at_s
+    assert [standing(world, name) for name in ("holder", "reg", "cara", "dora")] == [0] * 4
+    assert "taken back" in approval_line(approvals_shown(world.members["reg"].party)[0])
+    if restarts:
+        for name in ("holder", "reg"):
+            world.members[name].party.lineage.close()
+            world.members[name] = world.member_again(name)
+    apart(world, "bert", 2.5)
+    world.tick(9.1)
+    assert {kept(world, name) for name in world.members} == {(0, 0, 0)}
+    for member in world.members.values():
+        member.party.lineage.close()
+    for name in ("holder", "reg"):
+        assert compare(tmp_path / f"{name}.db", network=NETWORK, anchors=world.anchors).differences == (), name
+
+
+def test_those_who_voted_for_what_was_not_approved_keep_no_cell(tmp_path: Path) -> None:
+    world = ApprovalWorld(tmp_path)
+    world.offer_all()
+    world.request("ada", 1.0, LOWER, 3.0, 9.0)
+    world.carry(1.0)
+    for name in ("holder", "reg"):
+        world.do(name, 1.1, world.members[name].party.tick)
+    for at_s in (1.1, 1.6):  # cara and dora hear of nothing until the vote is over
+        for name in ("holder", "reg"):
+            world.do(name, at_s, world.members[name].party.tick)
+        world.deaf("cara", "dora")
+        world.carry(at_s)
+    assert standing(world, "reg") == 0
+    apart(world, "bert", 1.7)
+
+
+def test_a_settlement_that_ends_early_keeps_its_approved_cell_no_longer(world: ApprovalWorld) -> None:
+    (pair,) = world.members["ada"].party.user.pairs.values()
+    world.do("ada", 3.5, lambda step: world.members["ada"].party.user.relinquish(step, pair.sid, "done"))
+    world.carry(3.5)
+    world.tick(4.0)
+    assert standing(world, "reg") == 1, "the lease that was signed last still runs"
+    world.tick(7.0)
+    assert standing(world, "reg") == 0
+
+
+@pytest.mark.attack(64)
+def test_nobody_else_takes_an_approval_back(world: ApprovalWorld) -> None:
+    """Only the holder that asked for an approval knows that nothing comes of it."""
+    reg = world.members["reg"].party
+    (name,) = reg.assembly.approvals
+    for liar in ("ada", "bert", "cara"):
+        said = Verdict(
+            subject=name, reason="RELINQUISHED", clause=APPROVAL_WITHDRAWN, measured="aborted", required=""
+        )
+        world.do(liar, 2.0, lambda step, said=said: step.send(world.members["reg"].hash, step.sign(said).raw))
+        (refused,) = world.carry(2.0)
+        assert (refused.reason, refused.clause) == (Reason.UNKNOWN_SID, "withdrawn.subject")
+    assert standing(world, "reg") == 1
 
 
 def test_what_was_approved_stands_in_the_way_until_its_window_is_over(world: ApprovalWorld) -> None:

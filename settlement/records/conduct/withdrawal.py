@@ -1,0 +1,41 @@
+"""An approval that its holder takes back: nothing comes of it, or nothing more, and its cell stands in nobody's way."""
+
+from dataclasses import dataclass
+
+from settlement.chain.records import Record
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.conduct.base import RecordCase
+from settlement.records.conduct.quorum import proposal_of
+from settlement.state.assembly import PROPOSED, WITHDRAWN
+from settlement.state.nodestate import NodeState
+from settlement.state.step import Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """A holder grants nothing, or nothing any more, on an approval that it asked for."""
+
+    proposal: bytes
+
+
+def judge_withdrawn(case: RecordCase) -> Withdrawn | Refusal:
+    """Only whoever put a REQUEST to the members says that nothing comes of it."""
+    state, subject = case.state, case.body.subject
+    asked = proposal_of(state, subject) if subject in state.assembly.approvals else None
+    if asked is None or asked.frame.author not in {case.author.hash, *state.registry.line(case.author.hash)}:
+        return refuse(Reason.UNKNOWN_SID, "withdrawn.subject", subject.hex()[:16], "an approval its author asked for")
+    return Withdrawn(proposal=subject)
+
+
+def withdraw(state: NodeState, step: Step, name: bytes, verdict: Record) -> None:
+    """Keep the cell of an approval free for it no longer, by its holder's word."""
+    step.put(WITHDRAWN, name, verdict.digest)
+    state.assembly.withdrawn.add(name)
+
+
+def forget_proposal(state: NodeState, step: Step, name: bytes) -> None:
+    """Nothing can come of a proposal any more: neither a node that goes on nor one that is restarted knows it."""
+    if name in state.assembly.withdrawn:
+        step.drop(WITHDRAWN, name)
+    state.assembly.forget(name)
+    step.drop(PROPOSED, name)
