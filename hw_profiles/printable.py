@@ -6,21 +6,61 @@ anything in a name, a reason or a path. Sources: ECMA-48; Unicode TR 36 section 
 """
 
 import io
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any, TextIO
+from math import isfinite
+from typing import IO, Any, Final, TextIO
+from unicodedata import combining
+
+UNSEEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters, marks and symbols that nobody sees: fillers, joiners, selectors of a form, the blank pattern of braille."""
+MARKS_MAX: Final = 4
+"""Marks on one letter; more of them are drawn over the lines above and below."""
 
 
 def printable(text: object, *, keep: str = "", form: str = "") -> str:
     r"""One line: every control, format, separator, private and unassigned character as \xNN, \uNNNN or \UNNNNNNNN.
 
+    So is every other that nobody sees, and each mark on a letter that has MARKS_MAX of them.
+
     `keep` names characters that stay, `form` another way to write one by its number. What is printable already comes
     back the same.
     """
     raw = str(text)
-    if raw.isprintable():
+    if raw.isascii() and raw.isprintable():
         return raw
-    return "".join(c if c.isprintable() or c in keep else _written(c, form) for c in raw)
+    if not raw.isprintable():
+        raw = "".join(c if c.isprintable() or c in keep else _written(c, form) for c in raw)
+    if raw.isascii():
+        return raw
+    return _few_marks(UNSEEN.sub(lambda found: _written(found[0], form), raw), form)
+
+
+def _few_marks(text: str, form: str) -> str:
+    """Text with what is a mark too many on one letter written out."""
+    out, marks = list[str](), 0
+    for c in text:
+        marks = marks + 1 if combining(c) else 0
+        out.append(c if marks <= MARKS_MAX else _written(c, form))
+    return "".join(out)
+
+
+def shown(value: Any) -> Any:
+    """A value as JSON has it, with every text in it printable, keys too; what is no number to JSON is nothing."""
+    match value:
+        case str():
+            return printable(value)
+        case dict():
+            return {printable(key): shown(one) for key, one in value.items()}
+        case list() | tuple():
+            return [shown(one) for one in value]
+        case float() if not isfinite(value):
+            return None
+        case _:
+            return value
 
 
 def _written(character: str, form: str) -> str:

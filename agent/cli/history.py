@@ -58,7 +58,10 @@ def _window(
     resolution = step or fitting(to_ns - span_ns, to_ns)
     if resolution not in LENGTHS:
         fail(f"--step {resolution}: give one of {', '.join(LENGTHS)}", Exit.USAGE)
-    return store.rows(resolution, to_ns - span_ns, to_ns), to_ns - span_ns, to_ns, resolution
+    try:
+        return store.rows(resolution, to_ns - span_ns, to_ns), to_ns - span_ns, to_ns, resolution
+    except NoHistory as exc:
+        fail(str(exc))
 
 
 @app.command()

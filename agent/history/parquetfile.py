@@ -3,7 +3,7 @@
 (1) a plain file of at most FILE_BYTES, its rows and their unpacked bytes as many as an hour, a day or a month can have,
 by its footer and by the header of each page
 (2) every column of ours is there with its type, and nothing else is read
-(3) texts and bytes are short: a value that stands once in the file and in every row takes its length once a row
+(3) texts are UTF-8, texts and bytes short: a value that stands once in the file and in every row takes its length once a row
 (4) what the rest of the program counts with is there and inside its bounds: a row without that is no row, a level or
 a bound on time without that is not known
 """
@@ -19,7 +19,7 @@ from agent.history.pageheaders import HeaderUnread, unpacked_bytes
 from agent.history.table import SCHEMAS
 
 FILE_BYTES: Final = 256 << 20
-ROWS: Final = {"node": 100_000, "channels": 2_000_000, "events": 500_000}
+ROWS: Final = {"node": 100_000, "channels": 500_000, "events": 500_000}
 UNPACKED_BYTES: Final = 512 << 20
 VALUE_BYTES: Final = {"max_hold": 1 << 16, "fields": 1 << 20}
 TEXT_BYTES: Final = 512
@@ -80,6 +80,7 @@ def read_rows(path: Path, kind: str) -> pa.Table:
             raise NotOurs(f"{path}: no column {one.name}")
     with pq.ParquetFile(path, memory_map=False, read_dictionary=texts) as file:
         table = file.read(columns=wanted.names, use_threads=False).select(wanted.names)
+    table.validate(full=True)  # else a text that is none is found where it is read
     for name in texts:
         _short(path, name, table.column(name))
     if kind == "node":

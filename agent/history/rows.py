@@ -23,6 +23,7 @@ STEP_DB: Final = 0.5
 BASE_DB: Final = -200.0
 NOT_SENSED: Final = 0
 """In a max hold: no look reached this frequency in this stretch."""
+COUNT_MAX: Final = (1 << 31) - 1
 ORDER: Final = ("busy", "free", "unknown")
 
 
@@ -137,6 +138,11 @@ def _louder(one: bytes, other: bytes) -> bytes:
     return bytes(map(max, one, other))
 
 
+def _total(counts: Iterable[int]) -> int:
+    """A sum of counts, as far as the columns of a history can hold one: what honest seconds add up to is far less."""
+    return min(sum(counts), COUNT_MAX)
+
+
 def _merged_channel(parts: Sequence[ChannelRow]) -> ChannelRow:
     floors = [p.floor_db for p in parts if p.floor_db is not None]
     sds = [p.floor_sd_db for p in parts if p.floor_sd_db is not None]
@@ -145,11 +151,11 @@ def _merged_channel(parts: Sequence[ChannelRow]) -> ChannelRow:
         parts[-1],
         # A stretch is as free as its least free part; one part that was not sensed does not make it free.
         state=next((s for s in ("busy", "unknown", "free") if any(p.state == s for p in parts)), "unknown"),
-        looks=sum(p.looks for p in parts),
-        unsure=sum(p.unsure for p in parts),
+        looks=_total(p.looks for p in parts),
+        unsure=_total(p.unsure for p in parts),
         busy=sum(p.busy for p in parts),
         squares=sum(p.squares for p in parts),
-        pairs=sum(p.pairs for p in parts),
+        pairs=_total(p.pairs for p in parts),
         products=sum(p.products for p in parts),
         floor_db=sum(floors) / len(floors) if floors else None,
         floor_sd_db=max(sds) if sds else None,  # the same error in each part: it does not average away
@@ -182,9 +188,9 @@ def merged(rows: Sequence[Row], *, start_ns: int, length_ns: int) -> Row:
         clause=said.clause,
         measured=said.measured,
         required=said.required,
-        open_ms=sum(row.open_ms for row in rows),
-        bursts=sum(row.bursts for row in rows),
-        looks=sum(row.looks for row in rows),
+        open_ms=_total(row.open_ms for row in rows),
+        bursts=_total(row.bursts for row in rows),
+        looks=_total(row.looks for row in rows),
         max_hold=hold,
         channels=tuple(_merged_channel(parts) for parts in channels.values()),
         incumbents=tuple(sorted({one for row in rows for one in row.incumbents})),

@@ -22,9 +22,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from agent.history.parquetfile import NotOurs, read_rows
+from agent.history.parquetfile import ROWS, NotOurs, read_rows
 from agent.history.rows import Row, merged, rolled
-from agent.history.table import SCHEMAS, channel_table, event_table, node_table, rows_of
+from agent.history.table import SCHEMAS, channel_table, event_table, lightest, node_table, rows_of
 
 NS: Final = 1_000_000_000
 SECOND, MINUTE, QUARTER = "1s", "1min", "15min"
@@ -55,7 +55,15 @@ class Retention:
         return {SECOND: self.second_days, MINUTE: self.minute_days, QUARTER: self.quarter_days}[resolution]
 
 
+CHANNEL_ROWS_MAX: Final = 1_000_000
+"""Channels of all stretches that are read at the most for one question."""
+EVENT_BYTES_MAX: Final = 64 << 20
+"""What events are read at the most for one question take; of more, the newest."""
 Event = tuple[int, str, dict[str, Any]]
+
+
+class NoHistory(Exception):
+    """Nothing was kept of what was asked for, or too much; one line with the mend."""
 
 
 def _stamp(ns: int, resolution: str) -> str:
@@ -222,12 +230,13 @@ class Store:
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def rows(self, resolution: str, from_ns: int, to_ns: int) -> list[Row]:
+    def rows(self, resolution: str, from_ns: int, to_ns: int, most: int = CHANNEL_ROWS_MAX) -> list[Row]:
         """Rows that begin in [from_ns, to_ns), ascending; those not yet written are among the seconds.
 
-        Minutes and quarters of the hours that are not over yet are made from their seconds.
+        Minutes and quarters of the hours that are not over yet are made from their seconds. Raises NoHistory where they
+        have more than `most` channels together.
         """
-        node, channels = (self._read(kind, resolution, from_ns, to_ns) for kind in ("node", "channels"))
+        node, channels = (self._read(kind, resolution, from_ns, to_ns, most) for kind in ("node", "channels"))
         rows = {row.start_ns: row for row in rows_of(node, channels)}
         if resolution == SECOND:
             rows.update({row.start_ns: row for row in self._minute if from_ns <= row.start_ns < to_ns})
@@ -243,24 +252,30 @@ class Store:
                 begin_ns = round(datetime.strptime(stamp, _NAMES[SECOND]).replace(tzinfo=UTC).timestamp()) * NS
                 first, last = max(from_ns, begin_ns), min(to_ns + length_ns, begin_ns + HOUR_NS)
                 if first < last:
-                    found = rolled(self.rows(SECOND, first // length_ns * length_ns, last), length_ns)
+                    found = rolled(self.rows(SECOND, first // length_ns * length_ns, last, most), length_ns)
                     rows.update({row.start_ns: row for row in found if from_ns <= row.start_ns < to_ns})
         return [rows[start] for start in sorted(rows)]
 
     def events(self, from_ns: int, to_ns: int, newest: int = EVENTS_READ) -> pa.Table:
         """What happened in [from_ns, to_ns), as long as seconds are kept; of very much the `newest` alone."""
         waiting = event_table(one for one in self._events if from_ns <= one[0] < to_ns)
-        found, count = [waiting], waiting.num_rows
+        found, count, size = [waiting], waiting.num_rows, waiting.nbytes
         for path in reversed(self._between("events", SECOND, from_ns, to_ns)):
-            if count >= newest:
+            if count >= newest or size >= EVENT_BYTES_MAX:
                 break
-            found.append(_within(_distinct("events", [path]), "at_ns", from_ns, to_ns))
-            count += found[-1].num_rows
+            found.append(lightest(_within(_distinct("events", [path]), "at_ns", from_ns, to_ns), EVENT_BYTES_MAX))
+            count, size = count + found[-1].num_rows, size + found[-1].nbytes
         table = pa.concat_tables(found).group_by(SCHEMAS["events"].names).aggregate([]).sort_by("at_ns")
-        return table.slice(max(0, table.num_rows - newest))
+        return lightest(table.slice(max(0, table.num_rows - newest)), EVENT_BYTES_MAX)
 
-    def _read(self, kind: str, resolution: str, from_ns: int, to_ns: int) -> pa.Table:
-        return _within(_distinct(kind, self._between(kind, resolution, from_ns, to_ns)), "start_ns", from_ns, to_ns)
+    def _read(self, kind: str, resolution: str, from_ns: int, to_ns: int, most: int) -> pa.Table:
+        found, count = [SCHEMAS[kind].empty_table()], 0
+        for path in self._between(kind, resolution, from_ns, to_ns):
+            found.append(_within(_distinct(kind, [path]), "start_ns", from_ns, to_ns))
+            count += found[-1].num_rows
+            if count > most:
+                raise NoHistory(f"{self.folder}: more than {most} rows in this time; ask for less, or by the minute")
+        return _once(kind, found)
 
     def _between(self, kind: str, resolution: str, from_ns: int, to_ns: int) -> list[Path]:
         """The files of a kind that have anything of [from_ns, to_ns), the oldest first."""
@@ -299,13 +314,22 @@ def _ended_ns(path: Path, resolution: str) -> int:
 
 
 def _distinct(kind: str, paths: Iterable[Path]) -> pa.Table:
-    """The rows of several files, each once; a file that went away meanwhile, or cannot be read, is left out."""
-    tables = []
+    """The rows of several files, each once; a file that went away meanwhile, or cannot be read, is left out.
+
+    So is one that makes them more than an hour, a day or a month of ours can have.
+    """
+    tables = [SCHEMAS[kind].empty_table()]
     for path in paths:
         with suppress(OSError, pa.ArrowException, NotOurs):
-            tables.append(read_rows(path, kind))
-    if not tables:
-        return SCHEMAS[kind].empty_table()
+            found = read_rows(path, kind)
+            if sum(one.num_rows for one in tables) + found.num_rows <= ROWS[kind]:
+                tables.append(found)
+    return _once(kind, tables)
+
+
+def _once(kind: str, tables: list[pa.Table]) -> pa.Table:
+    """The rows of several tables, each once."""
+    tables = [one for one in tables if one.num_rows] or tables[:1]
     table = pa.concat_tables(tables)
     if len(tables) == 1 or kind == "events":
         return table

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from agent.history.rows import ChannelRow, HeardIncumbent, Row
 
@@ -89,6 +90,20 @@ def event_table(events: Iterable[tuple[int, str, dict[str, Any]]]) -> pa.Table:
     """What happened: UTC ns, name, and the rest as JSON."""
     rows = [(at_ns, name, json.dumps(fields)) for at_ns, name, fields in events]
     return pa.table({key: [row[n] for row in rows] for n, key in enumerate(EVENTS.names)}, schema=EVENTS)
+
+
+def lightest(events: pa.Table, most: int) -> pa.Table:
+    """The newest events, as many as take `most` bytes."""
+    if events.nbytes <= most:
+        return events
+    events = events.sort_by("at_ns").combine_chunks()
+    kept, size = 0, 0
+    for length in reversed(pc.binary_length(events.column("fields")).to_pylist()):
+        size += length or 0
+        if size > most:
+            break
+        kept += 1
+    return events.slice(events.num_rows - kept)
 
 
 def rows_of(node: pa.Table, channels: pa.Table) -> list[Row]:

@@ -1,6 +1,7 @@
 """The history for whoever asks: a window at a fitting resolution, as plain values, a table, SigMF or a picture."""
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,16 @@ import pyarrow.parquet as pq
 
 from agent.history.parquetfile import NotOurs, read_rows
 from agent.history.rows import BASE_DB, NOT_SENSED, STEP_DB, ChannelRow, Row
-from agent.history.store import LENGTHS, MINUTE, QUARTER, SECOND, Store
+from agent.history.spectra import bins_of
+from agent.history.store import LENGTHS, MINUTE, QUARTER, SECOND, NoHistory, Store
 from agent.history.table import channel_table, node_table
+from hw_profiles.printable import printable
 from hw_profiles.wholefile import WholeFile
 
 FOLDER = "history"
 ROWS_MAX = 1500
-
-
-class NoHistory(Exception):
-    """Nothing was kept of what was asked for; one line with the mend."""
+FORMULA = re.compile(r"^\s*[=+\-@]")
+"""What a spreadsheet computes, where a cell begins so."""
 
 
 def fitting(from_ns: int, to_ns: int) -> str:
@@ -104,14 +105,32 @@ def csv_bytes(rows: Sequence[Row]) -> bytes:
         ["start_ns", "time_trusted", "clock_bound_ns", "gate", "reason", "clause", "measured", "required", "open_ms"]
     )
     joined = channel_table(rows).join(node, "start_ns").sort_by([("start_ns", "ascending"), ("low_hz", "ascending")])
-    pacsv.write_csv(joined, out)
+    pacsv.write_csv(_no_formulas(joined), out)
     return out.getvalue()
+
+
+def _no_formulas(table: pa.Table) -> pa.Table:
+    """A table no text of which a spreadsheet takes for a formula: one that could be begins with an apostrophe.
+
+    So do spreadsheets themselves mark text. Negative numbers in columns of numbers stay what they are. Source: OWASP,
+    CSV injection.
+    """
+    for number, one in enumerate(table.schema):
+        if pa.types.is_string(one.type):
+            plain = [None if text is None else _no_formula(text) for text in table.column(number).to_pylist()]
+            table = table.set_column(number, one, pa.array(plain, pa.string()))
+    return table
 
 
 def parquet_files(rows: Sequence[Row], path: Path) -> list[WholeFile]:
     """Two files: PATH with the channels, and beside it PATH's stem + `-node.parquet`, with the spectra."""
     tables = ((path, channel_table(rows)), (path.with_name(f"{path.stem}-node.parquet"), node_table(rows)))
     return [WholeFile(path=place, data=_parquet(table)) for place, table in tables]
+
+
+def _no_formula(text: str) -> str:
+    said = printable(text)
+    return f"'{said}" if FORMULA.match(text) or FORMULA.match(said) else said
 
 
 def _parquet(table: pa.Table) -> bytes:
@@ -121,7 +140,7 @@ def _parquet(table: pa.Table) -> bytes:
 
 
 def _spectra(rows: Sequence[Row]) -> Iterator[tuple[Row, np.ndarray[Any, np.dtype[np.float32]]]]:
-    bins = max((len(row.max_hold) for row in rows), default=0)
+    bins = bins_of(rows)
     for row in rows:
         codes = np.frombuffer(row.max_hold.ljust(bins, bytes([NOT_SENSED])), np.uint8)
         levels = BASE_DB + STEP_DB * codes.astype(np.float32)
@@ -137,7 +156,7 @@ def sigmf_files(rows: Sequence[Row], path: Path) -> list[WholeFile]:
     from datetime import UTC, datetime
 
     base = path.with_suffix("") if path.suffix.startswith(".sigmf") else path
-    bins = max((len(row.max_hold) for row in rows), default=0)
+    bins = bins_of(rows)
     if not bins:
         raise NoHistory("no spectrum was kept in this window; nothing to write as SigMF")
     data, captures, annotations = [], [], []

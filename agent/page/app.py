@@ -16,7 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from agent.history.rows import Row
-from agent.history.store import BOXES, LENGTHS
+from agent.history.store import BOXES, LENGTHS, NoHistory
 from agent.history.windows import fitting, plain
 from agent.page.codedrows import lane, spectra
 from agent.page.connections import LEAVE
@@ -27,12 +27,15 @@ from agent.page.plan import PagePlan
 from agent.page.stopbutton import stop_node
 from agent.page.viewers import VIEWERS_MAX, Viewers
 from agent.words.silence import GATE
+from hw_profiles.printable import shown
 
 FILES: Final = Path(__file__).parent / "static"
 TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 LISTS: Final = ("auctions", "approvals", "handovers", "disputes", "jurisdictions")
 BODY_MAX: Final = 4096
 ROWS_MAX: Final = 20_000
+CHANNEL_ROWS_MAX: Final = 400_000
+"""Channels of all stretches that are read for one answer: seconds of work."""
 BEAT_S: Final = 0.5
 READING_S, READINGS_MAX = 2.0, 16
 """How long what was read of the history is handed to others who ask for the same."""
@@ -98,10 +101,13 @@ class WebPage:
         if reading is None:
             if len(self._readings) >= READINGS_MAX:
                 raise _Refused(503, "too much of the history is being read; ask again")
-            reading = asyncio.ensure_future(asyncio.to_thread(node.store.rows, step, from_ns, to_ns))
+            reading = asyncio.ensure_future(asyncio.to_thread(node.store.rows, step, from_ns, to_ns, CHANNEL_ROWS_MAX))
             self._readings[key] = reading
             asyncio.get_running_loop().call_later(READING_S, self._readings.pop, key, None)
-        return await asyncio.shield(reading)
+        try:
+            return await asyncio.shield(reading)
+        except NoHistory as exc:
+            raise _Refused(413, str(exc)) from None
 
     # -- reads ---------------------------------------------------------------------------------------------------
 
@@ -152,18 +158,21 @@ class WebPage:
         """What `bandpact history show --json` prints, with values as people read them beside."""
         from_ns, to_ns, step = _window(request)
         rows = await self._rows(request)
-        told = [plain(row) for row in rows]
+        told = [shown(plain(row)) for row in rows]
         return JSONResponse({"from_ns": from_ns, "to_ns": to_ns, "resolution": step, "rows": told})
 
     async def lanes(self, request: Request) -> Response:
         """What the time lanes of the page are drawn from: as /history, short."""
         rows = await self._rows(request)
-        return JSONResponse([lane(row) for row in rows])
+        return JSONResponse([shown(lane(row)) for row in rows])
 
     async def spectra(self, request: Request) -> Response:
         """Max holds."""
         rows = await self._rows(request)
-        return Response(spectra(rows), media_type="application/octet-stream")
+        try:
+            return Response(spectra(rows), media_type="application/octet-stream")
+        except NoHistory as exc:
+            raise _Refused(413, str(exc)) from None
 
     async def events(self, request: Request) -> Response:
         """Events of a window, those that tell of boxes from a little before it."""
@@ -261,7 +270,8 @@ def _event(kept: Mapping[str, Any]) -> dict[str, Any] | None:
         fields = json.loads(kept["fields"])
     except (ValueError, RecursionError):
         return None
-    return {"at_ns": kept["at_ns"], **fields, "event": kept["event"]} if isinstance(fields, dict) else None
+    told = {**fields, "at_ns": kept["at_ns"], "event": kept["event"]} if isinstance(fields, dict) else None
+    return None if told is None else shown(told)  # type: ignore[no-any-return]
 
 
 def _viewer(connection: HTTPConnection) -> tuple[str, Callable[[], None]]:

@@ -4,6 +4,7 @@ import struct
 from typing import Any, Final
 
 from agent.history.rows import Row
+from agent.history.spectra import bins_of
 from agent.words.silence import readable
 
 SPECTRA_HEAD: Final = struct.Struct("<IIddq")
@@ -14,7 +15,7 @@ def spectra(rows: list[Row]) -> bytes:
     if not rows:
         return SPECTRA_HEAD.pack(0, 0, 0.0, 0.0, 0)
     last = rows[-1]
-    bins = max(len(row.max_hold) for row in rows)
+    bins = bins_of(rows)
     mine = [row for row in rows if (row.low_hz, row.high_hz) == (last.low_hz, last.high_hz)]
     head = SPECTRA_HEAD.pack(bins, len(mine), float(last.low_hz), float(last.high_hz), last.length_ns)
     parts = (struct.pack("<q", row.start_ns) + row.max_hold.ljust(bins, b"\0")[:bins] for row in mine)

@@ -21,6 +21,7 @@ from agent.history.windows import FOLDER
 from agent.page.plan import ServedNode
 from agent.service.snapshot import gate_now, problems
 from agent.words.silence import before_it, silence
+from hw_profiles.printable import shown
 
 SOCKET: Final = "feed"
 TOPICS: Final = (b"state", b"gate", b"event", b"second")
@@ -136,7 +137,7 @@ class NodeLive:
 
     async def _ask_stations(self) -> None:
         while True:
-            self.stations = await asyncio.to_thread(asked, self.node.run_folder)
+            self.stations = shown(await asyncio.to_thread(asked, self.node.run_folder))
             await asyncio.sleep(STATIONS_S)
 
     def _take(self, topic: bytes, body: bytes) -> None:
@@ -146,13 +147,13 @@ class NodeLive:
                 for one in self.row_watching:
                     one.put("row", body)
             case b"state":
-                self._state(json.loads(body))
+                self._state(shown(json.loads(body)))
             case b"gate":
-                gate = json.loads(body)
+                gate = shown(json.loads(body))
                 self._gate(gate)
                 self._tell("gate", {**gate, "silence": self.silence()})
             case b"event":
-                event = {**json.loads(body), "at_ns": time.time_ns()}
+                event = {**shown(json.loads(body)), "at_ns": time.time_ns()}
                 self.events.append(event)
                 self._tell("event", event)
                 self._keep(lambda store: store.happened(event["at_ns"], str(event["event"]), event))
@@ -237,7 +238,7 @@ class NodeLive:
         store = Store(folder=self.node.folder / FOLDER)
         try:
             store.open()
-        except (OSError, pa.ArrowException) as exc:
+        except (OSError, ValueError, pa.ArrowException) as exc:
             self.fault = f"no history is kept: {getattr(exc, 'strerror', None) or exc}"
             LOG.warning("%s", self.fault)
             return

@@ -39,7 +39,9 @@ C0_C1 = "".join(map(chr, (*range(32), 127, *range(128, 160))))
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u2028\u2029\u180e\U000e0041"
 SURROGATES = "\ud800\udfff"
-FORBIDDEN = set(C0_C1 + BIDI + INVISIBLE + SURROGATES)
+UNSEEN = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180d\u180f\u2800\u3164\ufe00\ufe0f\uffa0\U000e0100\U000e01ef"
+"""Letters, marks and symbols by their category, and nothing to anybody's eye."""
+FORBIDDEN = set(C0_C1 + BIDI + INVISIBLE + SURROGATES + UNSEEN)
 NASTY = "\x1b]0;owned\x07\x1b[31m\x9b2J\u202e\r\nbandpact: VERIFIED\u2028\x08[link=http://x]y[/link]"
 """What may be signed: any Unicode text."""
 
@@ -59,6 +61,8 @@ def test_every_character_that_acts_is_written_out_and_no_other() -> None:
     for point in range(0x110000):
         assert printable(chr(point)).isprintable()
     assert lines("a\nb\x1b") == "a\nb\\x1b"
+    assert printable("Việt e\u0302\u0301 שָׁ") == "Việt e\u0302\u0301 שָׁ"
+    assert printable("a" + "\u0301" * 50) == "a" + "\u0301" * 4 + "\\u0301" * 46, "nothing is drawn over other lines"
     printable(NASTY + SURROGATES).encode("utf-8")
 
 

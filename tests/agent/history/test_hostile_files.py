@@ -1,5 +1,7 @@
 """Parquet files that somebody else put into a history: left out, whatever is in them; what is ours still shows."""
 
+import csv
+import io
 import os
 import time
 from collections.abc import Callable
@@ -12,8 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.cli.main import app
-from agent.history.store import LENGTHS, MINUTE, NS, QUARTER, SECOND, Store
+from agent.history.store import LENGTHS, MINUTE, NS, QUARTER, SECOND, NoHistory, Store
 from agent.history.table import CHANNELS, EVENTS, NODE
+from agent.history.windows import csv_bytes, sigmf_files
+from agent.page.codedrows import spectra
 from tests.agent.history.days import START_NS, written
 
 pytestmark = [pytest.mark.feature("U5"), pytest.mark.attack(69)]
@@ -40,6 +44,13 @@ def channels(**given: Any) -> pa.Table:
     return table(CHANNELS, 1, **{"start_ns": START_NS + NS, "length_ns": NS, **given})
 
 
+def no_text(schema: pa.Schema, name: str, **given: Any) -> pa.Table:
+    """Rows with a text that is not UTF-8, as Parquet holds it without a complaint."""
+    made = table(schema, 1, length_ns=NS, **given)
+    wrong = pa.array([b"\xff\xfe"], pa.binary()).view(pa.string())
+    return made.set_column(schema.get_field_index(name), schema.field(name), wrong)
+
+
 HOSTILE: dict[str, tuple[str, Callable[[], pa.Table]]] = {
     "no instant": ("node", lambda: node(start_ns=None)),
     "an instant before all": ("node", lambda: node(start_ns=-(2**63))),
@@ -58,6 +69,9 @@ HOSTILE: dict[str, tuple[str, Callable[[], pa.Table]]] = {
     "a channel of no band": ("channels", lambda: channels(low_hz=None)),
     "a channel without a state": ("channels", lambda: channels(state=None)),
     "sums that are none": ("channels", lambda: channels(busy=float("nan"), squares=float("inf"))),
+    "a word that is no text": ("node", lambda: no_text(NODE, "measured", start_ns=START_NS)),
+    "a unit that is no text": ("channels", lambda: no_text(CHANNELS, "unit", start_ns=START_NS + NS)),
+    "more channels than an hour has": ("channels", lambda: table(CHANNELS, 500_001, start_ns=START_NS, length_ns=NS)),
     "an event without a time": ("events", lambda: table(EVENTS, 1, at_ns=None)),
     "other columns": ("node", lambda: pa.table({"start_ns": ["x"]})),
 }
@@ -86,6 +100,73 @@ def test_a_history_with_such_a_file_is_taken_up_and_goes_on(tmp_path: Path, whic
     assert len(Store(folder=tmp_path).rows(SECOND, START_NS, START_NS + 61 * NS)) >= 60
     assert Store(folder=tmp_path).rows(MINUTE, START_NS, START_NS + 61 * NS)
     assert Store(folder=tmp_path).rows(QUARTER, START_NS - 900 * NS, START_NS + 61 * NS)
+
+
+def of_seconds(folder: Path, made: pa.Table, kind: str = "node") -> Store:
+    (folder / SECOND).mkdir(exist_ok=True)
+    pq.write_table(made, folder / SECOND / f"{kind}-{HOUR}.parquet", compression="zstd")
+    return Store(folder=folder)
+
+
+def test_counts_that_no_column_can_hold_together_end_no_history(tmp_path: Path) -> None:
+    most = {"bursts": 2**31 - 1, "open_ms": 2**31 - 1, "looks": 2**31 - 1}
+    store = of_seconds(tmp_path, pa.concat_tables([node(start_ns=START_NS + n * NS, **most) for n in range(120)]))
+    (tmp_path / SECOND / f"node-{HOUR}.parquet").rename(tmp_path / SECOND / f"node-{HOUR}-00.parquet")
+    assert csv_bytes(store.rows(MINUTE, START_NS, START_NS + 120 * NS))
+    store.open()  # brings the hour together
+    assert len(Store(folder=tmp_path).rows(MINUTE, START_NS, START_NS + 120 * NS)) == 2
+
+
+def test_a_time_of_more_channels_than_anyone_reads_is_refused_with_a_mend(tmp_path: Path) -> None:
+    each = pa.concat_tables([table(CHANNELS, 1, start_ns=START_NS, length_ns=NS, low_hz=n) for n in range(30)])
+    of_seconds(tmp_path, node())
+    store = of_seconds(tmp_path, each, "channels")
+    assert len(store.rows(SECOND, START_NS, START_NS + NS, 30)[0].channels) == 30
+    with pytest.raises(NoHistory, match="ask for less"):
+        store.rows(SECOND, START_NS, START_NS + 60 * NS, 29)
+    for path in (tmp_path / SECOND).glob(f"*-{HOUR}.parquet"):
+        path.rename(path.with_stem(f"{path.stem}-00"))  # minutes of an hour that is not over
+    with pytest.raises(NoHistory, match="ask for less"):
+        store.rows(MINUTE, START_NS, START_NS + 60 * NS, 29)
+
+
+def test_one_wide_spectrum_does_not_make_all_of_them_wide(tmp_path: Path) -> None:
+    rows = pa.concat_tables([node(max_hold=bytes(1 << 16)), node(2000, start_ns=START_NS + NS, max_hold=b"\x01")])
+    starts = pa.array([START_NS + n * NS for n in range(2001)], pa.int64())
+    found = of_seconds(tmp_path, rows.set_column(0, NODE.field(0), starts)).rows(SECOND, 0, 1 << 62)
+    for told in (lambda: sigmf_files(found, tmp_path / "x.sigmf-meta"), lambda: spectra(found)):
+        with pytest.raises(NoHistory, match="ask for a shorter time"):
+            told()
+    assert sigmf_files(found[:50], tmp_path / "x.sigmf-meta")
+
+
+def test_very_long_events_are_read_as_far_as_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.history.store.EVENT_BYTES_MAX", 10_000)
+    at = [START_NS + one * NS for one in range(50)]
+    told = {"at_ns": at, "event": ["refusal"] * 50, "fields": ["x" * 900] * 50}
+    store = of_seconds(tmp_path, pa.table(told, schema=EVENTS), "events")
+    assert store.events(0, 1 << 62).column("at_ns").to_pylist() == at[-11:]
+
+
+FORMULAS = ("=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\t=1+1", " =1", "\r=1", "\n@x")
+
+
+@pytest.mark.attack(71)
+def test_no_text_of_an_export_is_a_formula_of_a_spreadsheet(tmp_path: Path) -> None:
+    rows = [node(start_ns=START_NS + n * NS, measured=one, gate=one, reason=one) for n, one in enumerate(FORMULAS)]
+    of_seconds(tmp_path, pa.concat_tables(rows))
+    heard = [
+        table(CHANNELS, 1, start_ns=START_NS + n * NS, length_ns=NS, unit=one, floor_db=-150.5)
+        for n, one in enumerate(FORMULAS)
+    ]
+    found = of_seconds(tmp_path, pa.concat_tables(heard), "channels").rows(SECOND, 0, 1 << 62)
+    told = list(csv.DictReader(io.StringIO(csv_bytes(found).decode())))
+    assert len(told) == len(FORMULAS)
+    for line in told:
+        for name in ("measured", "gate", "reason", "unit"):
+            assert line[name].lstrip()[0] not in "=+-@"
+            assert line[name].isprintable()
+        assert float(line["floor_db"]) == -150.5, "a number stays one"
 
 
 def test_neither_a_pipe_nor_a_folder_holds_the_command_up(tmp_path: Path) -> None:

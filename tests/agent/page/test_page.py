@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from agent.history.store import NS, SECOND, Store
+from agent.history.table import EVENTS
 from agent.node.livefeed import GateTrack, encoded_row
 from agent.page.app import FILES
 from agent.page.codedrows import SPECTRA_HEAD, spectra
@@ -189,6 +192,55 @@ def test_status_is_what_the_command_prints(tmp_path: Path) -> None:
     write_status(tmp_path, state)
     printed = json.loads(CliRunner().invoke(app, ["status", "--json", "--folder", str(tmp_path)]).stdout)
     assert answer.json() == printed
+
+
+STRANGE = "\x1b[31m\u202eevil\u3164\ud800"
+"""What a neighbour may sign as the text of a verdict, and a file may hold."""
+
+
+@pytest.mark.attack(71)
+def test_no_text_of_a_stranger_reaches_an_answer_as_it_is(tmp_path: Path) -> None:
+    here = node_in(tmp_path, history=False)
+    state = told(alarms=[STRANGE], neighbours=[{"name": STRANGE}], offers=[])
+    here._take(b"state", json.dumps(state).encode())
+    here._take(b"event", json.dumps({"event": "turned down", "measured": STRANGE, "n": float("nan")}).encode())
+
+    async def asked() -> list[httpx.Response]:
+        async with client(tmp_path, here) as page:
+            return [await page.get(f"/api/v1/{name}") for name in ("status", "live")]
+
+    for answer in asyncio.run(asked()):
+        assert answer.status_code == 200
+        assert "evil" in answer.text
+        assert "\u202e" not in answer.text
+        assert answer.text.isascii()
+
+
+@pytest.mark.attack(69)
+@pytest.mark.parametrize(
+    "fields",
+    ['{"a": NaN}', '{"a": 1e400}', '{"a": -Infinity}', r'{"a": "\ud800"}', r'{"\udfff": 1}', "[1]", '{"at_ns": "x"}',
+     '{"a": ' + "9" * 5000 + "}", "[" * 3000],
+)  # fmt: skip
+def test_an_event_of_a_file_that_is_none_hides_no_other(tmp_path: Path, fields: str) -> None:
+    here = node_in(tmp_path, history=False)
+    second = 1_790_035_200 * 10**9
+    here.store = Store(folder=tmp_path / "history")
+    here.store._events = [(second + 1, "good", {"a": 1})]
+    strange = pa.table({"at_ns": [second + 2], "event": ["strange"], "fields": [fields]}, schema=EVENTS)
+    (tmp_path / "history" / "1s").mkdir(parents=True)
+    pq.write_table(strange, tmp_path / "history" / "1s" / "events-2026092200.parquet")
+    here.store.folder = tmp_path / "history"
+
+    async def asked() -> httpx.Response:
+        async with client(tmp_path, here) as page:
+            return await page.get(f"/api/v1/events?from_ns={second}&to_ns={second + 10}")
+
+    answer = asyncio.run(asked())
+    assert answer.status_code == 200
+    found = {one["event"]: one for one in answer.json()}
+    assert found["good"]["a"] == 1
+    assert found.get("strange", {"at_ns": second + 2})["at_ns"] == second + 2
 
 
 def test_of_a_node_that_said_nothing_nothing_is_claimed(tmp_path: Path) -> None:
