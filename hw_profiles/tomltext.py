@@ -5,6 +5,8 @@ from typing import Any, Final
 
 DEPTH_MAX: Final = 32
 """Tables in tables; a file of ours has four."""
+BITS_MAX: Final = 256
+"""Of a whole number: in hexadecimal it may be read with any number of digits, and then not be printed."""
 
 
 def read_toml(text: str) -> dict[str, Any]:
@@ -19,6 +21,8 @@ def read_toml(text: str) -> dict[str, Any]:
     level: list[Any] = [found]
     for _ in range(DEPTH_MAX):
         level = [one for held in level for one in (held.values() if isinstance(held, dict) else held)]
+        if any(isinstance(one, int) and one.bit_length() > BITS_MAX for one in level):
+            raise tomllib.TOMLDecodeError("a number of thousands of digits")
         level = [one for one in level if isinstance(one, dict | list)]
         if not level:
             return found

@@ -12,6 +12,18 @@ class RuleFileError(ValueError):
     """The rule cannot be used; the message names the key."""
 
 
+def is_table(value: Any, path: str) -> dict[str, Any]:
+    """The value, where it is a table."""
+    if not isinstance(value, dict):
+        raise RuleFileError(f"{path.rstrip('.')}: not a table")
+    return value
+
+
+def tables(values: Iterable[Any], path: str) -> list[tuple[str, dict[str, Any]]]:
+    """Each table of a list of them, with the path that its keys have."""
+    return [(f"{path}[{number}].", is_table(one, f"{path}[{number}]")) for number, one in enumerate(values)]
+
+
 def needed(table: dict[str, Any], key: str, path: str, kind: type) -> Any:
     """A value that must be there, of its kind."""
     if key not in table:

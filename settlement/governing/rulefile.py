@@ -35,7 +35,7 @@ from settlement.core.fixes import PositionSource, TimeSource
 from settlement.core.reasons import Refusal
 from settlement.formats.vkey import COSIGNER, VerifierKey, read_key
 from settlement.governing.marketfile import market_terms, schema_value
-from settlement.governing.plainfile import RuleFileError, area_of, instant_ns, known_keys, needed, scalar
+from settlement.governing.plainfile import RuleFileError, area_of, instant_ns, is_table, known_keys, needed, scalar, tables
 from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
 from settlement.pair.recognition import flaw
 from settlement.records.authority import JurisdictionLink
@@ -63,8 +63,7 @@ def _plain(cls: type[Any], table: Any, path: str, *, skip: Iterable[str] = ()) -
 
 def _bands(values: list[Any], path: str) -> tuple[Band, ...]:
     bands = []
-    for number, table in enumerate(values):
-        here = f"{path}[{number}]."
+    for here, table in tables(values, path):
         band = Band(**_plain(Band, table, here))
         if band.low_hz >= band.high_hz:
             raise RuleFileError(f"{here}high_hz: {band.high_hz} is not above low_hz {band.low_hz}")
@@ -77,8 +76,7 @@ def _bands(values: list[Any], path: str) -> tuple[Band, ...]:
 def _many(cls: type[Any], table: dict[str, Any], key: str) -> tuple[Any, ...]:
     values = needed(table, key, "", list)
     made = []
-    for number, one in enumerate(values):
-        here = f"{key}[{number}]."
+    for here, one in tables(values, key):
         extra: dict[str, Any] = (
             {"area": area_of(needed(one, "area", here, dict), f"{here}area.")}
             if cls is Budget and "area" in one
@@ -108,9 +106,7 @@ def _recognition(table: dict[str, Any], path: str) -> tuple[Recognition, ...]:
         parts.setdefault(parent, []).append(number)
         inner = needed(one, "parts", here, list) if "parts" in one else []
         for place, part in enumerate(inner):
-            if not isinstance(part, dict):
-                raise RuleFileError(f"{here}parts[{place}]: not a table")
-            waiting.append((part, f"{here}parts[{place}].", number))
+            waiting.append((is_table(part, f"{here}parts[{place}]"), f"{here}parts[{place}].", number))
     made = tuple(replace(node, parts=tuple(parts[n]) if n in parts else None) for n, node in enumerate(nodes))
     refusal = flaw(made)
     if refusal is not None:
@@ -128,14 +124,13 @@ def _texts(table: dict[str, Any], key: str, path: str) -> list[str]:
 
 def _levels(table: dict[str, Any]) -> tuple[Level, ...]:
     levels = []
-    for number, one in enumerate(needed(table, "levels", "", list)):
-        here = f"levels[{number}]."
+    for here, one in tables(needed(table, "levels", "", list), "levels"):
         fields = _plain(Level, one, here)
         known_keys(one, [n for n, _ in kinds_of(Level)], here)
         if fields["response"] not in list(Response):
             raise RuleFileError(f"{here}response: {fields['response']!r} is none of {', '.join(Response)}")
         admits = needed(one, "admits", here, list)
-        unknown = [a for a in admits if a not in BODIES and a != EVERY_TYPE]
+        unknown = [a for a in admits if not isinstance(a, str) or (a not in BODIES and a != EVERY_TYPE)]
         if unknown:
             raise RuleFileError(f"{here}admits: {unknown[0]!r} is no record type")
         levels.append(Level(**fields, admits=tuple(BODIES) if EVERY_TYPE in admits else tuple(admits)))
@@ -145,8 +140,7 @@ def _levels(table: dict[str, Any]) -> tuple[Level, ...]:
 def _shards(table: dict[str, Any]) -> tuple[Shard, ...]:
     """Who co-signs where: `mode` "authority" with their credentials, or "neighbours" with none."""
     shards: list[Shard] = []
-    for number, one in enumerate(needed(table, "coordination", "", list)):
-        here = f"coordination[{number}]."
+    for here, one in tables(needed(table, "coordination", "", list), "coordination"):
         fields = _plain(Shard, one, here, skip=("mode",))
         known_keys(one, [n for n, _ in kinds_of(Shard)], here)
         mode = needed(one, "mode", here, str)
@@ -211,9 +205,7 @@ def _long_leases(table: dict[str, Any]) -> LongLeases:
     made = []
     for number, area in enumerate(areas):
         here = f"long_leases.protected[{number}]"
-        if not isinstance(area, dict):
-            raise RuleFileError(f"{here}: not a table")
-        made.append(area_of(area, f"{here}."))
+        made.append(area_of(is_table(area, here), f"{here}."))
     return LongLeases(**_plain(LongLeases, table, "long_leases."), protected=tuple(made))
 
 
@@ -221,7 +213,7 @@ def _sources(table: dict[str, Any], key: str, kind: Any, path: str = "") -> tupl
     names = {source.name.lower(): int(source) for source in kind}
     found = []
     for value in needed(table, key, path, list):
-        if value not in names:
+        if not isinstance(value, str) or value not in names:
             raise RuleFileError(f"{path}{key}: {value!r} is none of {', '.join(names)}")
         found.append(names[value])
     return tuple(found)
