@@ -43,8 +43,8 @@ def _window(
 ) -> "tuple[list[Row], int, int, str]":
 
     from agent.config.settings import ConfigError
-    from agent.history.store import LENGTHS
-    from agent.history.windows import NoHistory, fitting, newest_ns, store_of
+    from agent.history.store import LENGTHS, NoHistory
+    from agent.history.windows import fitting, newest_ns, store_of
     from agent.words.units import parse_instant, parse_time
 
     span_ns = round(parse_time(length, "--for") * 1e9)
@@ -122,7 +122,7 @@ def export(
     """Write a window as CSV, Parquet, SigMF or a heat map of how full each channel was by time of day."""
     from agent.history import windows
     from agent.history.heatmap import heat_map
-    from agent.history.store import LENGTHS
+    from agent.history.store import LENGTHS, NoHistory
     from hw_profiles.wholefile import WholeFile, write_together
 
     if not any((csv, parquet, sigmf, plot)):
@@ -138,7 +138,7 @@ def export(
             files += windows.parquet_files(rows, parquet)
         if sigmf is not None:
             files += windows.sigmf_files(rows, sigmf)
-    except windows.NoHistory as exc:
+    except NoHistory as exc:
         fail(str(exc))
     if plot is not None:
         drawn = heat_map(

@@ -3,7 +3,7 @@
 (1) a plain file of at most FILE_BYTES, its rows and their unpacked bytes as many as an hour, a day or a month can have,
 by its footer and by the header of each page
 (2) every column of ours is there with its type, and nothing else is read
-(3) texts are UTF-8, texts and bytes short: a value that stands once in the file and in every row takes its length once a row
+(3) texts are UTF-8, texts and bytes short: what stands once in the file and in every row takes its length once a row
 (4) what the rest of the program counts with is there and inside its bounds: a row without that is no row, a level or
 a bound on time without that is not known
 """

@@ -271,7 +271,7 @@ def _event(kept: Mapping[str, Any]) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     told = {**fields, "at_ns": kept["at_ns"], "event": kept["event"]} if isinstance(fields, dict) else None
-    return None if told is None else shown(told)  # type: ignore[no-any-return]
+    return None if told is None else shown(told)
 
 
 def _viewer(connection: HTTPConnection) -> tuple[str, Callable[[], None]]:

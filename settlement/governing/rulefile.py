@@ -35,7 +35,16 @@ from settlement.core.fixes import PositionSource, TimeSource
 from settlement.core.reasons import Refusal
 from settlement.formats.vkey import COSIGNER, VerifierKey, read_key
 from settlement.governing.marketfile import market_terms, schema_value
-from settlement.governing.plainfile import RuleFileError, area_of, instant_ns, is_table, known_keys, needed, scalar, tables
+from settlement.governing.plainfile import (
+    RuleFileError,
+    area_of,
+    instant_ns,
+    is_table,
+    known_keys,
+    needed,
+    scalar,
+    tables,
+)
 from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
 from settlement.pair.recognition import flaw
 from settlement.records.authority import JurisdictionLink

@@ -160,7 +160,8 @@ def _approved_here(state: NodeState, cell: Cell) -> Iterator[Record]:
     come here.
     """
     me, gone = state.identity.credential, state.assembly.withdrawn
-    found = [name for name, approved in state.assembly.approvals.items() if name not in gone and approved.overlaps(cell)]
+    cells = state.assembly.approvals.items()
+    found = [name for name, approved in cells if name not in gone and approved.overlaps(cell)]
     for name in found:
         asked = proposal_of(state, name)
         if asked is None or asked.body.approval is None:

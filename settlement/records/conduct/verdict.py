@@ -178,7 +178,5 @@ def _refused(told: Retelling, said: Said) -> None:
 
 
 CONDUCT = (
-    Conduct[Taken](
-        body=Verdict, judge=_judge_verdict, act=_take, keeps=(WITHDRAWN,), own=_reviewed, heard=_refused
-    ),
+    Conduct[Taken](body=Verdict, judge=_judge_verdict, act=_take, keeps=(WITHDRAWN,), own=_reviewed, heard=_refused),
 )

@@ -1,4 +1,4 @@
-"""An issuer that credentials authors without number fills a directory with its own, and takes no other issuer's place."""
+"""An issuer that credentials authors without number takes places of a directory from its own, and nobody else's."""
 
 from pathlib import Path
 

@@ -144,9 +144,7 @@ def test_nobody_else_takes_an_approval_back(world: ApprovalWorld) -> None:
     reg = world.members["reg"].party
     (name,) = reg.assembly.approvals
     for liar in ("ada", "bert", "cara"):
-        said = Verdict(
-            subject=name, reason="RELINQUISHED", clause=APPROVAL_WITHDRAWN, measured="aborted", required=""
-        )
+        said = Verdict(subject=name, reason="RELINQUISHED", clause=APPROVAL_WITHDRAWN, measured="aborted", required="")
         world.do(liar, 2.0, lambda step, said=said: step.send(world.members["reg"].hash, step.sign(said).raw))
         (refused,) = world.carry(2.0)
         assert (refused.reason, refused.clause) == (Reason.UNKNOWN_SID, "withdrawn.subject")
