@@ -27,6 +27,10 @@ LINE_STRONG: Final = 1.0
 DC_DOUBT: Final = 2.0
 DC_LEAST: Final = 4.0
 """What the bins of the offset and the skirts of a filter must rise by: what is there is not all noise."""
+STEEP_SHARE: Final = 0.5
+UNHEARD: Final = 1e9
+"""What a group must rise by in which a filter falls so steeply that less than the first of its bins make its power: as
+its blocks vary far more than their number explains, the quietest of them say little of its level."""
 EVEN_RATIO, EVEN_SURE = 0.6, 5.0
 """A group is too even for noise below this share of its variance, if its blocks show it by so many deviations."""
 QUIET_POWER: Final = 0.01
@@ -119,8 +123,22 @@ class FloorReader:
             doubtful=tuple(doubtful),
             raised=tuple(raised),
             plateau=shape.plateau.value,
-            least=np.append(np.where(shape.skirts, DC_LEAST, 1.0), DC_LEAST),
+            least=np.append(self._least(shape.skirts, psd), DC_LEAST),
         )
+
+    def _least(self, skirts: Bools, psd: Floats) -> Floats:
+        """What each group must rise by: no less than a little, more in a filter's skirts, anything where those begin.
+
+        Where a filter falls by tens of decibels within a group, the bin next to the passband makes all of its power.
+        """
+        least = np.where(skirts, DC_LEAST, 1.0)
+        for group in np.flatnonzero(skirts):
+            power = psd[self._layout.weights[:, group] > 0]
+            nearest = power[-1] if self._layout.centers_hz[group] < 0 else power[0]
+            total = float(power.sum())
+            if nearest == power.max() and total**2 < STEEP_SHARE * len(power) * float((power**2).sum()):
+                least[group] = UNHEARD
+        return least
 
     def _known_filter(self, plateau: Plateau) -> bool:
         """Whether what fills the middle of the band is as wide as the filter that the receiver is known to have."""

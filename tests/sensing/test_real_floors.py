@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from scipy import signal
+from scipy.stats import binom
 
+from agent.bench.floortrial import false_alarms
 from hw_profiles.calibration import Scale
 from sensing.flags import SampleFlag
 from sensing.survey import Anchor
@@ -206,3 +208,11 @@ def test_a_gain_that_creeps_makes_nothing_busy_and_hides_nothing(rate: float, sl
     _, report = surveyed((noise(rng, samples) + bursts) * gain, rate)
     assert states(report) == ["busy"]
     assert holds(report.channels[0], 0.3)
+
+
+@pytest.mark.feature("E2")
+def test_where_a_filter_falls_steeply_within_one_group_noise_makes_no_channel_busy() -> None:
+    """One bin makes all the power of such a group: in one file of 200 its quietest blocks lay 6 dB under the others."""
+    found = false_alarms(1, "filter of 0.72", rate_hz=10e6, seconds=0.005, files=40)
+    assert found.busy == 0
+    assert found.over <= binom.isf(1e-3, found.blocks, 1e-3)
