@@ -25,6 +25,8 @@ APD_LOW_DB, APD_HIGH_DB = -180, 20
 DFT_MAX: Final = 4096
 DETECTORS: Final = ("max-of-max", "mean-of-max", "min-of-max", "max-of-mean", "mean-of-mean", "min-of-mean")
 CELL_SHIFT: Final = 19
+COUNTS_APART: Final = 16
+"""Between two rows of counts: rows a power of two apart would take the same places of a cache."""
 _LEAST: Final = np.float32(2.0**-100)
 CONTIGUOUS_NS: Final = 2_000
 _NS: Final = 10**9
@@ -163,7 +165,8 @@ class _Spectrum:
         self._window = np.repeat(scaled, 2)
         self._enbw_hz = float(settings.sample_rate_hz * np.sum(window**2) / np.sum(window) ** 2)
         self._levels = self.EXPONENTS << self.STEPS
-        self._counts = np.zeros((self._size, self._levels), np.uint32)
+        # Level by level: of the few levels that noise has all bins lie together, bin by bin they lie all over memory.
+        self._counts = np.zeros((self._levels, self._size + COUNTS_APART), np.uint32)
         self._sum = np.zeros(self._size)
         self._max = np.zeros(self._size, np.float32)
         self._dfts = 0
@@ -205,12 +208,13 @@ class _Spectrum:
 
     def _median(self) -> Float32s:
         """Where half of a bin's transforms lie below, straight between the edges of the level that holds it."""
-        summed = np.cumsum(self._counts, axis=1, dtype=np.int64)
+        counts = self._counts[:, : self._size]
+        summed = np.cumsum(counts, axis=0, dtype=np.int64)
         half = self._dfts / 2
-        level = (summed < half).sum(axis=1)
-        rows = np.arange(self._size)
-        below = np.where(level > 0, summed[rows, np.maximum(level - 1, 0)], 0)
-        held = np.maximum(self._counts[rows, level], 1)
+        level = (summed < half).sum(axis=0)
+        bins = np.arange(self._size)
+        below = np.where(level > 0, summed[np.maximum(level - 1, 0), bins], 0)
+        held = np.maximum(counts[level, bins], 1)
         edges = (np.arange(self._levels + 1, dtype=np.int32) + (self.LOWEST << self.STEPS)) << (23 - self.STEPS)
         powers = edges.view(np.float32).astype(np.float64)
         inside = (half - below) / held

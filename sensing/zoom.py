@@ -63,6 +63,7 @@ class Zoom:
         bins = [self._bins(c, center_hz, sample_rate_hz) for c in channels]
         self._at = np.stack([at for at, _ in bins])
         self._weights = np.stack([weight for _, weight in bins]).astype(np.float32)
+        self._runs = _runs(self._at, self._weights)
 
     def _bins(self, channel: Channel, center_hz: float, rate_hz: float) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Where a channel's bins lie in the transform, and the filter's weight of each, in the order of the inverse."""
@@ -122,7 +123,7 @@ class Zoom:
         for first in range(0, count, most):
             some = frames[first : first + most]
             fft(some, out=spectra[: len(some)])
-            picked_bins(spectra[: len(some)], self._at, self._weights, parts[: len(some)])
+            picked_bins(spectra[: len(some)], self._runs, self._weights, parts[: len(some)])
             yield ifft(parts[: len(some)], out=parts[: len(some)])
         self._carried = len(z) - count * hop
         self._room[: self._carried] = z[count * hop :].copy()
@@ -136,3 +137,15 @@ class Zoom:
             self._room = room
         self._room[self._carried : whole] = iq
         return self._room[:whole]
+
+
+def _runs(at: NDArray[np.intp], weights: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Bins that are neighbours in their channel, and in the transform too or all without weight: see `picked_bins`."""
+    found: list[tuple[int, int, int, int]] = []
+    for channel, (places, weight) in enumerate(zip(at, weights, strict=True)):
+        used = np.where(weight != 0, places, -1)
+        step = np.diff(used)
+        broken = np.flatnonzero(np.where(used[1:] < 0, used[:-1] >= 0, (step != 1) | (used[:-1] < 0))) + 1
+        for run in np.split(np.arange(len(used)), broken):
+            found.append((channel, int(run[0]), int(used[run[0]]), len(run)))
+    return np.array(found, np.int64)

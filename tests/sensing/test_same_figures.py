@@ -53,7 +53,7 @@ def test_levels_of_the_apd_are_floors_of_decibels() -> None:
 def test_bins_are_summed_held_and_counted_as_numpy_does() -> None:
     rng = np.random.default_rng(2)
     bins, levels = 64, _Spectrum.EXPONENTS << _Spectrum.STEPS
-    counts, total = np.zeros((bins, levels), np.uint32), np.zeros(bins)
+    counts, total = np.zeros((levels, bins), np.uint32), np.zeros(bins)
     peak = np.zeros(bins, np.float32)
     shift, lowest = 23 - _Spectrum.STEPS, _Spectrum.LOWEST << _Spectrum.STEPS
     parts = [spread(rng, frames, bins) for frames in (7, 1, 300)]
@@ -63,7 +63,7 @@ def test_bins_are_summed_held_and_counted_as_numpy_does() -> None:
     np.testing.assert_allclose(total, power.sum(axis=0, dtype=np.float64), rtol=1e-6)
     np.testing.assert_allclose(peak, power.max(axis=0), rtol=1e-6)
     level = np.clip((power.view(np.int32) >> shift) - lowest, 0, levels - 1)
-    expected = np.stack([np.bincount(column, minlength=levels) for column in level.T])
+    expected = np.stack([np.bincount(column, minlength=levels) for column in level.T], axis=1)
     # A multiplication and an addition in one rounding may move a power over an edge.
     assert np.abs(counts.astype(np.int64) - expected).sum() <= 2 * 1e-4 * power.size
     assert counts.sum() == power.size
