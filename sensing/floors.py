@@ -97,20 +97,21 @@ class FloorReader:
         floor = np.append(np.where(shape.steady, level_db[:groups], shape.floor_db), level_db[groups])
         floor = np.minimum(10 ** (floor / 10), state.level)
         base = 10 ** (shape.floor_db / 10)
-        steady, carried, doubtful, raised = [], [], [], []
+        starts, members = layout.starts, layout.held
+        bins = layout.bins[members]
+        idle = np.add.reduceat(base[members] * bins, starts)
+        extra = np.add.reduceat(((floor[:groups] - base) * shape.steady)[members] * bins, starts)
+        steady, widely, doubtful = (
+            np.logical_or.reduceat(one[members], starts) for one in (shape.steady, wide, shape.doubtful)
+        )
+        if self._offset_doubt(state.level[groups], base, at):
+            doubtful = doubtful | np.array(layout.over_dc)
+        raised = np.zeros(len(starts), np.bool_)
         own = self._own_noise()
-        for index, members in enumerate(layout.members):
-            bins = layout.bins[members]
-            idle = float(base[members] @ bins)
-            extra = float(((floor[:groups] - base) * shape.steady)[members] @ bins)
-            steady.append(bool(shape.steady[members].any()))
-            carried.append(extra > LINE_STRONG * idle or bool(wide[members].any()))
-            offset = layout.over_dc[index] and self._offset_doubt(state.level[groups], base, at)
-            doubtful.append(bool(shape.doubtful[members].any()) or offset)
-            above = own is not None and idle > own * bins.sum() * 10 ** (self._raised_db() / 10)
-            raised.append(above)
-            if above and own is not None:
-                floor[members] = np.minimum(floor[members], own)
+        if own is not None:
+            raised = idle > own * np.add.reduceat(bins, starts) * 10 ** (self._raised_db() / 10)
+            lowered = members[np.repeat(raised, np.diff(starts, append=len(members)))]
+            floor[lowered] = np.minimum(floor[lowered], own)
         total = float(base @ layout.bins) / self._settings.fft_size
         standing = bool((shape.steady & tall | shape.filled).any())
         return FloorView(
@@ -118,10 +119,10 @@ class FloorReader:
             shapes=counted,
             reference=np.maximum(counted * state.cells, 1.0),
             anchor=self._anchor(base, standing=standing, shaped=shaped and total < QUIET_POWER),
-            steady=tuple(steady),
-            carried=tuple(carried),
-            doubtful=tuple(doubtful),
-            raised=tuple(raised),
+            steady=tuple(steady.tolist()),
+            carried=tuple(((extra > LINE_STRONG * idle) | widely).tolist()),
+            doubtful=tuple(doubtful.tolist()),
+            raised=tuple(raised.tolist()),
             plateau=shape.plateau.value,
             least=np.append(self._least(shape.skirts, psd), DC_LEAST),
         )

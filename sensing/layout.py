@@ -61,6 +61,7 @@ class BandLayout:
     `members[i]` are the groups of channel i, `channel_shapes[i]` what a frame gives the whole of it. After those of the
     channels come the guard groups: the rest of the band, which no channel holds. `trusted` groups lie inside the
     analogue bandwidth; `centers_hz` are from the middle of the band; channels in `over_dc` hold the tuned frequency.
+    `held` are the members of all channels, one channel's after the other's, and `starts` where each one's begin.
     """
 
     weights: Float32s
@@ -71,6 +72,8 @@ class BandLayout:
     channel_shapes: tuple[float, ...]
     trusted: NDArray[np.bool_]
     over_dc: tuple[bool, ...]
+    held: NDArray[np.intp]
+    starts: NDArray[np.intp]
 
     @property
     def groups(self) -> int:
@@ -116,6 +119,8 @@ def lay_out(band: LayoutSettings) -> BandLayout:
         channel_shapes=tuple(whole),
         trusted=trusted if trusted.any() else np.ones(len(parts), np.bool_),
         over_dc=tuple(over_dc),
+        held=np.concatenate(members),
+        starts=np.cumsum([0, *(len(one) for one in members[:-1])]),
     )
 
 

@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sensing.tracker import middle, quantile
+
 Floats = NDArray[np.float64]
 
 GENTLE_DB: Final = 6.5
@@ -40,12 +42,12 @@ def receiver_bend(psd: Floats, *, frames: int, deep: bool) -> bool:
     sd = 4.343 / np.sqrt(frames * SMOOTHED * 0.6)
     if len(inside) == 0:
         return False
-    low, high = np.quantile(inside, (0.02, 0.98))
-    if float(high - low) <= GENTLE_DB + 2 * sd:
+    low, high = quantile(inside, 0.02), quantile(inside, 0.98)
+    if high - low <= GENTLE_DB + 2 * sd:
         return True
     end = max(END_BINS_LEAST, round(END * bins))
     ends = np.concatenate((level[-end:], level[:end]))
-    depth = float(np.quantile(level, 0.8)) - float(np.median(ends))
+    depth = quantile(level, 0.8) - middle(ends)
     falling = float(np.ptp(ends)) > EVEN_DB + SURE * sd
     return deep and (depth >= FILTERED_SURELY_DB or (depth >= FILTERED_DB and falling))
 

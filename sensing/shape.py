@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sensing.tracker import middle, quantile
+
 Floats = NDArray[np.float64]
 
 OPENING: Final = 0.2
@@ -103,7 +105,7 @@ def floor_shape(
     skirts = _skirts(smooth, x)
     steady, broad = _bumps(level - smooth, (level - smooth > BUMP_DB + SURE * sd) & ~skirts, x)
     floor = np.where(steady, smooth, level)
-    plateau, inside = _plateau(smooth, x, float(np.median(sd)), passband, hidden_db)
+    plateau, inside = _plateau(smooth, x, middle(sd), passband, hidden_db)
     filled = inside if plateau is Plateau.SIGNAL else np.zeros(len(x), np.bool_)
     high_ledges, low_ledges = _ledges(level, sd, hidden_db)
     if plateau is Plateau.NONE:
@@ -114,7 +116,7 @@ def floor_shape(
         floor = np.where(filled, np.minimum(np.interp(x, x[~filled], smooth[~filled]), floor), floor)
     near = smooth[np.abs(x) < 0.45]
     uneven = float(np.ptp(near)) if len(near) > 2 else 0.0
-    bent = uneven > SHAPED_DB + SHAPED_DEVIATIONS * float(np.median(sd))
+    bent = uneven > SHAPED_DB + SHAPED_DEVIATIONS * middle(sd)
     bent = bent and (bool(skirts.any()) or float(np.abs(near[2:] - near[:-2]).max()) < GRADUAL * uneven)
     doubtful = broad | inside if plateau is Plateau.EITHER else broad
     if plateau is Plateau.NONE:
@@ -139,7 +141,7 @@ def _runs(even: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _skirts(smooth: Floats, x: Floats) -> NDArray[np.bool_]:
     """The parts beyond a filter's passband: on both sides, alike far from the middle, with most of the band between."""
-    low = smooth < float(np.quantile(smooth, 0.8)) - SKIRT_DB
+    low = smooth < quantile(smooth, 0.8) - SKIRT_DB
     first, last = int(np.argmin(low)), len(x) - 1 - int(np.argmin(low[::-1]))
     nothing = np.zeros(len(x), np.bool_)
     if low.all() or not first or last == len(x) - 1:
@@ -210,7 +212,7 @@ def _opened(level: Floats, x: Floats) -> Floats:
     inner = np.minimum(level[:-2], level[2:])
     level = np.concatenate((level[:1], np.maximum(level[1:-1], inner), level[-1:]))
     count = np.arange(len(level))
-    reach = (OPENING + float(np.median(np.diff(x)))) / 2
+    reach = (OPENING + middle(np.diff(x))) / 2
     near = (np.abs(x[:, None] - x[None, :]) <= reach) | (np.abs(count[:, None] - count[None, :]) <= 1)
     eroded = np.where(near, level[None, :], np.inf).min(axis=1)
     return np.asarray(np.where(near, eroded[None, :], -np.inf).max(axis=1), np.float64)
@@ -220,7 +222,7 @@ def _plateau(
     smooth: Floats, x: Floats, sd: float, passband: float | None, hidden_db: float
 ) -> tuple[Plateau, NDArray[np.bool_]]:
     nothing = np.zeros(len(x), np.bool_)
-    top, low = float(np.quantile(smooth, 0.8)), float(smooth.min())
+    top, low = quantile(smooth, 0.8), float(smooth.min())
     if top - low < EDGE_DB + SURE * sd or len(x) < 2 * BESIDE_GROUPS:
         return Plateau.NONE, nothing
     inside = smooth > top - min(3.0, (top - low) / 2)
@@ -236,7 +238,7 @@ def _plateau(
     if not all(level is True for _, _, level in found):
         unclear = depth >= SIGNAL_DEPTH_DB and not any(level is False for _, _, level in found)
         return (Plateau.EITHER, inside) if unclear else (Plateau.NONE, nothing)
-    step = float(np.median(np.diff(x)))
+    step = middle(np.diff(x))
     width, centre = float(x[last] - x[first]) + step, float(x[last] + x[first]) / 2
     judged = _judged(width, centre, depth, one_sided=len(found) == 1, passband=passband)
     hidden = top - depth < hidden_db + HIDDEN_DB and len(found) == 2
@@ -251,7 +253,7 @@ def _edge(outwards: Floats, top: float, sd: float) -> tuple[float, bool, bool | 
     The last is None where too little lies beyond to tell.
     """
     beyond = outwards[2:]
-    depth = top - float(np.median(beyond))
+    depth = top - middle(beyond)
     steps = outwards[:-2] - beyond
     sharp = depth >= EDGE_DB and float(steps[:3].max()) >= EDGE_SHARE * depth
     rest = beyond[1:]

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +112,7 @@ class Survey:
         self._floor = FloorTracker(self._reader.shapes, channels=self._layout.members, compared=compared, order=order)
         self._short = ShortLooks()
         self._shares = [self._layout.bins[some] / self._layout.bins[some].sum() for some in self._layout.members]
+        self._weights = np.concatenate(self._shares)
         self._widths = np.array([channel.width_hz for channel in settings.channels]) / settings.sample_rate_hz
         self._detector = DECIDERS[settings.detector](pfa=settings.pfa, uneven_db=UNEVEN * settings.flatness_db)
         shapes = self._reader.shapes
@@ -367,7 +368,8 @@ class Survey:
         leader = piece if piece.leader is None else piece.leader
         if leader.risen is None:
             return np.zeros(len(self.settings.channels), np.bool_)
-        return np.array([bool(leader.risen[members].any()) for members in self._layout.members])
+        risen: NDArray[np.bool_] = np.logical_or.reduceat(leader.risen[self._layout.held], self._layout.starts)
+        return risen
 
     def _decided(
         self, number: int, view: FloorView, power: Floats, firsts: NDArray[np.int64]
@@ -425,8 +427,7 @@ class Survey:
         counts, blocks = np.count_nonzero(busy, axis=1).tolist(), busy.shape[1]
         # In this order of memory, as a mean over rows picked out for one channel has its sums.
         levels = np.asfortranarray(spectra.groups).mean(axis=0)
-        shares = zip(self._layout.members, self._shares, strict=True)
-        power = np.array([float(levels[members] @ share) for members, share in shares]) * self._widths
+        power = self._of_channels(levels)
         view, idle = self._view(self._floor.current), self._idle_powers(self._floor.current)
         power_db = 10 * np.log10(np.maximum(power, 1e-40))
         snr_db = 10 * np.log10(np.maximum(np.maximum(power - idle, 0.0) / np.maximum(idle, 1e-30), 1e-40))
@@ -452,10 +453,13 @@ class Survey:
         view = self._view(number)
         known = self._idle.get(number)
         if known is None or known[0] is not view:
-            shares = zip(self._layout.members, self._shares, strict=True)
-            each = np.array([float(view.floor[members] @ share) for members, share in shares])
-            known = self._idle[number] = view, each * self._widths
+            known = self._idle[number] = view, self._of_channels(view.floor)
         return known[1]
+
+    def _of_channels(self, groups: NDArray[Any]) -> Floats:
+        """The power of each channel, in squared full scales, by that of each group a bin."""
+        each: Floats = np.add.reduceat(groups[self._layout.held] * self._weights, self._layout.starts)
+        return each * self._widths
 
     # -- reporting -----------------------------------------------------------------------------------------------
 

@@ -9,7 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sensing.detectors.channel import BURST, STRETCHES, Bools, ChannelCells, ChannelDetector, Floats, stretch_parts
+from sensing.detectors.channel import (
+    BURST,
+    PART_PFA,
+    STRETCH_PFA,
+    STRETCH_UNEVEN,
+    STRETCHES,
+    Bools,
+    ChannelCells,
+    ChannelDetector,
+    Floats,
+    Grounds,
+    stretch_parts,
+)
 from sensing.detectors.channelkernels import band_ratios, band_stretches
 
 
@@ -27,14 +39,13 @@ class BandDetector:
 
     def __init__(self, detector: ChannelDetector, channels: Sequence[tuple[NDArray[np.intp], ChannelCells]]) -> None:
         """Args: of each channel its groups, as columns of the powers, and its cells, whose powers are not used."""
-        self._detector, self._cells = detector, [cells for _, cells in channels]
+        cells = [one for _, one in channels]
+        self._detector, self._grounds, self._channels = detector, Grounds.of(cells), len(cells)
         self._groups = np.concatenate([groups for groups, _ in channels]).astype(np.int64)
-        self._starts = np.cumsum([0, *(len(groups) for groups, _ in channels)]).astype(np.int64)
-        self._floor = np.concatenate([cells.floor for cells in self._cells]).astype(np.float64)
-        self._bins = np.concatenate([cells.bins for cells in self._cells]).astype(np.float64)
-        made = [detector.block_thresholds(cells) for cells in self._cells]
-        self._whole = np.array([whole for whole, _ in made], np.float64)
-        self._parts = np.concatenate([parts for _, parts in made]).astype(np.float64)
+        self._starts = np.append(self._grounds.starts, len(self._groups))
+        self._floor = np.concatenate([one.floor for one in cells]).astype(np.float64)
+        self._bins = np.concatenate([one.bins for one in cells]).astype(np.float64)
+        self._whole, self._parts = detector.thresholds(self._grounds, detector.block_pfa, blocks=1, uneven=1.0)
         self._limits: dict[int, Floats] = {}
 
     def decide(self, power: Floats, pieces: NDArray[np.int64] | None = None) -> BandDecision:
@@ -44,7 +55,7 @@ class BandDetector:
             the last ends; None where it is one piece.
         """
         power = np.array(power, np.float64, order="C", copy=None)
-        shape = (len(self._cells), len(power))
+        shape = (self._channels, len(power))
         over_whole, statistic, lasting = np.empty(shape), np.empty(shape), np.zeros(shape, np.bool_)
         band_ratios(
             power, self._groups, self._starts, self._floor, self._bins, self._whole, self._parts, over_whole, statistic
@@ -61,6 +72,12 @@ class BandDetector:
     def _limits_of(self, length: int) -> Floats:
         """The limits of stretches so long, channel after channel, shape (2, groups of all + channels)."""
         if length not in self._limits:
-            each = [self._detector.stretch_limits(cells, length) for cells in self._cells]
-            self._limits[length] = np.ascontiguousarray(np.concatenate(each, axis=1))
+            tests = ((length, STRETCH_PFA), (length // stretch_parts(length), PART_PFA))
+            self._limits[length] = np.stack([self._limits_at(pfa, blocks) for blocks, pfa in tests])
         return self._limits[length]
+
+    def _limits_at(self, pfa: float, blocks: int) -> Floats:
+        """Over what a mean of so many blocks is over: each channel's energy, then the powers of its groups."""
+        whole, parts = self._detector.thresholds(self._grounds, pfa, blocks=blocks, uneven=STRETCH_UNEVEN)
+        limits: Floats = np.insert(parts * self._floor, self._grounds.starts, whole * self._grounds.energy)
+        return limits

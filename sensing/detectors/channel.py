@@ -4,6 +4,7 @@ This is what a survey decides with and what the published tables measure. A wide
 channel, a narrow one in one group of bins, a weak one that lasts in the mean over many blocks.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -27,6 +28,8 @@ STRETCH_PARTS: Final = 4
 PART_PFA: Final = 0.05
 """Each part of a stretch must rise too, at this rate: what was on for a while is not on for all of it."""
 BURST: Final = 2.0
+STEPS_PER_DECADE: Final = 20
+"""Of the averages behind a floor, which thresholds are made for: between two steps a threshold hardly moves."""
 STRETCH_UNEVEN: Final = 2.0
 """How many times the unevenness allowed to single blocks counts over a stretch, where the floor's error is all."""
 
@@ -51,6 +54,52 @@ class ChannelCells:
     correlation: float = 1.0
     known: dict[tuple[float, int, float], tuple[float, Floats]] = field(default_factory=dict)
     limits: dict[tuple[int, float], Floats] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grounds:
+    """What the thresholds of channels side by side rest on: of each group, those of channel c from `starts[c]` on.
+
+    `energy` is the idle energy of each channel; `averages` and `step` the independent averages behind its energy in one
+    block and, in twentieths of a decade, behind its floor; `groups` how many groups it has. `each` and `steps` are the
+    same of each group.
+    """
+
+    starts: NDArray[np.int64]
+    groups: tuple[int, ...]
+    least: Floats
+    energy: Floats
+    averages: Floats
+    step: tuple[float, ...]
+    each: Floats
+    steps: tuple[float, ...]
+
+    @classmethod
+    def of(cls, channels: Sequence[ChannelCells]) -> "Grounds":
+        """Of some channels, each with at least one group."""
+        groups = tuple(len(one.floor) for one in channels)
+        starts = np.cumsum([0, *groups[:-1]])
+        weight = np.concatenate([one.floor for one in channels]) * np.concatenate([one.bins for one in channels])
+        each = np.concatenate([one.shapes for one in channels])
+        reference = np.concatenate([one.reference for one in channels])
+        energy, spread = np.add.reduceat(np.stack((weight, weight * weight / each)), starts, axis=1)
+        correlation = np.array([one.correlation for one in channels])
+        averages = np.maximum(energy * energy / np.maximum(spread, 1e-300) * correlation, 1.0)
+        behind = np.concatenate((averages * np.minimum.reduceat(reference / each, starts), reference))
+        steps = np.floor(np.log10(np.maximum(behind, 1.0)) * STEPS_PER_DECADE).tolist()
+        return cls(
+            starts=starts, groups=groups, least=np.concatenate([one.least for one in channels]), energy=energy,
+            averages=averages, step=tuple(steps[: len(groups)]), each=each, steps=tuple(steps[len(groups) :]),
+        )  # fmt: skip
+
+    def thresholds(self, pfa: float, *, blocks: int) -> tuple[Floats, Floats]:
+        """Of each channel's energy, and of each group's power, for the mean of so many blocks; ratios to the floor."""
+        whole = [
+            _threshold(shape, step, pfa * WHOLE_SHARE)
+            for shape, step in zip((self.averages * blocks).tolist(), self.step, strict=True)
+        ]
+        shares = [share for count in self.groups for share in [pfa * (1 - WHOLE_SHARE) / count] * count]
+        return np.array(whole), np.array(list(map(_threshold, (self.each * blocks).tolist(), self.steps, shares)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +145,7 @@ class ChannelDetector:
         )
 
     @property
-    def _block_pfa(self) -> float:
+    def block_pfa(self) -> float:
         """What is left for single blocks."""
         return max(self.pfa - len(STRETCHES) * STRETCH_PFA, self.pfa / 2)
 
@@ -108,7 +157,7 @@ class ChannelDetector:
 
     def block_thresholds(self, seen: ChannelCells) -> tuple[float, Floats]:
         """Of a single block: of the energy of the whole channel, and of each group's power; ratios to the floor."""
-        return self._thresholds(seen, self._block_pfa, blocks=1, uneven=1.0)
+        return self._thresholds(seen, self.block_pfa, blocks=1, uneven=1.0)
 
     def whole_threshold(self, seen: ChannelCells) -> float:
         """The ratio to the floor over which the energy of the whole channel makes a block busy."""
@@ -116,9 +165,7 @@ class ChannelDetector:
 
     def whole_shape(self, seen: ChannelCells) -> float:
         """Independent averages behind the energy of the whole channel, uneven as its floor is."""
-        weight = seen.floor * seen.bins
-        spread = float((weight**2 / seen.shapes).sum())
-        return max(1.0, float(weight.sum()) ** 2 / max(spread, 1e-300) * seen.correlation)
+        return float(Grounds.of([seen]).averages[0])
 
     def _thresholds(self, seen: ChannelCells, pfa: float, *, blocks: int, uneven: float) -> tuple[float, Floats]:
         """Of the whole channel and of each group, for the mean of so many blocks."""
@@ -128,18 +175,14 @@ class ChannelDetector:
         return seen.known[key]
 
     def _made(self, seen: ChannelCells, pfa: float, *, blocks: int, uneven: float) -> tuple[float, Floats]:
+        whole, parts = self.thresholds(Grounds.of([seen]), pfa, blocks=blocks, uneven=uneven)
+        return float(whole[0]), parts
+
+    def thresholds(self, grounds: Grounds, pfa: float, *, blocks: int, uneven: float) -> tuple[Floats, Floats]:
+        """Of each channel's energy and of each group's power, ratios to the floor, whose unevenness is allowed for."""
         slack = 10 ** (uneven * self.uneven_db / 10)
-        shape = self.whole_shape(seen)
-        reference = shape * float((seen.reference / seen.shapes).min())
-        whole = _threshold(shape * blocks, max(reference, 1.0), pfa * WHOLE_SHARE)
-        each = pfa * (1 - WHOLE_SHARE) / len(seen.floor)
-        parts = np.array(
-            [
-                _threshold(float(k) * blocks, float(r), each)
-                for k, r in zip(seen.shapes, np.maximum(seen.reference, 1.0), strict=True)
-            ]
-        )
-        return whole * slack, np.maximum(parts * slack, seen.least)
+        whole, parts = grounds.thresholds(pfa, blocks=blocks)
+        return whole * slack, np.maximum(parts * slack, grounds.least)
 
     def _lasting(self, seen: ChannelCells, power: Floats, statistic: Floats) -> Bools:
         """Blocks of stretches without strong bursts whose mean is over its threshold and of which no part is idle."""
@@ -180,7 +223,13 @@ def _cached(shape: float, reference: float, pfa: float) -> float:
     return f_threshold(shape=shape, reference_shape=reference, pfa=pfa)
 
 
-def _threshold(shape: float, reference: float, pfa: float) -> float:
-    """The F threshold, with what it rests on rounded to a twentieth of a decade, downwards."""
-    rounded = 10 ** (np.floor(np.log10(reference) * 20) / 20)
-    return _cached(float(f"{shape:.4g}"), float(f"{rounded:.4g}"), float(f"{pfa:.4g}"))
+@lru_cache(maxsize=4096)
+def _told(value: float) -> float:
+    """To four digits."""
+    return float(f"{value:.4g}")
+
+
+@lru_cache(maxsize=65536)
+def _threshold(shape: float, step: float, pfa: float) -> float:
+    """The F threshold; what it rests on is so many twentieths of a decade, rounded downwards."""
+    return _cached(float(f"{shape:.4g}"), _told(10 ** (step / STEPS_PER_DECADE)), _told(pfa))

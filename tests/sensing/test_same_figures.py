@@ -149,7 +149,7 @@ def test_a_channels_decisions_are_those_of_the_formulas(blocks: int) -> None:
         power=power, floor=seen.floor, bins=seen.bins, shapes=seen.shapes, reference=seen.reference, least=seen.least
     )
     found = detector.decide(seen)
-    whole, parts = detector._thresholds(seen, detector._block_pfa, blocks=1, uneven=1.0)
+    whole, parts = detector._thresholds(seen, detector.block_pfa, blocks=1, uneven=1.0)
     over_whole = power @ seen.bins / (float(seen.floor @ seen.bins) * whole)
     expected = np.maximum(over_whole, (power / (seen.floor * parts)).max(axis=-1, initial=0.0))
     np.testing.assert_allclose(found.statistic, expected, rtol=1e-12)
