@@ -23,15 +23,6 @@ def windowed(flat: Any, step: int, window: Any, out: Any) -> None:
 
 
 @precompiled("w2 complex64, w2 float32")
-def squared(spectra: Any, power: Any) -> None:
-    """Squared magnitudes, shape of both (frames, bins)."""
-    for i in range(power.shape[0]):
-        row, out = spectra[i], power[i]
-        for j in range(out.shape[0]):
-            out[j] = row[j].real * row[j].real + row[j].imag * row[j].imag
-
-
-@precompiled("w2 complex64, w2 float32")
 def add_means(spectra: Any, means: Any) -> None:
     """Row b of `means`, shape (blocks, bins), becomes the mean power of the b-th of as many equal runs of frames."""
     frames = spectra.shape[0] // means.shape[0]

@@ -1,8 +1,10 @@
 """Compiled search for straight paths of cells: sweeps, of whose cells none stands out alone.
 
-A path is eight cells. In most blocks of noise none comes near the limit, so every path is summed in two steps: each
-half of it once for all the paths that share it, and the halves together. Only where that says that some path is over
-the limit is each path summed by itself, and the best told. Arrays of cells have the shape (frames, bins), float32.
+A path is eight cells. In most blocks of noise none comes near the limit. So cells are first rounded up to small whole
+numbers, of which a processor adds many at once, and some blocks are looked at together: every path is summed in two
+steps, each half of it once for all the paths that share it, and the halves together. Only where that says that some
+path may be over the limit is each path of the block summed by itself, exactly, and the best told. Arrays of cells have
+the shape (frames, bins), float32.
 """
 
 from typing import Any, Final
@@ -20,8 +22,10 @@ HALF: Final = PATH // 2
 PAD: Final = 8
 """Zeros on both sides of a row: as far as a shallow path moves, and a bit."""
 SHAPES: Final = 7
-SURELY: Final = 1 - 1e-5
-"""Sums are rounded differently in two steps; this far below the limit none can be over it."""
+WHOLE: Final = 2000
+"""What the limit becomes in whole numbers. No cell counts for more than twice that: eight of them fit 16 bits."""
+TOGETHER_CELLS: Final = 1280
+"""Cells of a row that are looked at together, of as many blocks as that holds: all sums of them stay near the core."""
 SHALLOW: Final = np.array([1, -1, 2, -2, 3, -3, 5, -5, 7, -7], np.int64)
 """Rises over a block in bins. `_any_shallow` holds the same ones, as halves."""
 STEEP_DELAYS: Final = np.array([0, 1, -1, 2, -2, 4, -4, 7, -7], np.int64)
@@ -97,109 +101,130 @@ def _steep_best(w: Any, places: Any, groups: int, total: Any, best: Any) -> tupl
 
 
 @compiled
-def _half_sums(a: Any, b: Any, c: Any, d: Any, out: Any, count: int) -> None:
+def _half_sums(a: Any, b: Any, c: Any, d: Any, pair: Any, out: Any, count: int) -> None:
     """Sums of four cells, one from each row, along the halves that every path is made of; `out` (SHAPES, n).
 
     The shapes move by 0 0 0 0, 0 0 1 1, 0 1 1 2 and 0 1 2 3 from row to row, then the last three backwards, 1 1 0 0 and
-    so on. All are one row's worth of additions each, shared by the paths they belong to.
+    so on. All are one row's worth of additions each, shared by the paths they belong to. `pair` (3, n) is for sums of
+    two rows that several halves share.
     """
     # One row at a time: told of seven rows to fill at once the compiler takes no vector instructions.
+    first, last, inner = pair[0], pair[1], pair[2]
+    for x in range(count + 3):
+        first[x] = np.uint16(a[x] + b[x])
+    for x in range(count + 3):
+        last[x] = np.uint16(c[x] + d[x])
+    for x in range(count + 3):
+        inner[x] = np.uint16(b[x] + c[x])
     straight, slow, fast, steady = out[0], out[1], out[2], out[3]
     for x in range(count):
-        straight[x] = (a[x] + b[x]) + (c[x] + d[x])
+        straight[x] = np.uint16(first[x] + last[x])
     for x in range(count):
-        slow[x] = (a[x] + b[x]) + (c[x + 1] + d[x + 1])
+        slow[x] = np.uint16(first[x] + last[x + 1])
     for x in range(count):
-        fast[x] = (a[x] + b[x + 1]) + (c[x + 1] + d[x + 2])
+        fast[x] = np.uint16(a[x] + inner[x + 1] + d[x + 2])
     for x in range(count):
-        steady[x] = (a[x] + b[x + 1]) + (c[x + 2] + d[x + 3])
+        steady[x] = np.uint16(a[x] + b[x + 1] + c[x + 2] + d[x + 3])
     slow, fast, steady = out[4], out[5], out[6]
     for x in range(count):
-        slow[x] = (a[x + 1] + b[x + 1]) + (c[x] + d[x])
+        slow[x] = np.uint16(first[x + 1] + last[x])
     for x in range(count):
-        fast[x] = (a[x + 2] + b[x + 1]) + (c[x + 1] + d[x])
+        fast[x] = np.uint16(a[x + 2] + inner[x + 1] + d[x])
     for x in range(count):
-        steady[x] = (a[x + 3] + b[x + 2]) + (c[x + 1] + d[x])
+        steady[x] = np.uint16(a[x + 3] + b[x + 2] + c[x + 1] + d[x])
 
 
 @compiled
-def _any_shallow(w: Any, early: Any, late: Any, bins: int, limit: Any) -> bool:
-    """Whether some path of SHALLOW through the first block of `w`, padded with zeros, sums to more than `limit`."""
-    n = w.shape[1]
-    _half_sums(w[0], w[1], w[2], w[3], early, n - 3)
-    _half_sums(w[4], w[5], w[6], w[7], late, n - 3)
+def _greater(one: Any, two: Any) -> Any:
+    """The greater of two whole numbers of 16 bits."""
+    return one if one > two else two
+
+
+@compiled
+def _shallow_sums(early: Any, late: Any, count: int, best: Any) -> None:
+    """Fill `best` with the greatest sum of each bin, PAD cells further on, along the paths of SHALLOW."""
+    # From PAD on, and never below it, so that no index is negative: the compiler would have to test for that.
     a, b, c, d, e, f, g = early[0], early[1], early[2], early[3], early[4], early[5], early[6]
     s, t, u, v, x, y, z = late[0], late[1], late[2], late[3], late[4], late[5], late[6]
-    count = 0
-    # From PAD on, and never below it, so that no index is negative: the compiler would have to test for that.
-    for j in range(bins):
-        best = a[j + 8] + s[j + 9]
-        for_one = a[j + 8] + s[j + 7]
-        best = for_one if for_one > best else best
-        for_one = b[j + 8] + t[j + 9]
-        best = for_one if for_one > best else best
-        for_one = b[j + 8] + t[j + 10]
-        best = for_one if for_one > best else best
-        for_one = c[j + 8] + u[j + 11]
-        best = for_one if for_one > best else best
-        for_one = d[j + 8] + v[j + 12]
-        best = for_one if for_one > best else best
-        for_one = e[j + 7] + x[j + 6]
-        best = for_one if for_one > best else best
-        for_one = e[j + 7] + x[j + 5]
-        best = for_one if for_one > best else best
-        for_one = f[j + 6] + y[j + 3]
-        best = for_one if for_one > best else best
-        for_one = g[j + 5] + z[j + 1]
-        best = for_one if for_one > best else best
-        count += 1 if best > limit else 0
-    return count > 0
+    for j in range(count):
+        most = np.uint16(a[j + 8] + s[j + 9])
+        most = _greater(most, np.uint16(a[j + 8] + s[j + 7]))
+        most = _greater(most, np.uint16(b[j + 8] + t[j + 9]))
+        most = _greater(most, np.uint16(b[j + 8] + t[j + 10]))
+        most = _greater(most, np.uint16(c[j + 8] + u[j + 11]))
+        most = _greater(most, np.uint16(d[j + 8] + v[j + 12]))
+        most = _greater(most, np.uint16(e[j + 7] + x[j + 6]))
+        most = _greater(most, np.uint16(e[j + 7] + x[j + 5]))
+        most = _greater(most, np.uint16(f[j + 6] + y[j + 3]))
+        best[j] = _greater(most, np.uint16(g[j + 5] + z[j + 1]))
 
 
 @compiled
-def _turned(w: Any, across: Any) -> None:
-    """Fill `across` (HALF, halves * 2 * BLOCK) with the cells of two blocks in every other bin, bin by bin.
+def _steep_sums(sums: Any, apart: int, count: int, best: Any) -> None:
+    """Fill `best` with the greatest sum of each beginning along the paths of STEEP_DELAYS.
+
+    Args: apart from the first half of a path to its second.
+    """
+    a, b, c, d, e, f, g = sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6]
+    # Slices, so that no index is a sum with something unknown in it: the compiler would have to test for that.
+    s, t, u, v = a[apart:], b[apart:], c[apart:], d[apart:]
+    x, y, z = e[apart:], f[apart:], g[apart:]
+    for j in range(count):
+        most = np.uint16(a[j] + s[j])
+        most = _greater(most, np.uint16(a[j] + s[j + 1]))
+        most = _greater(most, np.uint16(a[j + 1] + s[j]))
+        most = _greater(most, np.uint16(b[j] + t[j + 1]))
+        most = _greater(most, np.uint16(c[j] + u[j + 2]))
+        most = _greater(most, np.uint16(d[j] + v[j + 4]))
+        most = _greater(most, np.uint16(e[j + 1] + x[j]))
+        most = _greater(most, np.uint16(f[j + 2] + y[j]))
+        best[j] = _greater(most, np.uint16(g[j + 4] + z[j]))
+
+
+@compiled
+def _mark(best: Any, row: int, width: int, rows: int, marks: Any) -> None:
+    """Mark each stretch of `row` sums, every `width`, of which one comes to WHOLE."""
+    count = 0
+    for x in range(best.shape[0]):
+        count += 1 if best[x] >= WHOLE else 0
+    if count == 0:
+        return
+    for r in range(rows):
+        for x in range(r * width, r * width + row):
+            marks[r] = marks[r] or best[x] >= WHOLE
+
+
+@compiled
+def _rounded_up(power: Any, inverse: Any, scale: Any, out: Any) -> None:
+    """Fill `out` with powers over their backgrounds, times `scale`, in whole numbers that are no less."""
+    for j in range(inverse.shape[0]):
+        value = power[j] * inverse[j] * scale
+        out[j] = np.uint16((value if value < np.float32(2 * WHOLE) else np.float32(2 * WHOLE)) + np.float32(1))
+
+
+@compiled
+def _turned(rows: Any, width: int, blocks: int, bins: int, across: Any) -> None:
+    """Fill `across` (HALF, halves * frames) with the cells of `blocks` blocks in every other bin, bin by bin.
 
     Row k holds the bins k * STRIDE of each group of PATH bins: what the k-th cell of half a steep path may be.
+
+    Args: rows (BLOCK, n), the i-th frames of all blocks, each of `width` cells, those of PAD bins before the first.
     """
-    halves = (across.shape[1] - PAD) // (2 * BLOCK)
+    frames = blocks * BLOCK
     for k in range(HALF):
         row = across[k]
-        for i in range(BLOCK):
-            cells = w[BLOCK + i]
-            for h in range(halves):
-                at = h * 2 * BLOCK + i
-                row[at] = row[at + BLOCK]
-                row[at + BLOCK] = cells[PAD + h * PATH + k * STRIDE]
+        for h in range(max(1, bins // PATH)):
+            at, from_ = h * frames, PAD + h * PATH + k * STRIDE
+            for b in range(blocks):
+                for i in range(BLOCK):
+                    row[at + b * BLOCK + i] = rows[i, b * width + from_]
 
 
 @compiled
-def _any_steep(across: Any, sums: Any, groups: int, limit: Any) -> bool:
-    """Whether some path of STEEP through two blocks as `_turned` leaves them sums to more than `limit`."""
-    _half_sums(across[0], across[1], across[2], across[3], sums, sums.shape[1] - PAD)
-    a, b, c, d, e, f, g = sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6]
-    count = 0
-    for x in range(groups * 16):
-        best = a[x] + a[x + 16]
-        for_one = a[x] + a[x + 17]
-        best = for_one if for_one > best else best
-        for_one = b[x] + b[x + 17]
-        best = for_one if for_one > best else best
-        for_one = c[x] + c[x + 18]
-        best = for_one if for_one > best else best
-        for_one = d[x] + d[x + 20]
-        best = for_one if for_one > best else best
-        for_one = a[x + 1] + a[x + 16]
-        best = for_one if for_one > best else best
-        for_one = e[x + 1] + e[x + 16]
-        best = for_one if for_one > best else best
-        for_one = f[x + 2] + f[x + 16]
-        best = for_one if for_one > best else best
-        for_one = g[x + 4] + g[x + 16]
-        best = for_one if for_one > best else best
-        # Paths that begin in the second block are the next turn's: it has the block that they go on into.
-        count += 1 if best > limit and (x & 8) == 0 else 0
-    return count > 0
+def _inverse(background: Any, floor: Any, out: Any) -> None:
+    """Fill `out` with one over the background, which is at least `floor`."""
+    for j in range(out.shape[0]):
+        out[j] = np.float32(1) / max(background[j], floor)
 
 
 @compiled
@@ -212,41 +237,63 @@ def path_hits(
     of `hits` (block, bin) and `heights` (mean cell) were filled, at most one for each block and kind of path.
     """
     blocks, bins = background.shape
-    found = 0
-    w = np.zeros((2 * BLOCK, bins + 2 * PAD), np.float32)
-    halves = max(1, bins // PATH)
+    found, width, halves = 0, bins + 2 * PAD, max(1, bins // PATH)
     groups = max(0, (bins - PATH * STRIDE) // PATH + 1)
-    across = np.zeros((HALF, halves * 2 * BLOCK + PAD), np.float32)
-    rows = np.zeros((SHAPES, bins + 2 * PAD), np.float32), np.zeros((SHAPES, bins + 2 * PAD), np.float32)
-    columns = np.zeros((SHAPES, halves * 2 * BLOCK + PAD), np.float32)
-    total, short, inverse = np.empty(bins, np.float32), np.empty(BLOCK, np.float32), np.empty(bins, np.float32)
-    surely = np.float32(SURELY) * limit
-    filled = False
-    for b in range(blocks):
-        if not background[b, 0] < np.inf:
-            filled = False
-            continue
-        floor = leak * loud[b]
-        for j in range(bins):
-            inverse[j] = np.float32(1) / max(background[b, j], floor)
-        for i in range(BLOCK):
-            row, cells, before = power[b * BLOCK + i], w[BLOCK + i, PAD : PAD + bins], w[i, PAD : PAD + bins]
-            for j in range(bins):
-                before[j] = cells[j]
-                cells[j] = row[j] * inverse[j]
-        _turned(w, across)
-        if filled and found + 2 <= hits.shape[0]:
-            best, at = limit, -1
-            if _any_shallow(w, rows[0], rows[1], bins, surely):
-                best, at = _shallow_best(w[:, PAD : PAD + bins], shallow, total, limit)
+    most = max(2, TOGETHER_CELLS // width)
+    rows = np.zeros((BLOCK, most * width + PAD), np.uint16)
+    pair = np.zeros((3, max(most * width, halves * most * BLOCK) + PAD), np.uint16)
+    early, late = np.zeros((SHAPES, most * width + PAD), np.uint16), np.zeros((SHAPES, most * width + PAD), np.uint16)
+    across = np.zeros((HALF, halves * most * BLOCK + PAD), np.uint16)
+    sums = np.zeros((SHAPES, halves * most * BLOCK + PAD), np.uint16)
+    flat = np.zeros(most * width, np.uint16)
+    tall = np.zeros(groups * most * BLOCK, np.uint16)
+    inverse, w = np.empty(bins, np.float32), np.empty((2 * BLOCK, bins), np.float32)
+    total, short = np.empty(bins, np.float32), np.empty(BLOCK, np.float32)
+    marked, steep = np.zeros(most, np.bool_), np.zeros(groups * most, np.bool_)
+    scale = np.float32(WHOLE) / limit
+    # The last block of each turn is the first of the next: steep paths go on into it.
+    for start in range(0, blocks - 1, most - 1):
+        count = min(most, blocks - start)
+        for b in range(count):
+            if background[start + b, 0] < np.inf:
+                _inverse(background[start + b], leak * loud[start + b], inverse)
+                for i in range(BLOCK):
+                    at = b * width + PAD
+                    _rounded_up(power[(start + b) * BLOCK + i], inverse, scale, rows[i, at : at + bins])
+            else:
+                for i in range(BLOCK):
+                    rows[i, b * width : (b + 1) * width] = 0
+        marked[:] = False
+        _half_sums(rows[0], rows[1], rows[2], rows[3], pair, early, count * width)
+        _half_sums(rows[4], rows[5], rows[6], rows[7], pair, late, count * width)
+        _shallow_sums(early, late, count * width - 2 * PAD, flat)
+        _mark(flat[: count * width - 2 * PAD], bins, width, count - 1, marked)
+        if groups > 0:
+            frames = count * BLOCK
+            _turned(rows, width, count, bins, across)
+            _half_sums(across[0], across[1], across[2], across[3], pair, sums, halves * frames)
+            _steep_sums(sums, frames, groups * frames, tall)
+            steep[:] = False
+            _mark(tall[: groups * frames], BLOCK, BLOCK, groups * count, steep)
+            for x in range(groups * count):
+                marked[x % count] = marked[x % count] or steep[x]
+        for b in range(count - 1):
+            block = start + b
+            both = background[block, 0] < np.inf and background[block + 1, 0] < np.inf
+            if not (marked[b] and both and found + 2 <= hits.shape[0]):
+                continue
+            for n in range(2):
+                _inverse(background[block + n], leak * loud[block + n], inverse)
+                for i in range(BLOCK):
+                    row, cells = power[(block + n) * BLOCK + i], w[n * BLOCK + i]
+                    for j in range(bins):
+                        cells[j] = row[j] * inverse[j]
+            best, at = _shallow_best(w, shallow, total, limit)
             if at >= 0:
-                hits[found, 0], hits[found, 1], heights[found] = b - 1, at, best / PATH
+                hits[found, 0], hits[found, 1], heights[found] = block, at, best / PATH
                 found += 1
-            best, at = limit, -1
-            if groups > 0 and _any_steep(across, columns, groups, surely):
-                best, at = _steep_best(w[:, PAD : PAD + bins], places, groups, short, limit)
+            best, at = _steep_best(w, places, groups, short, limit)
             if at >= 0:
-                hits[found, 0], hits[found, 1], heights[found] = b - 1, at, best / PATH
+                hits[found, 0], hits[found, 1], heights[found] = block, at, best / PATH
                 found += 1
-        filled = True
     return found

@@ -1,4 +1,4 @@
-"""Compiled loops of the pulse search: block means and maxima, backgrounds, best path.
+"""Compiled loops of the pulse search: powers with block means and maxima, backgrounds, best path.
 
 Arrays of cells have the shape (frames or blocks, bins), float32, lowest frequency first. A block is `BLOCK` frames.
 """
@@ -16,15 +16,26 @@ STEEP_SHARE: Final = 0.6
 
 
 @compiled
-def reduce_blocks(power: Any, level: Any, top: Any) -> None:
-    """Mean and maximum of every block of `power`, each (blocks, bins)."""
-    for b in range(level.shape[0]):
+def squared_blocks(spectra: Any, power: Any, level: Any, top: Any) -> None:
+    """Fill `power` with squared magnitudes, `level` and `top` with mean and maximum of every whole block of it.
+
+    Args: spectra complex64 and power (frames, bins); level and top (blocks, bins).
+    """
+    blocks = level.shape[0]
+    for b in range(blocks + 1):
+        for i in range(b * BLOCK, (b + 1) * BLOCK if b < blocks else power.shape[0]):
+            row, out = spectra[i], power[i]
+            for j in range(out.shape[0]):
+                out[j] = row[j].real * row[j].real + row[j].imag * row[j].imag
+        if b == blocks:
+            break
         mean, high = level[b], top[b]
+        row = power[b * BLOCK]
         for j in range(mean.shape[0]):
-            mean[j] = power[b * BLOCK, j]
-            high[j] = power[b * BLOCK, j]
-        for i in range(1, BLOCK):
-            row = power[b * BLOCK + i]
+            mean[j] = row[j]
+            high[j] = row[j]
+        for i in range(b * BLOCK + 1, (b + 1) * BLOCK):
+            row = power[i]
             for j in range(mean.shape[0]):
                 mean[j] += row[j]
                 high[j] = max(high[j], row[j])
@@ -33,7 +44,7 @@ def reduce_blocks(power: Any, level: Any, top: Any) -> None:
 
 
 @compiled
-def sides(level: Any, out: Any) -> None:
+def _sides(level: Any, out: Any) -> None:
     """Second smallest of every `SIDE` = 4 consecutive blocks: what stays when a pulse falls into one or two of them."""
     for k in range(out.shape[0]):
         a, b, c, d, row = level[k], level[k + 1], level[k + 2], level[k + 3], out[k]
@@ -44,35 +55,70 @@ def sides(level: Any, out: Any) -> None:
 
 
 @compiled
-def backgrounds(side: Any, quiet: Any, guard: int, step: Any, out: Any, loud: Any, steps: Any) -> None:
-    """Larger of before, after and the quiet level, for every block that has both sides; the others stay infinite.
+def _backgrounds(side: Any, quiet: Any, margin: Any, guard: int, step: Any, out: Any, loud: Any, steps: Any) -> None:
+    """Larger of before, after and the quiet level, times `margin`, of blocks that have both sides; others infinite.
 
-    `loud` (blocks,) becomes the larger side of the loudest bin that steps by `step` between before and after, `steps`
-    how many bins do.
+    `loud` (blocks,) is raised to the larger side of the loudest bin that steps by `step` between before and after,
+    `steps` becomes how many bins do.
     """
     blocks, bins = out.shape
     first = guard + SIDE - 1
-    for i in range(blocks - first - guard - SIDE + 1):
-        at = first + i
-        before, after, row = side[i], side[i + first + guard], out[at]
-        count, most = 0, np.float32(0)
+    last = blocks - guard - SIDE
+    for at in range(blocks):
+        row = out[at]
+        if not first <= at <= last:
+            row[:] = np.inf
+            continue
+        before, after = side[at - first], side[at + guard]
         for j in range(bins):
-            upper, lower = max(before[j], after[j]), min(before[j], after[j])
-            row[j] = max(upper, quiet[j])
-            if upper > step * lower:
-                count += 1
-                most = max(most, upper)
-        loud[at] = most
+            row[j] = max(max(before[j], after[j]), quiet[j]) * margin[j]
+        count = 0
+        for j in range(bins):
+            count += 1 if max(before[j], after[j]) > step * min(before[j], after[j]) else 0
         steps[at] = count
+        if count > 0:
+            most = loud[at]
+            for j in range(bins):
+                upper = max(before[j], after[j])
+                most = upper if upper > step * min(before[j], after[j]) and upper > most else most
+            loud[at] = most
 
 
 @compiled
-def loudest(level: Any, top: Any, near: Any, far: Any, single: Any, mean: Any, loud: Any) -> None:
+def _loudest(level: Any, top: Any, near: Any, far: Any, single: Any, mean: Any, loud: Any) -> None:
     """Raise `loud` (blocks,) to the strongest bin that is a pulse of its own, by its maximum or by its mean."""
     for b in range(level.shape[0]):
-        for j in range(level.shape[1]):
-            if top[b, j] > single * near[b, j] or level[b, j] > mean * far[b, j]:
-                loud[b] = max(loud[b], top[b, j])
+        levels, tops, close, apart = level[b], top[b], near[b], far[b]
+        count = 0
+        for j in range(levels.shape[0]):
+            count += 1 if tops[j] > single * close[j] or levels[j] > mean * apart[j] else 0
+        if count == 0:
+            continue
+        for j in range(levels.shape[0]):
+            if tops[j] > single * close[j] or levels[j] > mean * apart[j]:
+                loud[b] = max(loud[b], tops[j])
+
+
+@compiled
+def surroundings(
+    level: Any, top: Any, quiet: Any, margin: Any, guards: Any, step: Any, single: Any, mean: Any, near: Any, far: Any,
+    loud: Any, steps: Any,
+) -> None:  # fmt: skip
+    """Fill `near` and `far` (blocks, bins) with what lies around each block, so many blocks apart as `guards` say.
+
+    That is the larger of before, after and the bin's `quiet` level, times the bin's `margin`; infinite where a side is
+    missing. `steps` (blocks,) becomes how many bins step by `step` from before to after, near by; `loud` (blocks,) the
+    strongest that does, or that is a pulse by `single` times `near` or `mean` times `far`.
+
+    Args: level and top mean and maximum of each block; guards int64 (2,), of near and far.
+    """
+    side = np.empty((level.shape[0] - SIDE + 1, level.shape[1]), np.float32)
+    _sides(level, side)
+    loud[:] = 0
+    steps[:] = 0
+    _backgrounds(side, quiet, margin, guards[1], step, far, loud, steps)
+    _backgrounds(side, quiet, margin, guards[0], step, near, loud, steps)
+    _loudest(level, top, near, far, single, mean, loud)
 
 
 @compiled
@@ -126,6 +172,22 @@ def segment(values: Any, count: int, penalty: Any) -> tuple[float, int, int]:
 
 
 @compiled
+def _tops(values: Any, count: int, penalty: Any, found: Any) -> None:
+    """Fill `found` with the sums that `segment` finds in three rows: side by side, without a branch, they are quick."""
+    a, b, c = values[0], values[1], values[2]
+    x, y, z = 0.0, 0.0, 0.0
+    best_x, best_y, best_z = 0.0, 0.0, 0.0
+    for i in range(count):
+        x = (x if x > 0.0 else 0.0) + (a[i] - penalty)
+        y = (y if y > 0.0 else 0.0) + (b[i] - penalty)
+        z = (z if z > 0.0 else 0.0) + (c[i] - penalty)
+        best_x = x if x > best_x else best_x
+        best_y = y if y > best_y else best_y
+        best_z = z if z > best_z else best_z
+    found[0], found[1], found[2] = best_x, best_y, best_z
+
+
+@compiled
 def best_path(
     w: Any, frame: int, bin_: int, shallow: Any, steep: Any, penalty: Any, cap: Any, line: Any, where: Any
 ) -> float:
@@ -136,29 +198,31 @@ def best_path(
     the last frame (or bin, where the path is steep) of the stretch, and 1 where it is steep.
     """
     frames, bins = w.shape
-    values = np.empty(max(frames, bins), np.float32)
+    values, scores = np.empty((3, max(frames, bins)), np.float32), np.empty(3)
     best = 0.0
     for s in range(shallow.shape[0]):
         for off in range(-1, 2):
-            origin = bin_ + off
+            origin, row = bin_ + off, values[off + 1]
             for t in range(frames):
                 j = int(np.floor(origin + shallow[s] * (t - frame) + 0.5))
-                values[t] = min(cap, w[t, j]) if 0 <= j < bins else 0.0
-            score, first, last = segment(values, frames, penalty)
-            if score > best * 1.02:
-                best = score
-                line[0], line[1], line[2], line[3] = frame, origin, shallow[s], 0.0
+                row[t] = min(cap, w[t, j]) if 0 <= j < bins else 0.0
+        _tops(values, frames, penalty, scores)
+        for off in range(-1, 2):
+            if scores[off + 1] > best * 1.02:
+                best, first, last = segment(values[off + 1], frames, penalty)
+                line[0], line[1], line[2], line[3] = frame, bin_ + off, shallow[s], 0.0
                 where[0], where[1], where[2] = first, last, 0
     for s in range(steep.shape[0]):
         for off in range(-1, 2):
-            origin = frame + off
+            origin, row = frame + off, values[off + 1]
             for j in range(bins):
                 t = int(np.floor(origin + steep[s] * (j - bin_) + 0.5))
-                values[j] = min(cap, w[t, j]) if 0 <= t < frames else 0.0
-            score, first, last = segment(values, bins, penalty)
-            score *= STEEP_SHARE
-            if score > best * 1.02:
-                best = score
-                line[0], line[1], line[2], line[3] = origin, bin_, 0.0, steep[s]
+                row[j] = min(cap, w[t, j]) if 0 <= t < frames else 0.0
+        _tops(values, bins, penalty, scores)
+        for off in range(-1, 2):
+            if scores[off + 1] * STEEP_SHARE > best * 1.02:
+                score, first, last = segment(values[off + 1], bins, penalty)
+                best = score * STEEP_SHARE
+                line[0], line[1], line[2], line[3] = frame + off, bin_, 0.0, steep[s]
                 where[0], where[1], where[2] = first, last, 1
     return best

@@ -20,11 +20,8 @@ from sensing.detectors.pathkernels import SHALLOW, STEEP_DELAYS, path_hits, stee
 from sensing.detectors.pulsekernels import (
     BLOCK,
     SIDE,
-    backgrounds,
     count_candidates,
-    loudest,
-    reduce_blocks,
-    sides,
+    surroundings,
 )
 from sensing.detectors.pulseshape import PulseShape, Region, describe
 from sensing.detectors.shorttime import ShortTime
@@ -34,6 +31,7 @@ from sensing.theory import gamma_quantile
 
 SHORT_GUARD: Final = 2
 LONG_GUARD: Final = 8
+GUARDS: Final = np.array([SHORT_GUARD, LONG_GUARD], np.int64)
 SHORT_THRESHOLD: Final = 10 ** (11 / 10)
 LONG_THRESHOLD: Final = 10 ** (6 / 10)
 PATH_THRESHOLD: Final = 3.7
@@ -175,30 +173,23 @@ class PulseFinder:
         return pulses + weak
 
     def _cells(self, iq: Iq) -> _Cells | None:
-        power = self._short_time.power(iq)
-        blocks, bins = len(power) // BLOCK, self._short_time.n_fft
+        power, level, top = self._short_time.power(iq)
+        blocks, bins = level.shape
         if blocks < 2 * (SHORT_GUARD + SIDE):
             return None
-        level, top = np.empty((blocks, bins), np.float32), np.empty((blocks, bins), np.float32)
-        reduce_blocks(power, level, top)
         some = np.ascontiguousarray(level[:: max(1, blocks // 512)].T)
         quarter = some.shape[1] // 4
         quiet = np.ascontiguousarray(np.partition(some, quarter, axis=1)[:, quarter]) / np.float32(self._quiet)
         if not quiet.any():
             return None
-        side = np.empty((blocks - SIDE + 1, bins), np.float32)
-        sides(level, side)
-        near, far = (np.full((blocks, bins), np.inf, np.float32) for _ in range(2))
-        stepped, loud = np.zeros(blocks, np.float32), np.zeros(blocks, np.float32)
-        steps = np.zeros(blocks, np.int64)
-        backgrounds(side, quiet, LONG_GUARD, np.float32(STEP), far, loud, steps)
-        backgrounds(side, quiet, SHORT_GUARD, np.float32(STEP), near, stepped, steps)
-        loud = np.maximum(loud, stepped)
         skirts = self._short_time.spilled(quiet) > SPILLED
-        if skirts.any():
-            near[:, skirts] *= SKIRT_MARGIN
-            far[:, skirts] *= SKIRT_MARGIN
-        loudest(level, top, near, far, np.float32(SHORT_THRESHOLD), np.float32(LONG_THRESHOLD), loud)
+        margin = np.where(skirts, SKIRT_MARGIN, np.float32(1))
+        near, far = np.empty((blocks, bins), np.float32), np.empty((blocks, bins), np.float32)
+        loud, steps = np.empty(blocks, np.float32), np.empty(blocks, np.int64)
+        surroundings(
+            level, top, quiet, margin, GUARDS, np.float32(STEP), np.float32(SHORT_THRESHOLD),
+            np.float32(LONG_THRESHOLD), near, far, loud, steps,
+        )  # fmt: skip
         return _Cells(power, level, top, near, far, loud, steps)
 
     def _events(self, cells: _Cells, iq: Iq) -> Iterator[Pulse]:

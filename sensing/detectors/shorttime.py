@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.frontend import Float32s, Iq, flat_samples, hann
-from sensing.kernels import squared, windowed
+from sensing.kernels import windowed
+from sensing.detectors.pulsekernels import BLOCK, squared_blocks
 from sensing.transform import fft
 
 WINDOW_US: Final = 2.0
@@ -46,21 +47,26 @@ class ShortTime:
         scale = 1 / (full_scale * np.sqrt(np.sum(window**2)))
         self._spill = _spill(window)
         self._window = np.repeat(window * scale * centred, 2).astype(np.float32)
-        self._batch = max(8, BATCH_CELLS // self.n_fft)
+        self._batch = max(1, BATCH_CELLS // self.n_fft // BLOCK) * BLOCK
         self._power = np.empty((0, self.n_fft), np.float32)
         self._work = np.empty((self._batch, self.n_fft), np.complex64)
 
-    def power(self, iq: Iq) -> Float32s:
-        """Power in squared full scales, shape (frames, n_fft), lowest frequency first; holds until the next call."""
+    def power(self, iq: Iq) -> tuple[Float32s, Float32s, Float32s]:
+        """Power in squared full scales, shape (frames, n_fft), lowest frequency first; mean and maximum of its blocks.
+
+        Those have the shape (frames // BLOCK, n_fft). The power holds until the next call.
+        """
         flat = flat_samples(iq)
         frames = max(0, len(flat) // self.n_fft - 1)
         if len(self._power) < frames:
             self._power = np.empty((frames, self.n_fft), np.float32)
-        power = self._power[:frames]
+        power, blocks = self._power[:frames], frames // BLOCK
+        level, top = np.empty((blocks, self.n_fft), np.float32), np.empty((blocks, self.n_fft), np.float32)
         for first in range(0, frames, self._batch):
-            count = min(self._batch, frames - first)
-            self._transform(flat[first * self.n_fft :], power[first : first + count])
-        return power
+            some, block = power[first : first + self._batch], first // BLOCK
+            held = slice(block, block + len(some) // BLOCK)
+            self._transform(flat[first * self.n_fft :], some, level[held], top[held])
+        return power, level, top
 
     def spilled(self, level: Float32s) -> Float32s:
         """Which part of each bin's level comes from the other bins through the window's skirts; 0.34 in white noise.
@@ -70,9 +76,10 @@ class ShortTime:
         from_others = np.convolve(np.concatenate((level, level, level)), self._spill, mode="same")
         return (from_others[self.n_fft : 2 * self.n_fft] / np.maximum(level, 1e-30)).astype(np.float32)
 
-    def _transform(self, flat: NDArray[np.int16] | Float32s, power: Float32s) -> None:
-        """Fill `power`; hop samples are n_fft numbers, I and Q interleaved."""
-        count = len(power)
-        work = self._work[:count]
+    def _transform(
+        self, flat: NDArray[np.int16] | Float32s, power: Float32s, level: Float32s, top: Float32s
+    ) -> None:
+        """Fill what `power` gives for some frames; hop samples are n_fft numbers, I and Q interleaved."""
+        work = self._work[: len(power)]
         windowed(flat, self.n_fft, self._window, work.view(np.float32))
-        squared(fft(work, out=work), power)
+        squared_blocks(fft(work, out=work), power, level, top)

@@ -69,20 +69,26 @@ def search(cells: Any, bright: Any, fresh: int, low: float, high: float, seed: A
     """
     frames, bins = cells.shape
     found = 0
-    counts = np.zeros(bins, np.int64)
-    all_hits = np.empty((bins, HITS_MAX), np.int64)
+    counts, starts = np.zeros(bins, np.int64), np.zeros(bins + 1, np.int64)
+    for n in range(bright.shape[0]):
+        starts[bright[n, 1] + 1] += 1
+    for j in range(bins):
+        starts[j + 1] += starts[j]
+    # One bin's after the other's: with room for the most in each, memory that is new each time would be walked over.
+    all_hits = np.empty(bright.shape[0], np.int64)
     for n in range(bright.shape[0]):
         t, j = bright[n, 0], bright[n, 1]
         if counts[j] >= HITS_MAX:
             continue
-        if counts[j] > 0 and t <= all_hits[j, counts[j] - 1] + 1:
-            if cells[t, j] > cells[all_hits[j, counts[j] - 1], j]:
-                all_hits[j, counts[j] - 1] = t
+        last = starts[j] + counts[j] - 1
+        if counts[j] > 0 and t <= all_hits[last] + 1:
+            if cells[t, j] > cells[all_hits[last], j]:
+                all_hits[last] = t
         else:
-            all_hits[j, counts[j]] = t
+            all_hits[last + 1] = t
             counts[j] += 1
     for j in range(bins):
-        count, hits = counts[j], all_hits[j]
+        count, hits = counts[j], all_hits[starts[j] : starts[j + 1]]
         if count > DENSE * frames:
             continue
         tries = 0

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sensing import floorkernels, loops, samplekernels
+from sensing import floorkernels, kernels, loops, samplekernels
 from sensing.compilation import is_linked
 from sensing.detectors import channelkernels, pathkernels, pulsekernels, pulses, shapekernels, weakkernels
 from sensing.linkage import linker
@@ -104,11 +104,17 @@ def given() -> dict[str, tuple[Any, list[Any]]]:
     channel = rng.gamma(64, 1 / 64, size=(128, 5))
     even = np.ones(5)
     return {
-        "reduce_blocks": (
-            pulsekernels.reduce_blocks,
-            [power, np.zeros((40, 32), np.float32), np.zeros((40, 32), np.float32)],
+        "squared_blocks": (
+            pulsekernels.squared_blocks,
+            [np.sqrt(power).astype(np.complex64), np.zeros((320, 32), np.float32), np.zeros((40, 32), np.float32),
+             np.zeros((40, 32), np.float32)],
         ),
-        "sides": (pulsekernels.sides, [level, np.zeros((37, 32), np.float32)]),
+        "surroundings": (
+            pulsekernels.surroundings,
+            [level, over, np.ones(32, np.float32), np.ones(32, np.float32), np.array([2, 8]), np.float32(4),
+             np.float32(12), np.float32(4), np.zeros((40, 32), np.float32), np.zeros((40, 32), np.float32),
+             np.zeros(40, np.float32), np.zeros(40, np.int64)],
+        ),
         "path_hits": (
             pathkernels.path_hits,
             [power, over, np.zeros(40, np.float32), np.float32(0.01), np.float32(20), shallow, places,
@@ -160,24 +166,24 @@ def test_arrays_of_another_type_shape_or_layout_do_not_reach_the_library() -> No
     held = loops.library()
     if held is None:
         pytest.skip("this process began before the library was there")
-    (entry,) = held["sensing.detectors.pulsekernels", "sides"]
-    level, out = np.ones((8, 4), np.float32), np.zeros((5, 4), np.float32)
+    (entry,) = held["sensing.kernels", "add_means"]
+    level, out = np.ones((8, 4), np.complex64), np.zeros((4, 4), np.float32)
     locked = out.copy()
     locked.flags.writeable = False
     wrong = {
-        "precision": (level.astype(np.float64), out),
+        "precision": (level.astype(np.complex128), out),
         "dimensions": (level[0], out),
         "layout": (np.asfortranarray(level), out),
-        "steps": (np.ones((8, 8), np.float32)[:, ::2], out),
+        "steps": (np.ones((8, 8), np.complex64)[:, ::2], out),
         "locked": (level, locked),
         "subclass": (level.view(np.recarray), out),
         "no array": (level.tolist(), out),
         "count": (level,),
-        "byte order": (level.astype(">f4"), out),
+        "byte order": (level.astype(">c8"), out),
     }
     assert {name: entry.run(some)[0] for name, some in wrong.items()} == dict.fromkeys(wrong, loops.OTHER_TYPES)
     assert entry.run((level, out))[0] in loops.DONE
-    pulsekernels.sides(level.astype(np.float64), out)
+    kernels.add_means(level.astype(np.complex128), out)
     assert (out == 1).all()
 
 
