@@ -7,6 +7,7 @@ round. Powers are kept, phases between blocks are not.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from math import ceil, log2
 from typing import Final
 
@@ -146,6 +147,6 @@ def _runs(at: NDArray[np.intp], weights: NDArray[np.float32]) -> NDArray[np.int6
         used = np.where(weight != 0, places, -1)
         step = np.diff(used)
         broken = np.flatnonzero(np.where(used[1:] < 0, used[:-1] >= 0, (step != 1) | (used[:-1] < 0))) + 1
-        for run in np.split(np.arange(len(used)), broken):
-            found.append((channel, int(run[0]), int(used[run[0]]), len(run)))
+        firsts = [0, *broken.tolist(), len(used)]
+        found += [(channel, first, int(used[first]), last - first) for first, last in pairwise(firsts)]
     return np.array(found, np.int64)

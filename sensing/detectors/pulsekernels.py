@@ -71,7 +71,7 @@ def _backgrounds(side: Any, quiet: Any, margin: Any, guard: int, step: Any, out:
             continue
         before, after = side[at - first], side[at + guard]
         for j in range(bins):
-            row[j] = max(max(before[j], after[j]), quiet[j]) * margin[j]
+            row[j] = max(before[j], after[j], quiet[j]) * margin[j]
         count = 0
         for j in range(bins):
             count += 1 if max(before[j], after[j]) > step * min(before[j], after[j]) else 0

@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sensing.detectors.pulsekernels import BLOCK, squared_blocks
 from sensing.frontend import Float32s, Iq, flat_samples, hann
 from sensing.kernels import windowed
-from sensing.detectors.pulsekernels import BLOCK, squared_blocks
 from sensing.transform import fft
 
 WINDOW_US: Final = 2.0
@@ -76,9 +76,7 @@ class ShortTime:
         from_others = np.convolve(np.concatenate((level, level, level)), self._spill, mode="same")
         return (from_others[self.n_fft : 2 * self.n_fft] / np.maximum(level, 1e-30)).astype(np.float32)
 
-    def _transform(
-        self, flat: NDArray[np.int16] | Float32s, power: Float32s, level: Float32s, top: Float32s
-    ) -> None:
+    def _transform(self, flat: NDArray[np.int16] | Float32s, power: Float32s, level: Float32s, top: Float32s) -> None:
         """Fill what `power` gives for some frames; hop samples are n_fft numbers, I and Q interleaved."""
         work = self._work[: len(power)]
         windowed(flat, self.n_fft, self._window, work.view(np.float32))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sensing import floorkernels, kernels, loops, samplekernels
+from sensing import floorkernels, loops, samplekernels
 from sensing.compilation import is_linked
 from sensing.detectors import channelkernels, pathkernels, pulsekernels, pulses, shapekernels, weakkernels
 from sensing.linkage import linker
@@ -166,25 +166,26 @@ def test_arrays_of_another_type_shape_or_layout_do_not_reach_the_library() -> No
     held = loops.library()
     if held is None:
         pytest.skip("this process began before the library was there")
-    (entry,) = held["sensing.kernels", "add_means"]
-    level, out = np.ones((8, 4), np.complex64), np.zeros((4, 4), np.float32)
+    (entry,) = held["sensing.detectors.pulsekernels", "squared_blocks"]
+    cells, out = np.ones((8, 4), np.complex64), np.zeros((8, 4), np.float32)
+    blocks = np.zeros((1, 4), np.float32), np.zeros((1, 4), np.float32)
     locked = out.copy()
     locked.flags.writeable = False
     wrong = {
-        "precision": (level.astype(np.complex128), out),
-        "dimensions": (level[0], out),
-        "layout": (np.asfortranarray(level), out),
-        "steps": (np.ones((8, 8), np.complex64)[:, ::2], out),
-        "locked": (level, locked),
-        "subclass": (level.view(np.recarray), out),
-        "no array": (level.tolist(), out),
-        "count": (level,),
-        "byte order": (level.astype(">c8"), out),
+        "precision": (cells.astype(np.complex128), out, *blocks),
+        "dimensions": (cells[0], out, *blocks),
+        "layout": (np.asfortranarray(cells), out, *blocks),
+        "steps": (np.ones((8, 8), np.complex64)[:, ::2], out, *blocks),
+        "locked": (cells, locked, *blocks),
+        "subclass": (cells.view(np.recarray), out, *blocks),
+        "no array": (cells.tolist(), out, *blocks),
+        "count": (cells, out),
+        "byte order": (cells.astype(">c8"), out, *blocks),
     }
     assert {name: entry.run(some)[0] for name, some in wrong.items()} == dict.fromkeys(wrong, loops.OTHER_TYPES)
-    assert entry.run((level, out))[0] in loops.DONE
-    kernels.add_means(level.astype(np.complex128), out)
-    assert (out == 1).all()
+    assert entry.run((cells, out, *blocks))[0] in loops.DONE
+    pulsekernels.squared_blocks(2 * cells.astype(np.complex128), out, *blocks)
+    assert (out == 4).all()
 
 
 def test_a_library_that_others_can_write_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

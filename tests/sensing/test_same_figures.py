@@ -8,9 +8,10 @@ import pytest
 
 from sensing.detectors.band import BandDetector
 from sensing.detectors.channel import BURST, STRETCH_PFA, STRETCH_UNEVEN, ChannelCells, ChannelDetector
+from sensing.detectors.pulsekernels import STEEP_SHARE, best_path, squared_blocks, surroundings
 from sensing.detectors.weakkernels import SCALE
 from sensing.detectors.weaktrains import SEED_LEVEL, WeakTrains
-from sensing.productkernels import count_levels, frame_parts, spread_powers
+from sensing.productkernels import count_levels, frame_parts, picked_bins, spread_powers
 from sensing.products import (
     APD_HIGH_DB,
     APD_LOW_DB,
@@ -67,6 +68,92 @@ def test_bins_are_summed_held_and_counted_as_numpy_does() -> None:
     # A multiplication and an addition in one rounding may move a power over an edge.
     assert np.abs(counts.astype(np.int64) - expected).sum() <= 2 * 1e-4 * power.size
     assert counts.sum() == power.size
+
+
+@pytest.mark.parametrize("center_hz", [0.0, 0.3e6])
+def test_a_channels_bins_are_taken_run_by_run_as_one_by_one(center_hz: float) -> None:
+    """Those over the tuned frequency, over the end of the transform, and what weighs nothing."""
+    channels = (*CHANNELS, Channel(low_hz=-1e6, high_hz=1e6), Channel(low_hz=7.5e6, high_hz=9.9e6))
+    zoom = Zoom(center_hz=center_hz, sample_rate_hz=RATE, channels=channels)
+    spectra = spread(np.random.default_rng(12), 3, zoom.length)
+    taken = np.full((3, *zoom._at.shape), np.nan, np.complex64)
+    picked_bins(spectra, zoom._runs, zoom._weights, taken)
+    np.testing.assert_array_equal(taken, spectra[:, zoom._at] * zoom._weights)
+    assert (zoom._weights[3] == 0).sum() > 0
+
+
+def test_what_lies_around_a_block_is_what_the_blocks_on_both_sides_of_it_say() -> None:
+    rng = np.random.default_rng(13)
+    blocks, bins, guards = 60, 16, (2, 8)
+    cells = (rng.normal(size=(blocks * 8 + 5, bins)) + 1j * rng.normal(size=(blocks * 8 + 5, bins))).astype(
+        np.complex64
+    )
+    cells[200:230, 3] *= 6
+    cells[330:, 5:9] *= 4
+    power = np.empty(cells.shape, np.float32)
+    level, top = np.empty((blocks, bins), np.float32), np.empty((blocks, bins), np.float32)
+    squared_blocks(cells, power, level, top)
+    np.testing.assert_allclose(power, np.abs(cells) ** 2, rtol=1e-6)
+    whole = power[: blocks * 8].reshape(blocks, 8, bins)
+    np.testing.assert_allclose(level, whole.mean(axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(top, whole.max(axis=1))
+    quiet, margin = np.full(bins, 1.5, np.float32), np.where(np.arange(bins) == 2, 8, 1).astype(np.float32)
+    near, far = np.empty((blocks, bins), np.float32), np.empty((blocks, bins), np.float32)
+    loud, steps = np.empty(blocks, np.float32), np.empty(blocks, np.int64)
+    single, mean, step = np.float32(12.0), np.float32(4.0), np.float32(4.0)
+    surroundings(level, top, quiet, margin, np.array(guards), step, single, mean, near, far, loud, steps)
+    plainly, stepped = [], np.zeros(blocks, np.float32)
+    for guard in guards:
+        around = np.full((blocks, bins), np.inf, np.float32)
+        counted = np.zeros(blocks, np.int64)
+        for at in range(guard + 3, blocks - guard - 3):
+            before = np.sort(level[at - guard - 3 : at - guard + 1], axis=0)[1]
+            after = np.sort(level[at + guard : at + guard + 4], axis=0)[1]
+            upper, lower = np.maximum(before, after), np.minimum(before, after)
+            around[at] = np.maximum(upper, quiet) * margin
+            up = upper > step * lower
+            counted[at] = up.sum()
+            stepped[at] = max(stepped[at], upper[up].max(initial=0))
+        plainly.append((around, counted))
+    np.testing.assert_array_equal(near, plainly[0][0])
+    np.testing.assert_array_equal(far, plainly[1][0])
+    np.testing.assert_array_equal(steps, plainly[0][1])
+    alone = (top > single * near) | (level > mean * far)
+    np.testing.assert_array_equal(loud, np.maximum(stepped, np.where(alone, top, 0).max(axis=1)))
+    assert steps.any()
+    assert alone.any()
+    assert np.isfinite(far).any()
+
+
+def test_the_best_path_is_the_one_whose_best_stretch_sums_highest() -> None:
+    """Path by path, stretch by stretch, as the words say it: among paths that are alike the first is told."""
+    rng = np.random.default_rng(14)
+    shallow, steep = np.array([0.0, 0.3, -0.3]), np.array([0.0, 0.5, -0.5])
+    for turn in range(6):
+        w = rng.exponential(1.0, (40, 24)).astype(np.float32)
+        if turn % 2:
+            w[20 + np.arange(8) // 2, 8 + np.arange(8)] += 6
+        else:
+            w[15 + np.arange(12), 10] += 5
+        line, where = np.zeros(4), np.zeros(3, np.int64)
+        told = best_path(w, 21, 11, shallow, steep, 2.2, 40.0, line, where)
+        best, found = 0.0, None
+        for slopes, tilted, share in ((shallow, False, 1.0), (steep, True, STEEP_SHARE)):
+            cells = w.T if tilted else w
+            frame, bin_ = (11, 21) if tilted else (21, 11)
+            for slope, off in itertools.product(slopes, (-1, 0, 1)):
+                at = np.floor(bin_ + off + slope * (np.arange(len(cells)) - frame) + 0.5).astype(int)
+                inside = (at >= 0) & (at < cells.shape[1])
+                values = np.where(inside, cells[np.arange(len(cells)), np.clip(at, 0, cells.shape[1] - 1)], 0) - 2.2
+                sums = np.concatenate(([0.0], np.cumsum(values)))
+                stretches = [(sums[b] - sums[a], a, b) for a in range(len(sums)) for b in range(a + 1, len(sums))]
+                score, first, last = max(stretches)
+                if score * share > best * 1.02:
+                    best, found = score * share, (first, last, int(tilted), slope, off)
+        assert told == pytest.approx(best, rel=1e-5)
+        assert found is not None
+        assert tuple(where) == found[:3]
+        assert (line[3] if found[2] else line[2]) == found[3]
 
 
 def test_powers_of_the_zoom_are_those_of_its_samples_however_they_come() -> None:
