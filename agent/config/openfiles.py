@@ -12,6 +12,12 @@ from agent.config.settings import ConfigError
 ROOM = 128
 """Files and sockets of a process beside the connections with neighbours."""
 
+OF_A_CONNECTION = 2
+"""Each is held twice: by ZeroMQ, and by who watches how much of it is unread."""
+
+AT_ONCE = 4096
+"""Connections that strangers may open before one too many is cut, where that is to be had."""
+
 ADDRESSES: Final = 2 << 30
 """Address space of a node's process with its threads and libraries, bytes (1.4 GB were seen); most is never used."""
 
@@ -44,10 +50,12 @@ def have_addresses() -> None:
 def have_open_files(connections: int, peers: int = 0) -> None:
     """Let this process open what `connections` to it, `peers` and ROOM need at once, where it is allowed less by now.
 
-    Raises: ConfigError where the hard limit is lower.
+    And AT_ONCE more, or as many as the hard limit allows. Raises: ConfigError where that is lower than all the rest.
     """
-    wanted = connections + 2 * peers + ROOM
-    hard = _raised(resource.RLIMIT_NOFILE, wanted)
+    wanted = OF_A_CONNECTION * connections + 2 * peers + ROOM
+    hard = _raised(resource.RLIMIT_NOFILE, wanted + AT_ONCE)
+    if hard is not None and hard >= wanted:
+        hard = _raised(resource.RLIMIT_NOFILE, hard)
     if hard is not None:
         raise ConfigError(
             f"{hard} open files are allowed (ulimit -n), {wanted} are needed for [mesh] connections = {connections} "

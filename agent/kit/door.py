@@ -98,7 +98,7 @@ class TrialDoor:
 
     def _run(self) -> None:
         poller = zmq.Poller()
-        for socket in (self._door.socket, self._socket, self._valve.events):
+        for socket in (self._door.socket, self._socket):
             poller.register(socket, zmq.POLLIN)
         while not self._stop.is_set():
             ready = dict(poller.poll(POLL_MS))

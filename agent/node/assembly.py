@@ -98,6 +98,13 @@ def discovery_of(config: NodeConfig, trust: Trust, mesh: Mesh) -> "Discovery | N
         raise ConfigError(str(exc)) from exc
 
 
+def peers_of(config: NodeConfig, trust: Trust) -> list[tuple[bytes, str]]:
+    """The neighbours of the configuration: transport key and place of each. They are known from here on."""
+    found = [(trust.registry.admit_chain(load_chain(peer.chain)), peer.endpoint) for peer in config.peers]
+    known = [(one.transport_key, place) for one, place in found if isinstance(one, Subject)]
+    return [(key, place) for key, place in known if key is not None]
+
+
 def mesh_of(config: NodeConfig, trust: Trust) -> Mesh:
     """Sockets to the neighbours. Raises ConfigError, MeshError."""
     _, transport = load_keys(config.folder)
@@ -105,10 +112,8 @@ def mesh_of(config: NodeConfig, trust: Trust) -> Mesh:
         raise ConfigError(f"{config.folder}: the transport key is not the credential's; put the right one there")
     admitted = trust.registry.transport_keys()
     mesh = Mesh(transport, config.listen, admitted.__contains__, limits=limits_of(config))
-    for peer in config.peers:
-        subject = trust.registry.admit_chain(load_chain(peer.chain))
-        if isinstance(subject, Subject) and subject.transport_key is not None:
-            mesh.connect(subject.transport_key, peer.endpoint)
+    for key, place in peers_of(config, trust):
+        mesh.connect(key, place)
     return mesh
 
 

@@ -21,7 +21,7 @@ from agent.cbrs.members import members
 from agent.config.settings import NodeConfig, OfferSection
 from agent.directory.client import find
 from agent.node import unsensed
-from agent.node.assembly import discovery_of, finish_rotation, mesh_of, party_of
+from agent.node.assembly import discovery_of, finish_rotation, mesh_of, party_of, peers_of
 from agent.node.auctions import AuctionPolicy, free_of, wholly_free
 from agent.node.complaints import shown_disputes
 from agent.node.control import ControlDoor
@@ -110,9 +110,7 @@ class Node:
         finish_rotation(config)
         self.trust = trust_of(config)
         self.party = party_of(config, self.trust)
-        self.mesh = mesh_of(config, self.trust)
-        self.hints = Hints(discovery_of(config, self.trust, self.mesh), self.mesh, self.trust.registry)
-        self.outbox = Outbox(self.mesh, self.trust.registry)
+        peers_of(config, self.trust)
         self.clock = timekeeper(config, process="agent", not_before_ns=self.party.lineage.newest_ns())
         self.fix = self.clock.fix
         self.vitals, self.overdrawn = Vitals(config), Overdrawn()
@@ -140,6 +138,10 @@ class Node:
             config.directories, KINDS[config.role], ask=partial(find, network=config.network)
         )
         self._intents: list[AnswerIntent] = []
+        # Whoever connects is accepted from here on: what takes seconds (sensing compiles) is behind.
+        self.mesh = mesh_of(config, self.trust)
+        self.hints = Hints(discovery_of(config, self.trust, self.mesh), self.mesh, self.trust.registry)
+        self.outbox = Outbox(self.mesh, self.trust.registry)
         self._warden_fd = self.warden.ended_fd()
         self._poller = self._speakers()
         self._alive, self._next_alive_ns = True, 0
@@ -219,13 +221,14 @@ class Node:
         self._take_from_warden()
         if self._registered and self.party.halted is None:
             self._step([])
+        denied = dict(self.mesh.denied)
+        self.mesh.close()  # before anything is written: strangers may hold what this process may open
         self.watcher.stop()
-        self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.looks)
+        self.events.write("closed", denied=denied, looks=self.watcher.looks)
         self.bursts.close()
         self.hints.close()
         self.stock.close()
         self.directories.close()
-        self.mesh.close()
         self.reading.close()
         self.errands.close()
         self.control.close()

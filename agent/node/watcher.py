@@ -1,5 +1,6 @@
 """Senses in a thread of its own: looks from the ring through the survey, and what was found back to the loop."""
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -148,12 +149,13 @@ class Watcher:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and keep the waterfall."""
+        """End, and keep the waterfall; where no file is to be had, a report has one picture less."""
         self._stop = True
         self._wake.set()
         if self._thread.ident is not None:
             self._thread.join(2.0)
-        self._waterfall.save(self._folder)
+        with contextlib.suppress(OSError):
+            self._waterfall.save(self._folder)
 
     def look(self, look: LookTaken) -> None:
         """A look waits in the ring; the oldest is dropped when sensing does not keep up."""

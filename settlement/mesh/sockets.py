@@ -165,7 +165,7 @@ class Mesh:
     @property
     def sockets(self) -> tuple["zmq.Socket[bytes]", ...]:
         """What the loop polls for input."""
-        return self._door.socket, self._router, self._valve.events
+        return self._door.socket, self._router
 
     # -- peers ---------------------------------------------------------------------------------------------------
 

@@ -9,8 +9,11 @@ nor a neighbour keeps the others out.
 """
 
 import contextlib
+import errno
 import socket
 import struct
+import threading
+import time
 from collections import Counter
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Network, ip_address
@@ -18,7 +21,6 @@ from ipaddress import IPv4Address, IPv6Network, ip_address
 import zmq
 
 from settlement.core.reasons import Reason
-from settlement.mesh.door import readable
 from settlement.mesh.limits import Limits
 
 TCP_INFO_BYTES = 136
@@ -28,6 +30,7 @@ RECEIVED_AT = 128
 IDLE_BYTES_PER_S = 64
 """What heartbeats add between messages."""
 WATCH_NS = 10_000_000
+JOIN_S = 5.0
 NS = 1_000_000_000
 CONNECTIONS = "CONNECTIONS"
 OF_ONE_KEY_MAX = 8
@@ -72,69 +75,100 @@ def _origin(handle: socket.socket) -> str:
 
 
 class Valve:
-    """Watches the connections that one socket accepted, or made."""
+    """Watches the connections that one socket accepted, or made.
+
+    That there are not too many is seen to by a thread of its own: strangers connect while the node is busy, too, and
+    what is accepted uses up what its process may open. The rest is the owner's, who calls `watch` and `delivered`.
+    """
 
     def __init__(self, watched: "zmq.Socket[bytes]", limits: Limits) -> None:
         self._limits = limits
         self.cut: Counter[str] = Counter()
         self._connections: dict[int, _Connection] = {}
+        self._silent: dict[str, dict[int, None]] = {}
+        self._spoken: dict[str, dict[int, None]] = {}
+        """Connections by where they come from, the oldest first: those that nobody has spoken on, and the others."""
+        self._lock = threading.Lock()
         self._watched = watched
         self._next_ns = 0
         events = zmq.Event.ACCEPTED | zmq.Event.CONNECTED | zmq.Event.DISCONNECTED | zmq.Event.CLOSED
-        self.events = watched.get_monitor_socket(events)
-        self.events.linger = 0
+        self._events = watched.get_monitor_socket(events | zmq.Event.MONITOR_STOPPED)
+        self._events.linger = 0
+        self._thread = threading.Thread(target=self._follow, name="connections", daemon=True)
+        self._thread.start()
 
     def delivered(self, descriptor: int, key: bytes, now_ns: int) -> None:
         """A whole message of the holder of a transport key came out of that connection."""
-        connection = self._connections.get(descriptor)
-        if connection is None:
-            return
-        connection.delivered_at_bytes, connection.delivered_at_ns = _received(connection.handle), now_ns
-        if connection.key is None:
+        with self._lock:
+            connection = self._connections.get(descriptor)
+            if connection is None:
+                return
+            connection.delivered_at_bytes, connection.delivered_at_ns = _received(connection.handle), now_ns
+            if connection.key is not None:
+                return
             connection.key = key
+            del self._silent[connection.origin][descriptor]
+            self._spoken.setdefault(connection.origin, {})[descriptor] = None
             theirs = [number for number, one in self._connections.items() if one.key == key]
             if len(theirs) > OF_ONE_KEY_MAX:
                 self._shut(theirs[0], CONNECTIONS)
 
     def drained(self, now_ns: int) -> None:
         """All that came on any connection so far came out of the socket."""
-        for connection in self._connections.values():
-            connection.delivered_at_bytes, connection.delivered_at_ns = _received(connection.handle), now_ns
+        with self._lock:
+            for connection in self._connections.values():
+                connection.delivered_at_bytes, connection.delivered_at_ns = _received(connection.handle), now_ns
 
     def watch(self, now_ns: int) -> None:
-        """Follow connections as they come and go, and cut those over the limits."""
-        while readable(self.events):
-            self._follow(now_ns)
+        """Cut connections that hold more than may be unread."""
         if now_ns < self._next_ns:
             return
         self._next_ns = now_ns + WATCH_NS
-        unread = {number: c.unread(now_ns) for number, c in self._connections.items()}
-        total = sum(unread.values())
-        if total <= self._limits.unread_bytes and total <= self._limits.unread_bytes_total:
-            return
-        for number in sorted(unread, key=lambda n: unread[n], reverse=True):
-            if unread[number] <= self._limits.unread_bytes and total <= self._limits.unread_bytes_total:
-                break
-            total -= unread[number]
-            self._shut(number, Reason.TOO_LARGE.value)
+        with self._lock:
+            unread = {number: c.unread(now_ns) for number, c in self._connections.items()}
+            total = sum(unread.values())
+            if total <= self._limits.unread_bytes and total <= self._limits.unread_bytes_total:
+                return
+            for number in sorted(unread, key=lambda n: unread[n], reverse=True):
+                if unread[number] <= self._limits.unread_bytes and total <= self._limits.unread_bytes_total:
+                    break
+                total -= unread[number]
+                self._shut(number, Reason.TOO_LARGE.value)
 
-    def _follow(self, now_ns: int) -> None:
-        kind, descriptor = struct.unpack("=Hi", self.events.recv())
-        self.events.recv()
-        if kind in (zmq.Event.ACCEPTED, zmq.Event.CONNECTED):
-            self._forget(descriptor)
-            self._accept(descriptor, now_ns)
-        else:
-            self._forget(descriptor)
+    def _follow(self) -> None:
+        """Take in connections as they come and go, until the socket is watched no more."""
+        while True:
+            kind, descriptor = struct.unpack("=Hi", self._events.recv())
+            self._events.recv()
+            if kind == zmq.Event.MONITOR_STOPPED:
+                return
+            with self._lock:
+                self._forget(descriptor)
+                if kind in (zmq.Event.ACCEPTED, zmq.Event.CONNECTED):
+                    self._accept(descriptor)
 
-    def _accept(self, descriptor: int, now_ns: int) -> None:
+    def _accept(self, descriptor: int) -> None:
         try:
             handle = socket.socket(fileno=socket.dup(descriptor))
-        except OSError:
-            return  # gone already
-        self._connections[descriptor] = _Connection(handle, _origin(handle), 0, now_ns)
+        except OSError as exc:
+            if exc.errno in (errno.EMFILE, errno.ENFILE):
+                self._turn_away(descriptor)
+            return  # else it is gone already
+        origin = _origin(handle)
+        self._connections[descriptor] = _Connection(handle, origin, 0, time.monotonic_ns())
+        self._silent.setdefault(origin, {})[descriptor] = None
         if len(self._connections) > self._limits.connections:
             self._shut(self._spare(), CONNECTIONS)
+
+    def _turn_away(self, descriptor: int) -> None:
+        """End a connection of which no handle is to be had: this process may open no more."""
+        self.cut[CONNECTIONS] += 1
+        with contextlib.suppress(OSError):
+            borrowed = socket.socket(fileno=descriptor)
+            try:
+                borrowed.shutdown(socket.SHUT_RDWR)
+            finally:
+                borrowed.detach()
 
     def _spare(self) -> int:
         """The connection that gives way: of the address with most, the oldest of those that nobody has spoken on.
@@ -142,24 +176,31 @@ class Valve:
         Where somebody has on each, the oldest of the key that holds most of them. Whoever is cut without reason
         connects again.
         """
-        origins = Counter(one.origin for one in self._connections.values())
-        (crowded, _), *_ = origins.most_common(1)
-        theirs = {number: one.key for number, one in self._connections.items() if one.origin == crowded}
-        keys = Counter(theirs.values())
-        most = None if None in keys else keys.most_common(1)[0][0]
-        return next(number for number, key in theirs.items() if key == most)
+        silent, spoken = self._silent, self._spoken
+        crowded = max(silent.keys() | spoken.keys(), key=lambda at: len(silent.get(at, ())) + len(spoken.get(at, ())))
+        if silent.get(crowded):
+            return next(iter(silent[crowded]))
+        keys = Counter(self._connections[number].key for number in spoken[crowded])
+        most = keys.most_common(1)[0][0]
+        return next(number for number in spoken[crowded] if self._connections[number].key == most)
 
-    def _shut(self, descriptor: int, cause: str) -> None:
+    def _shut(self, number: int, cause: str) -> None:
         """End a connection; libzmq then drops what it holds of it."""
         self.cut[cause] += 1
         with contextlib.suppress(OSError):  # the other side was faster
-            self._connections[descriptor].handle.shutdown(socket.SHUT_RDWR)
-        self._forget(descriptor)
+            self._connections[number].handle.shutdown(socket.SHUT_RDWR)
+        self._forget(number)
 
     def _forget(self, descriptor: int) -> None:
         connection = self._connections.pop(descriptor, None)
-        if connection is not None:
-            connection.handle.close()
+        if connection is None:
+            return
+        for kept in (self._silent, self._spoken):
+            theirs = kept.get(connection.origin, {})
+            theirs.pop(descriptor, None)
+            if not theirs:
+                kept.pop(connection.origin, None)
+        connection.handle.close()
 
     @property
     def open(self) -> int:
@@ -168,7 +209,8 @@ class Valve:
 
     def close(self) -> None:
         """Let go of the handles."""
+        self._watched.disable_monitor()
+        self._thread.join(JOIN_S)
+        self._events.close()
         for descriptor in list(self._connections):
             self._forget(descriptor)
-        self._watched.disable_monitor()
-        self.events.close()

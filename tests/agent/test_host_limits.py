@@ -3,8 +3,10 @@
 import logging
 import os
 import resource
+import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 import structlog
 
 from agent.cli.entry import _ended
-from agent.config.openfiles import ADDRESSES, ROOM, have_addresses, have_open_files
+from agent.config.openfiles import ADDRESSES, AT_ONCE, ROOM, have_addresses, have_open_files
 from agent.config.settings import ConfigError
 from agent.service import logs
 from agent.service.logstream import LogStream
@@ -41,14 +43,21 @@ def files() -> Iterator[None]:
 def test_a_node_raises_its_limit_of_open_files_and_refuses_one_that_neighbours_could_use_up() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-    have_open_files(128)
-    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (256, hard)
+    have_open_files(64)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (128 + ROOM + AT_ONCE, hard), "each connection is held twice"
+    have_open_files(32)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (128 + ROOM + AT_ONCE, hard), "never lower"
     have_open_files(256, peers=2)
-    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (256 + 4 + ROOM, hard)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (512 + 4 + ROOM + AT_ONCE, hard)
     if hard == resource.RLIM_INFINITY:
         return
-    with pytest.raises(ConfigError, match=rf"{hard} open files are allowed \(ulimit -n\), {hard + 1} are needed"):
-        have_open_files(hard + 1 - ROOM)
+    most = (hard - ROOM) // 2
+    have_open_files(most)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard), "as many as there are, where there are not all"
+    with pytest.raises(
+        ConfigError, match=rf"{hard} open files are allowed \(ulimit -n\), {2 * most + 2 + ROOM} are needed"
+    ):
+        have_open_files(most + 1)
 
 
 def test_standard_streams_that_were_closed_are_nobody_elses(tmp_path: Path) -> None:
@@ -187,3 +196,48 @@ def test_help_that_a_full_disk_does_not_take_is_a_line_and_no_defect(words: list
             cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (1, "bandpact: standard output: No space left on device\n")
+
+
+def opened(port: int, number: int) -> socket.socket | None:
+    """A connection that says nothing, from one of many addresses of this host."""
+    one = socket.socket()
+    one.setblocking(False)
+    one.bind((f"127.0.{1 + number % 50}.{1 + number % 200}", 0))
+    try:
+        one.connect(("127.0.0.1", port))
+    except BlockingIOError:
+        return one
+    except OSError:
+        one.close()
+        return None
+    return one
+
+
+def said_ready(events: Path) -> bool:
+    return events.is_file() and '"ready"' in events.read_text(encoding="utf-8")
+
+
+@pytest.mark.attack(65)
+def test_strangers_that_connect_faster_than_a_node_looks_do_not_end_it(tmp_path: Path) -> None:
+    """From its first instant on, and with few files to open: a node that compiles, or waits for its clock, is busy."""
+    config = laid_out(tmp_path).config_of("user-a")
+    listen = tomllib.loads(config.read_text(encoding="utf-8"))["listen"]
+    port, held, number = int(listen.rpartition(":")[2]), list[socket.socket](), 0
+    limited = f"ulimit -n 1200; exec {sys.executable} -m agent.node.process {config}"
+    with (tmp_path / "said").open("wb") as said:
+        node = subprocess.Popen(["sh", "-c", limited], cwd=ROOT, stderr=said)
+    ready = tmp_path / "user-a" / "events.jsonl"
+    try:
+        while node.poll() is None and number < 200_000 and (number < 8000 or not said_ready(ready)):
+            fresh = [one for one in (opened(port, number + n) for n in range(400)) if one is not None]
+            number += len(fresh)
+            held += fresh
+            for one in held[: max(0, len(held) - 4000)]:
+                one.close()
+            del held[: max(0, len(held) - 4000)]
+        assert node.poll() is None, (tmp_path / "said").read_text(encoding="utf-8")
+    finally:
+        for one in held:
+            one.close()
+        node.terminate()
+        assert node.wait(60) == 0

@@ -323,6 +323,20 @@ def test_a_stranger_that_holds_every_connection_keeps_no_neighbour_out(net: Net)
 
 
 @pytest.mark.attack(65)
+def test_connections_are_bounded_while_the_nodes_loop_is_busy(net: Net) -> None:
+    """Nothing is received here, as while a node starts, or works on something long."""
+    import socket
+
+    server = net.mesh(limits=Limits(connections=4))
+    port = int(server.endpoint.rsplit(":", 1)[1])
+    held = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
+    assert net.until(lambda: server.denied["CONNECTIONS"] >= 36)
+    assert server.connections == 4
+    for one in held:
+        one.close()
+
+
+@pytest.mark.attack(65)
 def test_a_neighbour_that_holds_every_connection_keeps_no_other_out(net: Net) -> None:
     key, greedy = TransportKey.generate(), TransportKey.generate()
     server = net.mesh(key=key, limits=Limits(connections=12))
