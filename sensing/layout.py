@@ -1,5 +1,6 @@
 """Which bins make up which channel, in groups small enough to see the shape of the band."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -17,6 +18,10 @@ GROUPS_MOST: Final = 200
 """With very many channels each is one group, for the samples are weighed into all of them."""
 GUARD_GROUPS_MAX: Final = 16
 BINS_PER_GROUP_MIN: Final = 2
+SHORT_LOOK_BINS: Final = (256, 1024)
+"""Least and most bins of a frame where looks are short."""
+SHORT_LOOK_FRAME_S: Final = 1e-4
+CHANNEL_BINS_LEAST: Final = 5
 DC_BINS: Final = 3
 """Bins around the tuned frequency that a constant offset fills under a Hann window."""
 
@@ -79,6 +84,21 @@ class BandLayout:
     def groups(self) -> int:
         """Number of groups."""
         return len(self.shapes)
+
+
+def short_look_bins(sample_rate_hz: float, channels: Sequence[Channel]) -> int:
+    """Bins of a frame that lasts no longer than a block of 0.1 ms, and more where a channel would have too few.
+
+    A look of 2.25 ms then has the sixteen blocks that a floor is told from, from 2 MS/s on; of frames of 1024 bins it
+    would have four.
+    """
+    size, most = SHORT_LOOK_BINS
+    narrowest = min((channel.width_hz for channel in channels), default=sample_rate_hz)
+    while size < most and (
+        2 * size <= sample_rate_hz * SHORT_LOOK_FRAME_S or narrowest * size < CHANNEL_BINS_LEAST * sample_rate_hz
+    ):
+        size *= 2
+    return size
 
 
 def lay_out(band: LayoutSettings) -> BandLayout:

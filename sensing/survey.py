@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.band import BandDetector
-from sensing.detectors.channel import ChannelDetector
+from sensing.detectors.channel import ChannelDetector, group_limits
 from sensing.detectors.pulses import PulseFinder, warm
 from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
 from sensing.detectors.registry import DECIDERS
@@ -40,7 +40,7 @@ from sensing.results import (
 from sensing.samples import CONSTANT_ENVELOPE, LOUD_FLOOR, Quality, clipped_spans, converter_noise, finite, inspect
 from sensing.shortlooks import ShortLooks
 from sensing.silence import Spans, bad_spans, silent_blocks, silent_spans
-from sensing.theory import energy_threshold, gamma_quantile, snr_wall_db
+from sensing.theory import energy_threshold, snr_wall_db
 from sensing.tracker import (
     BLOCKS_LEAST,
     TAUGHT_BLOCKS,
@@ -115,8 +115,7 @@ class Survey:
         self._weights = np.concatenate(self._shares)
         self._widths = np.array([channel.width_hz for channel in settings.channels]) / settings.sample_rate_hz
         self._detector = DECIDERS[settings.detector](pfa=settings.pfa, uneven_db=UNEVEN * settings.flatness_db)
-        shapes = self._reader.shapes
-        self._contrast = np.array([max(CONTRAST, gamma_quantile(shape=float(k), q=1 - CONTRAST_PFA)) for k in shapes])
+        self._contrasts: dict[int, tuple[FloorView, Floats]] = {}
         self._views: dict[int, tuple[int, FloorView]] = {}
         self._bands: dict[int, tuple[FloorView, BandDetector]] = {}
         self._idle: dict[int, tuple[FloorView, Floats]] = {}
@@ -349,9 +348,11 @@ class Survey:
         firsts = np.cumsum([0, *(len(piece.levels) for piece in pieces)])
         power = powers_of(pieces, firsts)
         statistic, whole_db, lasting = self._decided(number, view, power, firsts)
-        over = (power > self._contrast * np.maximum(view.floor, state.level)).any(axis=1)
-        risen = np.concatenate(([0], np.cumsum(over)))
-        rose = (risen[firsts[1:]] - risen[firsts[:-1]] >= CONTRAST_BLOCKS).tolist()
+        rose = [False] * len(pieces)
+        if number not in self._contrasted:
+            over = (power > self._contrast(number, view) * np.maximum(view.floor, state.level)).any(axis=1)
+            risen = np.concatenate(([0], np.cumsum(over)))
+            rose = (risen[firsts[1:]] - risen[firsts[:-1]] >= CONTRAST_BLOCKS).tolist()
         bound = np.repeat([piece.bound for piece in pieces], np.diff(firsts))
         over_db, over_whole_db = decibels(statistic).astype(np.float16), whole_db.astype(np.float16)
         for piece, first, last in zip(pieces, firsts[:-1].tolist(), firsts[1:].tolist(), strict=True):
@@ -360,8 +361,15 @@ class Survey:
                 key=key, start_ns=piece.start_ns, over_db=over_db[:, some], whole_db=over_whole_db[:, some],
                 lasting=lasting[:, some], bound=bound[some], clipped=piece.clipped, risen=self._risen(piece),
             )  # fmt: skip
-        known = number in self._contrasted
-        return [piece for piece, one in zip(pieces, rose, strict=True) if one and not known]
+        return [piece for piece, one in zip(pieces, rose, strict=True) if one]
+
+    def _contrast(self, number: int, view: FloorView) -> Floats:
+        """How far over the floor of each group a block shows what that floor is: further where few blocks tell it."""
+        known = self._contrasts.get(number)
+        if known is None or known[0] is not view:
+            limits = group_limits(view.shapes, view.reference, pfa=CONTRAST_PFA)
+            known = self._contrasts[number] = view, np.maximum(np.maximum(limits, CONTRAST), view.least)
+        return known[1]
 
     def _risen(self, piece: Piece) -> NDArray[np.bool_]:
         """Of each channel, whether a part of it rose over the whole of a piece."""

@@ -13,6 +13,7 @@ from agent.bench.detectionrow import DetectionRow, row
 from agent.bench.impostors import CENTER_HZ, FULL_SCALE, codes, unit_noise
 from agent.bench.systems import SYSTEMS, Cplx, System
 from agent.sense.session import BLOCK_US, BLOCKS_PER_LOOK_MIN, FRAMES_PER_BLOCK, fft_size
+from sensing.layout import short_look_bins
 from sensing.results import ChannelReport, ChannelState, SurveySettings
 from sensing.survey import Survey
 from sensing.values import Channel
@@ -156,7 +157,7 @@ def survey_of(system: System, rate_hz: int, heard_as: HeardAs) -> Survey:
         channels=(Channel(low_hz=middle - width / 2, high_hz=middle + width / 2),),
     )  # fmt: skip
     if heard_as is HeardAs.NODE:
-        return Survey(settings)
+        return Survey(replace(settings, fft_size=short_look_bins(rate_hz, settings.channels)))
     size = fft_size(rate_hz, width)
     frames = FRAMES_PER_BLOCK if size > fft_size(rate_hz) else 1
     return Survey(replace(settings, fft_size=size, block_us=max(BLOCK_US, frames * size / rate_hz * 1e6)))

@@ -22,6 +22,7 @@ from radio.ring import SampleRing
 from radio.wakeup import Rouser
 from sensing.flags import ELSEWHERE
 from sensing.floors import KTO_DBM_HZ
+from sensing.layout import short_look_bins
 from sensing.results import ChannelLook
 from sensing.survey import NOTHING_APART, LookResult, Span, Survey, SurveyReport, SurveySettings
 from sensing.values import Channel
@@ -52,12 +53,14 @@ class Heard:
 def settings_of(config: NodeConfig) -> SurveySettings:
     """How the survey sees this node's radio."""
     bands = config.incumbent_bands
+    channels = tuple(Channel(low_hz=c.low_hz, high_hz=c.high_hz) for c in config.channels)
     return SurveySettings(
         center_hz=config.radio.rx_center_hz,
         sample_rate_hz=config.radio.sample_rate_hz,
         full_scale=config.radio.adc_full_scale,
         bandwidth_hz=config.radio.rx_bandwidth_hz,
-        channels=tuple(Channel(low_hz=c.low_hz, high_hz=c.high_hz) for c in config.channels),
+        channels=channels,
+        fft_size=short_look_bins(config.radio.sample_rate_hz, channels),
         calibration=scale_of(config.radio),
         keep_s=KEEP_S,
         incumbent_bands=None if bands is None else tuple(Channel(low_hz=c.low_hz, high_hz=c.high_hz) for c in bands),

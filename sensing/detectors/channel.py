@@ -213,6 +213,12 @@ def stretch_parts(length: int) -> int:
     return STRETCH_PARTS * (length // STRETCHES[0] > 1) or 2
 
 
+def group_limits(shapes: Floats, reference: Floats, *, pfa: float) -> Floats:
+    """The ratio to its floor that a block of each group exceeds so rarely in noise, however little tells the floor."""
+    steps = np.floor(np.log10(np.maximum(reference, 1.0)) * STEPS_PER_DECADE).tolist()
+    return np.array([_threshold(shape, step, pfa) for shape, step in zip(shapes.tolist(), steps, strict=True)])
+
+
 def _own(values: Floats) -> Floats:
     """A copy for a compiled loop: of one type, however it was handed over."""
     return np.array(values, np.float64, order="C")

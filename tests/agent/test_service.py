@@ -419,6 +419,16 @@ def test_a_node_is_told_where_an_incumbent_can_be(tmp_path: Path) -> None:
     assert (known.low_hz, known.high_hz) == (3.55e9, 3.7e9)
 
 
+@pytest.mark.feature("E1")
+def test_a_nodes_transform_fits_its_sample_rate(tmp_path: Path) -> None:
+    loaded = load_layers([written(tmp_path)])
+    sizes = []
+    for rate_hz in (2_000_000, 10_000_000, 30_720_000):
+        radio = loaded.radio.model_copy(update={"sample_rate_hz": rate_hz})
+        sizes.append(settings_of(loaded.model_copy(update={"radio": radio})).fft_size)
+    assert sizes == [256, 512, 1024]
+
+
 def test_it_is_said_at_once_that_the_node_is_ready_and_then_twice_a_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,9 +6,14 @@ from scipy import signal
 from scipy.stats import binom
 
 from agent.bench.floortrial import false_alarms
+from agent.bench.systems import SYSTEMS
+from agent.bench.systemtrial import HeardAs, cells, survey_of
 from hw_profiles.calibration import Scale
 from sensing.flags import SampleFlag
+from sensing.layout import short_look_bins
+from sensing.results import ChannelState
 from sensing.survey import Anchor
+from sensing.values import Channel
 from tests.sensing.real import NOISE, band_noise, holds, noise, shaped, states, surveyed
 
 RATE = 2e6
@@ -216,3 +221,30 @@ def test_where_a_filter_falls_steeply_within_one_group_noise_makes_no_channel_bu
     found = false_alarms(1, "filter of 0.72", rate_hz=10e6, seconds=0.005, files=40)
     assert found.busy == 0
     assert found.over <= binom.isf(1e-3, found.blocks, 1e-3)
+
+
+@pytest.mark.feature("E2")
+def test_a_floor_of_one_lucky_block_makes_no_contrast() -> None:
+    """Of seventeen blocks of four averages one may lie 12 dB under the others, and was taken for the floor."""
+    anchors = set()
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        survey = survey_of(SYSTEMS["BLE, both sides"], 2_000_000, HeardAs.NODE)
+        for look in range(10):
+            survey.feed(noise(rng, 4500, 10.0), start_ns=look * 20_000_000)
+        anchors |= {one.anchor for one in survey.report(200_000_000).channels}
+    assert anchors == {Anchor.NONE}
+
+
+@pytest.mark.feature("E1")
+def test_a_node_at_a_low_sample_rate_has_enough_blocks_in_a_look_to_tell_a_floor() -> None:
+    wide, narrow = Channel(low_hz=0, high_hz=2e6), Channel(low_hz=0, high_hz=25e3)
+    assert [short_look_bins(rate, (wide,)) for rate in (2e6, 5.2e6, 10e6, 30.72e6)] == [256, 512, 512, 1024]
+    assert short_look_bins(2e6, (wide, narrow)) == 512, "five bins in each channel"
+    assert short_look_bins(30.72e6, (narrow,)) == 1024
+    (found,) = [
+        one
+        for one in cells(1, "DECT", rate_hz=2_000_000, draws=2)
+        if one.heard_as is HeardAs.NODE and one.snr_db == 20.0
+    ]
+    assert found.states[ChannelState.BUSY] == sum(found.states.values()) > 0
