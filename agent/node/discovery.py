@@ -7,6 +7,7 @@ credentialed already, and CURVE proves who is there. Whoever lies costs a connec
 import contextlib
 import queue
 import socket
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from settlement.chain.credentials import Registry
 from settlement.mesh import Mesh
 
 if TYPE_CHECKING:
-    from zeroconf import ServiceInfo, ServiceStateChange, Zeroconf
+    from zeroconf import ServiceBrowser, ServiceInfo, ServiceStateChange, Zeroconf
 
 SERVICE = "_bandpact._tcp.local."
 KEY, NETWORK = b"key", b"network"
@@ -23,6 +24,10 @@ KEY_BYTES = 32
 HINTS_MAX = 64
 """Hints that wait for the node's loop; more are forgotten, they will be heard again."""
 ASK_MS = 1000
+NAMES_MAX = 20_000
+"""Names after which it is listened anew: the library plans a question for each it ever heard, and forgets none."""
+UNKNOWN_MAX = 16
+"""Names heard of without a place that wait to be asked for; more are forgotten, as they will be heard again."""
 ANY = ("0.0.0.0", "::", "*")  # noqa: S104 - what means every address
 
 
@@ -79,17 +84,21 @@ class Discovery:
 
     def __init__(self, *, network: str, key: bytes, endpoint: str, interfaces: Iterable[str] | None = None) -> None:
         """Announce the holder of `key` at `endpoint`. Raises DiscoveryError."""
-        from zeroconf import BadTypeInNameException, ServiceBrowser, Zeroconf
+        from zeroconf import BadTypeInNameException, Zeroconf
 
+        self._names = 0
         self._network, self._me = network, key
         self._hints: queue.Queue[Hint] = queue.Queue(HINTS_MAX)
+        self._unknown: queue.Queue[str | None] = queue.Queue(UNKNOWN_MAX)
+        self._asking = threading.Thread(target=self._ask, name="discovery", daemon=True)
         host, port = place_of(endpoint)
         try:
             self._zeroconf = Zeroconf(interfaces=list(interfaces)) if interfaces else Zeroconf()
             self._zeroconf.register_service(self._info(_own_addresses(host), port), strict=False)
-            self._browser = ServiceBrowser(self._zeroconf, SERVICE, handlers=[self._changed])
+            self._browser = self._listening()
         except (OSError, BadTypeInNameException) as exc:
             raise DiscoveryError(f"multicast DNS: {exc}; set discover = false in [mesh], or mend the network") from exc
+        self._asking.start()
 
     def _info(self, addresses: list[str], port: int) -> "ServiceInfo":
         from zeroconf import ServiceInfo
@@ -105,13 +114,43 @@ class Discovery:
         )
 
     def _changed(self, zeroconf: "Zeroconf", service_type: str, name: str, state_change: "ServiceStateChange") -> None:
+        """What was announced whole counts at once; the rest is asked for elsewhere: many names are nobody's."""
         from zeroconf import ServiceInfo, ServiceStateChange
 
+        self._names += 1
+        if self._names == NAMES_MAX:
+            threading.Thread(target=self._listen_anew, name="discovery anew", daemon=True).start()
         if state_change is ServiceStateChange.Removed:
             return
         info = ServiceInfo(service_type, name)
-        if not (info.load_from_cache(zeroconf) or info.request(zeroconf, ASK_MS)):
-            return
+        if info.load_from_cache(zeroconf):
+            self._told(info)
+        else:
+            with contextlib.suppress(queue.Full):
+                self._unknown.put_nowait(name)
+
+    def _listen_anew(self) -> None:
+        """Let go of what was planned for every name heard so far."""
+        with contextlib.suppress(Exception):  # the library's, where it is being closed
+            self._browser.cancel()
+            self._names = 0
+            self._browser = self._listening()
+
+    def _listening(self) -> "ServiceBrowser":
+        from zeroconf import ServiceBrowser
+
+        return ServiceBrowser(self._zeroconf, SERVICE, handlers=[self._changed])
+
+    def _ask(self) -> None:
+        from zeroconf import ServiceInfo
+
+        while (name := self._unknown.get()) is not None:
+            info = ServiceInfo(SERVICE, name)
+            with contextlib.suppress(Exception):  # the library's, where it is being closed
+                if info.request(self._zeroconf, ASK_MS):
+                    self._told(info)
+
+    def _told(self, info: "ServiceInfo") -> None:
         for hint in hints_of(info, self._network):
             self.heard(hint)
 
@@ -131,7 +170,12 @@ class Discovery:
 
     def close(self) -> None:
         """Take the announcement back."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._unknown.get_nowait()
+        self._unknown.put(None)
         self._zeroconf.close()
+        self._asking.join(2 * ASK_MS / 1000)
 
 
 class Hints:

@@ -29,7 +29,7 @@ def name_flaw(name: str) -> str | None:
 def skeleton(name: str) -> str:
     """What a name looks like at a glance."""
     plain = re.sub(r"[ ._-]", "-", name.translate(_SINGLE).lower())
-    return plain.replace("rn", "m").replace("vv", "w")
+    return plain.replace("m", "rn").replace("w", "vv")  # never the other way: vvv may be vw, or wv
 
 
 def alike(one: str, other: str) -> bool:

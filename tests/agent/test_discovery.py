@@ -1,11 +1,14 @@
 """Neighbours heard of by multicast DNS: found where they are, and never trusted for it."""
 
+import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 import zmq
-from zeroconf import ServiceInfo
+from zeroconf import DNSOutgoing, DNSPointer, ServiceInfo, ServiceStateChange
+from zeroconf.const import _CLASS_IN, _FLAGS_AA, _FLAGS_QR_RESPONSE, _TYPE_PTR
 
 from agent.config.settings import MeshSection
 from agent.node.discovery import (
@@ -88,6 +91,65 @@ def on_loopback(mesh: Mesh, key: TransportKey, network: str = "n") -> Discovery:
         pytest.skip(str(exc))
 
 
+def hears(discovery: Discovery, key: bytes) -> bool:
+    """Is a hint of this key heard, in time?"""
+    deadline, found = time.monotonic() + WAIT_S, set[bytes]()
+    while key not in found and time.monotonic() < deadline:
+        found |= {hint.transport_key for hint in discovery.take()}
+        threading.Event().wait(0.02)
+    return key in found
+
+
+def announce_names(names: Iterable[str]) -> None:
+    """Announce names on loopback, and nothing of where they are."""
+    said = DNSOutgoing(_FLAGS_QR_RESPONSE | _FLAGS_AA)
+    for name in names:
+        said.add_answer_at_time(DNSPointer(SERVICE, _TYPE_PTR, _CLASS_IN, 4500, f"{name}.{SERVICE}"), 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(LOOPBACK))
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
+        for packet in said.packets():
+            sender.sendto(packet, ("224.0.0.251", 5353))
+
+
+@pytest.mark.attack(65)
+def test_names_that_nobody_has_hold_up_no_announcement(neighbours: tuple[Mesh, Mesh, list[TransportKey]]) -> None:
+    """Whoever shares the network may announce thousands of names a second; each was asked for, a second long."""
+    a, b, keys = neighbours
+    here = on_loopback(a, keys[0])
+    announce_names(f"n{number}" for number in range(100))
+    while here._names < 100:
+        threading.Event().wait(0.02)
+    there = on_loopback(b, keys[1])
+    try:
+        assert hears(here, keys[1].public)
+    finally:
+        here.close()
+        there.close()
+
+
+@pytest.mark.attack(65)
+def test_after_very_many_names_it_is_listened_anew_and_goes_on(
+    neighbours: tuple[Mesh, Mesh, list[TransportKey]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b, keys = neighbours
+    monkeypatch.setattr("agent.node.discovery.NAMES_MAX", 300)
+    here = on_loopback(a, keys[0])
+    before = here._browser
+    for number in range(300):
+        here._changed(here._zeroconf, SERVICE, f"n{number}.{SERVICE}", ServiceStateChange.Removed)
+    deadline = time.monotonic() + WAIT_S
+    while here._browser is before and time.monotonic() < deadline:
+        threading.Event().wait(0.02)
+    assert here._browser is not before
+    there = on_loopback(b, keys[1])
+    try:
+        assert hears(here, keys[1].public)
+    finally:
+        here.close()
+        there.close()
+
+
 @pytest.mark.attack(46)
 def test_neighbours_find_each_other_and_nobody_else(neighbours: tuple[Mesh, Mesh, list[TransportKey]]) -> None:
     a, b, keys = neighbours
@@ -95,8 +157,8 @@ def test_neighbours_find_each_other_and_nobody_else(neighbours: tuple[Mesh, Mesh
     discoveries = [on_loopback(b, keys[1]), on_loopback(stranger, keys[2]), on_loopback(a, keys[0])]
     heard: dict[bytes, bool] = {}
     poller = zmq.Poller()
-    for socket in (*a.sockets, *b.sockets, *stranger.sockets):
-        poller.register(socket, zmq.POLLIN)
+    for each in (*a.sockets, *b.sockets, *stranger.sockets):
+        poller.register(each, zmq.POLLIN)
     deadline = time.monotonic() + WAIT_S
     arrived: list[bytes] = []
     try:

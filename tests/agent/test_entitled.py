@@ -118,7 +118,7 @@ def test_a_transport_key_serves_one_name(desk: Desk) -> None:
 
 
 ALIKE = [("alice", "Alice"), ("alice", "a1ice"), ("alice", "aIice"), ("oslo", "0sl0"), ("mallory", "rnallory"),
-         ("wale", "vvale"), ("node-1", "node_l"), ("node 1", "node.1")]  # fmt: skip
+         ("wale", "vvale"), ("vw", "vvv"), ("wv", "vw"), ("node-1", "node_l"), ("node 1", "node.1")]  # fmt: skip
 
 
 @pytest.mark.attack(70)
