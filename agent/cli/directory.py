@@ -48,9 +48,10 @@ def serve(
     import uvicorn
 
     from agent.directory import server
+    from agent.page.connections import BOUNDED
 
     name, roots, _ = _trusted(node, network, anchor)
-    settings = uvicorn.Config(server.application(name, roots), log_level="error", access_log=False)
+    settings = uvicorn.Config(server.application(name, roots), log_level="error", access_log=False, **BOUNDED)
     with socket.socket() as listening, interruptible():
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -54,6 +54,7 @@ def serve(
 
     from agent.config.locks import held
     from agent.config.settings import ConfigError
+    from agent.page.connections import BOUNDED
     from agent.witness import server
 
     alone = ExitStack()
@@ -65,7 +66,7 @@ def serve(
     except ConfigError as exc:
         fail(str(exc))
     _say(f"witness of {logs} logs at http://127.0.0.1:{port}/add-checkpoint; Ctrl-C ends it")
-    settings = uvicorn.Config(service, host="127.0.0.1", port=port, log_level="error", access_log=False)
+    settings = uvicorn.Config(service, host="127.0.0.1", port=port, log_level="error", access_log=False, **BOUNDED)
     with interruptible():
         try:
             uvicorn.Server(settings).run()

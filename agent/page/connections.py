@@ -104,3 +104,16 @@ class BoundedConnection(H11Protocol):
         self._stop_waiting()
         if self in self._of_the_page():
             self._of_the_page().remove(self)
+
+
+BOUNDED: Final[dict[str, Any]] = {
+    "http": BoundedConnection,
+    "loop": "asyncio",
+    "timeout_keep_alive": 5,
+    "backlog": 64,
+    "h11_max_incomplete_event_size": 16 << 10,
+    "proxy_headers": False,
+    "server_header": False,
+    "date_header": False,
+}
+"""How every server of HTTP here is set up: whoever only connects uses up nothing of its process."""

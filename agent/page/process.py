@@ -17,7 +17,7 @@ import uvicorn
 import zmq.asyncio
 
 from agent.page.app import app_of
-from agent.page.connections import BoundedConnection
+from agent.page.connections import BOUNDED
 from agent.page.live import NodeLive
 from agent.page.plan import PagePlan, read_plan, token_at
 from hw_profiles.printable import printable
@@ -41,19 +41,12 @@ def serve(plan: PagePlan) -> None:
         fd=plan.fd,
         log_config=None,
         access_log=False,
-        server_header=False,
-        date_header=False,
         ws="websockets-sansio",
         ws_max_size=1024,
         ws_per_message_deflate=False,
         limit_concurrency=REQUESTS_AT_ONCE,
-        timeout_keep_alive=5,
         timeout_graceful_shutdown=1,
-        backlog=64,
-        h11_max_incomplete_event_size=16 << 10,
-        proxy_headers=False,
-        http=BoundedConnection,
-        loop="asyncio",
+        **BOUNDED,
     )
     uvicorn.Server(settings).run()
 

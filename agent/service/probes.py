@@ -8,6 +8,7 @@ from typing import Any
 
 import uvicorn
 
+from agent.page.connections import BOUNDED
 from agent.service.health import app_of
 from hw_profiles.printable import printable
 
@@ -28,7 +29,9 @@ class Health:
 
     def __init__(self, read: Callable[[], dict[str, Any] | None], port: int) -> None:
         self._port = port
-        settings = uvicorn.Config(app_of(read), host=HOST, port=port, log_config=None, access_log=False)
+        settings = uvicorn.Config(
+            app_of(read), host=HOST, port=port, log_config=None, access_log=False, ws="none", **BOUNDED
+        )
         self._server = uvicorn.Server(settings)
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
 

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from agent.page.connections import CONNECTIONS, leaving
+from agent.service.probes import Health
 from tests.agent.page.served import page
 
 pytestmark = [pytest.mark.feature("U3"), pytest.mark.attack(65)]
@@ -43,6 +44,35 @@ def test_held_connections_keep_nobody_out(tmp_path: Path) -> None:
         assert stopped.status_code == 401  # it was heard: 503 where there is no place
         for one in held:
             one.close()
+
+
+def files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.attack(65)
+def test_connections_to_an_agents_health_hold_few_of_its_files() -> None:
+    """Any user of the host may connect to it; it is served by the agent itself."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    health = Health(lambda: None, port)
+    health.start()
+    before = files()
+    held = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(3 * CONNECTIONS)]
+    assert httpx.get(f"http://127.0.0.1:{port}/livez").status_code in (200, 503)
+    assert files() - before - len(held) <= CONNECTIONS + 8
+    for one in held:
+        one.close()
+    health.close()
+
+
+def test_every_server_is_bounded() -> None:
+    """There is no other way to serve HTTP here."""
+    root = Path(__file__).resolve().parents[3] / "agent"
+    found = {path: path.read_text(encoding="utf-8") for path in root.rglob("*.py")}
+    serving = {path: text for path, text in found.items() if "uvicorn.Config(" in text}
+    assert len(serving) >= 4
+    assert [str(path) for path, text in serving.items() if "**BOUNDED" not in text and "http=" not in text] == []
 
 
 @pytest.mark.realtime
