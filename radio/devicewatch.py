@@ -45,6 +45,11 @@ class DeviceWatch:
             found, self._found = self._found, None
             return found
 
+    def waits(self, at_ns: int) -> bool:
+        """Whether something was found that nobody took, or the device left a question at or after `at_ns` open."""
+        with self._lock:
+            return self._found is not None or bool(self._failure and self._failed_ns >= at_ns)
+
     def failure_since(self, at_ns: int) -> str:
         """Why the device could not be asked, at or after a monotonic time and still; "" if it could."""
         with self._lock:

@@ -85,6 +85,12 @@ class TransmitChain:
         return self.latched
 
     @property
+    def uneasy(self) -> bool:
+        """Whether `check` would have something to say of the device, or may have soon: it is latched, or rests."""
+        watched = self._watch is not None and self._watch.waits(self._tuned_ns)
+        return watched or self._rests or self._unheard is not None or self.latched is not None
+
+    @property
     def resting(self) -> str | None:
         """Why the radio may not be tuned yet: it left a question unanswered, and rests until it answers others."""
         return "the device left a question unanswered; it rests a second, and until it answers" if self._rests else None

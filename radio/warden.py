@@ -315,18 +315,44 @@ class Warden:
     def _rest(self, began_ns: int) -> tuple[bool, int]:
         """Wait for what is heard or due: whether a message waits, and when the turn began (see `_wait`).
 
-        A rest that ends without either goes on while the clock, which alone may have changed, bears the decision out.
+        A rest that ends without either goes on while the clock, which alone may have changed, bears the decision out;
+        one that looks alone interrupt goes on when they are passed on.
         """
+        until_ns = began_ns + self._rest_ns
         while True:
             due_ns = self._due_ns(began_ns)
-            rested_ns = min(due_ns, began_ns + self._rest_ns)
+            rested_ns = min(due_ns, until_ns)
             heard = self._link.wait(max(0, rested_ns - began_ns) / 1e6)
             now_ns = self._monotonic_ns()
             began_ns = max(began_ns, min(rested_ns, now_ns))
-            if heard or now_ns < rested_ns or now_ns >= due_ns or not self._borne_out(now_ns):
+            if heard or now_ns >= due_ns:
+                return heard, began_ns
+            if now_ns < rested_ns:
+                if not self._only_looks():
+                    return heard, began_ns
+                now_ns = self._monotonic_ns()
+            elif self._borne_out(now_ns):
+                until_ns = now_ns + self._rest_ns
+            else:
                 return heard, began_ns
             self._pace.turn(began_ns, self._monotonic_ns())
             began_ns = now_ns
+
+    def _only_looks(self) -> bool:
+        """Pass on the looks that were taken; whether they are all that there is, and no decision can rest on them.
+
+        A look says nothing until the agent has searched it. What else a thread of the radio may have found is decided
+        on in a turn, as is all that is heard while the gate is not settled: open by a decision that the clock bears
+        out, or without any permit.
+        """
+        settled = self._decided_on is not None if self._state is GateState.OPEN else not self._permits.all()
+        if not settled or self._rouse is None or self._door is not None:
+            return False
+        self._rouse.heed()  # first: what is found from here on wakes the loop again
+        looks = self._listener.take()
+        for look in looks:
+            self._link.send(look)
+        return bool(looks) and self._listener.fault is None and not self._chain.uneasy
 
     @property
     def _rest_ns(self) -> int:
@@ -720,7 +746,7 @@ class Warden:
 
     def _say_vacated(self) -> None:
         """The gate's decision stands with what was handed on taken out: by now nothing radiates in it."""
-        for held in self._permits.all():
+        for held in (one for one in self._permits.all() if one.untold):
             tuned = self._chain.band(held.permit) if self._state is GateState.OPEN else None
             inside = tuned is None or self._sid != held.permit.sid or held.permit.cell.band.holds(tuned)
             while held.untold and inside:

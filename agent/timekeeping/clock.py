@@ -34,7 +34,10 @@ NS = 1_000_000_000
 CARRY_NS = 5_000_000
 """For so long a verdict that nothing contradicted is carried on by drift alone, which takes microseconds."""
 STANDS_NS = 50_000_000
-"""For so long it need not be judged again just before something is heard, where drift leaves it within the budget."""
+"""For so long it need not be judged again just before something is heard, where drift leaves it within the budget.
+
+Nor where all there is to hear was asked for, and fits it.
+"""
 DISTRUST = {
     SourceStanding.UNSYNCHRONISED: Cause.UNSYNCHRONISED,
     SourceStanding.TOO_FEW_SATELLITES: Cause.TOO_FEW_SATELLITES,
@@ -214,9 +217,23 @@ class IntervalClock:
         self._last = self._verdict(cause, interval, reach_ns)
         return self._last
 
-    def carried(self, at_ns: int) -> TimeFix | None:
+    def fits(self, reading: Reading) -> bool:
+        """Whether a source that stands as it stood says what fits the last verdict; it may know better, or less well.
+
+        What does not fit has to be taken in: only then it is judged.
+        """
+        track, claimed = self.tracks.get(reading.name), reading.interval
+        if track is None or claimed is None or reading.position is not None or reading.time is None:
+            return False
+        if track.jumped or reading.time.source is not track.source or track.standing is not SourceStanding.GOOD:
+            return False
+        moved = self._drifted(reading.at_ns, STANDS_NS)
+        fitting = moved is not None and moved.meet(claimed) is not None
+        return fitting and reading.standing is SourceStanding.GOOD and self._plausible(claimed)
+
+    def carried(self, at_ns: int, for_ns: int = CARRY_NS) -> TimeFix | None:
         """The last verdict, a moment later; None where it has to be judged again: ask `now`."""
-        last, moved = self._last, self._drifted(at_ns, CARRY_NS)
+        last, moved = self._last, self._drifted(at_ns, for_ns)
         if last is None or moved is None:
             return None
         self._given = moved

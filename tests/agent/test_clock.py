@@ -13,9 +13,11 @@ from agent.timekeeping.keeper import Timekeeper
 from agent.timekeeping.kernel import KernelState, reading_of
 from agent.timekeeping.memory import BUILT_NS, TimeMemory
 from agent.timekeeping.place import Place, PlacePlan
+from agent.timekeeping.simulated import SimulatedSource
 from agent.timekeeping.values import Cause, Reading, SourceStanding, UtcInterval
 from settlement.chain.admission import TIME_FLOOR_NS
 from settlement.core.fixes import PositionFix, PositionSource, TimeSource
+from settlement.core.scriptedclock import Jump, Outage, SimClock
 from tests.agent.histories import MS, NS, T0, Tally, honest, reading, spoofed
 
 pytestmark = pytest.mark.feature("S6")
@@ -361,6 +363,47 @@ def test_what_is_carried_on_never_passes_the_budget() -> None:
     assert clock.now(NS).trusted
     assert clock.carried(NS + 1_900_000) is not None
     assert clock.carried(NS + 2_100_000) is None
+
+
+@pytest.mark.feature("S6")
+@pytest.mark.parametrize("changed", ["nothing", "jump", "lost", "place", "another source"])
+def test_a_source_that_is_asked_is_judged_where_what_it_says_does_not_fit(
+    changed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time, and in the answer that would be wrong otherwise; what fits costs no judgement for a while."""
+    at_ns, after_s = [0], 20.006
+    outages = (Outage(from_s=after_s, to_s=60.0, lost=True),) if changed == "lost" else ()
+    jumps = (Jump(at_s=after_s, by_ns=5_000_000),) if changed == "jump" else ()
+    script = SimClock(utc_at_zero_ns=T0, zero_ns=0, outages=outages, jumps=jumps)
+
+    class Placed(SimulatedSource):
+        def ask(self, monotonic_ns: int) -> Reading:
+            told = super().ask(monotonic_ns)
+            return replace(told, position=HERE) if changed == "place" and monotonic_ns > after_s * NS else told
+
+    sources = [Placed("simulated", script)]
+    if changed == "another source":
+        sources.append(Placed("second", replace(script, error_ns=10_000_000)))
+    plan = replace(PLAN, simulated_ok=True, budget_ns=1_000_000, not_before_ns=0)
+    surveyed = PositionFix(lat_e7=1, lon_e7=2, radius_mm=10, source=PositionSource.SIMULATED, trusted=True)
+    place = PlacePlan(surveyed=surveyed, simulated_ok=True)
+    keeper = Timekeeper(plan, place, monotonic_ns=lambda: at_ns[0], asked=sources)
+    if changed == "another source":
+        keeper._asked = (sources[0],)
+    for second in range(21):
+        at_ns[0] = second * NS
+        keeper.fix()
+    assert keeper.fix().time.trusted
+    judged: list[int] = []
+    judge = IntervalClock._judge
+    monkeypatch.setattr(IntervalClock, "_judge", lambda clock, at: (judged.append(at), judge(clock, at))[1])
+    keeper._asked = tuple(sources)
+    for step in range(1, 6):
+        at_ns[0] = 20 * NS + step * (CARRY_NS + 1_000_000)
+        told = keeper.fix().time
+        assert told.trusted == (changed in {"nothing", "place"})
+        assert told.earliest_ns <= T0 + at_ns[0] <= told.latest_ns or not told.trusted
+    assert bool(judged) == (changed != "nothing")
 
 
 @pytest.mark.feature("S3")

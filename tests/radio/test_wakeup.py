@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import zmq
 
 from radio.gate import GateState
-from radio.link import AgentBeat, Link, LinkMessage, NewPermit, Withdraw
+from radio.devicewatch import DeviceWatch
+from radio.link import AgentBeat, Link, LinkMessage, LookTaken, NewPermit, Withdraw
+from radio.ports import Drift
 from radio.wakeup import Rouser
 from radio.warden import BEAT_NS, IDLE_REST_NS, REST_NS
 from settlement.core.fixes import Fix
-from tests.radio.test_warden import Bench
+from tests.radio.test_warden import Bench, WatchedRadio
 
 pytestmark = pytest.mark.feature("E1")
 LONG_MS = 20_000.0
@@ -285,3 +288,60 @@ def test_what_time_may_change_without_a_sound_is_decided_at_the_next_rest(
     passing.waits_ms.clear()
     warden._wait()
     assert passing.waits_ms == [REST_NS / 1e6]
+
+
+LOOK = LookTaken(ticket=1, sequence=1, earliest_ns=1, latest_ns=1, flags=0)
+
+
+def interrupted(woken: Woken, passing: Passing, *, fault: str | None = None) -> list[LookTaken]:
+    """A look is taken a millisecond into the wait, which that ends; returns the looks that nobody took yet."""
+    looks = [LOOK]
+
+    def wait(timeout_ms: float) -> bool:
+        passing.waits_ms.append(timeout_ms)
+        woken.at_ns += 1_000_000 if looks else round(timeout_ms * 1e6)
+        return False
+
+    passing.wait = wait  # type: ignore[method-assign]
+    take = lambda: [looks.pop()] if looks else []  # noqa: E731
+    woken.warden._listener = SimpleNamespace(fault=fault, take=take)  # type: ignore[assignment]
+    return looks
+
+
+@pytest.mark.parametrize("open_", [True, False])
+def test_looks_alone_are_passed_on_at_once_and_the_rest_goes_on(woken: Woken, open_: bool) -> None:
+    """Of an open gate, and of one that no permit can open: until the heartbeat is due no turn is taken for a look."""
+    if open_:
+        woken.open()
+    else:
+        woken.turn()
+    warden, rest_ns = woken.warden, REST_NS if open_ else IDLE_REST_NS
+    warden._next_beat_ns = woken.at_ns + BEAT_NS
+    passing = Passing(woken)
+    warden._link = passing  # type: ignore[assignment]
+    looks, began_ns = interrupted(woken, passing), woken.at_ns
+    warden._wait()
+    assert looks == []
+    assert [one for one in woken.agent.receive() if isinstance(one, LookTaken)] == [LOOK]
+    assert passing.waits_ms[:2] == [rest_ns / 1e6, rest_ns / 1e6 - 1]
+    assert woken.at_ns == began_ns + (BEAT_NS if open_ else rest_ns)
+
+
+@pytest.mark.parametrize("beside", ["fault", "drift", "no answer", "rest", "undecided", "door"])
+def test_what_else_a_look_comes_with_is_decided_on_in_a_turn(woken: Woken, passing: Passing, beside: str) -> None:
+    warden = woken.warden
+    interrupted(woken, passing, fault="no samples" if beside == "fault" else None)
+    if beside in {"drift", "no answer"}:
+        watch = DeviceWatch(cast("Any", WatchedRadio(silent=beside == "no answer")))
+        watch._found = Drift(wanted="a", read="b") if beside == "drift" else None
+        watch.ask()
+        warden._chain._watch = watch
+    elif beside == "rest":
+        warden._chain._rests = True
+    elif beside == "undecided":
+        warden._decided_on = None
+    elif beside == "door":
+        warden._door = cast("Any", SimpleNamespace(waiting=False))
+        warden._pending.clear()
+    warden._wait()
+    assert len(passing.waits_ms) == 1
