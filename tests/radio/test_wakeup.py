@@ -12,8 +12,8 @@ from typing import Any, cast
 import pytest
 import zmq
 
-from radio.gate import GateState
 from radio.devicewatch import DeviceWatch
+from radio.gate import GateState
 from radio.link import AgentBeat, Link, LinkMessage, LookTaken, NewPermit, Withdraw
 from radio.ports import Drift
 from radio.wakeup import Rouser
