@@ -210,8 +210,9 @@ class Warden:
         self._rouse = rouse
         # What stands beside the gate (base stations, a SAS) wakes nobody: then the loop polls.
         self._woken = rouse is not None and stations is None and outside is None
-        self._decided_until_ns = 0
+        self._decided_until_ns = self._term_ns = 0
         self._decided_on: DecidedOn | None = None
+        self._open_permit: VerifiedPermit | None = None
         self._ring, self._listener, self._permits, self._fix = transmit_ring, listener, permits, fix
         self._outside = NoAuthority() if outside is None else outside
         self._stations, self._calendar = stations, calendar
@@ -272,8 +273,10 @@ class Warden:
         self._settle(gate.state_after(self._state, inputs, decision), decision, held, mono_ns)
         self._say_vacated()
         self._silent_for = self._chain.latched or (decision if isinstance(decision, Refusal) else None)
-        self._silent_by_ns, self._decided_until_ns = None, self._holds_until(decision, held, mono_ns)
-        self._decided_on = None
+        self._silent_by_ns, self._decided_on = None, None
+        self._term_ns = mono_ns + decision.for_ns if isinstance(decision, Allow) else mono_ns
+        self._open_permit = held.permit if isinstance(decision, Allow) and held is not None else None
+        self._decided_until_ns = min(self._term_ns, self._heard_until_ns(self._open_permit))
         if self._state is GateState.OPEN and isinstance(decision, Allow) and held is not None:
             if held.whole is None and len(self._permits.all()) == 1 and self._calendar is no_calendar:
                 self._decided_on = DecidedOn(now, mono_ns, held.permit.rule.time_bound_ns_max, inputs.lead_ns)
@@ -316,7 +319,7 @@ class Warden:
         """Wait for what is heard or due: whether a message waits, and when the turn began (see `_wait`).
 
         A rest that ends without either goes on while the clock, which alone may have changed, bears the decision out;
-        one that looks alone interrupt goes on when they are passed on.
+        one that is interrupted by what no decision can rest on goes on when that is dealt with.
         """
         until_ns = began_ns + self._rest_ns
         while True:
@@ -325,11 +328,13 @@ class Warden:
             heard = self._link.wait(max(0, rested_ns - began_ns) / 1e6)
             now_ns = self._monotonic_ns()
             began_ns = max(began_ns, min(rested_ns, now_ns))
-            if heard or now_ns >= due_ns:
+            if now_ns >= due_ns:
                 return heard, began_ns
-            if now_ns < rested_ns:
-                if not self._only_looks():
+            if heard or now_ns < rested_ns:
+                if not self._settled(now_ns):
                     return heard, began_ns
+                if not self._passing(now_ns, heard=heard):
+                    return False, began_ns
                 now_ns = self._monotonic_ns()
             elif self._borne_out(now_ns):
                 until_ns = now_ns + self._rest_ns
@@ -338,21 +343,55 @@ class Warden:
             self._pace.turn(began_ns, self._monotonic_ns())
             began_ns = now_ns
 
-    def _only_looks(self) -> bool:
-        """Pass on the looks that were taken; whether they are all that there is, and no decision can rest on them.
-
-        A look says nothing until the agent has searched it. What else a thread of the radio may have found is decided
-        on in a turn, as is all that is heard while the gate is not settled: open by a decision that the clock bears
-        out, or without any permit.
-        """
-        settled = self._decided_on is not None if self._state is GateState.OPEN else not self._permits.all()
-        if not settled or self._rouse is None or self._door is not None:
+    def _settled(self, now_ns: int) -> bool:
+        """Whether the gate is open by a decision that the clock bears out, or shut without any permit."""
+        if self._rouse is None or self._door is not None:
             return False
-        self._rouse.heed()  # first: what is found from here on wakes the loop again
+        if self._state is not GateState.OPEN:
+            return not self._permits.all()
+        return self._decided_on is not None and self._chain.tuned and now_ns < self._decided_until_ns
+
+    def _passing(self, now_ns: int, *, heard: bool) -> bool:
+        """Hear what was said and pass on the looks that were taken; whether that was all, and no decision rests on it.
+
+        A look says nothing until the agent has searched it, a heartbeat like the one before makes what the gate rests
+        on last longer, and a burst is measured before it is sent. What else is said, or found by a thread of the radio,
+        is decided on in a turn.
+        """
+        if self._rouse is not None:
+            self._rouse.heed()  # first: what is found from here on wakes the loop again
         looks = self._listener.take()
         for look in looks:
             self._link.send(look)
-        return bool(looks) and self._listener.fault is None and not self._chain.uneasy
+        messages, passing = self._link.receive() if heard else [], bool(looks or heard)
+        for message in messages:
+            passing = passing and self._passes(message, now_ns)
+            self._hear(message)
+        if not passing or self._listener.fault is not None or self._chain.uneasy:
+            return False
+        if self._state is GateState.OPEN:
+            self._decided_until_ns = min(self._term_ns, self._heard_until_ns(self._open_permit))
+            if not self._pending:
+                self._begin_frame(now_ns)
+            if self._bursts_offered and not self._records:
+                self._prepare(self._bursts_offered.popleft())
+        return True
+
+    def _passes(self, message: object, now_ns: int) -> bool:
+        """Whether no decision rests on a message: a burst of an open gate, or a heartbeat that says nothing new."""
+        if isinstance(message, Burst):
+            return self._state is GateState.OPEN
+        if not isinstance(message, AgentBeat) or self._beat is None:
+            return False
+        same = (message.incumbents_hz, message.cause_ns) == (self._beat.incumbents_hz, self._beat.cause_ns)
+        return same and message.listened_ns is not None and message.listened_ns <= now_ns
+
+    def _begin_frame(self, mono_ns: int) -> bool:
+        """Whether a frame has begun in which nothing was sent; the next one is waited for from here on."""
+        if mono_ns < self._next_frame_ns:
+            return False
+        self._next_frame_ns = (mono_ns // self._plan.frame_ns + 1) * self._plan.frame_ns
+        return True
 
     @property
     def _rest_ns(self) -> int:
@@ -387,17 +426,17 @@ class Warden:
         now = self._fix()
         if not now.time.trusted or now.time.bound_ns > on.bound_ns_max or now.position != on.now.position:
             return False
-        self._decided_until_ns -= max(0, now.time.latest_ns - mono_ns - (on.now.time.latest_ns - on.mono_ns))
+        self._term_ns -= max(0, now.time.latest_ns - mono_ns - (on.now.time.latest_ns - on.mono_ns))
+        self._decided_until_ns = min(self._term_ns, self._decided_until_ns)
         self._decided_on = replace(on, now=now, mono_ns=mono_ns)
         return mono_ns < self._decided_until_ns
 
-    def _holds_until(self, decision: Allow | Refusal, held: HeldPermit | None, mono_ns: int) -> int:
-        """Until when a decision to allow holds if nothing is heard: a term's end, or the age of what was heard."""
-        if not isinstance(decision, Allow) or held is None or self._beat is None or self._beat.listened_ns is None:
-            return mono_ns
+    def _heard_until_ns(self, permit: VerifiedPermit | None) -> int:
+        """Until when what was heard is fresh enough for a permit; long over where there is none, or nothing heard."""
+        if permit is None or self._beat is None or self._beat.listened_ns is None:
+            return 0
         fresh_ns = self._beat.said_ns + self._plan.heartbeat_limit_ns
-        sensed_ns = self._beat.listened_ns + held.permit.rule.sensing_age_ns_max
-        return min(mono_ns + decision.for_ns, fresh_ns + 1, sensed_ns + 1)
+        return min(fresh_ns, self._beat.listened_ns + permit.rule.sensing_age_ns_max) + 1
 
     def _tell_of_stations(self, now: Fix, mono_ns: int) -> None:
         """Let the receiver know when base stations may be on, and when they have to be silent."""
@@ -623,10 +662,8 @@ class Warden:
 
     def _send(self, held: HeldPermit, mono_ns: int, until_ns: int) -> None:
         """Send the next burst as far as it surely ends before `until_ns`, monotonic; a late turn sends less."""
-        if self._door is None:
-            if mono_ns < self._next_frame_ns:
-                return
-            self._next_frame_ns = (mono_ns // self._plan.frame_ns + 1) * self._plan.frame_ns
+        if self._door is None and not self._begin_frame(mono_ns):
+            return
         while self._pending and (not self._pending[0].under(held.permit) or self._pending[0].late(mono_ns)):
             self._passed_over(self._pending.popleft(), mono_ns)
         if not self._pending or self._pending[0].early(mono_ns):

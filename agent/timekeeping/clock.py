@@ -126,6 +126,7 @@ class IntervalClock:
         self._given: UtcInterval | None = None
         self._latest_ns: int | None = None
         self._last: ClockVerdict | None = None
+        self._fitted_ns: int | None = None
         self._judged: tuple[int, Cause, UtcInterval | None, int | None] | None = None
         """The last judgement and its instant, which is not judged again before something is heard."""
         self._not_before_ns = plan.not_before_ns
@@ -231,9 +232,14 @@ class IntervalClock:
         fitting = moved is not None and moved.meet(claimed) is not None
         return fitting and reading.standing is SourceStanding.GOOD and self._plausible(claimed)
 
-    def carried(self, at_ns: int, for_ns: int = CARRY_NS) -> TimeFix | None:
+    def fitted(self, at_ns: int) -> None:
+        """All there is to hear was asked for at this instant, and `fits`: the last verdict is as good as of now."""
+        self._fitted_ns = at_ns
+
+    def carried(self, at_ns: int) -> TimeFix | None:
         """The last verdict, a moment later; None where it has to be judged again: ask `now`."""
-        last, moved = self._last, self._drifted(at_ns, for_ns)
+        fitting = self._fitted_ns is not None and 0 <= at_ns - self._fitted_ns <= CARRY_NS
+        last, moved = self._last, self._drifted(at_ns, STANDS_NS if fitting else CARRY_NS)
         if last is None or moved is None:
             return None
         self._given = moved

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from agent.timekeeping.clock import STANDS_NS, ClockPlan, ClockVerdict, IntervalClock
+from agent.timekeeping.clock import ClockPlan, ClockVerdict, IntervalClock
 from agent.timekeeping.memory import TimeMemory
 from agent.timekeeping.place import Place, PlacePlan
 from agent.timekeeping.section import AskedSource, Source
@@ -139,7 +139,8 @@ class Timekeeper:
             now_ns = self._monotonic_ns()
             carried = self.clock.carried(now_ns)
             if carried is None and self._still_so(now_ns):
-                carried = self.clock.carried(now_ns, STANDS_NS)
+                self.clock.fitted(now_ns)
+                carried = self.clock.carried(now_ns)
             if carried is not None:
                 return Fix(time=carried, position=self.place.now(now_ns))
         now_ns = self._take_in()

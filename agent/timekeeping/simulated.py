@@ -17,6 +17,9 @@ STANDING = {
 }
 
 
+NOTES = {status: f"simulated receiver: {status.value}" for status in ClockStatus}
+
+
 class SimulatedSource:
     """The receiver of a simulated node. In holdover it states its own, growing bound."""
 
@@ -32,7 +35,7 @@ class SimulatedSource:
             at_ns=monotonic_ns,
             standing=STANDING[said.status],
             time=fix if said.status is not ClockStatus.LOST else None,
-            note=f"simulated receiver: {said.status.value}",
+            note=NOTES[said.status],
         )
 
 

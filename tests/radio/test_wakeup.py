@@ -14,7 +14,7 @@ import zmq
 
 from radio.devicewatch import DeviceWatch
 from radio.gate import GateState
-from radio.link import AgentBeat, Link, LinkMessage, LookTaken, NewPermit, Withdraw
+from radio.link import AgentBeat, Burst, Link, LinkMessage, LookTaken, NewPermit, Withdraw
 from radio.ports import Drift
 from radio.wakeup import Rouser
 from radio.warden import BEAT_NS, IDLE_REST_NS, REST_NS
@@ -343,5 +343,81 @@ def test_what_else_a_look_comes_with_is_decided_on_in_a_turn(woken: Woken, passi
     elif beside == "door":
         warden._door = cast("Any", SimpleNamespace(waiting=False))
         warden._pending.clear()
+    warden._wait()
+    assert len(passing.waits_ms) == 1
+
+
+def saying(woken: Woken, passing: Passing, *messages: LinkMessage) -> None:
+    """The agent says this a millisecond into the wait."""
+    later = list(messages)
+
+    def wait(timeout_ms: float) -> bool:
+        passing.waits_ms.append(timeout_ms)
+        woken.at_ns += 1_000_000 if later else round(timeout_ms * 1e6)
+        for message in later:
+            woken.agent.send(message)
+        heard = bool(later)
+        later.clear()
+        return heard
+
+    passing.wait = wait  # type: ignore[method-assign]
+
+
+def beat(woken: Woken, **changes: object) -> AgentBeat:
+    """As the last one, said a millisecond from now."""
+    assert woken.warden._beat is not None
+    at_ns = woken.at_ns + 1_000_000
+    return replace(woken.warden._beat, **{"said_ns": at_ns, "listened_ns": at_ns, **changes})  # type: ignore[arg-type]
+
+
+def test_a_heartbeat_that_says_nothing_new_makes_the_decision_last_and_takes_no_turn(
+    woken: Woken, passing: Passing
+) -> None:
+    warden, began_ns = woken.warden, woken.at_ns
+    (held,) = warden._permits.all()
+    limit_ns = held.permit.rule.sensing_age_ns_max
+    assert warden._decided_until_ns == began_ns + limit_ns + 1
+    saying(woken, passing, beat(woken))
+    warden._wait()
+    assert warden._decided_until_ns == began_ns + 1_000_000 + limit_ns + 1
+    assert woken.at_ns == began_ns + BEAT_NS
+    assert passing.waits_ms[:2] == [REST_NS / 1e6, REST_NS / 1e6 - 1]
+
+
+def test_a_burst_is_measured_between_turns_and_sent_with_the_next_frame(woken: Woken, passing: Passing) -> None:
+    """Not sooner, though a frame has begun meanwhile: the one that it comes in is others' to be heard in."""
+    warden, frame_ns = woken.warden, 20_000_000
+    warden._plan = replace(warden._plan, frame_ns=frame_ns)
+    warden._next_frame_ns = woken.at_ns
+    saying(woken, passing, Burst(sid=woken.sid, ticket=woken.ring.write(woken.good)))
+    warden._wait()
+    (ready,) = warden._pending
+    assert len(ready.iq) == len(woken.good)
+    assert woken.radio.sent == []
+    due_ns = (woken.at_ns // frame_ns) * frame_ns
+    assert woken.at_ns == due_ns
+    warden._link = passing._inner  # type: ignore[assignment]
+    woken.turn()
+    assert [len(iq) for iq in woken.radio.sent] == [len(woken.good)]
+
+
+@pytest.mark.parametrize("said", ["incumbent", "cause", "deaf", "heard tomorrow", "withdrawn", "permit", "too late"])
+def test_what_a_decision_rests_on_is_decided_on_in_the_turn_it_is_heard(
+    woken: Woken, passing: Passing, said: str
+) -> None:
+    warden = woken.warden
+    (held,) = warden._permits.all()
+    message: LinkMessage = {
+        "incumbent": lambda: beat(woken, incumbents_hz=[[1, 2]]),
+        "cause": lambda: beat(woken, cause_ns=1),
+        "deaf": lambda: beat(woken, listened_ns=None),
+        "heard tomorrow": lambda: beat(woken, listened_ns=woken.at_ns + NS),
+        "withdrawn": lambda: Withdraw(sid=held.permit.sid, reason="PREEMPTED", detail="x", cause_ns=woken.at_ns),
+        "permit": lambda: NewPermit(artifact=woken.artifact),
+        "too late": lambda: beat(woken),
+    }[said]()
+    if said == "too late":
+        warden._decided_until_ns = woken.at_ns + 1_000_000
+    saying(woken, passing, message)
     warden._wait()
     assert len(passing.waits_ms) == 1
