@@ -47,6 +47,7 @@ class TransmitChain:
         self._radio, self._profile, self._monotonic_ns = radio, profile, monotonic_ns
         self._sample_rate_hz, self._attenuation_mdb = sample_rate_hz, attenuation_mdb
         self._tuned: TxSettings | None = None
+        self._tuned_to: tuple[TxSettings, Band] | None = None
         self.latched: Refusal | None = None
         self.slowest_mute_ns = 0
         self._next_beat_ns = 0
@@ -112,8 +113,10 @@ class TransmitChain:
     def band(self, permit: VerifiedPermit | None) -> Band | None:
         """The band the transmitter is set to, or would be set to when it is off; None where this radio cannot go."""
         if self._tuned is not None:
-            low_hz = self._tuned.center_hz - self._tuned.bandwidth_hz // 2
-            return Band(low_hz=low_hz, high_hz=low_hz + self._tuned.bandwidth_hz)
+            if self._tuned_to is None or self._tuned_to[0] is not self._tuned:
+                low_hz = self._tuned.center_hz - self._tuned.bandwidth_hz // 2
+                self._tuned_to = self._tuned, Band(low_hz=low_hz, high_hz=low_hz + self._tuned.bandwidth_hz)
+            return self._tuned_to[1]
         if permit is None:
             return None
         wanted = self._settings(permit.cell.band)

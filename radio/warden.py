@@ -13,7 +13,7 @@ Long because one loop owns gate, radio and mute, and what may block it is seen o
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from hw_profiles.profile import RadioProfile
@@ -428,7 +428,7 @@ class Warden:
             return False
         self._term_ns -= max(0, now.time.latest_ns - mono_ns - (on.now.time.latest_ns - on.mono_ns))
         self._decided_until_ns = min(self._term_ns, self._decided_until_ns)
-        self._decided_on = replace(on, now=now, mono_ns=mono_ns)
+        self._decided_on = DecidedOn(now, mono_ns, on.bound_ns_max, on.lead_ns)
         return mono_ns < self._decided_until_ns
 
     def _heard_until_ns(self, permit: VerifiedPermit | None) -> int:

@@ -218,37 +218,46 @@ class IntervalClock:
         self._last = self._verdict(cause, interval, reach_ns)
         return self._last
 
-    def fits(self, reading: Reading) -> bool:
-        """Whether a source that stands as it stood says what fits the last verdict; it may know better, or less well.
-
-        What does not fit has to be taken in: only then it is judged.
-        """
-        track, claimed = self.tracks.get(reading.name), reading.interval
-        if track is None or claimed is None or reading.position is not None or reading.time is None:
-            return False
-        if track.jumped or reading.time.source is not track.source or track.standing is not SourceStanding.GOOD:
-            return False
-        moved = self._drifted(reading.at_ns, STANDS_NS)
-        fitting = moved is not None and moved.meet(claimed) is not None
-        return fitting and reading.standing is SourceStanding.GOOD and self._plausible(claimed)
-
-    def fitted(self, at_ns: int) -> None:
-        """All there is to hear was asked for at this instant, and `fits`: the last verdict is as good as of now."""
-        self._fitted_ns = at_ns
-
     def carried(self, at_ns: int) -> TimeFix | None:
         """The last verdict, a moment later; None where it has to be judged again: ask `now`."""
         fitting = self._fitted_ns is not None and 0 <= at_ns - self._fitted_ns <= CARRY_NS
-        last, moved = self._last, self._drifted(at_ns, STANDS_NS if fitting else CARRY_NS)
-        if last is None or moved is None:
+        moved = self._drifted(at_ns, STANDS_NS if fitting else CARRY_NS)
+        return None if moved is None else self._moved(moved)
+
+    def carried_with(self, readings: Iterable[Reading], at_ns: int) -> TimeFix | None:
+        """The last verdict, where all there is to hear at this instant fits it; None where that has to be taken in.
+
+        Each source then stands as it stood, and may know better than the verdict, or less well.
+        """
+        moved = self._drifted(at_ns, STANDS_NS)
+        if moved is None or not all(self._fits(one, moved) for one in readings):
             return None
-        self._given = moved
-        return TimeFix(
-            earliest_ns=max(0, moved.earliest_ns),
-            latest_ns=max(0, moved.latest_ns),
-            source=last.source,
-            trusted=True,
-            status=last.cause.value,
+        self._fitted_ns = at_ns
+        return self._moved(moved)
+
+    def _fits(self, reading: Reading, moved: UtcInterval) -> bool:
+        track, claimed = self.tracks.get(reading.name), reading.time
+        if track is None or claimed is None or reading.position is not None or track.jumped:
+            return False
+        good = reading.standing is SourceStanding.GOOD and track.standing is SourceStanding.GOOD
+        if not good or claimed.source is not track.source:
+            return False
+        inside = self._not_before_ns <= claimed.latest_ns and claimed.earliest_ns <= self.plan.not_after_ns
+        return inside and claimed.earliest_ns <= moved.latest_ns and moved.earliest_ns <= claimed.latest_ns
+
+    def _moved(self, moved: UtcInterval) -> TimeFix | None:
+        """The last verdict as of the instant to which its interval was moved."""
+        last, self._given = self._last, moved
+        return (
+            None
+            if last is None
+            else TimeFix(
+                earliest_ns=max(0, moved.earliest_ns),
+                latest_ns=max(0, moved.latest_ns),
+                source=last.source,
+                trusted=True,
+                status=last.cause.value,
+            )
         )
 
     def _drifted(self, at_ns: int, for_ns: int) -> UtcInterval | None:

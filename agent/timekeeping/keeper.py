@@ -138,20 +138,13 @@ class Timekeeper:
         if not self._waiting and not self._woken():
             now_ns = self._monotonic_ns()
             carried = self.clock.carried(now_ns)
-            if carried is None and self._still_so(now_ns):
-                self.clock.fitted(now_ns)
-                carried = self.clock.carried(now_ns)
+            if carried is None and self._asked and not self._running:
+                carried = self.clock.carried_with((source.ask(now_ns) for source in self._asked), now_ns)
             if carried is not None:
                 return Fix(time=carried, position=self.place.now(now_ns))
         now_ns = self._take_in()
         verdict = self.clock.now(now_ns)
         return Fix(time=verdict.fix(), position=self._place(now_ns, verdict.cause))
-
-    def _still_so(self, now_ns: int) -> bool:
-        """Whether all sources are asked on the spot, and each says now what fits the last verdict."""
-        if self._running or not self._asked:
-            return False
-        return all(self.clock.fits(source.ask(now_ns)) for source in self._asked)
 
     def at(self, monotonic_ns: int) -> TimeFix:
         """The interval of UTC at an instant near now, for the record."""
