@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 
 from sensing.detectors.decision import Decision
+from sensing.detectors.grid import keeps_a_beat
 from sensing.detectors.pulses import Pulse
 from sensing.detectors.radarclasses import CLASSES, SINGLE_PRI, Inside, RadarClass
 from sensing.detectors.recurrence import FEW, LEVEL_DB, PRI_SHARE, HeardTrain, Recurrence
@@ -323,7 +324,20 @@ class RadarDetector:
             return True
         turns = max(h.pulse.train_turns for h in train.members)
         most = kind.pulses_max + 2
-        return turns > most or turns_in_step(train, list(self._beside(train, weaker_db=LEVEL_DB)), kind.pri_us) > most
+        if turns > most or turns_in_step(train, list(self._beside(train, weaker_db=LEVEL_DB)), kind.pri_us) > most:
+            return True
+        return self._on_a_beat(kind, train)
+
+    def _on_a_beat(self, kind: RadarClass, train: PulseTrain) -> bool:
+        """Whether the pulses of the band, most of them too weak to be heard, keep the train's beat beyond a burst."""
+        if kind.inside is Inside.PLAIN:
+            return False
+        times = np.array([h.us for h in self._beside(train, weaker_db=LEVEL_DB)])
+        own = np.array([h.us for h in train.members])
+        burst_us = (kind.pulses_max + 2) * train.pri_us
+        return keeps_a_beat(
+            own, train.pri_us, times, shortest_us=CLOSEST_SHARE * kind.pri_us[0], burst_us=burst_us
+        )  # fmt: skip
 
     def _jitters(self, kind: RadarClass, train: PulseTrain) -> bool:
         """Whether many pulses of its shape take the turns of a train of plain ones without keeping its step."""

@@ -52,6 +52,8 @@ SEEN_ONCE = [
     *(("PWM at 1 kHz", seed, 10) for seed in (2004, 2005, 2009, 2012, 2021, 2032)),
     *(("PWM at 1 kHz", seed, 8) for seed in (2104, 2117)),
     *(("uplink control of 60 kHz carriers", seed, 1.5) for seed in (7016, 7021)),
+    *(("uplink control each 0.5 ms", seed, 1.5) for seed in (7000, 7008, 7016)),
+    ("uplink control of 60 kHz carriers", 7000, 4.5),
 ]
 """Draws taken for a radar: by two pulses of a long train that noise had cut alike, by the clicks of a carrier or
 the edges of traffic at a steady interval, by two sweeps of many, or by a part of a train too weak to be seen whole.
