@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sensing.kernels import add_means, add_moments, windowed
+from sensing.kernels import add_means, add_moments, group_powers, windowed
 from sensing.transform import fft
 
 Iq: TypeAlias = NDArray[np.int16] | NDArray[np.complex64]
@@ -68,7 +68,9 @@ class FrontEnd:
         """
         self.n_fft, self.frames = n_fft, frames
         self._moments = moments
-        self._weights = None if groups is None else np.array(groups.T, np.float32, order="C")
+        self._firsts, self._starts, self._weights = _runs(
+            np.zeros((n_fft, 0), np.float32) if groups is None else groups
+        )
         self._batch_blocks = max(1, BATCH_SAMPLES // (n_fft * frames))
         self._window = _window(n_fft, full_scale)
         count = self._batch_blocks * frames
@@ -151,7 +153,7 @@ class FrontEnd:
 
     @property
     def _n_groups(self) -> int:
-        return 0 if self._weights is None else len(self._weights)
+        return len(self._firsts)
 
     def _reduce(self, flat: NDArray[np.int16] | Float32s) -> None:
         """Convert, window, transform and accumulate whole blocks of interleaved I and Q, at most a batch."""
@@ -168,11 +170,26 @@ class FrontEnd:
             add_means(spectra, means)
         self._sums += np.add.reduce(means, axis=0)
         self._count += len(pairs)
-        if self._weights is not None:
-            self._groups.append(means @ self._weights.T)
+        if len(self._firsts):
+            found = np.empty((blocks, len(self._firsts)), np.float32)
+            group_powers(means, self._firsts, self._starts, self._weights, found)
+            self._groups.append(found)
             middle = spectra[:, self._middle].reshape(blocks, self.frames, -1)
             self._offsets.append(middle.mean(axis=1))
             self._middle_power.append(means[:, self._middle].copy())
+
+
+def _runs(groups: Float32s) -> tuple[NDArray[np.int64], NDArray[np.int64], Float32s]:
+    """Of each group the first bin that weighs something, where its weights begin in the third, and those to its last.
+
+    Args: groups (bins, groups).
+    """
+    used = [np.flatnonzero(column) for column in groups.T]
+    firsts = [int(bins[0]) if len(bins) else 0 for bins in used]
+    lasts = [int(bins[-1]) + 1 if len(bins) else 0 for bins in used]
+    parts = [column[first:last] for column, first, last in zip(groups.T, firsts, lasts, strict=True)]
+    weights = np.concatenate([np.zeros(0, np.float32), *parts]).astype(np.float32)
+    return np.array(firsts, np.int64), np.cumsum([0, *map(len, parts)]).astype(np.int64), weights
 
 
 def _medians(rows: Float32s) -> Float32s:

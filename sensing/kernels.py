@@ -67,6 +67,23 @@ def add_moments(spectra: Any, means: Any, squares: Any, peak: Any) -> None:
         mean *= np.float32(1.0 / frames)
 
 
+@precompiled("w2 float32, w1 int64, w1 int64, w1 float32, w2 float32")
+def group_powers(means: Any, firsts: Any, starts: Any, weights: Any, out: Any) -> None:
+    """Fill `out` (blocks, groups) with the weighed sums of neighbouring bins of `means` (blocks, bins).
+
+    Args: firsts (groups,), the first bin of each group; its weights begin at `starts`, int64 (groups + 1,).
+    """
+    for b in range(out.shape[0]):
+        row, into = means[b], out[b]
+        for g in range(into.shape[0]):
+            weight = weights[starts[g] : starts[g + 1]]
+            part = row[firsts[g] : firsts[g] + weight.shape[0]]
+            total = np.float32(0)
+            for j in range(weight.shape[0]):
+                total += part[j] * weight[j]
+            into[g] = total
+
+
 @precompiled("r1 float64", result="float64")
 def summed_correlation(kept: Any) -> float:
     """Sum over all pairs of n values of their correlation, `kept` being that of each with the next, shape (n - 1,)."""

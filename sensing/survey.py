@@ -85,6 +85,7 @@ DOUBT_PFA: Final = 2e-5
 FLAT: Final = 3.0
 MOST: Final = 0.7
 UNTAUGHT: Final = UNUSABLE | SampleFlag.CLIPPED
+BREAKING: Final = UNUSABLE | SampleFlag.GAIN_STEP
 
 Floats = NDArray[np.float64]
 
@@ -119,6 +120,7 @@ class Survey:
         self._views: dict[int, tuple[int, FloorView]] = {}
         self._bands: dict[int, tuple[FloorView, BandDetector]] = {}
         self._idle: dict[int, tuple[FloorView, Floats]] = {}
+        self._means: dict[int, tuple[FloorView, float]] = {}
         self._contrasted: set[int] = set()
         self._rises: deque[Piece] = deque()
         self._history = FloorHistory(keep_ns=None if settings.keep_s is None else round(settings.keep_s * 1e9))
@@ -151,7 +153,7 @@ class Survey:
             flags |= SampleFlag.UNCALIBRATED
         end_ns = start_ns + round(len(iq) / self.settings.sample_rate_hz * 1e9)
         contiguous = self._ended_ns is not None and abs(start_ns - self._ended_ns) <= CONTIGUOUS_NS
-        contiguous = contiguous and not (flags & (UNUSABLE | SampleFlag.GAIN_STEP) or told & SampleFlag.GAP)
+        contiguous = contiguous and not (flags & BREAKING or told & SampleFlag.GAP)
         self._gaps |= self._looks > 0 and not contiguous
         self._ended_ns = end_ns
         if flags & SampleFlag.GAIN_STEP:
@@ -297,13 +299,14 @@ class Survey:
         """A band that is full everywhere, all the time, has no idle cell to measure: that is not quiet."""
         if len(groups) == 0:
             return SampleFlag.NONE
-        level = groups[:, self._layout.trusted].mean(axis=0)
-        if not float(level.max()) > 0:
+        trusted = self._layout.trusted
+        if not (groups[0, trusted] > 0).any() and not (groups[:, trusted] > 0).any():
             return SampleFlag.BELOW_QUANTISATION
         constant = quality.envelope_kurtosis < CONSTANT_ENVELOPE
         loud = self.settings.calibration is None and self._floor_mean() > LOUD_FLOOR
         if not (constant or loud):
             return SampleFlag.NONE
+        level = groups[:, trusted].mean(axis=0)
         inside = float(groups.mean(axis=0) @ self._layout.bins) / self.settings.fft_size
         flat = float(level.max()) < FLAT * float(np.median(level)) and inside > MOST * quality.power
         steady = float(groups.mean()) < 2 * float(np.median(groups.mean(axis=1)))
@@ -431,11 +434,10 @@ class Survey:
                 ChannelLook(channel=one, busy=None, busy_fraction=0.0, power=nothing, snr_db=float("nan"))
                 for one in channels
             ]
-        busy = np.concatenate([(one.over_db > 0) | one.lasting | one.bound for one in judged], axis=1)
-        counts, blocks = np.count_nonzero(busy, axis=1).tolist(), busy.shape[1]
-        # In this order of memory, as a mean over rows picked out for one channel has its sums.
-        levels = np.asfortranarray(spectra.groups).mean(axis=0)
-        power = self._of_channels(levels)
+        busy = [(one.over_db > 0) | one.lasting | one.bound for one in judged]
+        together = busy[0] if len(busy) == 1 else np.concatenate(busy, axis=1)
+        counts, blocks = np.count_nonzero(together, axis=1).tolist(), together.shape[1]
+        power = self._of_channels(np.add.reduce(spectra.groups, axis=0) / np.float32(len(spectra.groups)))
         view, idle = self._view(self._floor.current), self._idle_powers(self._floor.current)
         power_db = 10 * np.log10(np.maximum(power, 1e-40))
         snr_db = 10 * np.log10(np.maximum(np.maximum(power - idle, 0.0) / np.maximum(idle, 1e-30), 1e-40))
@@ -536,10 +538,11 @@ class Survey:
         number = self._floor.current
         if number is None:
             return float("nan")
-        trusted = self._layout.trusted
-        return float(
-            self._view(number).floor[:-1][trusted] @ self._layout.bins[trusted] / self._layout.bins[trusted].sum()
-        )
+        view, known = self._view(number), self._means.get(number)
+        if known is None or known[0] is not view:
+            bins = self._layout.bins[self._layout.trusted]
+            known = self._means[number] = view, float(view.floor[:-1][self._layout.trusted] @ bins / bins.sum())
+        return known[1]
 
     def _density(self, power: float) -> LevelDb:
         state = self._state()

@@ -256,14 +256,15 @@ class FloorTracker:
             self._first_taught(piece, seen)
             return
         rise, limit = self._compare(state, seen)
-        moved = self._moved_alike(state, rise, limit)
+        shown = self._shown(state)
+        moved = self._moved_alike(shown, rise, limit)
         if moved is None and self._pending and not self._is_back(rise, limit):
             piece.state = UNCERTAIN
             return
         if moved is None:
             doubted = self._give_up(piece)
             piece.state = UNCERTAIN if doubted or self._unclear else self.current
-            least_db, chance_db = self._least(state, rise, limit)
+            least_db, chance_db = self._least(shown, rise, limit)
             if teaches and self._crept(state, least_db, chance_db):
                 self._start(piece, seen)
                 return
@@ -358,9 +359,8 @@ class FloorTracker:
         mark_risen(over, limit, self._order, RUNS, CHANNEL_RISE_DB, found)
         return found
 
-    def _least(self, state: GainState, rise: Floats, limit: Floats) -> tuple[float, float]:
+    def _least(self, shown: NDArray[np.bool_] | None, rise: Floats, limit: Floats) -> tuple[float, float]:
         """By how much the tenth of the band that rose least has risen, and by how much it may have by chance."""
-        shown = self._shown(state)
         told = self._compared if shown is None else shown
         rise, limit = rise[told], limit[told]
         sd = middle(limit) / DEVIATIONS
@@ -402,13 +402,13 @@ class FloorTracker:
         shown = self._compared & (state.level > least)
         return None if int(shown.sum()) < min(SHOWN_GROUPS, int(self._compared.sum())) else shown
 
-    def _moved_alike(self, state: GainState, rise: Floats, limit: Floats) -> float | None:
+    @staticmethod
+    def _moved_alike(shown: NDArray[np.bool_] | None, rise: Floats, limit: Floats) -> float | None:
         """By how many dB the whole band moved, if most of it moved by one factor and nothing stayed behind.
 
         What lies deep below the rest, beyond the receiver's filter, need not move with the gain, nor what is no more
-        than the converter's rounding (`own_noise`, power of one group as in a piece).
+        than the converter's rounding (`own_noise`, power of one group as in a piece): `shown` are the others.
         """
-        shown = self._shown(state)
         if shown is None:
             return None
         rise, limit = rise[shown], limit[shown]

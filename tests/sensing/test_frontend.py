@@ -119,3 +119,17 @@ def test_other_sample_types_are_refused() -> None:
     front = FrontEnd(n_fft=N, full_scale=2048)
     with pytest.raises(TypeError, match="samples must be int16"):
         front.feed(np.zeros((4, 2), np.float32))  # type: ignore[arg-type]
+
+
+def test_the_power_of_a_group_is_the_weighed_sum_of_its_bins_wherever_they_lie() -> None:
+    """Groups side by side, one that holds another, one with a hole in it, and one of no bins at all."""
+    rng = np.random.default_rng(21)
+    weights = np.zeros((64, 5), np.float32)
+    weights[:7, 0], weights[7:30, 1], weights[3:50, 2] = 1 / 7, 1 / 23, rng.random(47)
+    weights[[40, 41, 60, 63], 3] = 0.25
+    iq = (rng.normal(size=(64 * 6 * 5, 2)) * 300).astype(np.int16)
+    grouped = FrontEnd(n_fft=64, full_scale=2048, frames=6, groups=weights)
+    plain = FrontEnd(n_fft=64, full_scale=2048, frames=6, groups=np.eye(64, dtype=np.float32))
+    grouped.feed(iq)
+    plain.feed(iq)
+    np.testing.assert_allclose(grouped.take().groups, plain.take().groups @ weights, rtol=1e-5)
