@@ -31,6 +31,8 @@ STEEP_SHARE: Final = 0.5
 UNHEARD: Final = 1e9
 """What a group must rise by in which a filter falls so steeply that less than the first of its bins make its power: as
 its blocks vary far more than their number explains, the quietest of them say little of its level."""
+CONVERTER_DB: Final = 75.0
+"""No receiver's converter tells noise this far below what else it hears all the time."""
 EVEN_RATIO, EVEN_SURE = 0.6, 5.0
 """A group is too even for noise below this share of its variance, if its blocks show it by so many deviations."""
 QUIET_POWER: Final = 0.01
@@ -90,7 +92,7 @@ class FloorReader:
             level_db[:groups], sd_db[:groups], at, passband=self._passband, even=self._even(state),
             hidden_db=10 * float(np.log10(max(self.own_noise, 1e-30))),
         )  # fmt: skip
-        bend = receiver_bend(psd, frames=frames, deep=bool(shape.skirts.any()) or shape.plateau is Plateau.FILTER)
+        bend = receiver_bend(psd, frames=frames, deep=shape.filtered or shape.plateau is Plateau.FILTER)
         shaped = shape.shaped and (bend or self._known_filter(shape.plateau))
         tall = level_db[:groups] - shape.floor_db > RIPPLE_DB
         wide = self._modulated(shape.steady, at, psd, shape.floor_db, tall)
@@ -124,15 +126,18 @@ class FloorReader:
             doubtful=tuple(doubtful.tolist()),
             raised=tuple(raised.tolist()),
             plateau=shape.plateau.value,
-            least=np.append(self._least(shape.skirts, psd), DC_LEAST),
+            least=np.append(self._least(shape.skirts, psd, level_db[:groups]), DC_LEAST),
         )
 
-    def _least(self, skirts: Bools, psd: Floats) -> Floats:
+    def _least(self, skirts: Bools, psd: Floats, level_db: Floats) -> Floats:
         """What each group must rise by: no less than a little, more in a filter's skirts, anything where those begin.
 
-        Where a filter falls by tens of decibels within a group, the bin next to the passband makes all of its power.
+        Where a filter falls by tens of decibels within a group, the bin next to the passband makes all of its power;
+        where it lies deeper than any converter reaches there is nothing but numbers.
         """
         least = np.where(skirts, DC_LEAST, 1.0)
+        if skirts.any() and not skirts.all():
+            least[skirts & (level_db < float(level_db[~skirts].max()) - CONVERTER_DB)] = UNHEARD
         for group in np.flatnonzero(skirts):
             power = psd[self._layout.weights[:, group] > 0]
             nearest = power[-1] if self._layout.centers_hz[group] < 0 else power[0]

@@ -35,6 +35,8 @@ FILTER_CENTRED: Final = 0.04
 SIGNAL_DEPTH_DB: Final = 10.0
 FILTER_DEPTH_DB: Final = 35.0
 """A plateau less deep than the first is a signal over a floor; one deeper than the second, centred, a filter."""
+DEEP_DB: Final = 25.0
+"""Beside a passband, or a signal, so much higher its leak and its sloping edges are heard, and vary as it does."""
 HIDDEN_DB: Final = 1.5
 KNOWN_WIDTH: Final = 0.1
 SHAPED_DB: Final = 2.0
@@ -69,7 +71,8 @@ class Plateau(Enum):
 class Shape:
     """The floor of each group in dB, which groups stand above it all the time, and which may.
 
-    `skirts` lie beyond a filter's passband, `filled` are those of a wide signal, `steady` those of a narrow one.
+    `skirts` lie beyond a filter's passband, or beside a signal that is as high; `filtered` where what lies between is
+    as wide as a receiver's filter. `filled` are those of a wide signal, `steady` those of a narrow one.
 
     `shaped` when the floor runs as a receiver's filter makes it, and not as flat as numbers from a generator.
     """
@@ -81,6 +84,7 @@ class Shape:
     plateau: Plateau
     shaped: bool
     skirts: NDArray[np.bool_]
+    filtered: bool
 
 
 def floor_shape(
@@ -102,7 +106,7 @@ def floor_shape(
     order = np.argsort(at, kind="stable")
     x, level, sd = at[order], level_db[order], sd_db[order]
     smooth = _opened(level, x) if len(x) > 2 else level
-    skirts = _skirts(smooth, x)
+    skirts, filtered = _skirts(smooth, x)
     steady, broad = _bumps(level - smooth, (level - smooth > BUMP_DB + SURE * sd) & ~skirts, x)
     floor = np.where(steady, smooth, level)
     plateau, inside = _plateau(smooth, x, middle(sd), passband, hidden_db)
@@ -117,7 +121,7 @@ def floor_shape(
     near = smooth[np.abs(x) < 0.45]
     uneven = float(np.ptp(near)) if len(near) > 2 else 0.0
     bent = uneven > SHAPED_DB + SHAPED_DEVIATIONS * middle(sd)
-    bent = bent and (bool(skirts.any()) or float(np.abs(near[2:] - near[:-2]).max()) < GRADUAL * uneven)
+    bent = bent and (filtered or float(np.abs(near[2:] - near[:-2]).max()) < GRADUAL * uneven)
     doubtful = broad | inside if plateau is Plateau.EITHER else broad
     if plateau is Plateau.NONE:
         doubtful = doubtful | (low_ledges & ~filled)
@@ -125,7 +129,7 @@ def floor_shape(
     return Shape(
         floor_db=floor[back], filled=filled[back], steady=steady[back], doubtful=doubtful[back], plateau=plateau,
         shaped=not filled.any() and (plateau is Plateau.FILTER or (bent and plateau is Plateau.NONE)),
-        skirts=skirts[back],
+        skirts=skirts[back], filtered=filtered,
     )  # fmt: skip
 
 
@@ -139,17 +143,25 @@ def _runs(even: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return found
 
 
-def _skirts(smooth: Floats, x: Floats) -> NDArray[np.bool_]:
-    """The parts beyond a filter's passband: on both sides, alike far from the middle, with most of the band between."""
-    low = smooth < quantile(smooth, 0.8) - SKIRT_DB
+def _skirts(smooth: Floats, x: Floats) -> tuple[NDArray[np.bool_], bool]:
+    """The parts beyond a filter's passband, on both sides, alike far from the middle; whether it is most of the band.
+
+    Where less is, only what lies so deep that it holds little but leak and sloping edges: of a filter, or of a signal.
+    """
+    top = quantile(smooth, 0.8)
+    low = smooth < top - SKIRT_DB
     first, last = int(np.argmin(low)), len(x) - 1 - int(np.argmin(low[::-1]))
     nothing = np.zeros(len(x), np.bool_)
     if low.all() or not first or last == len(x) - 1:
-        return nothing
-    if float(x[last] - x[first]) < FILTER_WIDTH[0] - 0.05 or abs(float(x[last] + x[first])) / 2 > FILTER_CENTRED:
-        return nothing
+        return nothing, False
+    if abs(float(x[last] + x[first])) / 2 > FILTER_CENTRED:
+        return nothing, False
+    outside = np.concatenate((smooth[:first], smooth[last + 1 :]))
+    filtered = float(x[last] - x[first]) >= FILTER_WIDTH[0] - 0.05
+    if not filtered and top - float(np.median(outside)) < DEEP_DB:
+        return nothing, False
     nothing[:first] = nothing[last + 1 :] = True
-    return nothing
+    return nothing, filtered
 
 
 def _bumps(rise: Floats, over: NDArray[np.bool_], x: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -12,7 +12,7 @@ from hw_profiles.calibration import Scale
 from sensing.flags import SampleFlag
 from sensing.layout import short_look_bins
 from sensing.results import ChannelState
-from sensing.survey import Anchor
+from sensing.survey import Anchor, Survey, SurveySettings
 from sensing.values import Channel
 from tests.sensing.real import NOISE, band_noise, holds, noise, shaped, states, surveyed
 
@@ -248,3 +248,29 @@ def test_a_node_at_a_low_sample_rate_has_enough_blocks_in_a_look_to_tell_a_floor
         if one.heard_as is HeardAs.NODE and one.snr_db == 20.0
     ]
     assert found.states[ChannelState.BUSY] == sum(found.states.values()) > 0
+
+
+@pytest.mark.feature("E2")
+@pytest.mark.parametrize("stop_db", [40, 60, 80])
+@pytest.mark.parametrize(("rate", "passes"), [(1e6, 0.3), (2e6, 0.3), (2e6, 0.4), (10e6, 0.3)])
+def test_noise_through_a_filter_of_a_third_of_the_rate_is_not_busy(rate: float, passes: float, stop_db: int) -> None:
+    """What lies far below it holds its leak and its edges, which vary more than as many bins of noise."""
+    rng = np.random.default_rng([int(rate), stop_db])
+    taps, beta = signal.kaiserord(stop_db, 0.16 * passes)
+    response = signal.firwin(taps | 1, passes, window=("kaiser", beta))
+    z = signal.fftconvolve(noise(rng, int(min(rate, 2e6))), response, mode="same").astype(np.complex64)
+    low, high = 3.55e9 - 0.45 * rate, 3.55e9 + 0.45 * rate
+    survey = Survey(
+        SurveySettings(
+            center_hz=3.55e9,
+            sample_rate_hz=rate,
+            full_scale=1.0,
+            channels=(Channel(low_hz=low, high_hz=high),),
+            radar=False,
+        )
+    )
+    step = round(0.02 * rate)
+    for start in range(0, len(z), step):
+        survey.feed(z[start : start + step], start_ns=round(start / rate * 1e9))
+    (channel,) = survey.report(round(len(z) / rate * 1e9)).channels
+    assert channel.state is ChannelState.UNKNOWN
