@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.config.locks import AGENT, HELPER, WARDEN, InUse, held, not_running
 from agent.config.settings import ConfigError
-from agent.node import apart
+from agent.node import apart, warden_process
 from agent.node.mutehelper import MUTE
 from agent.witness import server as witnessing
+from radio.ports import RfState
 
 HOLDER = """
 import sys, pathlib
@@ -107,6 +108,32 @@ def test_a_second_warden_that_runs_apart_is_refused(tmp_path: Path, monkeypatch:
     finally:
         first.communicate()
     apart.guard_apart(config, stop, print)
+    assert ran.call_count == 1
+
+
+@pytest.mark.feature("R7")
+@pytest.mark.attack(73)
+def test_a_second_warden_of_a_node_touches_no_radio(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two wardens of one device would each undo what the other has read back."""
+    ran = Mock(return_value=RfState.OFF)
+    for name in ("never_paused", "die_with_parent", "before_others"):
+        monkeypatch.setattr(warden_process, name, lambda: None)
+    monkeypatch.setattr(warden_process, "BEFORE_S", 0.0)
+    monkeypatch.setattr(warden_process, "stop_on_signals", lambda **_: threading.Event())
+    monkeypatch.setattr(warden_process, "load", lambda _: Mock(folder=tmp_path))
+    monkeypatch.setattr(warden_process, "run", ran)
+    first = holder(tmp_path, WARDEN)
+    try:
+        assert warden_process.main(["node.toml"]) == 4
+        said = capsys.readouterr().err
+        assert f"process {first.pid}" in said
+        assert said.count("\n") == 1
+        assert ran.call_count == 0
+    finally:
+        first.communicate()
+    assert warden_process.main(["node.toml"]) == 0
     assert ran.call_count == 1
 
 
