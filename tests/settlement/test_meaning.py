@@ -1,6 +1,6 @@
 """A value of the right type and no meaning is refused as TERMS; nothing that a stranger signed ends a node, ever."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from settlement.chain import bodies, meaning
 from settlement.chain.admission import Admitted, prove
-from settlement.chain.codec import FieldKind, kinds_of
+from settlement.chain.codec import FieldKind, Flaw, kinds_of, nested, text
 from settlement.chain.leaf import RECEIVED, admitted_leaf
 from settlement.chain.quantities import INSTANT_MAX_NS, VALIDITY_MAX_NS, WINDOW_MAX_NS
 from settlement.chain.records import make_record, sign_record
@@ -194,8 +194,37 @@ def test_an_offer_begins_as_far_ahead_of_its_signing_as_may_be_and_no_later(worl
         if found is not None:
             assert (found.reason, found.clause) == (Reason.TERMS, "meaning.declaration.cell.window.start_ns")
             assert (found.measured, found.required) == (str(start_ns), f"<= {WINDOW_MAX_NS} ns after its signing")
-    assert meaning.flaw_of(offer(price=TOO_LATE)) is not None
     assert meaning.flaw_of(busy()) is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worded:
+    """A schema class without a number, which means nothing as a whole."""
+
+    word: str = text(1, 8)
+
+    def meaning_flaw(self) -> Flaw:
+        return ".word", self.word, "another"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """One that has such a part."""
+
+    inner: Worded = nested(1, Worded)  # noqa: RUF009 - as every schema class has them
+
+
+def test_what_cannot_be_meant_is_told_with_the_way_to_it_and_both_values() -> None:
+    found = meaning.flaw_of(offer(price=TOO_LATE))
+    assert found is not None
+    assert (found.reason, found.clause, found.measured) == (Reason.TERMS, "meaning.price", str(TOO_LATE))
+    within = meaning.flaw_of(offer(cell=replace(CELL, band=Band(low_hz=2, high_hz=1))))
+    assert within is not None
+    assert within.clause.startswith("meaning.cell.band")
+    for body, clause in ((Worded(word="x"), "meaning.word"), (Holding(inner=Worded(word="x")), "meaning.inner.word")):
+        whole = meaning.flaw_of(body)
+        assert whole is not None
+        assert (whole.clause, whole.measured, whole.required) == (clause, "x", "another")
 
 
 def test_a_source_that_nobody_has_is_not_attested(world: World) -> None:
@@ -204,7 +233,9 @@ def test_a_source_that_nobody_has_is_not_attested(world: World) -> None:
         frame = replace(frame, attestation=replace(frame.attestation, **changes))
         found = prove(sign_record(world.members["bob"].key, frame, busy()), world.registry())
         assert isinstance(found, Refusal)
-        assert found.reason is Reason.TERMS
+        (name, value), *_ = changes.items()
+        assert found.clause == f"meaning.envelope.attestation.{name}"
+        assert (found.reason, found.measured) == (Reason.TERMS, str(value))
 
 
 def test_a_rule_file_without_meaning_is_not_made_a_rule() -> None:
