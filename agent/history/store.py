@@ -11,6 +11,7 @@ hour is over; where a kill came between the new file and the removal of the old 
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ WRITE_NS: Final = 10 * NS
 BOXES: Final = "boxes"
 """The event that tells which offers and settlements there are."""
 EVENTS_A_MINUTE: Final = 600
-"""More are counted and left out: refusals come at a stranger's pace."""
+"""Of one name; more are counted and left out. Refusals come at a stranger's pace, and hide nothing else."""
 EVENTS_READ: Final = 50_000
 """So many are read at the most for one question: two days of refusals are more than a page shows."""
 HOUR_NS: Final = 3600 * NS
@@ -94,6 +95,7 @@ class Store:
     _minutes: list[Row] | None = None
     """The minutes of the hour that is written, where this store writes it; a reader makes them from the seconds."""
     _events: list[Event] = field(default_factory=list)
+    _named: Counter[str] = field(default_factory=Counter)
     _written_ns: int = 0
 
     # -- writing -------------------------------------------------------------------------------------------------
@@ -116,6 +118,7 @@ class Store:
             before = self._minute[0].start_ns
             self._minutes = [*(self._minutes or ()), *rolled(self._minute, LENGTHS[MINUTE])]
             self._minute, self._events = [], []
+            self._named.clear()
             self._over(before, row.start_ns)
         self._minute.append(row)
         if not 0 <= row.start_ns - self._written_ns < self.write_ns:
@@ -123,9 +126,11 @@ class Store:
 
     def happened(self, at_ns: int, name: str, fields: dict[str, Any]) -> None:
         """Take in one event."""
-        if len(self._events) >= EVENTS_A_MINUTE and name != BOXES:
-            self.left_out += 1
-            return
+        if name != BOXES:
+            self._named[name] += 1
+            if self._named[name] > EVENTS_A_MINUTE:
+                self.left_out += 1
+                return
         self._events.append((at_ns, name, fields))
 
     def flush(self) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import json
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -89,6 +89,14 @@ def boxes_of(status: dict[str, Any]) -> list[dict[str, Any]]:
     return offered + settled
 
 
+def keep_event(events: deque[dict[str, Any]], event: dict[str, Any]) -> None:
+    """Keep the newest EVENTS_KEPT; of more the oldest goes of what there is most of: refusals hide nothing else."""
+    events.append(event)
+    if len(events) > EVENTS_KEPT:
+        (most, _), *_ = Counter(str(one.get("event")) for one in events).most_common(1)
+        del events[next(number for number, one in enumerate(events) if str(one.get("event")) == most)]
+
+
 @dataclass(slots=True)
 class NodeLive:
     """The last state of a node, its clients, and its history."""
@@ -96,7 +104,7 @@ class NodeLive:
     node: ServedNode
     history: bool = True
     status: dict[str, Any] | None = None
-    events: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
+    events: deque[dict[str, Any]] = field(default_factory=deque)
     watching: set[Watching] = field(default_factory=set)
     row_watching: set[Watching] = field(default_factory=set)
     store: Store | None = None
@@ -154,7 +162,7 @@ class NodeLive:
                 self._tell("gate", {**gate, "silence": self.silence()})
             case b"event":
                 event = {**shown(json.loads(body)), "at_ns": time.time_ns()}
-                self.events.append(event)
+                keep_event(self.events, event)
                 self._tell("event", event)
                 self._keep(lambda store: store.happened(event["at_ns"], str(event["event"]), event))
             case b"second":

@@ -243,6 +243,25 @@ def test_an_event_of_a_file_that_is_none_hides_no_other(tmp_path: Path, fields: 
     assert found.get("strange", {"at_ns": second + 2})["at_ns"] == second + 2
 
 
+@pytest.mark.attack(65)
+def test_a_flood_of_refusals_hides_no_other_event(tmp_path: Path) -> None:
+    """Refusals come at a stranger's pace: what the node itself did is still there behind them."""
+    here = node_in(tmp_path, history=False)
+    here.store = Store(folder=tmp_path / "history")
+    here.store.open()
+    for name in ("settled", "preempted"):
+        here._take(b"event", json.dumps({"event": name, "sid": "ab"}).encode())
+    for number in range(3000):
+        here._take(b"event", json.dumps({"event": "refusal", "n": number}).encode())
+    here._take(b"event", b'{"event": "incumbent"}')
+    names = [one["event"] for one in here.events]
+    assert names[:2] == ["settled", "preempted"]
+    assert (len(names), names[-1], here.events[-2]["n"]) == (400, "incumbent", 2999)
+    kept = here.store.events(0, 1 << 62).column("event").to_pylist()
+    assert {"settled", "preempted", "incumbent"} <= set(kept)
+    assert kept.count("refusal") == 600
+
+
 def test_of_a_node_that_said_nothing_nothing_is_claimed(tmp_path: Path) -> None:
     live, clock, why = ask(
         tmp_path, *(("GET", f"/api/v1/{name}", {}) for name in ("live", "clock", "silence")), status=None
