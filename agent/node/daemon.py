@@ -35,7 +35,7 @@ from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import LAST_S, Guard, mute_by_own_connection
 from agent.node.handovers import HandingSide, kept_of
 from agent.node.integers import touched
-from agent.node.intents import ASKED_MAX
+from agent.node.intents import IntentsAsked
 from agent.node.keyrotation import KeyTurn
 from agent.node.livefeed import showing_of
 from agent.node.loans import Lending
@@ -44,7 +44,7 @@ from agent.node.measurements import EVERY_NS, received
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.panels import Panels
-from agent.node.policy import LOOKS_BEFORE_OFFER, HolderPolicy, free_parts, lent_bands, start_of
+from agent.node.policy import ANSWERS_MAX, LOOKS_BEFORE_OFFER, HolderPolicy, free_parts, lent_bands, start_of
 from agent.node.resumption import in_force
 from agent.node.samples_side import SamplesSide
 from agent.node.stationears import StationListening
@@ -137,7 +137,7 @@ class Node:
         self.directories = Directories(
             config.directories, KINDS[config.role], ask=partial(find, network=config.network)
         )
-        self._intents: list[AnswerIntent] = []
+        self._intents = IntentsAsked()
         # Whoever connects is accepted from here on: what takes seconds (sensing compiles) is behind.
         self.mesh = mesh_of(config, self.trust)
         self.hints = Hints(discovery_of(config, self.trust, self.mesh), self.mesh, self.trust.registry)
@@ -617,9 +617,9 @@ class Node:
             self._describe_ns = time.monotonic_ns() + NS if isinstance(described, Refusal) else 0
         if len(self.holder.made) < len(self.config.offers):
             self._offer(step, since_s)
-        for asked in self._intents:
+        asked = self._intents.due(time.monotonic_ns())  # one a step: each takes a look at all that was heard
+        if asked is not None:
             self._answer(step, asked)
-        self._intents = []
         if self.holder.standing:
             self._offer_again(step)
             if self.holder.look_again(step.now.time.middle_ns, lent_bands(self.party, step.now.time)):
@@ -664,10 +664,24 @@ class Node:
         return free
 
     def _answer(self, step: Step, asked: AnswerIntent) -> None:
-        """Offer what an intent looks for, as far as it is held and heard to be free."""
+        """Offer what an intent looks for, as far as it is held and heard to be free, at the cost of whoever asks.
+
+        What was offered to everyone a moment ago is not said again for one of them.
+        """
+        user = self.trust.registry.get(asked.user)
+        if user is not None and user.transport_key is not None:
+            self.party.at_cost_of(step, user.transport_key, lambda: self._offer_to(step, asked))
+
+    def _offer_to(self, step: Step, asked: AnswerIntent) -> None:
+        offers, now_ns = self.holder.answers(asked), step.now.time.middle_ns
+        unsaid = [(offer, end_ns) for offer, end_ns in offers if not self.holder.said_lately(offer, now_ns)]
+        if not unsaid:
+            return
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
-        for offer, end_ns in self.holder.answers(asked):
-            for part in free_parts(self._occupancy(), offer, closed):
+        heard = self._occupancy()
+        parts = [(part, end_ns) for offer, end_ns in unsaid for part in free_parts(heard, offer, closed)]
+        for part, end_ns in parts[:ANSWERS_MAX]:
+            if not self.holder.said_lately(part, now_ns):
                 self._declare(step, part, end_ns)
 
     def _offer_again(self, step: Step) -> None:
@@ -684,7 +698,10 @@ class Node:
         told: dict[str, Any] = {"low_hz": offer.low_hz, "high_hz": offer.high_hz}
         if offer.unit is not None:
             why = unsensed.declare(step, self.holder, self.party, offer, to=self._neighbours(), end_ns=end_ns)
-            return None if why is None else self._not_offered(step, told, why)
+            if why is not None:
+                return self._not_offered(step, told, why)
+            self.holder.note(offer, step.now.time.middle_ns)
+            return None
         if touched((offer.low_hz, offer.high_hz), self.envelopes.outvoted(step)):
             return self._not_offered(step, told, "most who were heard take it for busy")
         try:
@@ -699,6 +716,7 @@ class Node:
         envelope, offered = made
         data = Message(record=offered, beside=(envelope,)).encoded()
         step.outgoing += [Outgoing(to=to, data=data) for to in self._neighbours()]
+        self.holder.note(offer, step.now.time.middle_ns)
         return None
 
     def _not_offered(self, step: Step, told: dict[str, Any], why: str) -> str:
@@ -741,7 +759,7 @@ class Node:
         """What a step asks for, now that it is durable."""
         match effect:
             case AnswerIntent():
-                self._intents = [*self._intents, effect][-ASKED_MAX:]
+                self._intents.take(effect)
             case HandPermit():
                 self.warden.permit(effect.artifact)
                 self._make_traffic(effect.sid)

@@ -1,9 +1,12 @@
 """`acquire` says what it looks for in a signed intent; a holder that hears one offers what it can of it."""
 
+from collections import deque
+
 from agent.config.settings import OfferSection
 from settlement.chain.scope import Area, Band, Cell
 from settlement.core.reasons import Refusal
 from settlement.market.choice import SpectrumWish
+from settlement.mesh.limits import Bucket, Rate
 from settlement.pair.effects import AnswerIntent
 from settlement.party.party import Party
 from settlement.records.market import Intent
@@ -13,6 +16,34 @@ MS = 1_000_000
 AROUND_MM = 100_000
 """How far round itself a user says that it wants something, at the least."""
 ASKED_MAX = 32
+OF_ONE_MAX = 4
+ANSWERED = Rate(per_s=1, burst=OF_ONE_MAX)
+"""So often one user's intents are answered: each answer is a look at all that was heard, and offers to everyone."""
+
+
+class IntentsAsked:
+    """Others' intents that wait for an answer: few of each user, so that nobody takes another's place or time."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[bytes, deque[AnswerIntent]] = {}
+        self._answered: dict[bytes, Bucket] = {}
+
+    def take(self, asked: AnswerIntent) -> None:
+        """Keep one; of more than OF_ONE_MAX of its user's the oldest goes."""
+        self._waiting.setdefault(asked.user, deque(maxlen=OF_ONE_MAX)).append(asked)
+
+    def due(self, now_ns: int) -> AnswerIntent | None:
+        """One to answer now (monotonic), the users by turns; None where nobody's is due."""
+        for user, waiting in list(self._waiting.items()):
+            left = self._answered.get(user, Bucket.full(ANSWERED, now_ns)).take(ANSWERED, 1, now_ns)
+            if left is not None:
+                self._answered[user] = left
+                del self._waiting[user]
+                asked = waiting.popleft()
+                if waiting:
+                    self._waiting[user] = waiting
+                return asked
+        return None
 
 
 def say_intent(step: Step, party: Party, wish: SpectrumWish, *, wait_ms: int) -> bytes | None:

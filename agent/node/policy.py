@@ -25,6 +25,8 @@ LOOKS_BEFORE_OFFER = 20
 ANSWERS_MAX = 4
 """Offers that one intent is answered with."""
 AGAIN_NS = 10 * NS
+STANDING_MAX = 32
+"""Offers that are remembered as standing: so many of one holder's its users keep."""
 BACK_NS = NS // 2
 """A band that was given back is listened to for so long before anything is said of it."""
 MARGIN_NS = 50 * MS
@@ -44,6 +46,7 @@ class HolderPolicy:
     made: set[int] = field(default_factory=set)
     standing: list[tuple[OfferSection, int]] = field(default_factory=list)
     """What was offered, and until when (UTC ns)."""
+    _said: list[tuple[int, OfferSection]] = field(default_factory=list)
     _again_ns: int = 0
     _newcomers: bool = False
     _lent: list[tuple[int, int]] = field(default_factory=list)
@@ -72,6 +75,19 @@ class HolderPolicy:
         """What answers an intent: what stands, with its end (UTC ns), or what is offered to nobody unasked."""
         reactive: list[tuple[OfferSection, int | None]] = [(o, None) for o in self.config.offers if o.reactive]
         return answering(asked, [*self.standing, *reactive])[:ANSWERS_MAX]
+
+    def note(self, offer: OfferSection, now_ns: int) -> None:
+        """An offer went to every neighbour (UTC ns)."""
+        self._said = [one for one in self._said if one[0] > now_ns - AGAIN_NS] + [(now_ns, offer)]
+
+    def said_lately(self, part: OfferSection, now_ns: int) -> bool:
+        """Whether everybody was offered all of it a moment ago: whoever asks for a piece of that has heard of it."""
+        return any(at > now_ns - AGAIN_NS and _holds(offer, part) for at, offer in self._said)
+
+    def stand(self, offer: OfferSection, end_ns: int) -> None:
+        """An offer stands until then (UTC ns); what an intent cut of one that stands does not stand beside it."""
+        if not any(_holds(one, offer) and until >= end_ns for one, until in self.standing):
+            self.standing = [*self.standing, (offer, end_ns)][-STANDING_MAX:]
 
     def newcomer(self) -> None:
         """A neighbour came up: it has not heard what was offered before, and would not take old records."""
@@ -126,7 +142,7 @@ class HolderPolicy:
         if offer.least is not None:
             step.put(LEAST, declaration.digest, offer.least.to_bytes(8, "big"))
         if end_ns is None and body.price_form != "auction":
-            self.standing.append((offer, body.cell.window.end_ns))
+            self.stand(offer, body.cell.window.end_ns)
         step.event("offered", band=body.cell.band)
         return envelope.raw, declaration.raw
 
@@ -153,6 +169,12 @@ class HolderPolicy:
             envelope=envelope,
             **priced(party, offer),
         )
+
+
+def _holds(offer: OfferSection, part: OfferSection) -> bool:
+    """Does an offer say all that another does, but for its band's edges?"""
+    inside = offer.low_hz <= part.low_hz and part.high_hz <= offer.high_hz
+    return inside and offer == part.model_copy(update={"low_hz": offer.low_hz, "high_hz": offer.high_hz})
 
 
 def lent_bands(party: Party, now: TimeFix) -> list[tuple[int, int]]:

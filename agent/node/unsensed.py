@@ -18,7 +18,9 @@ from settlement.state.step import Outgoing, Step
 class Declaring(Protocol):
     """What makes a node's offers, and remembers which stand until when (UTC ns)."""
 
-    standing: list[tuple[OfferSection, int]]
+    def stand(self, offer: OfferSection, end_ns: int) -> None:
+        """An offer stands until then (UTC ns)."""
+        ...
 
     def declaration(
         self,
@@ -61,6 +63,6 @@ def _declared(step: Step, policy: Declaring, party: Party, offer: OfferSection, 
     if offer.least is not None:
         step.put(LEAST, record.digest, offer.least.to_bytes(8, "big"))
     if end_ns is None:
-        policy.standing.append((offer, body.cell.window.end_ns))
+        policy.stand(offer, body.cell.window.end_ns)
     step.event("offered", band=body.cell.band)
     return record.raw

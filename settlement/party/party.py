@@ -147,6 +147,16 @@ class Party(NodeState):
         )
         return refusal
 
+    def at_cost_of(self, step: Step, transport_key: bytes, action: Callable[[], object]) -> None:
+        """Do what a neighbour's word brought about, at the cost of its share; nothing, where that is used up."""
+        now_ns, shares = step.now.time.latest_ns if self.clock is None else self.clock(), self.shares
+        if shares.judge(transport_key, now_ns) is not None:
+            return
+        logged, began_ns = step.logged_bytes, shares.worked_ns()
+        action()
+        cost_ns, size = shares.worked_ns() - began_ns, step.logged_bytes - logged
+        shares.charge(transport_key, now_ns, work_ns=cost_ns, log_bytes=size, moves=False)
+
     def _undone_if_it_fails(
         self, step: Step, action: Callable[[], T], *, attempts: bool = False
     ) -> T | Refusal | Exception:
