@@ -336,10 +336,10 @@ class Warden:
                 if not self._passing(now_ns, heard=heard):
                     return False, began_ns
                 now_ns = self._monotonic_ns()
-            elif self._borne_out(now_ns):
+            if now_ns >= until_ns:  # however much is said meanwhile
+                if not self._borne_out(now_ns):
+                    return False, began_ns
                 until_ns = now_ns + self._rest_ns
-            else:
-                return heard, began_ns
             self._pace.turn(began_ns, self._monotonic_ns())
             began_ns = now_ns
 

@@ -384,6 +384,22 @@ def test_a_heartbeat_that_says_nothing_new_makes_the_decision_last_and_takes_no_
     assert passing.waits_ms[:2] == [REST_NS / 1e6, REST_NS / 1e6 - 1]
 
 
+def test_an_agent_that_never_stops_talking_does_not_keep_the_loop_from_its_clock(
+    woken: Woken, passing: Passing
+) -> None:
+    def wait(timeout_ms: float) -> bool:
+        passing.waits_ms.append(timeout_ms)
+        woken.agent.send(beat(woken))
+        woken.at_ns += 1_000_000
+        if len(passing.waits_ms) == 3:
+            woken.now = replace(woken.now, time=replace(woken.now.time, trusted=False))
+        return True
+
+    passing.wait = wait  # type: ignore[method-assign]
+    woken.warden._wait()
+    assert len(passing.waits_ms) == REST_NS // 1_000_000
+
+
 def test_a_burst_is_measured_between_turns_and_sent_with_the_next_frame(woken: Woken, passing: Passing) -> None:
     """Not sooner, though a frame has begun meanwhile: the one that it comes in is others' to be heard in."""
     warden, frame_ns = woken.warden, 20_000_000
