@@ -1,5 +1,6 @@
-"""Compiled loop of the floor's learning: which of a group's blocks are quiet, for all groups at once."""
+"""Compiled loops of the floor's learning: which blocks are quiet, and what they say, of all groups at once."""
 
+from math import log10, sqrt
 from typing import Any
 
 from sensing.loops import precompiled
@@ -63,3 +64,68 @@ def mark_risen(over: Any, limit: Any, order: Any, runs: Any, least: float, found
             if i >= wide - 1 and total / wide > max(least, most / wide / wide**0.5):
                 for k in range(i - wide + 1, i + 1):
                     found[order[k]] = True
+
+
+@precompiled("w1 float64, w1 float64, w1 int64, w1 int64, float64, w1 bool_")
+def mark_channels(over: Any, limit: Any, members: Any, starts: Any, least: float, found: Any) -> None:
+    """Mark in `found` (groups,) the groups of every channel whose mean rise is over what chance makes of its mean.
+
+    Args: over and limit of each group, dB; members the groups of all channels, those of channel c from `starts[c]` on,
+        (channels + 1,); least what a mean must exceed whatever its limit.
+    """
+    for c in range(starts.shape[0] - 1):
+        low, high = starts[c], starts[c + 1]
+        total, most = 0.0, 0.0
+        for i in range(low, high):
+            total += over[members[i]]
+            most += limit[members[i]]
+        count = high - low
+        if total / count > max(least, most / count / sqrt(count)):
+            for i in range(low, high):
+                found[members[i]] = True
+
+
+@precompiled(
+    "w1 float64, w1 float64, w1 float64, w1 float64, w1 float64, w1 float64, float64, float64, float64, w1 float64, "
+    "w1 float64"
+)
+def rises(
+    seen: Any, idle: Any, level: Any, cells: Any, spread: Any, shapes: Any, drift_db: float, alike_db: float,
+    deviations: float, rise: Any, limit: Any,
+) -> None:  # fmt: skip
+    """Fill `rise` with how far each group's quiet level is over the floor, and `limit` how far it may be by chance, dB.
+
+    Args: seen and idle: level and number of the quiet blocks; level, cells and spread of the floor, which lies
+        `drift_db` higher by now; shapes the averages behind a block; a limit is `deviations`, at least `alike_db`.
+    """
+    for g in range(rise.shape[0]):
+        sd = sqrt((1 / idle[g] + 1 / cells[g]) * max(1 / shapes[g], spread[g]))
+        rise[g] = 10 * log10(max(seen[g] / max(level[g], 1e-30), 1e-30)) - drift_db
+        limit[g] = max(alike_db, deviations * 4.343 * sd)
+
+
+@precompiled(
+    "w1 float64, w1 float64, w1 float64, w1 bool_, w1 float64, w1 float64, w1 float64, w1 float64, w1 float64, "
+    "w1 bool_, float64, float64"
+)
+def teach(
+    level: Any, cells: Any, spread: Any, sank: Any, seen: Any, idle: Any, wide: Any, rise: Any, limit: Any, risen: Any,
+    least: float, most: float,
+) -> None:  # fmt: skip
+    """Move the floor (`level`, `cells`, `spread`) to what was quieter twice, and average what is alike into it.
+
+    Args: sank what was quieter the time before, and becomes what is now; seen, idle and wide: level, number and spread
+        of the quiet blocks, which must be `least` to make a floor lower; risen teaches nothing; a floor remembers
+        `most` blocks.
+    """
+    for g in range(level.shape[0]):
+        sinks = rise[g] < -limit[g] and idle[g] >= least
+        if sinks and sank[g]:
+            level[g], cells[g], spread[g] = seen[g], idle[g], wide[g]
+        sank[g] = sinks
+        if abs(rise[g]) <= limit[g] and not risen[g]:
+            known = min(cells[g], most)
+            total = known + idle[g]
+            level[g] = (level[g] * known + seen[g] * idle[g]) / total
+            spread[g] = (spread[g] * known + wide[g] * idle[g]) / total
+            cells[g] = total

@@ -17,9 +17,9 @@ def probed(flat: Any, step: int, count: int, scale: float, found: Any) -> None:
         sum_i += flat[2 * n * step]
         sum_q += flat[2 * n * step + 1]
     mean_i, mean_q = sum_i / count / scale, sum_q / count / scale
-    ii, qq, iq, fourth = 0.0, 0.0, 0.0, 0.0
+    ii, qq, iq, fourth, share = 0.0, 0.0, 0.0, 0.0, 1 / scale
     for n in range(count):
-        i, q = flat[2 * n * step] / scale - mean_i, flat[2 * n * step + 1] / scale - mean_q
+        i, q = flat[2 * n * step] * share - mean_i, flat[2 * n * step + 1] * share - mean_q
         square = i * i + q * q
         ii += i * i
         qq += q * q

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.channelkernels import level_powers
-from sensing.floorkernels import mark_risen, quiet_levels
+from sensing.floorkernels import mark_channels, mark_risen, quiet_levels, rises, teach
 from sensing.specials import gammainccinv
 from sensing.sway import STEADY, may_sway, sway
 from sensing.theory import truncated_mean
@@ -208,14 +208,13 @@ class FloorTracker:
         order: the groups that do, from the lowest frequency to the highest.
         """
         self._quiet = QuietLevels(shapes)
-        self._shapes, self._channels, self._compared = shapes, channels, compared
+        self._shapes, self._compared = shapes, compared
         self._order = np.array(order, np.int64)
         self._excursions: list[list[Piece]] = []
         self._swayed: float | None = None
         self._hums, self._unclear = 0, False
-        self._members = np.concatenate(channels)
-        self._counts = np.array([len(members) for members in channels])
-        self._starts = np.cumsum(self._counts) - self._counts
+        self._members = np.concatenate(channels).astype(np.int64)
+        self._starts = np.cumsum([0, *map(len, channels)]).astype(np.int64)
         self._pending: list[tuple[Piece, Quiet]] = []
         self._last: Piece | None = None
         self._sank = np.zeros(len(shapes), np.bool_)
@@ -327,35 +326,27 @@ class FloorTracker:
 
     def _compare(self, state: GainState, seen: Quiet) -> tuple[Floats, Floats]:
         """How far each group's quiet level is above the floor, and how far it may be by chance, in dB."""
-        sd = np.sqrt((1 / seen.idle + 1 / state.cells) * np.maximum(1 / self._shapes, state.spread))
-        rise = decibels(seen.level / np.maximum(state.level, 1e-30)) - state.drift_db
-        return rise, np.maximum(ALIKE_DB, DEVIATIONS * 4.343 * sd)
+        rise, limit = np.empty(len(self._shapes)), np.empty(len(self._shapes))
+        rises(
+            seen.level, seen.idle, state.level, state.cells, state.spread, self._shapes, state.drift_db, ALIKE_DB,
+            DEVIATIONS, rise, limit,
+        )  # fmt: skip
+        return rise, limit
 
     def _teach(
         self, state: GainState, seen: Quiet, rise: Floats, limit: Floats, *, risen: NDArray[np.bool_], least: float
     ) -> None:
-        enough = seen.idle >= max(BLOCKS_LEAST, least)
-        sinks = (rise < -limit) & enough
-        lower = sinks & self._sank
-        self._sank = sinks
-        alike = (np.abs(rise) <= limit) & ~risen
-        state.level[lower], state.cells[lower] = seen.level[lower], seen.idle[lower]
-        state.spread[lower] = seen.spread[lower]
-        known = np.minimum(state.cells[alike], CELLS_MAX)
-        total = known + seen.idle[alike]
-        state.level[alike] = (state.level[alike] * known + seen.level[alike] * seen.idle[alike]) / total
-        state.spread[alike] = (state.spread[alike] * known + seen.spread[alike] * seen.idle[alike]) / total
-        state.cells[alike] = total
+        teach(
+            state.level, state.cells, state.spread, self._sank, seen.level, seen.idle, seen.spread, rise, limit, risen,
+            float(max(BLOCKS_LEAST, least)), CELLS_MAX,
+        )  # fmt: skip
         state.pieces += 1
         state.touch()
 
     def _risen(self, rise: Floats, limit: Floats) -> NDArray[np.bool_]:
         """Which groups rose by more than chance with their neighbours, or with their channel."""
         over, found = np.minimum(rise, limit), np.zeros(len(rise), np.bool_)
-        of_channels = over[self._members], limit[self._members]
-        share, most = (np.add.reduceat(one, self._starts) / self._counts for one in of_channels)
-        for index in np.flatnonzero(share > np.maximum(CHANNEL_RISE_DB, most / np.sqrt(self._counts))):
-            found[self._channels[index]] = True
+        mark_channels(over, limit, self._members, self._starts, CHANNEL_RISE_DB, found)
         mark_risen(over, limit, self._order, RUNS, CHANNEL_RISE_DB, found)
         return found
 
