@@ -145,7 +145,7 @@ class FrontEnd:
         if not self._offsets:
             return np.zeros(0, np.float32)
         each, power = np.concatenate(self._offsets), np.concatenate(self._middle_power)
-        constant = _medians(each.real) + 1j * _medians(each.imag)
+        constant = _medians(each.view(np.float32)).view(np.complex64)
         left = power - 2 * (each * constant.conj()).real + np.abs(constant) ** 2
         count = len(each) * self.frames
         rest: Float32s = (np.maximum(left, 0).mean(axis=1) * (count / max(1, count - 1))).astype(np.float32)

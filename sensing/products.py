@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sensing.frontend import Float32s, Iq, flat_samples, hann
 from sensing.kernels import windowed
-from sensing.productkernels import count_levels, frame_parts, spread_powers
+from sensing.productkernels import count_levels, frame_parts, scaled, spread_powers
 from sensing.transform import fft
 from sensing.values import Channel
 from sensing.zoom import BATCH_SAMPLES, Zoom
@@ -99,7 +99,6 @@ class ProductMaker:
             center_hz=settings.center_hz, sample_rate_hz=settings.sample_rate_hz, channels=settings.channels
         )
         self._frames = _Frames(len(settings.channels), self._zoom.rate_hz)
-        self._room = np.empty(0, np.float32)
         self._due_ns: int | None = None
         self._samples = 0
         self._overload = False
@@ -115,11 +114,11 @@ class ProductMaker:
             return
         joined = self._due_ns is not None and abs(start_ns - self._due_ns) <= CONTIGUOUS_NS
         self._due_ns = start_ns + round(len(iq) / rate * _NS)
-        z = self._complex(iq)
         if not joined:
             self._spectrum.reset()
             self._zoom.reset()
             self._frames.begin(start_ns + round(self._zoom.guard / rate * _NS))
+        z = self._complex(iq)
         self._spectrum.feed(z)
         self._frames.feed(self._zoom.powers(z))
         self._samples += len(iq)
@@ -127,16 +126,13 @@ class ProductMaker:
 
     def _complex(self, iq: Iq) -> NDArray[np.complex64]:
         """The samples in full scales, in memory that the next call writes over."""
-        flat = flat_samples(iq)
-        if len(self._room) < len(flat):
-            self._room = np.empty(len(flat), np.float32)
-        room = self._room[: len(flat)]
+        z = self._zoom.room(len(iq))
         scale = np.float32(self.settings.full_scale)
         if iq.dtype == np.complex64:
-            np.divide(np.where(np.isfinite(iq), iq, np.complex64(0)).view(np.float32), scale, out=room)
+            np.divide(np.where(np.isfinite(iq), iq, np.complex64(0)).view(np.float32), scale, out=z.view(np.float32))
         else:
-            np.divide(flat, scale, out=room, dtype=np.float32)
-        return room.view(np.complex64)
+            scaled(flat_samples(iq), scale, z.view(np.float32))
+        return z
 
     def products(self) -> Products:
         """What is known by now."""

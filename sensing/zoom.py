@@ -84,6 +84,15 @@ class Zoom:
         """Forget what was held back, as after a gap."""
         self._carried = 0
 
+    def room(self, samples: int) -> NDArray[np.complex64]:
+        """Where so many samples go that follow on what is held back: filled and handed over they are not copied."""
+        whole = self._carried + samples
+        if len(self._room) < whole:
+            room = np.empty(whole, np.complex64)
+            room[: self._carried] = self._room[: self._carried]
+            self._room = room
+        return self._room[self._carried : whole]
+
     def feed(self, iq: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Channels' samples, shape (channels, n), of the samples so far, less `guard` at each end."""
         first, keep = self.guard // self._down, self._keep
@@ -131,13 +140,10 @@ class Zoom:
 
     def _joined(self, iq: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """What was held back and these samples, one after the other, in memory that is kept."""
-        whole = self._carried + len(iq)
-        if len(self._room) < whole:
-            room = np.empty(whole, np.complex64)
-            room[: self._carried] = self._room[: self._carried]
-            self._room = room
-        self._room[self._carried : whole] = iq
-        return self._room[:whole]
+        room = self.room(len(iq))
+        if room.ctypes.data != iq.ctypes.data:
+            room[:] = iq
+        return self._room[: self._carried + len(iq)]
 
 
 def _runs(at: NDArray[np.intp], weights: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -191,6 +191,27 @@ def test_products_are_the_same_for_integers_and_floats() -> None:
         np.testing.assert_allclose(one.apd_percent, two.apd_percent, atol=0.05)
 
 
+def test_samples_are_made_ready_where_the_zoom_takes_them_and_left_as_they_are() -> None:
+    """Read only, of any length, over several looks: what is held back of one stands before the next."""
+    rng = np.random.default_rng(15)
+    maker = ProductMaker(ProductSettings(center_hz=0, sample_rate_hz=RATE, full_scale=1000, channels=CHANNELS))
+    zoom, powers, at_ns = Zoom(center_hz=0, sample_rate_hz=RATE, channels=CHANNELS), [], 0
+    taken = maker._frames.feed
+    given: list[np.ndarray] = []
+    maker._frames.feed = lambda power: (given.append(power.copy()), taken(power))[1]  # type: ignore[method-assign]
+    for length in (7_000, 1, 40_001, 12_345):
+        iq = (rng.normal(size=(length, 2)) * 300).astype(np.int16)
+        iq.setflags(write=False)
+        before = iq.copy()
+        maker.feed(iq, start_ns=at_ns)
+        at_ns += round(length / RATE * 1e9)
+        np.testing.assert_array_equal(iq, before)
+        floats = iq.astype(np.float32) / np.float32(1000)
+        powers.append(zoom.powers(floats.view(np.complex64)[:, 0]))
+    np.testing.assert_array_equal(np.concatenate(given, axis=1), np.concatenate(powers, axis=1))
+    assert sum(one.shape[1] for one in powers) > 1000
+
+
 def test_what_a_zoom_leaves_out_at_the_ends_of_a_block_is_a_quarter_of_the_response_it_asks_room_for() -> None:
     zoom = Zoom(center_hz=0, sample_rate_hz=RATE, channels=CHANNELS)
     response = RESPONSE_LENGTHS * RATE / (SLOPE_SHARE * min(c.width_hz for c in CHANNELS))
