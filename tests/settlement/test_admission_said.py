@@ -464,6 +464,51 @@ def test_a_request_beyond_its_authors_scope_is_told_the_axis_and_both_figures(wo
 
 
 @pytest.mark.attack(14)
+def test_an_offers_power_is_held_to_its_authors_scope_and_a_radios_own_is_not(world: World) -> None:
+    """What is offered is a claim; what an envelope says that a radio could do is none."""
+    world.offer()
+    holder, rule = held_subject(world, "holder"), context(world).rule
+    offer = made(next(iter(world.members["holder"].party.holder.offers.values())))
+    assert timeless(Admitted(record=offer, author=holder), rule) is None
+    weak = replace(holder, scope=replace(holder.scope, max_eirp_mdbm=29_500))
+    assert said(timeless(Admitted(record=offer, author=weak), rule)) == (
+        Reason.POWER, "capability.8.eirp", "30 dBm", "<= 29.5 dBm")  # fmt: skip
+    unit = bodies.Envelope(
+        kind="unit", observed=Window(start_ns=T0, end_ns=T0), valid_until_ns=T0 + 60 * NS, level_ppm=900_000,
+        looks=0, channels=(), incumbents=(), max_eirp_mdbm=60_000, modality="profile", width_hz_max=1,
+    )  # fmt: skip
+    assert timeless(Admitted(record=made(unit), author=held_subject(world, "alice")), rule) is None
+
+
+@pytest.mark.attack(14)
+def test_that_an_author_may_speak_one_type_says_nothing_of_another(world: World) -> None:
+    """What is known of it is known by author, type and rule."""
+    world.offer()
+    alice, rule = held_subject(world, "alice"), context(world).rule
+    assert timeless(Admitted(record=made(world.asked()), author=alice), rule) is None
+    offer = made(next(iter(world.members["holder"].party.holder.offers.values())))
+    found = said(timeless(Admitted(record=offer, author=alice), rule))
+    assert found is not None
+    assert found[:2] == (Reason.SCOPE, "capability.6")
+
+
+@pytest.mark.attack(64)
+def test_a_level_that_makes_others_do_more_is_never_given_by_one_of_the_same_weight(world: World) -> None:
+    alice, record, rule = held_subject(world, "alice"), made(world.asked()), context(world).rule
+    soft, hard = (
+        bodies.Level(name=name, response=response, weight_ppm=500_000, admits=tuple(bodies.BODIES))
+        for name, response in (("soft", "consider"), ("hard", "obey"))
+    )
+    levels = replace(rule, rule=replace(rule.rule, levels=(soft, hard)))
+    for given_by, given, held in (("hard", "soft", True), ("soft", "hard", False), ("soft", "soft", True)):
+        author = replace(alice, level=given, levels=("root", given_by, given))
+        found = timeless(Admitted(record=record, author=author), levels)
+        assert (found is None) is held, (given_by, given)
+        if found is not None:
+            assert (found.reason, found.clause, found.measured) == (Reason.SCOPE, "capability.7.level", given)
+
+
+@pytest.mark.attack(14)
 @pytest.mark.attack(64)
 def test_a_level_that_may_not_speak_or_was_never_the_issuers_is_named(world: World) -> None:
     alice, record, rule = held_subject(world, "alice"), made(world.asked()), context(world).rule
