@@ -11,9 +11,9 @@ from sensing.detectors.channel import ChannelCells
 from sensing.layout import DC_BINS, BandLayout
 from sensing.receiverbend import receiver_bend
 from sensing.results import Anchor, SurveySettings
-from sensing.shape import Plateau, floor_shape
+from sensing.shape import Plateau, Shape, floor_shape
 from sensing.theory import hann_sum_shape
-from sensing.tracker import GainState, decibels
+from sensing.tracker import GainState, decibels, quantile
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -27,6 +27,9 @@ LINE_STRONG: Final = 1.0
 DC_DOUBT: Final = 2.0
 DC_LEAST: Final = 4.0
 """What the bins of the offset and the skirts of a filter must rise by: what is there is not all noise."""
+STANDS_DB: Final = 1.2
+REST_SHARE: Final = 0.8
+"""What stands on a floor and shows it is higher by the first than so many of the groups that nothing stands in."""
 STEEP_SHARE: Final = 0.5
 UNHEARD: Final = 1e9
 """What a group must rise by in which a filter falls so steeply that less than the first of its bins make its power: as
@@ -115,7 +118,8 @@ class FloorReader:
             lowered = members[np.repeat(raised, np.diff(starts, append=len(members)))]
             floor[lowered] = np.minimum(floor[lowered], own)
         total = float(base @ layout.bins) / self._settings.fft_size
-        standing = bool((shape.steady & tall | shape.filled).any())
+        stands = (shape.steady & tall | shape.filled) & self._above_the_rest(level_db[:groups], shape)
+        standing = bool(stands.any())
         return FloorView(
             floor=floor,
             shapes=counted,
@@ -128,6 +132,18 @@ class FloorReader:
             plateau=shape.plateau.value,
             least=np.append(self._least(shape.skirts, psd, level_db[:groups]), DC_LEAST),
         )
+
+    @staticmethod
+    def _above_the_rest(level_db: Floats, shape: Shape) -> Bools:
+        """Which groups lie over four fifths of those that nothing stands in.
+
+        What varies too little for noise is somebody's, and so is a line at the band's edge; where they are no louder
+        than the rest, the rest may be filled as well.
+        """
+        rest = level_db[~(shape.filled | shape.steady)]
+        if len(rest) == 0:
+            return np.zeros(len(level_db), np.bool_)
+        return np.asarray(level_db > quantile(rest, REST_SHARE) + STANDS_DB, np.bool_)
 
     def _least(self, skirts: Bools, psd: Floats, level_db: Floats) -> Floats:
         """What each group must rise by: no less than a little, more in a filter's skirts, anything where those begin.

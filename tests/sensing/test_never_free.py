@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from agent.bench.systemtrial import cells
+from agent.bench.impostors import codes, unit_noise
+from agent.bench.systems import SYSTEMS
+from agent.bench.systemtrial import HeardAs, cells, survey_of
 from sensing.results import ChannelState
 from sensing.shape import floor_shape
 from sensing.survey import Anchor
@@ -106,3 +108,21 @@ def test_a_link_that_hardly_ever_pauses_is_not_free_in_its_own_channel() -> None
     found = cells(7, "BLE, both sides", rate_hz=30_720_000, draws=1)
     assert all(one.states[ChannelState.FREE] == 0 for one in found)
     assert sum(one.states[ChannelState.BUSY] for one in found) >= 7
+
+
+@pytest.mark.feature("E2")
+@pytest.mark.parametrize(("name", "level_db"), [("chirp jammer", 0), ("chirp jammer", 3), ("chirp jammer of 40 us", 3)])
+def test_lines_at_a_full_bands_edge_do_not_show_what_is_idle(name: str, level_db: float) -> None:
+    """A weak jammer over all of a band of 2 MHz: its last lines stand on the noise, and no higher than all the rest."""
+    system, rate = SYSTEMS[name], 2_000_000
+    amplitude = np.float32(np.sqrt(10 ** (level_db / 10) * system.width_at(rate) / rate))
+    free = 0
+    for seed in range(8):
+        rng = np.random.default_rng([seed, *name.encode()])
+        survey = survey_of(system, rate, HeardAs.NODE)
+        z = system.draw(rng, rate_hz=rate, samples=rate // 5) * amplitude
+        for start in range(0, len(z), rate // 50):
+            part = z[start : start + 4500]
+            survey.feed(codes(part + unit_noise(rng, len(part))), start_ns=start * 500)
+        free += "free" in states(survey.report(200_000_000))
+    assert free <= 1, "three to five of eight, were the lines enough"
