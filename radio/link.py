@@ -316,7 +316,7 @@ class Link:
             ready, _, _ = select.select([self.descriptor, *self.others()], [], [], max(0.0, until - time.monotonic()))
             # Readable without a message is the library's own traffic, such as a message of ours that was taken.
             if ready != [self.descriptor] or time.monotonic() >= until:
-                return self.waits()
+                return self.descriptor in ready and self.waits()
         return True
 
     def waits(self) -> bool:

@@ -331,7 +331,7 @@ class Warden:
             if now_ns >= due_ns:
                 return heard, began_ns
             if heard or now_ns < rested_ns:
-                if not self._settled(now_ns):
+                if not self._settled:
                     return heard, began_ns
                 if not self._passing(now_ns, heard=heard):
                     return False, began_ns
@@ -343,13 +343,14 @@ class Warden:
             self._pace.turn(began_ns, self._monotonic_ns())
             began_ns = now_ns
 
-    def _settled(self, now_ns: int) -> bool:
+    @property
+    def _settled(self) -> bool:
         """Whether the gate is open by a decision that the clock bears out, or shut without any permit."""
         if self._rouse is None or self._door is not None:
             return False
         if self._state is not GateState.OPEN:
             return not self._permits.all()
-        return self._decided_on is not None and self._chain.tuned and now_ns < self._decided_until_ns
+        return self._decided_on is not None and self._chain.tuned
 
     def _passing(self, now_ns: int, *, heard: bool) -> bool:
         """Hear what was said and pass on the looks that were taken; whether that was all, and no decision rests on it.

@@ -366,7 +366,7 @@ def test_what_is_carried_on_never_passes_the_budget() -> None:
 
 
 @pytest.mark.feature("S6")
-@pytest.mark.parametrize("changed", ["nothing", "jump", "lost", "place", "another source"])
+@pytest.mark.parametrize("changed", ["nothing", "jump", "lost", "unsure", "place", "another source"])
 def test_a_source_that_is_asked_is_judged_where_what_it_says_does_not_fit(
     changed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -379,7 +379,10 @@ def test_a_source_that_is_asked_is_judged_where_what_it_says_does_not_fit(
     class Placed(SimulatedSource):
         def ask(self, monotonic_ns: int) -> Reading:
             told = super().ask(monotonic_ns)
-            return replace(told, position=HERE) if changed == "place" and monotonic_ns > after_s * NS else told
+            later = monotonic_ns >= round(after_s * NS)
+            if changed == "unsure" and later:
+                return replace(told, standing=SourceStanding.UNSYNCHRONISED)
+            return replace(told, position=HERE) if changed == "place" and later else told
 
     sources = [Placed("simulated", script)]
     if changed == "another source":

@@ -327,7 +327,7 @@ def test_looks_alone_are_passed_on_at_once_and_the_rest_goes_on(woken: Woken, op
     assert woken.at_ns == began_ns + (BEAT_NS if open_ else rest_ns)
 
 
-@pytest.mark.parametrize("beside", ["fault", "drift", "no answer", "rest", "undecided", "door"])
+@pytest.mark.parametrize("beside", ["fault", "drift", "no answer", "rest", "undecided", "shut", "door"])
 def test_what_else_a_look_comes_with_is_decided_on_in_a_turn(woken: Woken, passing: Passing, beside: str) -> None:
     warden = woken.warden
     interrupted(woken, passing, fault="no samples" if beside == "fault" else None)
@@ -340,6 +340,8 @@ def test_what_else_a_look_comes_with_is_decided_on_in_a_turn(woken: Woken, passi
         warden._chain._rests = True
     elif beside == "undecided":
         warden._decided_on = None
+    elif beside == "shut":
+        warden._state = GateState.ARMED  # with a permit by which the next turn opens
     elif beside == "door":
         warden._door = cast("Any", SimpleNamespace(waiting=False))
         warden._pending.clear()
