@@ -14,7 +14,7 @@ from settlement.chain.scope import Band
 from settlement.core.reasons import Reason
 from settlement.state.messages import Message, decode_message
 from settlement.state.step import REPLY
-from settlement.state.witness import LINES, WAITING, Witness
+from settlement.state.witness import LINES, WAITING, Witness, behind
 from tests.settlement.test_witness import greet, own_checkpoint, stock_line
 from tests.settlement.world import LOWER, NETWORK, NS, RULE, UPPER, World, fix, seed, trio
 
@@ -193,6 +193,35 @@ def test_a_head_that_a_witness_heard_of_is_held_against_what_was_seen(world: Wor
     assert refusal is not None
     assert (refusal.reason, refusal.clause) == (Reason.FORK, "witness.heard")
     assert (refusal.measured, refusal.required) == (seed("bob").hex(), "the root seen before at 50")
+
+
+def test_a_head_seen_elsewhere_is_part_of_this_log_or_stops_it(world: World) -> None:
+    party = world.members["holder"].party
+
+    def judged(size: int, root: bytes) -> tuple[Reason, str, str, str] | None:
+        with party.step(fix(1.0)) as step:
+            found = behind(step, Head(origin=party.lineage.origin, size=size, root=root))
+        return None if found is None else (found.reason, found.clause, found.measured, found.required)
+
+    size = party.lineage.size
+    here = party.lineage.root_at(size)
+    assert judged(size, here) is None, "the very head of this log"
+    halt = Reason.HALT_BEHIND_WITNESS
+    longer = halt, "witness.size", f"{size} entries here", f"a neighbour saw {size + 1} entries"
+    assert judged(size + 1, here) == longer
+    assert judged(size, seed("x")) == (halt, "witness.root", here.hex(), f"the root a neighbour saw at {size}")
+
+
+def test_one_head_in_two_notes_is_no_fork(world: World) -> None:
+    holder, bob = world.members["holder"], world.members["bob"].party
+    head = Head(origin=holder.party.lineage.origin, size=50, root=seed("a"))
+    note = sign_head(head, holder.key)
+    raw = own_checkpoint(world, "holder", note=note, seq=6000)
+    assert world.give("holder", "bob", Message(record=raw).encoded(), 1.0) is None
+    with bob.step(fix(1.0)) as step:
+        again = note + stock_line(note)
+        assert bob.witness._other_root(step, holder.hash, head, again) is None
+        assert bob.witness._other_root(step, holder.hash, replace(head, root=seed("b")), again) == note
 
 
 def test_a_neighbour_that_answered_late_is_asked_in_its_turn_again(world: World) -> None:
