@@ -212,6 +212,16 @@ def test_a_head_seen_elsewhere_is_part_of_this_log_or_stops_it(world: World) -> 
     assert judged(size, seed("x")) == (halt, "witness.root", here.hex(), f"the root a neighbour saw at {size}")
 
 
+def test_nobody_has_the_head_of_anothers_log_cosigned(world: World) -> None:
+    holder, bob = world.members["holder"].party.lineage.origin, world.members["bob"]
+    note = sign_head(Head(origin=holder, size=50, root=seed("a")), bob.key)
+    raw = own_checkpoint(world, "bob", note=note, seq=6000)
+    refusal = world.give("bob", "holder", Message(record=raw).encoded(), 1.0)
+    assert refusal is not None
+    assert (refusal.reason, refusal.clause) == (Reason.PROOF, "witness.origin")
+    assert (refusal.measured, refusal.required) == (holder, bob.party.lineage.origin)
+
+
 def test_one_head_in_two_notes_is_no_fork(world: World) -> None:
     holder, bob = world.members["holder"], world.members["bob"].party
     head = Head(origin=holder.party.lineage.origin, size=50, root=seed("a"))
