@@ -127,11 +127,15 @@ def ask(path: Path, request: Answer, *, timeout_s: float = 2.0) -> Answer:
             connection.send(json.dumps(request).encode())
             data = connection.recv(REQUEST_BYTES)
     except OSError as exc:
-        raise OperatorError(f"{path}: no warden answers ({exc}); is the node running, as this user?") from exc
+        raise OperatorError(
+            f"{path}: no warden answers ({exc.strerror or exc}); start the node with `bandpact run`, as the same user"
+        ) from exc
     try:
         answer = json.loads(data)
     except (ValueError, RecursionError) as exc:
-        raise OperatorError(f"{path}: the warden closed without an answer; is this its own user?") from exc
+        raise OperatorError(
+            f"{path}: the warden closed without an answer; ask as the user that the node runs as"
+        ) from exc
     if not isinstance(answer, dict) or "error" in answer:
         raise OperatorError(f"{path}: {answer.get('error', answer) if isinstance(answer, dict) else answer}")
     return answer

@@ -1,5 +1,6 @@
 """`bandpact auction`: have the running agent auction a band, bid in an auction, show what is known of auctions."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -99,13 +100,12 @@ def bid(
 
 @app.command()
 def show(
-    auction: Annotated[str, typer.Argument(metavar="AUCTION", help="how its name begins; all if not said")] = "",
-    node: Annotated[str | None, typer.Option(metavar="NODE", help="the node's folder or configuration file")] = None,
+    auction: Annotated[str, typer.Argument(metavar="AUCTION", help="how its name begins; all if left out")] = "",
+    node: NodeArg = None,
     config: ConfigOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Show auctions as the running agent knows them: what is sold, state, bids, votes, winner and price."""
-    from pathlib import Path
-
-    where = chosen(Path(node) if node is not None else None, config)
-    converse(run_folder_of(where), as_json=as_json, do="auction show", auction=auction)
+    if node is None and config is None and not set(auction) <= set("0123456789abcdef") and Path(auction).exists():
+        node, auction = Path(auction), ""  # all auctions of a node
+    converse(run_folder_of(chosen(node, config)), as_json=as_json, do="auction show", auction=auction)

@@ -12,7 +12,7 @@ def radio(
     rate: Annotated[
         int, typer.Option(min=521_000, max=61_440_000, help="Of the two-way measurement, S/s.")
     ] = 4_000_000,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Stream both ways at a Pluto's sustained rate, then receive alone as fast as it goes; CPU time and gaps of each.
 

@@ -21,11 +21,13 @@ SWITCH_S = 30
 def calibrate(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP + ", hearing a tone or a noise diode")],
     table: Annotated[Path, typer.Argument(metavar="TABLE.toml", help="the unit's table; made if it is not there")],
-    power_dbm: Annotated[float | None, typer.Option(help="a tone: what goes into the antenna connector")] = None,
-    uncertainty_db: Annotated[float | None, typer.Option(min=0.0, help="standard uncertainty of that")] = None,
-    enr_db: Annotated[float | None, typer.Option(help="a noise diode: its excess noise ratio")] = None,
-    enr_uncertainty_db: Annotated[float, typer.Option(min=0.0, help="standard uncertainty of that")] = 0.2,
-    mismatch_db: Annotated[float, typer.Option(min=0.0, help="standard uncertainty by reflections")] = 0.1,
+    power_dbm: Annotated[
+        float | None, typer.Option(help="a tone: its power into the antenna connector, in dBm")
+    ] = None,
+    uncertainty_db: Annotated[float | None, typer.Option(min=0.0, help="standard uncertainty of that, in dB")] = None,
+    enr_db: Annotated[float | None, typer.Option(help="a noise diode: its excess noise ratio, in dB")] = None,
+    enr_uncertainty_db: Annotated[float, typer.Option(min=0.0, help="standard uncertainty of that, in dB")] = 0.2,
+    mismatch_db: Annotated[float, typer.Option(min=0.0, help="standard uncertainty by reflections, in dB")] = 0.1,
     diode: Annotated[
         str | None, typer.Option(metavar="COMMAND", help="called with on or off; default: you are asked to switch")
     ] = None,
@@ -33,12 +35,14 @@ def calibrate(
         str | None, typer.Option(metavar="SOURCE", help="the same receiver with the diode off, as a recording")
     ] = None,
     frequency: Annotated[str | None, typer.Option(help="where to tune, like 3560MHz; a tone beside the middle")] = None,
-    rate: Annotated[int | None, typer.Option(min=1, help="samples a second")] = None,
-    gain_db: Annotated[float | None, typer.Option(help="receive gain")] = None,
+    rate: Annotated[str | None, typer.Option(help="samples a second, like 4MHz for 4 MS/s")] = None,
+    gain_db: Annotated[float | None, typer.Option(help="receive gain in dB")] = None,
     bandwidth: Annotated[str | None, typer.Option(help="analogue bandwidth, like 20MHz; default: the rate")] = None,
     profile: Annotated[str, typer.Option(help="the hardware profile, by name or file")] = "pluto-ad9363",
     device: Annotated[str | None, typer.Option(help="the unit, where it does not name itself")] = None,
-    temperature_c: Annotated[float, typer.Option(help="temperature of the unit, and of the diode when off")] = 25.0,
+    temperature_c: Annotated[
+        float, typer.Option(help="temperature of the unit, and of the diode when off, in °C")
+    ] = 25.0,
     json_out: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Measure a tone of known power or a noise diode (Y-factor) with SOURCE; add the point to TABLE, how sure it is."""
@@ -48,11 +52,11 @@ def calibrate(
     if (power_dbm is None) == (enr_db is None):
         fail("give --power-dbm for a tone or --enr-db for a noise diode, one of them", Exit.USAGE)
     if power_dbm is not None and uncertainty_db is None:
-        fail("--power-dbm: say how sure it is with --uncertainty-db", Exit.USAGE)
+        fail("--power-dbm: say how sure the power is with --uncertainty-db, such as 0.5", Exit.USAGE)
     with explained():
         setting = Setting(
             frequency_hz=round(parse_frequency(frequency)) if frequency else None,
-            sample_rate_hz=rate,
+            sample_rate_hz=round(parse_frequency(rate)) if rate else None,
             bandwidth_hz=round(parse_frequency(bandwidth)) if bandwidth else None,
             gain_db=gain_db,
         )

@@ -43,7 +43,7 @@ def status(node: NodeArg = None, config: ConfigOption = None, json_out: JsonOpti
     found = giver.status()
     giver.close()
     if found is None:
-        fail("no warden answers; is the node running, as this user, with [cbsd] in its configuration?")
+        fail("no warden answers; start the node with `bandpact run`, as the same user and with [cbsd] in its file")
     if json_out:
         print_json(found)
     else:

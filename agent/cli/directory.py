@@ -137,7 +137,7 @@ def _roots(anchors: list[str]) -> list[bytes]:
     try:
         roots = [bytes.fromhex(one) for one in anchors]
     except ValueError as exc:
-        fail(f"--anchor: {exc}; 64 hexadecimal digits", Exit.USAGE)
+        fail(f"--anchor: {exc}; give 64 hexadecimal digits", Exit.USAGE)
     if any(len(one) != len(roots[0]) or len(one) * 2 != ANCHOR_DIGITS for one in roots):
         fail(f"--anchor: {ANCHOR_DIGITS} hexadecimal digits", Exit.USAGE)
     return roots

@@ -13,7 +13,7 @@ def node_config(
     folder: Annotated[Path, typer.Argument(help="The folder of an enrolled node.")],
     role: Annotated[
         str,
-        typer.Option(help="As its credential says; the node of an auditor wants nothing for itself."),
+        typer.Option(help="holder, user, coordinator or auditor, as its credential says."),
     ],
     network: Annotated[str, typer.Option(help="The network's name.")],
     anchor: Annotated[str, typer.Option(help="The root to trust, SHA-256 in hex.")],
@@ -69,8 +69,15 @@ def rule_draft(
     name: Annotated[str, typer.Option(help="The rule's name.")] = "rule",
     life: Annotated[str, typer.Option("--for", metavar="TIME", help="How long it is in force, in whole days.")] = "30d",
     simulated: Annotated[bool, typer.Option(help="For simulated radios: their clocks and places count.")] = False,
-    holders: Annotated[int, typer.Option(min=1, help="Holders that may grant one cell; those issued if more.")] = 1,
-    nodes: Annotated[int, typer.Option(min=0, help="Nodes of the network; those issued if more.")] = 0,
+    holders: Annotated[
+        int,
+        typer.Option(
+            min=1, help="How many holders may grant one cell, or as many as were issued where those are more."
+        ),
+    ] = 1,
+    nodes: Annotated[
+        int, typer.Option(min=0, help="How many nodes there are, or as many as were issued where those are more.")
+    ] = 0,
     desk: Folder = DESK,
 ) -> None:
     """Write a rule for all that this authority governs, to be edited and then signed. Never overwrites one."""

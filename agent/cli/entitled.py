@@ -41,7 +41,7 @@ def entitled(subject: "Subject") -> str:
 def ruled(rule: "Rule") -> list[str]:
     """A rule, a line for itself and one for each class."""
     bands = ", ".join(map(str, rule.bands))
-    shards = ", ".join(f"{shard.name} by {shard.need}" for shard in rule.coordination or ()) or "nobody"
+    shards = ", ".join(f"{shard.name} by {shard.need or 'nobody'}" for shard in rule.coordination or ()) or "nobody"
     until = f"{instant_text(rule.effective.start_ns)} to {instant_text(rule.effective.end_ns)}"
     lines = [
         f"{rule.name} {rule.version}: {bands}; {area_text(rule.area)}; {until}",

@@ -25,7 +25,7 @@ Network = Annotated[str | None, typer.Option(help="The network's name, with --an
 AsOf = Annotated[
     str | None,
     typer.Option(
-        "--as-of", metavar="UTC", help="Windows over before this are Expired: 2026-11-28T12:00:00Z, or 10min ago; now."
+        "--as-of", metavar="UTC", help="Show leases as of then: 2026-11-28T12:00:00Z, or 10min ago; now if left out."
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]

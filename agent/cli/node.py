@@ -93,7 +93,12 @@ def turn(
 
 @node.command()
 def tell(
-    record: Annotated[Path, typer.Argument(help="A status list, a rotation or a signed rule, as the desk wrote it.")],
+    record: Annotated[
+        Path,
+        typer.Argument(
+            help="What an authority's desk signed: a status list, rotation, rule, class, admission or list of members."
+        ),
+    ],
     node: NodeArg = None,
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each step and nothing else.")] = False,

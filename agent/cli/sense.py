@@ -67,7 +67,7 @@ def sense(
     from sensing.detectors.registry import DECIDERS
 
     if detector not in DECIDERS:
-        fail(f"--detector {detector}: none of {', '.join(DECIDERS)}", Exit.USAGE)
+        fail(f"--detector {detector}: no such detector; give one of: {', '.join(DECIDERS)}", Exit.USAGE)
     if plot is not None and plot.suffix not in PICTURES:
         fail(f"--plot {plot}: name a .svg or .png file", Exit.USAGE)
     with explained():

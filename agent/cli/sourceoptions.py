@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -98,15 +98,12 @@ def explained() -> Iterator[None]:
 
 
 def seconds_of(text: str | None, what: str = "--for") -> float | None:
-    """A time with its unit, or a bare number of seconds as before; raises UnitMissing."""
+    """A time with its unit, such as 2s; raises UnitMissing."""
     if text is None:
         return None
-    from agent.words.units import UnitMissing, parse_time_ns
+    from agent.words.units import UnitMissing, parse_time
 
-    try:
-        seconds: float | Any = float(text)
-    except ValueError:
-        seconds = parse_time_ns(text, what) / 1e9
+    seconds = parse_time(text, what)
     if not 0.001 <= seconds <= 1e7:
         raise UnitMissing(f"{what} {text!r}: choose 1ms to 100d")
-    return float(seconds)
+    return seconds

@@ -27,8 +27,10 @@ def stop(
         str | None, typer.Option(metavar="ID", help="A hardware profile, for its usual address.")
     ] = None,
     uri: Annotated[str | None, typer.Option(help="The device, as libiio writes it: ip:192.168.2.1, usb:1.5.5.")] = None,
-    serial: Annotated[str | None, typer.Option(help="Refuse any other unit; alone, search for it.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    serial: Annotated[
+        str | None, typer.Option(help="The unit's serial number: any other is refused; alone, it is searched for.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Mute a radio now, whatever else runs or does not, and read back whether it is silent.
 

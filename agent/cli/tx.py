@@ -55,13 +55,13 @@ def arm(
 
 @tx.command()
 def disarm(node: NODE, as_json: JSON = False) -> None:
-    """Take it back: NODE falls silent at once."""
+    """Take the arming back: NODE falls silent at once."""
     _ask(node, {"op": "disarm"}, as_json=as_json)
 
 
 @tx.command()
 def clear(node: NODE, as_json: JSON = False) -> None:
-    """After a fault, when the radio reads back as silent: unlatch, disarmed."""
+    """Unlatch NODE after a fault or a stop, if its radio reads back as silent; it stays disarmed."""
     _ask(node, {"op": "clear"}, as_json=as_json)
 
 

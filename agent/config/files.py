@@ -30,7 +30,7 @@ def files(given: Path | None) -> list[Path]:
     """The files that are there, the strongest first. Raises ConfigError when the one given is not, or none is."""
     given = node_file(given) if given is not None else None
     if given is not None and not given.is_file():
-        raise ConfigError(f"{given}: no such file; give a node's TOML configuration")
+        raise ConfigError(f"{given}: no such file; give a node's folder or its node.toml")
     found = ([given] if given else []) + [path for path in (user_file(), SYSTEM) if path.is_file()]
     if not found:
         raise ConfigError(

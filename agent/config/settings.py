@@ -281,7 +281,7 @@ def load(path: Path) -> NodeConfig:
     """Read a node's configuration from its folder or file, and the environment. Raises ConfigError."""
     path = path / "node.toml" if path.is_dir() else path
     if not path.is_file():
-        raise ConfigError(f"{path}: no such file; give a node's TOML configuration")
+        raise ConfigError(f"{path}: no such file; give a node's folder or its node.toml")
     return load_layers([path])
 
 

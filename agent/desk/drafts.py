@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import tomli_w
 
@@ -37,6 +37,10 @@ class Neighbour:
 
     endpoint: str
     chain: Path
+
+
+NEEDED: Final = {"holder": "grant", "user": "request", "coordinator": "coordinate", "auditor": "audit"}
+"""What a credential has to allow for its node to have that role."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +75,7 @@ def _admitted(draft: NodeDraft, chain: Path) -> Subject:
     try:
         registry = Registry(draft.network, [bytes.fromhex(draft.anchor)])
     except ValueError as exc:
-        raise ConfigError(f"--anchor: {exc}; 64 hexadecimal digits, as `bandpact authority show` prints") from exc
+        raise ConfigError(f"--anchor: {exc}; give 64 hexadecimal digits, as `bandpact authority show` prints") from exc
     subject = registry.admit_chain(load_chain(chain))
     if not isinstance(subject, Subject):
         raise ConfigError(f"{chain}: {subject}; check --network and --anchor, or ask the authority again")
@@ -84,11 +88,14 @@ def draft_node(folder: Path, draft: NodeDraft, checked: Callable[[NodeConfig], o
     Args: checked: what else must hold of the configuration; raises ConfigError where it does not.
     """
     if draft.role not in ROLES:
-        raise ConfigError(f"--role {draft.role}: none of {', '.join(ROLES)}")
+        raise ConfigError(f"--role {draft.role}: no such role; give one of {', '.join(ROLES)}")
     if not (folder / CHAIN).is_file():
         raise ConfigError(f"{folder / CHAIN}: no credential yet; run: bandpact node enrol {folder} CHAIN …")
     load_keys(folder)
     me = _admitted(draft, folder / CHAIN)
+    if NEEDED[draft.role] not in me.scope.actions:
+        may = ", ".join(me.scope.actions)
+        raise ConfigError(f"--role {draft.role}: its credential allows {may}; give the role that it was issued for")
     target = folder / "node.toml"
     _fresh(target, _node(folder.resolve(), draft, me))
     try:

@@ -143,9 +143,9 @@ def enrol(folder: Path, chain: Path, *, anchor: str, passphrase: str | None) -> 
     except OSError as exc:
         raise ConfigError(f"{folder / NETWORK}: {exc.strerror}; run: bandpact authority request") from exc
     except ValueError as exc:
-        raise ConfigError(f"--anchor: {exc}; 64 hexadecimal digits") from exc
+        raise ConfigError(f"--anchor: {exc}; give 64 hexadecimal digits") from exc
     if len(anchor) != ANCHOR_DIGITS:
-        raise ConfigError(f"--anchor: {len(anchor)} digits; 64 hexadecimal digits")
+        raise ConfigError(f"--anchor: {len(anchor)} digits; give all 64 hexadecimal digits")
     me = _held(registry.admit_chain(load_chain(chain)), str(chain))
     if me.public != read_key(folder / SIGN, passphrase).public:
         raise ConfigError(f"{chain}: BINDING: not for the key in {folder}; ask the authority to issue for it")

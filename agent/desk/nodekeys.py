@@ -189,7 +189,7 @@ def issue_for(
 ) -> Subject:
     """Entitle the node that wrote a request. Raises ConfigError."""
     if role not in ROLES:
-        raise ConfigError(f"--role {role}: none of {', '.join(ROLES)}")
+        raise ConfigError(f"--role {role}: no such role; give one of {', '.join(ROLES)}")
     asked = _named(read_request(request), name)
     mine = desk.me.scope
     scope = Scope(
@@ -262,9 +262,9 @@ def enrol(folder: Path, chain: Path, *, network: str, anchor: str) -> str:
     try:
         registry = Registry(network, [bytes.fromhex(anchor)])
     except ValueError as exc:
-        raise ConfigError(f"--anchor: {exc}; 64 hexadecimal digits") from exc
+        raise ConfigError(f"--anchor: {exc}; give 64 hexadecimal digits") from exc
     if len(anchor) != ANCHOR_DIGITS:
-        raise ConfigError(f"--anchor: {len(anchor)} digits; 64 hexadecimal digits")
+        raise ConfigError(f"--anchor: {len(anchor)} digits; give all 64 hexadecimal digits")
     subject = registry.admit_chain(load_chain(chain))
     if isinstance(subject, Refusal):
         raise ConfigError(f"{chain}: {subject}; ask the authority for it again")

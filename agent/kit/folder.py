@@ -15,6 +15,7 @@ logs/             what `kit collect` gathered
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -113,6 +114,10 @@ def open_trial(folder: Path) -> Trial:
     return Trial(root=folder, spec=read_trial(folder / SPEC), state=state)
 
 
+NONE_HERE: Final = "no trial's folder here; go to the folder that `bandpact kit make` wrote, or name it (see --help)"
+"""What a command says that finds no trial where it was started."""
+
+
 def is_trial(folder: Path) -> bool:
     """Is that a coordinator's folder?"""
     return (folder / STATE).is_file()
@@ -126,6 +131,6 @@ def find_trial(folder: Path | None) -> Trial:
     found = [here] if is_trial(here) else sorted(one for one in here.iterdir() if one.is_dir() and is_trial(one))
     if len(found) != 1:
         names = ", ".join(str(one) for one in found)
-        said = f"{len(found)} trials here ({names}); name one of them" if found else "no trial's folder here; name one"
+        said = f"{len(found)} trials here ({names}); name one of them" if found else NONE_HERE
         raise ConfigError(said)
     return open_trial(found[0])

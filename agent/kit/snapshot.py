@@ -62,7 +62,9 @@ def logs_of(config: NodeConfig, *, running: bool) -> bytes:
     with tempfile.TemporaryDirectory(prefix="bandpact-") as work:
         log = copy_sealed(config, Path(work)) if running else config.folder / SEALED
         if not log.is_file():
-            raise LineageError(f"{log}: no sealed log; end the node in order (Ctrl-C), or let it run")
+            raise LineageError(
+                f"{log}: no sealed log: the node has not run, or did not end in order; start it, and ask while it runs"
+            )
         files = {"lineage.db": read_small(log, limit=1 << 30), "lineage.seal": read_small(seal_path(log))}
         if root_path(log).is_file():
             files["lineage.root"] = read_small(root_path(log))

@@ -48,9 +48,9 @@ def _endpoint(value: str) -> str:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as exc:
-        raise ValueError(f"{value!r}: {exc}; write it as tcp://192.0.2.7:4700") from exc
+        raise ValueError(f"{value!r}: {exc}; write it as 192.0.2.7:4711") from exc
     if parts.scheme != "tcp" or not parts.hostname or not port or parts.path or parts.username:
-        raise ValueError(f"{value!r}: write it as tcp://192.0.2.7:4700, an address and a port")
+        raise ValueError(f"{value!r}: write it as 192.0.2.7:4711, an address and a port")
     return text
 
 

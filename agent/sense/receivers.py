@@ -79,7 +79,8 @@ def driver_of(name: str) -> tuple[str, str]:
     """The driver and the rest of a source's name; raises SourceError."""
     kind, mark, rest = name.partition(":")
     if not mark or kind not in {FILE, AIR, *DRIVERS} or (kind == FILE and not rest):
-        raise SourceError(f"source {name!r} is not understood; use {SOURCES}")
+        hint = f"file:{name}, or one of: " if name.endswith((".sigmf-meta", ".sigmf")) else ""
+        raise SourceError(f"source {name!r} is not understood; use {hint}{SOURCES}")
     return kind, rest
 
 

@@ -51,7 +51,7 @@ class MemberList:
         """3 f + 1 members at the least, each key and credential once; a life."""
         least = 3 * self.faulty + 1
         if len(self.members) < least:
-            return ".members", f"{len(self.members)} members", f">= {least}, 3 faulty + 1"
+            return ".members", f"{len(self.members)} members", f">= {least}, three times the faulty and one"
         for what in ("credential", "key"):
             if len({getattr(one, what) for one in self.members}) != len(self.members):
                 return ".members", f"one {what} twice", f"each {what} once"

@@ -386,6 +386,24 @@ def test_quantities_need_units(tmp_path: Path, words: tuple[str, ...]) -> None:
     assert "with a unit" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sense", "sim:", "--for", "20"),
+        ("record", "sim:", "tape", "--for", "20"),
+        ("calibrate", "sim:", "table.toml", "--power-dbm", "-30", "--uncertainty-db", "1", "--rate", "2000000"),
+    ],
+)
+def test_quantities_of_a_receiver_need_units(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert "with a unit" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_units() -> None:
     assert (parse_time("250ms"), parse_time("1.5min"), parse_time("2h")) == (0.25, 90.0, 7200.0)
     assert (parse_power("20dBm"), parse_power("-3.5 dBm")) == (20_000, -3_500)

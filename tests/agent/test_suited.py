@@ -18,7 +18,7 @@ from tests.agent.test_entitled import Desk
 PLACE = ("36.95", "-76.3")
 
 
-def drafted(desk: Desk, rule: Path, place: tuple[str, str] = PLACE) -> tuple[int, str, Path]:
+def drafted(desk: Desk, rule: Path, place: tuple[str, str] = PLACE, role: str = "user") -> tuple[int, str, Path]:
     """A user's node, entitled by the desk, and its configuration drafted; how that ended."""
     name = f"u{len(list(desk.folder.iterdir()))}"
     desk.node(name)
@@ -29,7 +29,7 @@ def drafted(desk: Desk, rule: Path, place: tuple[str, str] = PLACE) -> tuple[int
     assert enrolled.code == 0, enrolled
     ended = invoked(
         [
-            "node", "config", str(folder), "--role", "user", *trusted, "--rule", str(rule),
+            "node", "config", str(folder), "--role", role, *trusted, "--rule", str(rule),
             "--listen", "tcp://127.0.0.1:4799", "--radio", "ip:127.0.0.1:4798", "--simulated", "--place", *place,
         ]
     )  # fmt: skip
@@ -51,6 +51,14 @@ def test_a_configuration_that_suits_its_rule_is_written(tmp_path: Path) -> None:
     code, err, written = drafted(desk, ruled(desk))
     assert code == 0, err
     assert trust_suited(load(written)).rule.rule.name == "rule"
+
+
+def test_a_role_that_the_credential_does_not_allow_is_refused(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    code, err, written = drafted(desk, ruled(desk), role="holder")
+    assert code == 1
+    assert "--role holder: its credential allows request, observe" in err
+    assert not written.exists()
 
 
 @pytest.mark.parametrize(

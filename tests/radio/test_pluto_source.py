@@ -115,7 +115,7 @@ def test_a_pluto_is_recorded_with_its_setting_and_its_name(device: tuple[str, Pl
 def test_a_pluto_is_calibrated_by_a_tone(device: tuple[str, Pluto], tmp_path: Path) -> None:
     uri, _ = device
     table = tmp_path / "unit.toml"
-    setting = ("--frequency", "3560MHz", "--rate", "2000000", "--bandwidth", "1.6MHz", "--gain-db", "30")
+    setting = ("--frequency", "3560MHz", "--rate", "2MHz", "--bandwidth", "1.6MHz", "--gain-db", "30")
     done = run("calibrate", f"pluto:{uri}", str(table), "--power-dbm", "-40", "--uncertainty-db", "0.5", *setting)
     assert done.exit_code == 0, done.stderr
     assert "of pluto SIM-77" in done.stdout

@@ -67,4 +67,4 @@ def test_it_is_held_to_the_contract_of_all(added: list[int]) -> None:
 def test_one_that_is_not_there_is_named() -> None:
     done = RUN.invoke(app, ["sense", "sim:", "--detector", "scratch"])
     assert done.exit_code == 2
-    assert "--detector scratch: none of channel" in done.stderr
+    assert "--detector scratch: no such detector; give one of: channel" in done.stderr

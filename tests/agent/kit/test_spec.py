@@ -32,7 +32,7 @@ def test_people_write_units_and_records_get_whole_numbers(tmp_path: Path) -> Non
         ('life = "30d"', 'lives = "30d"', 9, "authority.lives", "not known"),
         ('place = "36.953N', 'place = "96.953N', 26, "nodes[1].place", "36.95"),
         ('role = "user"', 'role = "usher"', 25, "nodes[1].role", "'holder' or 'user'"),
-        ('listen = "127.0.0.1:4712"', 'listen = "127.0.0.1"', 28, "nodes[1].listen", "tcp://192.0.2.7:4700"),
+        ('listen = "127.0.0.1:4712"', 'listen = "127.0.0.1"', 28, "nodes[1].listen", "192.0.2.7:4711"),
         ('eirp = "20dBm" }]\n', 'eirp = "20dBm", flavour = 1 }]\n', 21, "nodes[0].offers[0].flavour", "not known"),
     ],
 )
