@@ -308,8 +308,8 @@ class Survey:
             return SampleFlag.NONE
         level = groups[:, trusted].mean(axis=0)
         inside = float(groups.mean(axis=0) @ self._layout.bins) / self.settings.fft_size
-        flat = float(level.max()) < FLAT * float(np.median(level)) and inside > MOST * quality.power
-        steady = float(groups.mean()) < 2 * float(np.median(groups.mean(axis=1)))
+        flat = float(level.max()) < FLAT * middle(level) and inside > MOST * quality.power
+        steady = float(groups.mean()) < 2 * middle(groups.mean(axis=1))
         return SampleFlag.FULL_BAND if flat and steady else SampleFlag.NONE
 
     # -- deciding ------------------------------------------------------------------------------------------------
