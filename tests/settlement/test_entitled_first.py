@@ -130,6 +130,8 @@ def test_an_authority_has_a_few_outlines_in_one_record(world: World) -> None:
         raw = world.by_authority(body, 1.0)
         refusal = world.give("alice", "holder", Message(record=raw).encoded(), 1.0)
         assert (refusal.reason if refusal else None) is expected
+        if refusal is not None:
+            assert (refusal.clause, refusal.measured) == ("integrity.1.corners", str(9 * rings.CORNERS_MAX))
 
 
 @pytest.mark.attack(58)

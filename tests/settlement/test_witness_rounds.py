@@ -222,6 +222,15 @@ def test_nobody_has_the_head_of_anothers_log_cosigned(world: World) -> None:
     assert (refusal.measured, refusal.required) == (holder, bob.party.lineage.origin)
 
 
+def test_a_head_that_was_cosigned_is_cosigned_again(world: World) -> None:
+    """A log that did not grow is asked about again where the line was lost."""
+    holder = world.members["holder"]
+    note = sign_head(Head(origin=holder.party.lineage.origin, size=50, root=seed("a")), holder.key)
+    for seq, old_size in ((6000, 0), (6001, 50)):
+        raw = own_checkpoint(world, "holder", note=note, seq=seq, old_size=old_size)
+        assert world.give("holder", "bob", Message(record=raw).encoded(), 1.0) is None
+
+
 def test_one_head_in_two_notes_is_no_fork(world: World) -> None:
     holder, bob = world.members["holder"], world.members["bob"].party
     head = Head(origin=holder.party.lineage.origin, size=50, root=seed("a"))
