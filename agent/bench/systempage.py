@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from agent.bench.detectionrow import DetectionRow
+from agent.bench.detectionrow import DetectionRow, row
 from agent.bench.systems import SYSTEMS
 from agent.bench.systemtrial import FILE_S, HELD, NODE_S, RADARS, RATES_HZ, STATE_GROUPS
 from sensing.results import ChannelState
@@ -11,10 +11,10 @@ from sensing.results import ChannelState
 PAGE: Final = "sensing-systems.md"
 TITLE: Final = """# Real systems, and what sensing says of their channels
 
-Written by `bandpact bench detection --part systems`: here by `{words}`. Each system is made by its public
-standard (`sim/waveforms`, `radio/signals`), put into white noise, made whole numbers of 12 bits, and surveyed with its
-own width as one channel. It is drawn anew, with other data and times, for each trial; the levels of a trial share what
-was sent, not the noise.
+Written by `bandpact bench detection --part systems`: here by
+`{words}`. Each system is made by its public standard (`sim/waveforms`, `radio/signals`), put into
+white noise, made whole numbers of 12 bits, and surveyed with its own width as one channel. It is drawn anew, with other
+data and times, for each trial; the levels of a trial share what was sent, not the noise.
 
 - **Level**: power while the system is on, over the noise in its own width; of a TDD cell at full load, of impulses at
   their peak.
@@ -37,6 +37,9 @@ def page(rows: Sequence[DetectionRow], words: str) -> str:
     levels = tuple(sorted({one.x for one in rows if one.x is not None}))
     text = TITLE.format(words=words, file_ms=1e3 * FILE_S, node_ms=1e3 * NODE_S)
     text += f"\n{_missing()}\n\n## Free / unknown / busy\n\n{_head('System', 'Width, kHz', levels)}"
+    for way in dict.fromkeys(condition.rsplit(", ", 1)[1] for condition in conditions):
+        cells = [_verdicts(_together(rows, way, level), way, level) for level in levels]
+        text += f"| **All, {way}** | | {' | '.join(cells)} |\n"
     for condition in conditions:
         cells = [_verdicts(known, condition, level) for level in levels]
         text += f"| {condition} | {_width_khz(condition):g} | {' | '.join(cells)} |\n"
@@ -71,6 +74,18 @@ def _verdicts(known: Mapping[tuple[str, str, float | None], DetectionRow], condi
         return "not heard"
     counts = "/".join(str(_hits(one)) for one in found.values() if one is not None)
     return f"{counts} ({free.low:.2g} to {free.high:.2g})"
+
+
+def _together(
+    rows: Sequence[DetectionRow], way: str, level: float
+) -> Mapping[tuple[str, str, float | None], DetectionRow]:
+    """The verdicts on all systems at a level, heard one way, as one row of each group."""
+    found: dict[tuple[str, str, float | None], DetectionRow] = {}
+    for group in STATE_GROUPS.values():
+        some = [one for one in rows if one.group == group and one.x == level and one.condition.endswith(f", {way}")]
+        if some:
+            found[group, way, level] = row(group, way, sum(map(_hits, some)), sum(one.trials for one in some), x=level)
+    return found
 
 
 def _count(one: DetectionRow | None) -> str:

@@ -133,6 +133,15 @@ def test_the_page_has_a_line_for_each_condition_and_a_column_for_each_level() ->
     assert "| GSM, 2 MS/s, file | 200 | 1/2/7 (0.0025 to 0.45) | not heard |" in text
     assert "| GSM, 2 MS/s, file | 1 of 21 | 3 of 4 | no interval |" in text
     assert "Wi-Fi (2 and 10)" in text
+    other = [
+        row(group, "DECT, 2 MS/s, file", hits, 5, x=0.0)
+        for group, hits in zip(STATE_GROUPS.values(), (0, 5, 0), strict=True)
+    ]
+    text = page(
+        [*rows, *other, row(RADARS, "DECT, 2 MS/s, file", 0, 5, x=0.0), row(RADARS, "DECT, 2 MS/s, file", 0, 5, x=6.0)],
+        "",
+    )
+    assert "| **All, file** | | 1/7/7 (0.0017 to 0.32) | not heard |" in text
 
 
 def test_the_part_systems_writes_a_page_of_its_own_and_leaves_the_table(tmp_path: Path) -> None:
