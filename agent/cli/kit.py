@@ -226,9 +226,10 @@ def _table(seen: "list[Seen]") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("node", "role", "is", "gate", "clock", "status list", "in force")
+    table = Table("node", "role", "reached", "gate", "clock", "status list", "settlements")
     for one in seen:
-        cells = (one.node, one.role, one.word, one.gate, one.clock, one.status_list, str(one.settlements))
+        settled = str(one.settlements) if one.reachable else "unknown"
+        cells = (one.node, one.role, one.word, one.gate, one.clock, one.status_list, settled)
         table.add_row(*(Text(cell) for cell in cells))
     output_console().print(table)
 
@@ -236,7 +237,7 @@ def _table(seen: "list[Seen]") -> None:
 @app.command()
 def tell(
     word: Annotated[
-        Path | None, typer.Argument(metavar="WORD", help="A signed record; a fresh status list if left out.")
+        Path | None, typer.Argument(metavar="WORD", help="What the authority signed; a fresh status list if left out.")
     ] = None,
     revoke: Annotated[
         list[str] | None, typer.Option(metavar="NODE", help="A node to take back in the fresh list; may be repeated.")
@@ -330,6 +331,9 @@ def report(
 ) -> None:
     """Make the report of the whole trial from what `kit collect` gathered: HTML, PDF, JSON. Ends as `report` does."""
     from agent.cli.report import written
+    from agent.kit.folder import LOGS
 
     trial = _trial(trial_folder)
+    if not any((trial.root / LOGS).glob("*.db")):
+        fail(f"{trial.root / LOGS}: no log was gathered yet; run: bandpact kit collect")
     written([trial.root], out or trial.root / "report", anchor=None, network=None, as_json=as_json)

@@ -44,8 +44,8 @@ class Seen:
 
     @property
     def word(self) -> str:
-        """How far it is, in a word or two."""
-        return "reachable" if self.reachable else "silent" if self.joined else "not joined"
+        """Whether it was reached, in a word or two."""
+        return "yes" if self.reachable else "no answer" if self.joined else "not joined"
 
     def as_dict(self) -> dict[str, Any]:
         """For programs."""
@@ -74,7 +74,7 @@ def look(trial: Trial, wait_s: float = ANSWER_S) -> list[Seen]:
 def unsettled_text(seen: list[Seen]) -> str:
     """Which users have settled nothing yet, and whether they answer; empty where all have."""
     return ", ".join(
-        f"{one.node} has settled nothing yet" if one.reachable else f"{one.node} is {one.word}"
+        f"{one.node} has settled nothing yet" if one.reachable else f"{one.node}: {one.word}"
         for one in seen
         if one.role == "user" and not one.settlements
     )

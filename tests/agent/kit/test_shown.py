@@ -20,7 +20,7 @@ def seen(node: str, **changes: object) -> Seen:
 def test_whoever_waits_is_told_for_whom() -> None:
     waits = [seen("alice"), seen("bob", reachable=False), seen("carol", reachable=False, joined=False)]
     done = [seen("dave", settlements=1), seen("holder", role="holder")]
-    assert unsettled_text([*waits, *done]) == ("alice has settled nothing yet, bob is silent, carol is not joined")
+    assert unsettled_text([*waits, *done]) == "alice has settled nothing yet, bob: no answer, carol: not joined"
     assert unsettled_text(done) == ""
 
 

@@ -279,3 +279,18 @@ def test_where_no_node_answers_nothing_is_gathered_and_no_report_is_offered(
     assert ended.exit_code == Exit.WARNINGS
     assert "nothing was gathered; start the nodes, or name a SOURCE for each" in said
     assert "next: bandpact kit report" not in said
+
+
+def test_a_report_without_a_log_says_what_gathers_them(trial: Trial) -> None:
+    ended = CliRunner().invoke(app, ["kit", "report", str(trial.root)])
+    said = " ".join(ended.output.split())
+    assert ended.exit_code == Exit.FAILURE
+    assert said.endswith("logs: no log was gathered yet; run: bandpact kit collect")
+
+
+def test_of_a_node_that_does_not_answer_no_settlements_are_counted(trial: Trial) -> None:
+    ended = CliRunner().invoke(app, ["kit", "status", str(trial.root), "--wait", "50ms"])
+    (row,) = [one for one in ended.output.splitlines() if one.startswith("│ holder")]
+    assert [cell.strip() for cell in row.strip("│").split("│")] == [
+        "holder", "holder", "no answer", *["unknown"] * 4,
+    ]  # fmt: skip
