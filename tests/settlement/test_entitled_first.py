@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -11,7 +12,7 @@ from settlement.audit.verify import audit_lineage
 from settlement.chain import bodies, keys, rings
 from settlement.chain.codec import decode
 from settlement.chain.credentials import issue
-from settlement.chain.entitlement import CORNERS_MAX
+from settlement.chain.entitlement import CORNERS_MAX, outlines
 from settlement.chain.records import sign_record
 from settlement.chain.scope import Area, Cell, Corner, Window
 from settlement.core.reasons import Reason, Refusal
@@ -159,6 +160,18 @@ def forged(world: World, author: str, body: bodies.Request, area: Area) -> Refus
     finally:
         scoped.Area.flaw = held  # type: ignore[method-assign]
     return world.give(author, "holder" if author == "alice" else "bob", Message(record=raw).encoded(), 1.0)
+
+
+@pytest.mark.attack(58)
+def test_an_outline_that_crosses_itself_is_none() -> None:
+    """Whoever signs by this program cannot make one; others can."""
+    turns = ((0, 0), (9000, 9000), (0, 9000), (9000, 0))
+    crossed = tuple(Corner(lat_e7=LAT + lat, lon_e7=LON + lon) for lat, lon in turns)
+    cell = Cell(band=LOWER, area=Area(outline=crossed), window=Window(start_ns=T0 + NS, end_ns=T0 + 2 * NS))
+    found = outlines(Mock(body=cell))
+    assert found is not None
+    assert (found.reason, found.clause) == (Reason.MALFORMED, "integrity.1.outline")
+    assert found.required == "a whole area"
 
 
 @pytest.mark.attack(58)

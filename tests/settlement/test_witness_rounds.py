@@ -12,6 +12,7 @@ from settlement.chain.keys import SigningKey
 from settlement.chain.records import Attestation, Frame, sign_record
 from settlement.chain.scope import Band
 from settlement.core.reasons import Reason
+from settlement.pair.transmit import RESEND_NS
 from settlement.state.messages import Message, decode_message
 from settlement.state.step import REPLY
 from settlement.state.witness import LINES, WAITING, Witness, behind
@@ -88,6 +89,15 @@ def test_a_line_counts_for_whoever_signed_it_and_for_nobody_else(world: World) -
     assert party.holder.pairs[sid].decision is not None
     assert world.give("bob", "holder", line_by(world, "bob", note, 7010), 1.0) is None
     assert len(party.lineage.items(LINES)) == 1
+
+
+def test_nobody_is_asked_again_before_a_round_is_late(world: World) -> None:
+    waits(world, "alice", 1.0)
+    holder = world.members["holder"]
+    for at_s, again in ((1.0, 0), (1.0 + RESEND_NS / NS / 2, 0), (1.1 + RESEND_NS / NS, 1)):
+        holder.outgoing.clear()
+        world.do("holder", at_s, holder.party.tick)
+        assert len(said(world, "holder", "alice", "checkpoint")) == again, at_s
 
 
 def test_a_log_of_nobody_known_has_no_witness_here(world: World) -> None:
