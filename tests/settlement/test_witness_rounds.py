@@ -8,6 +8,7 @@ import pytest
 from settlement.chain import bodies
 from settlement.chain.admission import Admitted, prove
 from settlement.chain.checkpoint import Head, cosign, open_note, origin_of, sign_head
+from settlement.chain.codec import encode
 from settlement.chain.keys import SigningKey
 from settlement.chain.records import Attestation, Frame, sign_record
 from settlement.chain.scope import Band
@@ -15,7 +16,7 @@ from settlement.core.reasons import Reason
 from settlement.pair.transmit import RESEND_NS
 from settlement.state.messages import Message, decode_message
 from settlement.state.step import REPLY
-from settlement.state.witness import LINES, WAITING, Witness, behind
+from settlement.state.witness import LINES, NEIGHBOUR, WAITING, Asked, Witness, behind
 from tests.settlement.test_witness import greet, own_checkpoint, stock_line
 from tests.settlement.world import LOWER, NETWORK, NS, RULE, UPPER, World, fix, seed, trio
 
@@ -98,6 +99,39 @@ def test_nobody_is_asked_again_before_a_round_is_late(world: World) -> None:
         holder.outgoing.clear()
         world.do("holder", at_s, holder.party.tick)
         assert len(said(world, "holder", "alice", "checkpoint")) == again, at_s
+
+
+@pytest.mark.parametrize("answered", ["alice", "bob"])
+def test_a_late_round_asks_those_again_who_have_not_answered_and_rests(world: World, answered: str) -> None:
+    waits(world, "alice", 1.0)
+    note, holder = note_that_waits(world), world.members["holder"]
+    other = "bob" if answered == "alice" else "alice"
+    (first,) = said(world, "holder", other, "checkpoint")
+    assert world.give(answered, "holder", line_by(world, answered, note, 7000), 1.0) is None
+    late_s = 1.1 + RESEND_NS / NS
+    for at_s, again in ((late_s, [first]), (late_s + 0.1, [])):
+        holder.outgoing.clear()
+        world.do("holder", at_s, holder.party.tick)
+        assert said(world, "holder", other, "checkpoint") == again
+        assert said(world, "holder", answered, "checkpoint") == []
+
+
+def test_a_late_round_asks_whoever_was_asked_for_another_head_for_this_one(world: World) -> None:
+    waits(world, "alice", 1.0)
+    head, holder = open_note(note_that_waits(world), world.members["holder"].key.public), world.members["holder"]
+    assert isinstance(head, Head)
+    bob = world.members["bob"].hash
+    older = encode(Asked(cosigned=0, record=b"older", size=head.size - 1))
+    world.do("holder", 1.0, lambda step: step.put(NEIGHBOUR, bob, older))
+    holder.outgoing.clear()
+    world.do("holder", 1.1 + RESEND_NS / NS, holder.party.tick)
+    (asked,) = said(world, "holder", "bob", "checkpoint")
+    found = prove(asked, holder.party.registry)
+    assert isinstance(found, Admitted)
+    assert open_note(found.record.body.note, holder.key.public) == head
+    holder.outgoing.clear()
+    world.do("holder", 1.2 + 2 * RESEND_NS / NS, holder.party.tick)
+    assert said(world, "holder", "bob", "checkpoint") == [asked], "and then by the same bytes"
 
 
 def test_a_log_of_nobody_known_has_no_witness_here(world: World) -> None:
