@@ -36,6 +36,7 @@ HASH_BYTES, NAME_BYTES = 32, 64
 
 
 GIVE = "give a node's lineage.db, a sealed.db, a trial's folder or a .bundle"
+NONE_HERE = "no lineage (*.db) in this folder; give a trial's report folder, a node's folder or a lineage"
 
 
 class NotALineage(AuditError):
@@ -48,7 +49,7 @@ def lineages(path: Path) -> list[Path]:
     if path.is_dir():
         found = sorted(path.glob("*.db"))
         if not found:
-            raise AuditError(f"{path}: no lineage (*.db) in this folder; give a trial's report folder or a lineage")
+            raise AuditError(f"{path}: {NONE_HERE}")
         return [_lineage(one) for one in found]
     if not path.is_file():
         raise AuditError(f"{path}: no such file or folder; give a trial's report folder or a lineage")
@@ -77,6 +78,8 @@ def trust(path: Path, anchors: Sequence[str] | None, network: str | None) -> tup
         pairs = [(found.node.network, anchor) for anchor in found.node.anchors]
     else:
         file = (path if path.is_dir() else path.parent) / ANCHORS
+        if path.is_dir() and not any(path.glob("*.db")):
+            raise AuditError(f"{path}: {NONE_HERE}")
         if not file.is_file():
             raise AuditError(f"{file}: no trust anchors here; give --network and --anchor")
         lines = [line.split() for line in read_small(file).decode("utf-8", "replace").splitlines() if line.strip()]

@@ -82,6 +82,8 @@ def read_campaign(path: Path) -> CampaignSpec:
     """Read and check a campaign file. Raises CampaignError."""
     try:
         found = read_toml(read_small_text(path))
+    except FileNotFoundError as exc:
+        raise CampaignError(f"{path}: no such file; give a campaign, see docs/campaigns.md") from exc
     except (OSError, ValueError, RecursionError) as exc:
         raise CampaignError(f"{path}: cannot be read as TOML: {exc}") from exc
     unknown = sorted(set(found) - {"campaign", "parameters"})

@@ -26,7 +26,10 @@ def stop(
     profile: Annotated[
         str | None, typer.Option(metavar="ID", help="A hardware profile, for its usual address.")
     ] = None,
-    uri: Annotated[str | None, typer.Option(help="The device, as libiio writes it: ip:192.168.2.1, usb:1.5.5.")] = None,
+    uri: Annotated[
+        str | None,
+        typer.Option(help="The device, such as ip:192.168.2.1 or usb:1.5.5 of a Pluto; others as DRIVER:URI."),
+    ] = None,
     serial: Annotated[
         str | None, typer.Option(help="The unit's serial number: any other is refused; alone, it is searched for.")
     ] = None,
@@ -66,6 +69,8 @@ def _section(config: Path | None, profile: str | None, uri: str | None, serial: 
             return load(config).radio
         except ConfigError as exc:
             fail(str(exc), Exit.USAGE)
+    if uri is not None and ":" not in uri:
+        fail(f"--uri {uri}: write it as ip:192.168.2.1, usb:1.5.5 or DRIVER:URI; nothing was muted", Exit.USAGE)
     address = uri or (_usual_address(profile) if profile is not None and serial is None else "")
     if not address and serial is None:
         fail("which radio? give NODE, --uri URI, --profile ID or --serial SERIAL", Exit.USAGE)
