@@ -55,9 +55,9 @@ def calibrate(
         fail("--power-dbm: say how sure the power is with --uncertainty-db, such as 0.5", Exit.USAGE)
     with explained():
         setting = Setting(
-            frequency_hz=round(parse_frequency(frequency)) if frequency else None,
-            sample_rate_hz=round(parse_frequency(rate)) if rate else None,
-            bandwidth_hz=round(parse_frequency(bandwidth)) if bandwidth else None,
+            frequency_hz=round(parse_frequency(frequency, "--frequency")) if frequency else None,
+            sample_rate_hz=round(parse_frequency(rate, "--rate")) if rate else None,
+            bandwidth_hz=round(parse_frequency(bandwidth, "--bandwidth")) if bandwidth else None,
             gain_db=gain_db,
         )
         unit = CalibratedUnit(device=device, profile=profile, temperature_c=temperature_c)

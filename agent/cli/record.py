@@ -56,6 +56,8 @@ def record(
     from agent.sense.recorder import record as run
     from agent.sense.session import SensePlan
 
+    if licence is not None and path.suffix == ".sigmf":
+        fail(f"--licence {licence}: `recordings` reads no archive; give {path.with_suffix('')} as PATH", Exit.USAGE)
     with explained():
         wanted = wanted_of(None, frequency, rate, bandwidth, gain_db)
         given = _origin(place, place_radius)
@@ -115,6 +117,8 @@ def _stamp(licence: str | None) -> dict[str, object]:
 def _origin(place: str | None, radius: str | None) -> "Origin | None":
     """The place as it was given; raises UnitMissing."""
     if place is None:
+        if radius is not None:
+            fail(f"--place-radius {radius}: of which place? give --place LAT,LON beside it", Exit.USAGE)
         return None
     from agent.sense.sources import Origin
     from agent.words.units import UnitMissing, parse_length
@@ -126,6 +130,6 @@ def _origin(place: str | None, radius: str | None) -> "Origin | None":
         numbers = []
     if not 2 <= len(numbers) <= 3 or not -90 <= numbers[0] <= 90 or not -180 <= numbers[1] <= 180:
         raise UnitMissing(f"--place {place!r}: write it as 52.5163,13.3777 or with a height in metres as a third")
-    metres = None if radius is None else parse_length(radius) / 1000
+    metres = None if radius is None else parse_length(radius, "--place-radius") / 1000
     height = numbers[2] if len(numbers) == 3 else None
     return Origin(place=RecordedPlace(lat_deg=numbers[0], lon_deg=numbers[1], height_m=height, radius_m=metres))

@@ -75,7 +75,7 @@ def sense(
         wanted = wanted_of(asked, frequency, rate, bandwidth, gain_db)
         plan = SensePlan(
             band=asked,
-            width_hz=parse_frequency(channel_width) if channel_width else None,
+            width_hz=parse_frequency(channel_width, "--channel-width") if channel_width else None,
             duration_s=seconds_of(seconds),
             pfa=pfa,
             detector=detector,

@@ -43,9 +43,9 @@ def wanted_of(
 
     return Wanted(
         band=band,
-        center_hz=parse_frequency(frequency) if frequency else None,
-        rate_hz=parse_frequency(rate) if rate else None,
-        bandwidth_hz=parse_frequency(bandwidth) if bandwidth else None,
+        center_hz=parse_frequency(frequency, "--frequency") if frequency else None,
+        rate_hz=parse_frequency(rate, "--rate") if rate else None,
+        bandwidth_hz=parse_frequency(bandwidth, "--bandwidth") if bandwidth else None,
         gain_db=gain,
     )
 
@@ -60,9 +60,9 @@ def sweep_of(span: str | None, dwell: str, rounds: int, every: str | None) -> "S
         return None
     return Sweep(
         span=parse_band(span) if span else None,
-        dwell_s=parse_time_ns(dwell, "dwell") / 1e9,
+        dwell_s=parse_time_ns(dwell, "--dwell") / 1e9,
         rounds=rounds,
-        every_s=parse_time_ns(every, "every") / 1e9 if every else 0.0,
+        every_s=parse_time_ns(every, "--every") / 1e9 if every else 0.0,
     )
 
 

@@ -17,12 +17,12 @@ def parse_band(text: str) -> Channel:
     return Channel(low_hz=float(low_hz), high_hz=float(high_hz))
 
 
-def parse_frequency(text: str) -> float:
+def parse_frequency(text: str, what: str = "frequency") -> float:
     """Read `3550MHz` as hertz.
 
     Raises: BandUnreadable.
     """
-    return float(parse_hz(text))
+    return float(parse_hz(text, what))
 
 
 def channels_of(band: Channel, width_hz: float | None) -> tuple[Channel, ...]:

@@ -391,6 +391,8 @@ def test_quantities_need_units(tmp_path: Path, words: tuple[str, ...]) -> None:
     [
         ("sense", "sim:", "--for", "20"),
         ("record", "sim:", "tape", "--for", "20"),
+        ("record", "sim:", "tape", "--for", "2ms", "--place", "36.95,-76.3", "--place-radius", "10"),
+        ("sense", "sim:", "--channel-width", "10"),
         ("calibrate", "sim:", "table.toml", "--power-dbm", "-30", "--uncertainty-db", "1", "--rate", "2000000"),
     ],
 )
@@ -401,6 +403,13 @@ def test_quantities_of_a_receiver_need_units(
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 2
     assert "with a unit" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_how_sure_a_place_is_needs_the_place(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["record", "sim:", str(tmp_path / "tape"), "--place-radius", "10m"])
+    assert done.exit_code == 2
+    assert "give --place LAT,LON beside it" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -12,6 +12,7 @@ from agent.desk.classes import checked_class
 from agent.recordings.licences import KEY, LEDGER, check, due_in, expire, export, licence_of, stamp_of
 from radio.errors import SourceError
 from settlement.core.reasons import Reason
+from tests.agent.sweep import invoked
 
 DAY_NS = 86_400 * 10**9
 MADE_NS = 1_790_000_000 * 10**9
@@ -52,6 +53,14 @@ def test_export_does_what_the_licence_allows_and_names_the_term_that_forbids(
         assert refusal is not None
         assert refusal.measured
         assert refusal.required
+
+
+@pytest.mark.feature("M4")
+def test_no_licence_is_stamped_on_an_archive_which_nothing_would_delete_on_time(tmp_path: Path) -> None:
+    ended = invoked(["record", "sim:", str(tmp_path / "one.sigmf"), "--for", "2ms", "--licence", "spectrum"])
+    assert ended.code == 2
+    assert f"give {tmp_path / 'one'} as PATH" in " ".join(ended.err.split())
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.feature("M4", "A4")
