@@ -12,7 +12,8 @@ def market_lines(market: dict[str, Any]) -> list[str]:
     counts = [f"{market[key]} {key}" for key in ("counters", "suspended", "resumed") if market[key]]
     prices = market["prices"]
     forms = f" ({', '.join(prices['forms'])})" if prices["forms"] else ""
-    return [*lines, *counts, f"prices of all that was settled: {prices['settled']}{forms}"]
+    amounts = "all amounts in millionths of the rule's currency"
+    return [*lines, *counts, f"prices of all that was settled: {prices['settled']}{forms}; {amounts}"]
 
 
 def _band(row: dict[str, Any]) -> str:

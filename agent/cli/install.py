@@ -19,7 +19,8 @@ def install_service(
 ) -> None:
     """Write systemd units for agent, warden and mute helper, their users, the udev rule and the firewall's.
 
-    It writes files and starts nothing; it ends with the commands that do. The node's folder must be /var/lib/bandpact.
+    It writes files and starts nothing; it ends with the commands that do. The node's folder must be /var/lib/bandpact;
+    its node.toml is given the run folder of the services, /run/bandpact.
     """
     from agent.config.settings import ConfigError
     from agent.install import service

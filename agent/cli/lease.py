@@ -228,11 +228,12 @@ def boundary(
     from agent.audit import lineages
     from agent.boundary.command import BoundaryWish, draw
     from agent.boundary.contour import BoundaryAntenna
-    from agent.words.units import parse_power
+    from agent.words.units import parse_power, power_text
     from radio.propagation import Propagation
 
+    level_mdbm = parse_power(level, "--level")
     wish = BoundaryWish(
-        level_dbm=parse_power(level, "--level") / 1000,
+        level_dbm=level_mdbm / 1000,
         antenna=BoundaryAntenna(azimuth_deg=azimuth, beamwidth_deg=beamwidth),
         model=Propagation(reference_m=reference, exponent=exponent),
         margin_db=margin,
@@ -247,7 +248,8 @@ def boundary(
         print_json(drawn)
         return
     near, far = drawn["median_m"]
-    _say(f"{drawn['permission_id'][:16]}  {drawn['band']} at {drawn['eirp_dbm']:g} dBm reaches {level} in 10 MHz")
+    loud = f"{drawn['band']} at {drawn['eirp_dbm']:g} dBm"
+    _say(f"{drawn['permission_id'][:16]}  {loud} reaches {power_text(level_mdbm)} in 10 MHz")
     _say(f"  in the median at {near:g} to {far:g} m; at least {drawn['inner_m']:g} m, at most {drawn['outer_m']:g} m")
     _say(f"  {drawn['geojson']}, {drawn['picture']}")
 

@@ -14,6 +14,8 @@ from agent.config.settings import ConfigError, load
 from hw_profiles.wholefile import PUBLIC_MODE, WholeFile, write_together
 
 STATE: Final = Path("/var/lib/bandpact")
+RUN: Final = Path("/run/bandpact")
+"""The run folder in which agent, warden and mute helper meet; `bandpact.tmpfiles` makes it."""
 UNITS: Final = ("bandpact.service", "bandpact-warden.service", "bandpact-mute.service")
 PLACES: Final = {
     "bandpact.sysusers": "etc/sysusers.d/bandpact.conf",
@@ -37,6 +39,7 @@ _EXEC: Final = re.compile(r"/usr/bin/env bandpact\b")
 _PLAIN: Final = re.compile(r"/[A-Za-z0-9._+/@:-]+", re.ASCII)
 """Blanks, %, quotes, backslashes and line ends mean something else in a unit."""
 _CONFIG: Final = "/etc/bandpact/config.toml"
+_RUN_FOLDER: Final = re.compile(r"^run_folder\s*=.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ def install_service(node: Path, *, root: Path = Path("/"), command: str | None =
     """
     config = node / "node.toml" if node.is_dir() else node
     there = STATE / "node.toml"
+    files: list[WholeFile] = []
     if root == Path("/"):
         folder = load(config).folder
         if folder.resolve() != STATE:
@@ -77,12 +81,13 @@ def install_service(node: Path, *, root: Path = Path("/"), command: str | None =
                 f"{config}: folder is {folder}, and the services reach only {STATE}; "
                 f"join there: bandpact kit join ARCHIVE --folder {STATE}"
             )
+        files += meeting(config)
     run = command or program()
     if _PLAIN.fullmatch(run) is None:
         raise ConfigError(
             f"{run!r}: systemd would not run that as it stands; give --program an absolute path of plain letters"
         )
-    files = [_unit(name, root, run, str(there)) for name in UNITS]
+    files += [_unit(name, root, run, str(there)) for name in UNITS]
     files += [
         WholeFile(
             path=root / place,
@@ -97,9 +102,22 @@ def install_service(node: Path, *, root: Path = Path("/"), command: str | None =
     return ServiceInstalled(files=tuple(file.path for file in files), then=THEN)
 
 
+def meeting(config: Path) -> list[WholeFile]:
+    """The node's file with the services' run folder in it: by it `status`, `tx` and `stop` find what runs.
+
+    Empty where the file names that folder already. Raises ConfigError; OSError where it cannot be read.
+    """
+    if load(config).run_folder == RUN:
+        return []
+    text, found = _RUN_FOLDER.subn(f'run_folder = "{RUN}"', config.read_text(encoding="utf-8"), count=1)
+    if not found:
+        raise ConfigError(f'{config}: run_folder: write run_folder = "{RUN}", where the services meet')
+    return [WholeFile(path=config, data=text.encode(), mode=config.stat().st_mode & 0o777)]
+
+
 def _unit(name: str, root: Path, run: str, config: str) -> WholeFile:
     text = (deployed() / name).read_text(encoding="utf-8")
     text = _EXEC.sub(run, text).replace(_CONFIG, config)
     # Agent and warden meet in one run folder, whatever the node's own file says.
-    text = text.replace("[Service]\n", "[Service]\nEnvironment=BANDPACT_RUN_FOLDER=/run/bandpact\n", 1)
+    text = text.replace("[Service]\n", f"[Service]\nEnvironment=BANDPACT_RUN_FOLDER={RUN}\n", 1)
     return WholeFile(path=root / "etc/systemd/system" / name, data=text.encode())

@@ -133,7 +133,10 @@ def test_a_lease_that_changed_hands_is_read_from_a_bundle_alone(tmp_path: Path, 
 def test_where_nothing_came_of_a_market_only_its_prices_are_told() -> None:
     empty: dict[str, Any] = {key: [] for key in WORDS}
     rest = {"counters": 0, "suspended": 0, "resumed": 2, "prices": {"forms": ["fixed"], "settled": 30}}
-    assert market_lines(empty | rest) == ["2 resumed", "prices of all that was settled: 30 (fixed)"]
+    assert market_lines(empty | rest) == [
+        "2 resumed",
+        "prices of all that was settled: 30 (fixed); all amounts in millionths of the rule's currency",
+    ]
 
 
 @pytest.mark.feature("M9")

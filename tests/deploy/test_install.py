@@ -17,9 +17,9 @@ import yaml
 from typer.testing import CliRunner
 
 from agent.cli.main import app
-from agent.config.settings import ConfigError
+from agent.config.settings import ConfigError, load
 from agent.install.manual import commands, completion, page
-from agent.install.service import PLACES, PROGRAMS, UNITS, deployed, install_service
+from agent.install.service import PLACES, PROGRAMS, RUN, UNITS, deployed, install_service, meeting
 from tests.agent.kit.trials import written
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -200,6 +200,20 @@ def test_install_service_refuses_a_folder_that_the_services_cannot_reach(
     done = run(app, ["install-service", "alice", "--program", "/x/bandpact"])
     assert done.exit_code == 1
     assert "--folder /var/lib/bandpact" in done.output
+
+
+def test_a_nodes_file_is_given_the_run_folder_of_its_services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else `status`, `tx arm` and `stop` look in another folder, and say that the node does not run."""
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path)
+    assert CliRunner().invoke(app, ["kit", "make", "harbour.toml"]).exit_code == 0
+    assert CliRunner().invoke(app, ["kit", "join", "harbour/kits/alice.kit"]).exit_code == 0
+    config = tmp_path / "alice" / "node.toml"
+    before = load(config)
+    (file,) = meeting(config)
+    config.write_bytes(file.data)
+    assert load(config) == before.model_copy(update={"run_folder": RUN})
+    assert meeting(config) == []
 
 
 def test_every_command_has_a_page_that_man_reads(tmp_path: Path) -> None:
