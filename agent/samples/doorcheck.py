@@ -34,9 +34,10 @@ def looked_at(config: NodeConfig, *, open_: bool = False) -> DoorFinding | None:
         return None
     bound = {} if open_ else {"receive": plan.receive, "status": plan.status}
     for key, endpoint in bound.items():
-        taken = _taken(endpoint) if endpoint is not None else None
+        taken = _taken(endpoint, config.run_folder) if endpoint is not None else None
         if taken is not None:
-            return DoorFinding(kind="fault", said=f"samples.{key}: {taken}", mend="end that program, or choose another")
+            mend = f"free that address, or set samples.{key} to another"
+            return DoorFinding(kind="fault", said=f"samples.{key}: {taken}", mend=mend)
     slow = max(plan.program_hz, plan.radio_hz)
     if plan.program_hz != plan.radio_hz and slow > RESAMPLED_HZ_MAX:
         said = f"{plan.program_hz / 1e6:g} MS/s to a radio at {plan.radio_hz / 1e6:g} MS/s: resampling may not keep up"
@@ -50,11 +51,12 @@ def _said(plan: DoorPlan) -> str:
     return f"a program {' and '.join(way for way in ways if way)}, {plan.program_hz / 1e6:g} MS/s, {share}"
 
 
-def _taken(endpoint: str) -> str | None:
-    """Why the node cannot listen at an address; None where it can."""
+def _taken(endpoint: str, run_folder: Path) -> str | None:
+    """Why the node cannot listen at an address; None where it can. The run folder a node makes when it starts."""
     url = urlsplit(endpoint)
     if url.scheme == "ipc":
-        return _no_socket(Path(endpoint.removeprefix("ipc://")))
+        path = Path(endpoint.removeprefix("ipc://"))
+        return None if path.parent == run_folder and not run_folder.exists() else _no_socket(path)
     family = socket.AF_INET6 if url.hostname and ":" in url.hostname else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -105,6 +105,17 @@ def test_the_doctor_sees_a_file_in_the_sockets_place(tmp_path: Path) -> None:
     found = looked_at(loaded(tmp_path, '[samples]\nsource = "program"\n'))
     assert found is not None
     assert (found.kind, "no socket" in found.said) == ("fault", True)
+    assert found.mend == "free that address, or set samples.receive to another"
+
+
+def test_the_run_folder_of_a_node_that_never_ran_is_no_fault(tmp_path: Path) -> None:
+    """The node makes it when it starts; any other folder has to be there."""
+    found = looked_at(loaded(tmp_path, '[samples]\nsource = "program"\n'))
+    assert found is not None
+    assert found.kind == "well"
+    elsewhere = looked_at(loaded(tmp_path, f'[samples]\nsource = "program"\nreceive = "ipc://{tmp_path}/no/rx"\n'))
+    assert elsewhere is not None
+    assert (elsewhere.kind, "no folder" in elsewhere.said) == ("fault", True)
 
 
 RADIOS = st.tuples(
