@@ -10,7 +10,7 @@ from agent.timekeeping.shown import duration
 from agent.timekeeping.shown import line as clock_line
 from agent.words.disputes import dispute_line
 from agent.words.handovers import handover_line, jurisdiction_line
-from agent.words.units import band_text, power_text
+from agent.words.units import band_text, degrees_text, power_text
 from hw_profiles.printable import printable
 from settlement.chain.scope import Band
 
@@ -116,9 +116,10 @@ def node_lines(snapshot: dict[str, Any]) -> list[str]:
     status = snapshot["status"]
     clock, log = status["clock"], status["log"]
     place = clock["position"]
+    here = degrees_text(place["lat_deg"], place["lon_deg"])
     lines = [
         clock_line(clock),
-        f"place {place['lat_deg']:.5f} {place['lon_deg']:.5f} ± {place['radius_mm'] / 1000:.1f} m, {place['reason']}",
+        f"place {here} ± {place['radius_mm'] / 1000:.1f} m, {place['reason']}",
         *(
             f"source {one['name']}: {one['standing']}, {duration(one['bound_ns'])}, age {duration(one['age_ns'])}"
             for one in clock["sources"]

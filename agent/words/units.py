@@ -255,6 +255,11 @@ def time_text(seconds: float) -> str:
     return f"{_short(ns / 1e6)} ms" if abs(ns) >= TIMES_NS["ms"] else f"{_short(ns / 1e3)} us"
 
 
+def degrees_text(lat_deg: float, lon_deg: float) -> str:
+    """A place for people, such as `36.95000 N 76.30000 W`: to a metre, always as many digits."""
+    return f"{abs(lat_deg):.5f} {'S' if lat_deg < 0 else 'N'} {abs(lon_deg):.5f} {'W' if lon_deg < 0 else 'E'}"
+
+
 def place_text(lat_e7: int, lon_e7: int) -> str:
     """A place for people, such as `36.95 N 76.3 W`."""
     lat, lon = lat_e7 / DEGREE_E7, lon_e7 / DEGREE_E7

@@ -26,7 +26,7 @@ from agent.trial.coordinator import TrialAuthority
 from agent.trial.folder import NETWORK, Layout, prepare
 from agent.trial.processes import FRUGAL, Child, free_ports, spawn, stop
 from agent.trial.run import NODE, Options, scenario_of, start_air
-from agent.words.units import UnitMissing, parse_power, parse_time
+from agent.words.units import UnitMissing, degrees_text, parse_power, parse_time
 from settlement.chain import bodies
 from settlement.chain.bodies import Revocation
 from settlement.chain.credentials import Subject
@@ -411,6 +411,11 @@ def test_how_sure_a_place_is_needs_the_place(tmp_path: Path) -> None:
     assert done.exit_code == 2
     assert "give --place LAT,LON beside it" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_place_is_shown_in_degrees_with_their_directions() -> None:
+    assert degrees_text(36.95, -76.3) == "36.95000 N 76.30000 W"
+    assert degrees_text(-1.0, 2.5) == "1.00000 S 2.50000 E"
 
 
 def test_units() -> None:

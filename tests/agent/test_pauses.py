@@ -19,6 +19,11 @@ def test_a_pause_longer_than_the_gate_closes_ahead_is_a_warning(worst_ms: int, s
     assert ("quota" in found.mend) == (state == WARN)
 
 
+def test_a_host_that_was_hardly_watched_is_not_said_to_stand_well() -> None:
+    assert pauses(0, 0, lead_ns=15 * 10**6).found == "not watched: the clock was known at once"
+    assert pauses(20 * 10**6, 10**7, lead_ns=15 * 10**6).state == WARN
+
+
 def test_a_watch_that_wakes_late_says_by_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a clock of the test's own: the third sleep takes 80 ms more than was asked."""
     now_ns, slept, enough = [0], [0], threading.Event()
