@@ -102,10 +102,12 @@ def bid(
 def show(
     auction: Annotated[str, typer.Argument(metavar="AUCTION", help="how its name begins; all if left out")] = "",
     node: NodeArg = None,
+    before: Annotated[Path | None, typer.Option("--node", hidden=True, help="NODE as scripts have given it")] = None,
     config: ConfigOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Show auctions as the running agent knows them: what is sold, state, bids, votes, winner and price."""
+    node = node or before
     if node is None and config is None and not set(auction) <= set("0123456789abcdef") and Path(auction).exists():
         node, auction = Path(auction), ""  # all auctions of a node
     converse(run_folder_of(chosen(node, config)), as_json=as_json, do="auction show", auction=auction)

@@ -54,9 +54,10 @@ def calibrate(
     if power_dbm is not None and uncertainty_db is None:
         fail("--power-dbm: say how sure the power is with --uncertainty-db, such as 0.5", Exit.USAGE)
     with explained():
+        rate_hz = None if not rate else int(rate) if rate.isdecimal() else round(parse_frequency(rate, "--rate"))
         setting = Setting(
             frequency_hz=round(parse_frequency(frequency, "--frequency")) if frequency else None,
-            sample_rate_hz=round(parse_frequency(rate, "--rate")) if rate else None,
+            sample_rate_hz=rate_hz,
             bandwidth_hz=round(parse_frequency(bandwidth, "--bandwidth")) if bandwidth else None,
             gain_db=gain_db,
         )

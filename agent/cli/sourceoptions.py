@@ -98,12 +98,15 @@ def explained() -> Iterator[None]:
 
 
 def seconds_of(text: str | None, what: str = "--for") -> float | None:
-    """A time with its unit, such as 2s; raises UnitMissing."""
+    """A time with its unit, such as 2s, or a bare number of seconds as scripts give it; raises UnitMissing."""
     if text is None:
         return None
     from agent.words.units import UnitMissing, parse_time
 
-    seconds = parse_time(text, what)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = parse_time(text, what)
     if not 0.001 <= seconds <= 1e7:
         raise UnitMissing(f"{what} {text!r}: choose 1ms to 100d")
     return seconds

@@ -19,6 +19,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from agent.cli.main import app
+from agent.cli.sourceoptions import seconds_of
 from agent.config.keyfiles import load_chain, write_chain
 from agent.node.control import SOCKET, Client, ControlDoor, NotRunning
 from agent.node.events import read_events
@@ -389,14 +390,14 @@ def test_quantities_need_units(tmp_path: Path, words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("sense", "sim:", "--for", "20"),
-        ("record", "sim:", "tape", "--for", "20"),
+        ("sense", "sim:", "--for", "20 parsecs"),
+        ("record", "sim:", "tape", "--for", "20 parsecs"),
         ("record", "sim:", "tape", "--for", "2ms", "--place", "36.95,-76.3", "--place-radius", "10"),
         ("sense", "sim:", "--channel-width", "10"),
-        ("calibrate", "sim:", "table.toml", "--power-dbm", "-30", "--uncertainty-db", "1", "--rate", "2000000"),
+        ("calibrate", "sim:", "table.toml", "--power-dbm", "-30", "--uncertainty-db", "1", "--rate", "2 mega"),
     ],
 )
-def test_quantities_of_a_receiver_need_units(
+def test_quantities_of_a_receiver_have_units_that_are_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -416,6 +417,10 @@ def test_how_sure_a_place_is_needs_the_place(tmp_path: Path) -> None:
 def test_a_place_is_shown_in_degrees_with_their_directions() -> None:
     assert degrees_text(36.95, -76.3) == "36.95000 N 76.30000 W"
     assert degrees_text(-1.0, 2.5) == "1.00000 S 2.50000 E"
+
+
+def test_a_bare_number_is_seconds_where_scripts_have_given_seconds() -> None:
+    assert [seconds_of(one) for one in ("20", "20s", "0.5", "500ms", None)] == [20, 20, 0.5, 0.5, None]
 
 
 def test_units() -> None:
