@@ -212,7 +212,7 @@ def test_a_nodes_file_is_given_the_run_folder_of_its_services(tmp_path: Path, mo
     before = load(config)
     (file,) = meeting(config)
     config.write_bytes(file.data)
-    assert load(config) == before.model_copy(update={"run_folder": RUN})
+    assert load(config).model_dump() == before.model_dump() | {"run_folder": RUN}
     assert meeting(config) == []
 
 
