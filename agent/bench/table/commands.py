@@ -45,7 +45,7 @@ class BenchCommand:
 
 COMMANDS = (
     BenchCommand(
-        name="chain", area=LOG, full="--size 100000 --rounds 200", quick="--size 1000 --rounds 20", limit_s=60,
+        name="chain", area=LOG, full="--size 200000 --rounds 200", quick="--size 1000 --rounds 20", limit_s=60,
         rows=chain_rows,
     ),
     BenchCommand(
