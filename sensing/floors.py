@@ -1,7 +1,8 @@
 """What a floor is worth at one setting of the gain: its shape over frequency, what stands on it, what it rests on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,14 +10,16 @@ from numpy.typing import NDArray
 from hw_profiles.calibration import Scale
 from sensing.detectors.channel import ChannelCells
 from sensing.layout import DC_BINS, BandLayout
+from sensing.orderstats import quantile
 from sensing.receiverbend import receiver_bend
 from sensing.results import Anchor, SurveySettings
 from sensing.shape import Plateau, Shape, floor_shape
 from sensing.theory import hann_sum_shape
-from sensing.tracker import GainState, decibels, quantile
+from sensing.tracker import GainState, decibels
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+T = TypeVar("T")
 
 SKIRT: Final = 0.85
 """A group whose idle blocks spread as if it had less than this of its independent averages is counted by its spread."""
@@ -73,6 +76,21 @@ class FloorView:
     prepared: dict[int, tuple[NDArray[np.intp], ChannelCells]] = field(default_factory=dict)
 
 
+class OfFloor(Generic[T]):
+    """What is made of the floor of each setting of the gain: made again only where that floor is another one."""
+
+    def __init__(self, make: Callable[[FloorView], T]) -> None:
+        self._make = make
+        self._known: dict[int, tuple[FloorView, T]] = {}
+
+    def at(self, number: int, view: FloorView) -> T:
+        """What is made of the view that is now the floor of that setting."""
+        known = self._known.get(number)
+        if known is None or known[0] is not view:
+            known = self._known[number] = view, self._make(view)
+        return known[1]
+
+
 class FloorReader:
     """Makes views of gain states for one layout."""
 
@@ -118,8 +136,7 @@ class FloorReader:
             lowered = members[np.repeat(raised, np.diff(starts, append=len(members)))]
             floor[lowered] = np.minimum(floor[lowered], own)
         total = float(base @ layout.bins) / self._settings.fft_size
-        stands = (shape.steady & tall | shape.filled) & self._above_the_rest(level_db[:groups], shape)
-        standing = bool(stands.any())
+        standing = bool(((shape.steady & tall | shape.filled) & self._above_the_rest(level_db[:groups], shape)).any())
         return FloorView(
             floor=floor,
             shapes=counted,

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sensing.tracker import middle, quantile
+from sensing.orderstats import middle, quantile
 
 Floats = NDArray[np.float64]
 

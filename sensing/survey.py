@@ -10,6 +10,7 @@ Long because floor, decisions, pulses and history of one look go through one ord
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -22,12 +23,13 @@ from sensing.detectors.pulses import PulseFinder, warm
 from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
 from sensing.detectors.registry import DECIDERS
 from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
-from sensing.floors import FloorReader, FloorView
+from sensing.floors import FloorReader, FloorView, OfFloor
 from sensing.frontend import FrontEnd, Iq, Spectra
 from sensing.history import BlockDecisions, FloorHistory, JudgedBlocks
 from sensing.incumbents import IncumbentLog
 from sensing.layout import BandLayout, lay_out
 from sensing.occupancy import spectrum_resource_occupancy
+from sensing.orderstats import middle
 from sensing.results import (
     Anchor,
     ChannelLook,
@@ -49,7 +51,6 @@ from sensing.tracker import (
     GainState,
     Piece,
     decibels,
-    middle,
     powers_of,
 )
 from sensing.values import Channel, LevelDb
@@ -115,12 +116,16 @@ class Survey:
         self._shares = [self._layout.bins[some] / self._layout.bins[some].sum() for some in self._layout.members]
         self._weights = np.concatenate(self._shares)
         self._widths = np.array([channel.width_hz for channel in settings.channels]) / settings.sample_rate_hz
-        self._detector = DECIDERS[settings.detector](pfa=settings.pfa, uneven_db=UNEVEN * settings.flatness_db)
-        self._contrasts: dict[int, tuple[FloorView, Floats]] = {}
+        detector = self._detector = DECIDERS[settings.detector](
+            pfa=settings.pfa, uneven_db=UNEVEN * settings.flatness_db
+        )
         self._views: dict[int, tuple[int, FloorView]] = {}
-        self._bands: dict[int, tuple[FloorView, BandDetector]] = {}
-        self._idle: dict[int, tuple[FloorView, Floats]] = {}
-        self._means: dict[int, tuple[FloorView, float]] = {}
+        self._bands: OfFloor[BandDetector] | None = None
+        if type(detector) is ChannelDetector:  # one made from it may decide otherwise: it is asked channel by channel
+            self._bands = OfFloor(partial(self._band_of, detector))
+        self._contrasts = OfFloor(_contrast)
+        self._idle = OfFloor(lambda view: self._of_channels(view.floor))
+        self._means = OfFloor(self._mean_of)
         self._contrasted: set[int] = set()
         self._rises: deque[Piece] = deque()
         self._history = FloorHistory(keep_ns=None if settings.keep_s is None else round(settings.keep_s * 1e9))
@@ -353,7 +358,7 @@ class Survey:
         statistic, whole_db, lasting = self._decided(number, view, power, firsts)
         rose = [False] * len(pieces)
         if number not in self._contrasted:
-            over = (power > self._contrast(number, view) * np.maximum(view.floor, state.level)).any(axis=1)
+            over = (power > self._contrasts.at(number, view) * np.maximum(view.floor, state.level)).any(axis=1)
             risen = np.concatenate(([0], np.cumsum(over)))
             rose = (risen[firsts[1:]] - risen[firsts[:-1]] >= CONTRAST_BLOCKS).tolist()
         bound = np.repeat([piece.bound for piece in pieces], np.diff(firsts))
@@ -366,14 +371,6 @@ class Survey:
             )  # fmt: skip
         return [piece for piece, one in zip(pieces, rose, strict=True) if one]
 
-    def _contrast(self, number: int, view: FloorView) -> Floats:
-        """How far over the floor of each group a block shows what that floor is: further where few blocks tell it."""
-        known = self._contrasts.get(number)
-        if known is None or known[0] is not view:
-            limits = group_limits(view.shapes, view.reference, pfa=CONTRAST_PFA)
-            known = self._contrasts[number] = view, np.maximum(np.maximum(limits, CONTRAST), view.least)
-        return known[1]
-
     def _risen(self, piece: Piece) -> NDArray[np.bool_]:
         """Of each channel, whether a part of it rose over the whole of a piece."""
         leader = piece if piece.leader is None else piece.leader
@@ -382,18 +379,18 @@ class Survey:
         risen: NDArray[np.bool_] = np.logical_or.reduceat(leader.risen[self._layout.held], self._layout.starts)
         return risen
 
+    def _band_of(self, detector: ChannelDetector, view: FloorView) -> BandDetector:
+        channels = range(len(self.settings.channels))
+        return BandDetector(detector, [self._reader.prepared(view, index) for index in channels])
+
     def _decided(
         self, number: int, view: FloorView, power: Floats, firsts: NDArray[np.int64]
     ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """Statistics, energies in dB over their thresholds and what lasts, each (channels, blocks)."""
-        channels = range(len(self.settings.channels))
-        if type(self._detector) is ChannelDetector:  # one made from it may decide otherwise
-            known = self._bands.get(number)
-            if known is None or known[0] is not view:
-                known = view, BandDetector(self._detector, [self._reader.prepared(view, i) for i in channels])
-                self._bands[number] = known
-            band = known[1].decide(power, firsts)
+        if self._bands is not None:
+            band = self._bands.at(number, view).decide(power, firsts)
             return band.statistic, band.whole_db, band.lasting
+        channels = range(len(self.settings.channels))
         each = [self._detector.decide(self._reader.cells(view, index, power)) for index in channels]
         return (
             np.stack([one.statistic for one in each]),
@@ -438,7 +435,8 @@ class Survey:
         together = busy[0] if len(busy) == 1 else np.concatenate(busy, axis=1)
         counts, blocks = np.count_nonzero(together, axis=1).tolist(), together.shape[1]
         power = self._of_channels(np.add.reduce(spectra.groups, axis=0) / np.float32(len(spectra.groups)))
-        view, idle = self._view(self._floor.current), self._idle_powers(self._floor.current)
+        view = self._view(self._floor.current)
+        idle = self._idle.at(self._floor.current, view)
         power_db = 10 * np.log10(np.maximum(power, 1e-40))
         snr_db = 10 * np.log10(np.maximum(np.maximum(power - idle, 0.0) / np.maximum(idle, 1e-30), 1e-40))
         untold = bool(flags & VOIDING) or self._anchor_of(self._floor.current) is Anchor.NONE
@@ -457,14 +455,6 @@ class Survey:
                 )
             )
         return looks
-
-    def _idle_powers(self, number: int) -> Floats:
-        """Of each channel, by the floor of a setting of the gain, in squared full scales."""
-        view = self._view(number)
-        known = self._idle.get(number)
-        if known is None or known[0] is not view:
-            known = self._idle[number] = view, self._of_channels(view.floor)
-        return known[1]
 
     def _of_channels(self, groups: NDArray[Any]) -> Floats:
         """The power of each channel, in squared full scales, by that of each group a bin."""
@@ -538,11 +528,11 @@ class Survey:
         number = self._floor.current
         if number is None:
             return float("nan")
-        view, known = self._view(number), self._means.get(number)
-        if known is None or known[0] is not view:
-            bins = self._layout.bins[self._layout.trusted]
-            known = self._means[number] = view, float(view.floor[:-1][self._layout.trusted] @ bins / bins.sum())
-        return known[1]
+        return self._means.at(number, self._view(number))
+
+    def _mean_of(self, view: FloorView) -> float:
+        bins = self._layout.bins[self._layout.trusted]
+        return float(view.floor[:-1][self._layout.trusted] @ bins / bins.sum())
 
     def _density(self, power: float) -> LevelDb:
         state = self._state()
@@ -593,6 +583,12 @@ class Survey:
             for some in (told.incumbents, told.withdrawn)
         )
         return self._incumbents.take(found, withdrawn)
+
+
+def _contrast(view: FloorView) -> Floats:
+    """How far over the floor of each group a block shows what that floor is: further where few blocks tell it."""
+    limits = group_limits(view.shapes, view.reference, pfa=CONTRAST_PFA)
+    return np.maximum(np.maximum(limits, CONTRAST), view.least)
 
 
 def _weakest(anchors: list[Anchor]) -> Anchor:

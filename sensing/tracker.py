@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from sensing.detectors.channelkernels import level_powers
 from sensing.floorkernels import mark_channels, mark_risen, quiet_levels, rises, teach
+from sensing.orderstats import middle, quantile
 from sensing.specials import gammainccinv
 from sensing.sway import STEADY, may_sway, sway
 from sensing.theory import truncated_mean
@@ -157,20 +158,6 @@ class Quiet:
 def decibels(ratio: Floats) -> Floats:
     """Power ratios in dB, nothing below -300."""
     return np.asarray(10 * np.log10(np.maximum(ratio, 1e-30)), np.float64)
-
-
-def middle(values: Floats) -> float:
-    """The median of some values, as `np.median` has it, whose checks take longer than the sorting."""
-    ordered, half = np.sort(values), len(values) // 2
-    return float(ordered[half]) if len(values) % 2 else float((ordered[half - 1] + ordered[half]) / 2)
-
-
-def quantile(values: Floats, share: float) -> float:
-    """So much of the way from the least to the greatest of some values, as `np.quantile` has it."""
-    ordered, place = np.sort(values), share * (len(values) - 1)
-    at = int(place)
-    low, high, part = float(ordered[at]), float(ordered[min(at + 1, len(values) - 1)]), place - at
-    return low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part)
 
 
 class QuietLevels:

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,21 +99,21 @@ def discovery_of(config: NodeConfig, trust: Trust, mesh: Mesh) -> "Discovery | N
         raise ConfigError(str(exc)) from exc
 
 
-def peers_of(config: NodeConfig, trust: Trust) -> list[tuple[bytes, str]]:
-    """The neighbours of the configuration: transport key and place of each. They are known from here on."""
+def admit_peers(config: NodeConfig, trust: Trust) -> list[tuple[bytes, str]]:
+    """Make the configuration's neighbours known; the transport key and the place of each."""
     found = [(trust.registry.admit_chain(load_chain(peer.chain)), peer.endpoint) for peer in config.peers]
     known = [(one.transport_key, place) for one, place in found if isinstance(one, Subject)]
     return [(key, place) for key, place in known if key is not None]
 
 
-def mesh_of(config: NodeConfig, trust: Trust) -> Mesh:
-    """Sockets to the neighbours. Raises ConfigError, MeshError."""
+def mesh_of(config: NodeConfig, trust: Trust, peers: Iterable[tuple[bytes, str]]) -> Mesh:
+    """Sockets to the neighbours, of each its transport key and its place. Raises ConfigError, MeshError."""
     _, transport = load_keys(config.folder)
     if transport.public != trust.me.transport_key:
         raise ConfigError(f"{config.folder}: the transport key is not the credential's; put the right one there")
     admitted = trust.registry.transport_keys()
     mesh = Mesh(transport, config.listen, admitted.__contains__, limits=limits_of(config))
-    for key, place in peers_of(config, trust):
+    for key, place in peers:
         mesh.connect(key, place)
     return mesh
 

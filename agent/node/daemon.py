@@ -21,7 +21,7 @@ from agent.cbrs.members import members
 from agent.config.settings import NodeConfig, OfferSection
 from agent.directory.client import find
 from agent.node import unsensed
-from agent.node.assembly import discovery_of, finish_rotation, mesh_of, party_of, peers_of
+from agent.node.assembly import admit_peers, discovery_of, finish_rotation, mesh_of, party_of
 from agent.node.auctions import AuctionPolicy, free_of, wholly_free
 from agent.node.complaints import shown_disputes
 from agent.node.control import ControlDoor
@@ -110,7 +110,7 @@ class Node:
         finish_rotation(config)
         self.trust = trust_of(config)
         self.party = party_of(config, self.trust)
-        peers_of(config, self.trust)
+        peers = admit_peers(config, self.trust)
         self.clock = timekeeper(config, process="agent", not_before_ns=self.party.lineage.newest_ns())
         self.fix = self.clock.fix
         self.vitals, self.overdrawn = Vitals(config), Overdrawn()
@@ -139,7 +139,7 @@ class Node:
         )
         self._intents = IntentsAsked()
         # Whoever connects is accepted from here on: what takes seconds (sensing compiles) is behind.
-        self.mesh = mesh_of(config, self.trust)
+        self.mesh = mesh_of(config, self.trust, peers)
         self.hints = Hints(discovery_of(config, self.trust, self.mesh), self.mesh, self.trust.registry)
         self.outbox = Outbox(self.mesh, self.trust.registry)
         self._warden_fd = self.warden.ended_fd()
