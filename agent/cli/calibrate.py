@@ -54,7 +54,7 @@ def calibrate(
     if power_dbm is not None and uncertainty_db is None:
         fail("--power-dbm: say how sure the power is with --uncertainty-db, such as 0.5", Exit.USAGE)
     with explained():
-        rate_hz = None if not rate else int(rate) if rate.isdecimal() else round(parse_frequency(rate, "--rate"))
+        rate_hz = _rate_hz(rate) if rate else None
         setting = Setting(
             frequency_hz=round(parse_frequency(frequency, "--frequency")) if frequency else None,
             sample_rate_hz=rate_hz,
@@ -74,6 +74,16 @@ def calibrate(
         print_json({"table": str(table), "device": made.device, "point": found.model_dump()})
         return
     _show(table, made, found)
+
+
+def _rate_hz(text: str) -> int:
+    """Samples a second, such as 4MHz, or a bare number of them as scripts give it. Raises UnitMissing."""
+    from agent.words.units import UnitMissing, is_count, parse_hz
+
+    rate_hz = int(text) if is_count(text) else parse_hz(text, "--rate")
+    if not rate_hz:
+        raise UnitMissing(f"--rate {text!r}: give one above 0, such as 4MHz")
+    return rate_hz
 
 
 def _tone(

@@ -74,9 +74,9 @@ def offer(
 
 def _point(said: str) -> list[int]:
     """A point of a price curve, TIME:PRICE, as [ms, price]; ends the command where it is none."""
-    from agent.words.units import parse_time
+    from agent.words.units import is_count, parse_time
 
     at, _, price = said.partition(":")
-    if not price.isdigit():
-        fail(f"--from {said}: write TIME:PRICE, such as 60s:250", Exit.USAGE)
+    if not is_count(price):
+        fail(f"--from {said:.80}: write TIME:PRICE, such as 60s:250", Exit.USAGE)
     return [round(parse_time(at, "--from") * 1000), int(price)]

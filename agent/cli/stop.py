@@ -11,6 +11,9 @@ from agent.cli.sources import ConfigOption, NodeArg, chosen
 if TYPE_CHECKING:
     from radio.drivers.section import RadioSection
 
+SERIAL = "serial="
+KINDS = ("ip", "usb", "serial", "local", "xml")
+"""How an address of a Pluto begins, as libiio has them; of other radios it begins with the driver's name."""
 SAID = {
     "off": "OFF: muted, and read back as silent on a fresh connection",
     "on": "STILL ON: it was told to be silent and reads back that it is not; take its power away",
@@ -62,15 +65,15 @@ def stop(
 def _section(config: Path | None, profile: str | None, uri: str | None, serial: str | None) -> "RadioSection":
     """Which radio is meant; ends the command where that is not said."""
     from agent.config.settings import ConfigError, load
-    from radio.drivers.registry import unit_at
+    from radio.drivers.registry import DRIVERS, unit_at
 
     if config is not None:
         try:
             return load(config).radio
         except ConfigError as exc:
             fail(str(exc), Exit.USAGE)
-    if uri is not None and ":" not in uri:
-        fail(f"--uri {uri}: write it as ip:192.168.2.1, usb:1.5.5 or DRIVER:URI; nothing was muted", Exit.USAGE)
+    if uri is not None and not uri.startswith((SERIAL, *(f"{kind}:" for kind in (*KINDS, *DRIVERS)))):
+        fail(f"--uri {uri:.80}: write it as ip:192.168.2.1, usb:1.5.5 or DRIVER:URI; nothing was muted", Exit.USAGE)
     address = uri or (_usual_address(profile) if profile is not None and serial is None else "")
     if not address and serial is None:
         fail("which radio? give NODE, --uri URI, --profile ID or --serial SERIAL", Exit.USAGE)

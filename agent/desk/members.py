@@ -6,6 +6,7 @@ from pathlib import Path
 
 from agent.config.settings import ConfigError
 from agent.desk.folder import Desk
+from agent.words.units import is_count
 from hw_profiles.wholefile import WholeFile
 from settlement.chain import records
 from settlement.chain.admission import prove
@@ -43,8 +44,8 @@ def member_named(desk: Desk, said: str) -> GroupMember:
     """A member as NAME:ROLE or NAME:ROLE:WEIGHT. Raises ConfigError."""
     name, _, rest = said.partition(":")
     role, _, weight = rest.partition(":")
-    if role not in ROLES or (weight and not (weight.isdecimal() and int(weight) > 0)):
-        raise ConfigError(f"--member {said}: write NAME:ROLE or NAME:ROLE:WEIGHT; roles are {', '.join(ROLES)}")
+    if role not in ROLES or (weight and not (is_count(weight) and int(weight) > 0)):
+        raise ConfigError(f"--member {said:.80}: write NAME:ROLE or NAME:ROLE:WEIGHT; roles are {', '.join(ROLES)}")
     known = [one for one in desk.credentials() if one.name == name and not desk.revoked(one)]
     if not known:
         raise ConfigError(f"--member {said}: no such name among the credentials of this desk; see authority show")

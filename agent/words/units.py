@@ -25,6 +25,7 @@ DEGREE_E7: Final = 10**7
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER: Final = r"[+-]?\d{1,20}(?:\.\d{1,12})?"
 _QUANTITY: Final = re.compile(rf"\s*({_NUMBER})\s*([A-Za-z]*)\s*", re.ASCII)
+_COUNT: Final = re.compile(r"[0-9]{1,18}")
 _BAND: Final = re.compile(r"\s*(\d[\d.]*\s*[A-Za-z]*)\s*-\s*(\d[\d.]*\s*[A-Za-z]*)\s*", re.ASCII)
 _AMOUNT: Final = re.compile(
     r"\s*(\d{1,20}(?:\.\d{1,12})?)\s*-\s*(\d{1,20}(?:\.\d{1,12})?)\s*([A-Za-z]+(?:/[A-Za-z]+)?)\s*", re.ASCII
@@ -61,6 +62,11 @@ def _whole(value: Decimal, complaint: UnitMissing) -> int:
 
 LONGEST_NS: Final = 36_525 * 86_400 * 10**9
 """No time that people give is longer; what is counted from now on with it is still an instant that can be signed."""
+
+
+def is_count(text: str) -> bool:
+    """Whether a text is a whole number in plain digits, and no longer than a record's numbers are."""
+    return _COUNT.fullmatch(text) is not None
 
 
 def parse_time_ns(text: str, what: str = "time") -> int:

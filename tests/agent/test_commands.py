@@ -407,6 +407,22 @@ def test_quantities_of_a_receiver_have_units_that_are_known(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("rate", ["0", "0MHz", "9" * 5000, "\u00b2"])
+def test_a_rate_that_is_none_is_refused_with_its_option(tmp_path: Path, rate: str) -> None:
+    words = ["calibrate", "sim:", str(tmp_path / "t.toml"), "--power-dbm", "-30", "--uncertainty-db", "1", "--rate", rate]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("bandpact: --rate ")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("price", ["\u00b2", "9" * 5000])
+def test_a_price_that_is_no_number_is_refused_with_the_way_to_write_it(price: str) -> None:
+    done = CliRunner().invoke(app, ["offer", "3550-3560MHz", "--class", "cbrs", "--from", f"60s:{price}"])
+    assert done.exit_code == 2
+    assert "write TIME:PRICE" in done.stderr
+
+
 def test_how_sure_a_place_is_needs_the_place(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["record", "sim:", str(tmp_path / "tape"), "--place-radius", "10m"])
     assert done.exit_code == 2

@@ -62,8 +62,9 @@ def test_where_nothing_answers_it_is_unknown() -> None:
     assert "take its power away" in stop("--uri", nowhere()).stdout
 
 
-def test_an_address_without_its_kind_is_refused_with_the_way_to_write_it() -> None:
-    done = stop("--uri", "192.168.2.1")
+@pytest.mark.parametrize("uri", ["192.168.2.1", "fe80::1", "hakrf:0", ""])
+def test_an_address_without_its_kind_is_refused_with_the_way_to_write_it(uri: str) -> None:
+    done = stop("--uri", uri)
     assert done.exit_code == 2
     assert "write it as ip:192.168.2.1" in done.stderr
     assert "nothing was muted" in done.stderr

@@ -11,7 +11,7 @@ from zmq.utils import z85
 
 from settlement.mesh import Arrived, Limits, Mesh, MeshError, Rate, TransportKey
 from settlement.mesh.door import Door
-from settlement.mesh.valve import OF_ONE_KEY_MAX
+from settlement.mesh.valve import OF_ONE_KEY_MAX, _origin
 from settlement.state.messages import MESSAGE_LIMIT
 
 WAIT_S = 5.0
@@ -376,6 +376,43 @@ def test_of_too_many_connections_one_goes_of_the_address_with_most(net: Net) -> 
         one.close()
 
 
+class At:
+    """The handle of a connection from an address."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def getpeername(self) -> tuple[str, int]:
+        return self.address, 1
+
+
+@pytest.mark.attack(65)
+def test_a_host_with_very_many_addresses_of_its_network_is_one_place() -> None:
+    one, *others = ("2001:db8:0:7::1", "2001:db8:0:7:ffff::2", "2001:db8:0:7::3%eth0")
+    assert {_origin(At(address)) for address in others} == {_origin(At(one))}  # type: ignore[arg-type]
+    assert _origin(At("2001:db8:0:8::1")) != _origin(At(one))  # type: ignore[arg-type]
+    assert _origin(At("::ffff:192.0.2.1")) == _origin(At("192.0.2.1")) == "192.0.2.1"  # type: ignore[arg-type]
+
+
+@pytest.mark.attack(65)
+def test_where_everybody_of_an_address_has_spoken_the_key_with_most_gives_way(net: Net) -> None:
+    import socket
+
+    key, modest, greedy = (TransportKey.generate() for _ in range(3))
+    server = net.mesh(key=key, limits=Limits(connections=4))
+    held = [Raw(server, key, one) for one in (modest, greedy, greedy, greedy)]
+    for number, one in enumerate(held):  # the modest one's is the oldest
+        one.socket.send(b"mine")
+        assert net.until(lambda: (server.receive(), len(server._valve._spoken.get("127.0.0.1", ())) > number)[1])
+    port = int(server.endpoint.rsplit(":", 1)[1])
+    other = socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0))
+    assert net.until(lambda: (server.receive(), server.denied["CONNECTIONS"])[1])
+    assert modest.public in {one.key for one in server._valve._connections.values()}
+    other.close()
+    for one in held:
+        one.close()
+
+
 @pytest.mark.attack(43)
 def test_without_a_handler_the_mesh_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     class Deaf(Door):
@@ -440,6 +477,24 @@ def test_forged_hints_do_not_cut_a_connection_that_a_hint_made(net: Net) -> None
     assert b.endpoint in a._lines[keys[1].public].hints
     assert a.send(keys[1].public, b"still"), "the connection is still there"
     assert exchange(net, a, b, keys[1].public, b"still")[0].data == b"still"
+
+
+@pytest.mark.attack(46)
+def test_a_place_that_a_peer_has_left_gives_way(net: Net) -> None:
+    keys = [TransportKey.generate() for _ in range(2)]
+    a, b = (net.mesh(key=key) for key in keys)
+    left = b.endpoint
+    assert a.hint(keys[1].public, left)
+    assert exchange(net, a, b, keys[1].public, b"found")[0].data == b"found"
+    net.meshes.remove(b)
+    b.close()
+    ports = iter(range(1, 60_000))
+
+    def gone() -> bool:
+        a.hint(keys[1].public, f"tcp://127.0.0.1:{next(ports)}")
+        return left not in a._lines[keys[1].public].hints
+
+    assert net.until(gone)
 
 
 def test_the_mesh_says_who_came_up(net: Net) -> None:

@@ -1,5 +1,6 @@
 """An ADALM-Pluto in a node's configuration, `driver = "pluto"`, and on the command line, `pluto:URI`."""
 
+import re
 from contextlib import suppress
 from typing import Any, ClassVar, Literal, Self
 
@@ -11,6 +12,7 @@ from radio.errors import LibraryMissing
 from radio.ports import Radio, RfState
 from radio.receivers import Opened
 
+_PORT = re.compile(r"[0-9]{1,5}")
 LOOPBACK, NETWORK, SERIAL = "ip:127.0.0.1:", "ip:", "serial="
 IIOD_PORT = 30_431
 
@@ -133,4 +135,4 @@ class PlutoSection(RadioSection):
         if self.simulated or not self.uri.startswith(NETWORK):
             return None
         host, _, port = self.uri.removeprefix(NETWORK).partition(":")
-        return host, int(port) if port.isdigit() else IIOD_PORT
+        return host, int(port) if _PORT.fullmatch(port) else IIOD_PORT

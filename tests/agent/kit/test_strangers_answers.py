@@ -149,6 +149,30 @@ def test_strangers_at_a_nodes_door_hold_few_connections_and_keep_nobody_out(tria
     door.close()
 
 
+@pytest.mark.attack(65)
+def test_the_coordinator_keeps_its_connection_whoever_connects_after_it(trial: Trial) -> None:
+    coordinator = TransportKey.generate()
+    held = load(trial.root.parent / "alice" / "node.toml")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    at = DoorSection(listen=f"tcp://127.0.0.1:{port}", coordinator=coordinator.public.hex())
+    door = TrialDoor(held.model_copy(update={"door": at}), lambda: None)
+    door.start()
+    _, transport = load_keys(held.folder)
+    with Asking(at.listen, transport.public, coordinator) as asking:
+        asking.status(wait_s=30.0)
+        (its,) = [number for number, one in door._valve._connections.items() if one.key == coordinator.public]
+        strangers = [socket.create_connection(("127.0.0.1", port)) for _ in range(2 * CONNECTIONS_MAX)]
+        until_s = time.monotonic() + 30.0
+        while door._valve.cut["CONNECTIONS"] < CONNECTIONS_MAX and time.monotonic() < until_s:
+            assert asking.status(wait_s=30.0)["node"] == held.name
+        assert door._valve.cut["CONNECTIONS"] >= CONNECTIONS_MAX
+        assert door._valve._connections[its].key == coordinator.public
+    for one in strangers:
+        one.close()
+    door.close()
+
+
 def test_a_log_that_comes_by_the_byte_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     key, asked = TransportKey.from_secret(bytes(range(32))), list[dict[str, Any]]()
 
