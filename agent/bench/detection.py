@@ -15,6 +15,7 @@ from agent.bench.floortrial import PFA, RECEIVERS, false_alarms, floor_errors
 from agent.bench.radartrial import heard_in_looks, radar_found
 from agent.bench.systempage import PAGE, page
 from agent.bench.systemtrial import SYSTEM_GROUPS, system_rows
+from hw_profiles.wholefile import WholeFile, write_together
 from sensing.detectors.channel import ChannelCells, ChannelDetector
 from sensing.detectors.decision import Cells
 from sensing.detectors.energy import EnergyDetector
@@ -234,23 +235,25 @@ def write_report(results: Results, folder: Path) -> list[Path]:
 
     The part `systems` is written to `sensing-systems.md`.
     """
-    from agent.bench.detectionplots import write_pictures
+    from agent.bench.detectionplots import pictures
 
     folder.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
+    files: list[WholeFile] = []
     systems = [one for one in results.rows if one.group.startswith(SYSTEM_GROUPS)]
     if systems:
-        written.append(folder / PAGE)
-        written[-1].write_text(page(systems, results.made_by[systems[0].group]), encoding="utf-8")
+        text = page(systems, results.made_by[systems[0].group])
+        files.append(WholeFile(path=folder / PAGE, data=text.encode()))
     groups = {group: words for group, words in results.made_by.items() if not group.startswith(SYSTEM_GROUPS)}
     if groups:
-        written.append(folder / "sensing-table.md")
-        known = _sections(written[-1].read_text(encoding="utf-8")) if written[-1].exists() else {}
+        table = folder / "sensing-table.md"
+        known = _sections(table.read_text(encoding="utf-8")) if table.exists() else {}
         for group, words in groups.items():
             known[group] = _section([one for one in results.rows if one.group == group], words)
         text = TITLE + "".join(f"\n\n## {group}\n\n{known[group]}" for group in known)
-        written[-1].write_text(text, encoding="utf-8")
-    return [*written, *write_pictures(results.rows, folder)]
+        files.append(WholeFile(path=table, data=text.encode()))
+    files += pictures(results.rows, folder)
+    write_together(files)
+    return [one.path for one in files]
 
 
 def _sections(text: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Pictures of the detection table."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import matplotlib as mpl
 
 from agent.bench.detectionrow import FLOOR_COVERAGE, DetectionRow
 from agent.words.figures import Figure
+from hw_profiles.wholefile import WholeFile
 
 MARKS = ("o", "s", "^", "D", "v")
 COLOURS = ("#00204d", "#b5492b", "#2f8f7a", "#c99a00", "#7a5ea8")
@@ -14,20 +16,26 @@ COVERAGE = (FLOOR_COVERAGE, "Coverage of the occupancy interval")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 
-def write_pictures(rows: Sequence[DetectionRow], folder: Path) -> list[Path]:
+def pictures(rows: Sequence[DetectionRow], folder: Path) -> list[WholeFile]:
     """Detection against theory, radar against level, and coverage, as SVG; each where all that it shows was made."""
     energy = [r for r in rows if r.group.startswith("Detection, energy")]
     radar = [r for r in rows if r.group.startswith("Radar ") and r.x is not None]
     coverage = [r for r in rows if r.group in COVERAGE]
     with mpl.rc_context({"svg.hashsalt": "bandpact"}):
-        written = [_energy(energy, folder / "sensing-energy.svg")] if energy else []
-        written += [_radar(radar, folder / "sensing-radar.svg")] if radar else []
+        drawn = [_energy(energy, folder / "sensing-energy.svg")] if energy else []
+        drawn += [_radar(radar, folder / "sensing-radar.svg")] if radar else []
         if {r.group for r in coverage} == set(COVERAGE):
-            written.append(_coverage(coverage, folder / "sensing-coverage.svg"))
-    return written
+            drawn.append(_coverage(coverage, folder / "sensing-coverage.svg"))
+    return drawn
 
 
-def _energy(rows: Sequence[DetectionRow], path: Path) -> Path:
+def _whole(figure: Figure, path: Path) -> WholeFile:
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="svg")
+    return WholeFile(path=path, data=drawn.getvalue())
+
+
+def _energy(rows: Sequence[DetectionRow], path: Path) -> WholeFile:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for i, name in enumerate(dict.fromkeys(r.condition.split(",")[0] for r in rows)):
@@ -42,11 +50,10 @@ def _energy(rows: Sequence[DetectionRow], path: Path) -> Path:
         ylim=(0, 1.02),
     )
     axes.legend()
-    figure.savefig(path)
-    return path
+    return _whole(figure, path)
 
 
-def _radar(rows: Sequence[DetectionRow], path: Path) -> Path:
+def _radar(rows: Sequence[DetectionRow], path: Path) -> WholeFile:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for i, name in enumerate(dict.fromkeys(r.group for r in rows)):
@@ -72,11 +79,10 @@ def _radar(rows: Sequence[DetectionRow], path: Path) -> Path:
         xlabel="peak SNR in 1 MHz, dB", ylabel="bursts heard", title="Radar classes, 95 % intervals", ylim=(0, 1.03)
     )
     axes.legend(loc="lower right")
-    figure.savefig(path)
-    return path
+    return _whole(figure, path)
 
 
-def _coverage(rows: Sequence[DetectionRow], path: Path) -> Path:
+def _coverage(rows: Sequence[DetectionRow], path: Path) -> WholeFile:
     figure = Figure(figsize=(7, 0.22 * len(rows) + 1.2), layout="constrained")
     axes = figure.subplots()
     places = range(len(rows))
@@ -90,8 +96,7 @@ def _coverage(rows: Sequence[DetectionRow], path: Path) -> Path:
         xlabel="share of 95 % intervals that hold the truth",
         title="Floor (above, with gain and temperature) and occupancy (below); wanted: the band",
     )
-    figure.savefig(path)
-    return path
+    return _whole(figure, path)
 
 
 def _bars(rows: Sequence[DetectionRow]) -> list[list[float]]:

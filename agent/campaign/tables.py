@@ -1,5 +1,6 @@
 """What a campaign came to, as Parquet and as a picture: a row for each run, a column for each parameter and figure."""
 
+import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any, Final
 
 from agent.campaign.outcome import PASSED, RunOutcome
 from agent.campaign.spec import CampaignSpec, RunSpec
+from hw_profiles.wholefile import write_whole
 
 TABLE, PICTURE = "runs.parquet", "runs.png"
 PARAMETER, FIGURE = "parameter.", "figure."
@@ -82,7 +84,9 @@ def write_picture(spec: CampaignSpec, done: Mapping[str, RunOutcome], folder: Pa
             axes.legend()
     figure.suptitle(f"{spec.name}: {len(done)} of {spec.count} runs")
     target = folder / PICTURE
-    figure.savefig(target, dpi=120)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=120)
+    write_whole(target, drawn.getvalue())
     return target
 
 

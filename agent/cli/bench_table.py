@@ -28,6 +28,7 @@ def table(
     from agent.bench.table.benchpage import page
     from agent.bench.table.commands import COMMANDS
     from agent.bench.table.whole import run
+    from hw_profiles.wholefile import write_whole
 
     chosen = [one for one in COMMANDS if not only or one.name in only]
     unknown = sorted(set(only or ()) - {one.name for one in COMMANDS})
@@ -42,7 +43,7 @@ def table(
     if as_json:
         print_json(found.as_dict())
         return
-    out.write_text(page(found), encoding="utf-8")
+    write_whole(out, page(found).encode())
     counts = ", ".join(f"{count} {name}" for name, count in found.counts().items() if count)
     output_console().print(f"{out}: {counts}, in {found.took_s:.0f} s", highlight=False)
 

@@ -41,6 +41,18 @@ def test_a_flood_of_intents_takes_no_other_users_turn() -> None:
     assert asked.due(2 * NS) is None
 
 
+def test_of_one_users_intents_few_wait_and_users_take_turns() -> None:
+    asked = IntentsAsked()
+    for _ in range(200):
+        asked.take(intent(b"mallory"))
+    asked.take(intent(b"alice"))
+    asked.take(intent(b"alice"))
+    users = [one.user for _ in range(4) if (one := asked.due(NS)) is not None]
+    assert users == [b"mallory", b"alice", b"mallory", b"alice"], "by turns"
+    later = [one for second in range(2, 300) if (one := asked.due(second * NS)) is not None]
+    assert len(later) == OF_ONE_MAX - 2, "the oldest of too many gave way"
+
+
 def test_what_everybody_was_just_offered_is_not_said_again_for_one() -> None:
     policy = HolderPolicy(Mock())
     policy.note(HELD, T0)

@@ -1,5 +1,6 @@
 """The table of real systems: each generator is in it, where and as strong as it says; verdicts are counted rightly."""
 
+import errno
 import importlib
 import inspect
 import pkgutil
@@ -156,3 +157,19 @@ def test_the_part_systems_writes_a_page_of_its_own_and_leaves_the_table(tmp_path
     written = write_report(Results(rows=(more, *rows), made_by={more.group: "x", **made_by}), tmp_path)
     assert written[:2] == [tmp_path / PAGE, table]
     assert "Systems" not in table.read_text(encoding="utf-8")
+
+
+def test_a_table_is_written_whole_or_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "sensing-table.md"
+    table.write_text("as it was", encoding="utf-8")
+    systems = [row(group, "GSM, 2 MS/s, file", 0, 5, x=0.0) for group in (*STATE_GROUPS.values(), RADARS)]
+    rows = (*systems, row("Radar P0N#1", "heard", 5, 5, x=10.0))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_report(Results(rows=rows, made_by={one.group: "x" for one in rows}), tmp_path)
+    assert list(tmp_path.iterdir()) == [table]
+    assert table.read_text(encoding="utf-8") == "as it was"
