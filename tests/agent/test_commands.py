@@ -409,8 +409,8 @@ def test_quantities_of_a_receiver_have_units_that_are_known(
 
 @pytest.mark.parametrize("rate", ["0", "0MHz", "9" * 5000, "\u00b2"])
 def test_a_rate_that_is_none_is_refused_with_its_option(tmp_path: Path, rate: str) -> None:
-    words = ["calibrate", "sim:", str(tmp_path / "t.toml"), "--power-dbm", "-30", "--uncertainty-db", "1", "--rate", rate]
-    done = CliRunner().invoke(app, words)
+    tone = ("--power-dbm", "-30", "--uncertainty-db", "1")
+    done = CliRunner().invoke(app, ["calibrate", "sim:", str(tmp_path / "t.toml"), *tone, "--rate", rate])
     assert done.exit_code == 2
     assert done.stderr.startswith("bandpact: --rate ")
     assert not list(tmp_path.iterdir())

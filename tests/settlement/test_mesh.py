@@ -400,17 +400,23 @@ def test_where_everybody_of_an_address_has_spoken_the_key_with_most_gives_way(ne
 
     key, modest, greedy = (TransportKey.generate() for _ in range(3))
     server = net.mesh(key=key, limits=Limits(connections=4))
-    held = [Raw(server, key, one) for one in (modest, greedy, greedy, greedy)]
-    for number, one in enumerate(held):  # the modest one's is the oldest
-        one.socket.send(b"mine")
-        assert net.until(lambda: (server.receive(), len(server._valve._spoken.get("127.0.0.1", ())) > number)[1])
+    held: list[Raw] = []
+
+    def all_spoke() -> bool:
+        server.receive()
+        return len(server._valve._spoken.get("127.0.0.1", ())) == len(held)
+
+    for one in (modest, greedy, greedy, greedy):  # the modest one's is the oldest
+        held.append(Raw(server, key, one))
+        held[-1].socket.send(b"mine")
+        assert net.until(all_spoke)
     port = int(server.endpoint.rsplit(":", 1)[1])
     other = socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0))
     assert net.until(lambda: (server.receive(), server.denied["CONNECTIONS"])[1])
     assert modest.public in {one.key for one in server._valve._connections.values()}
     other.close()
-    for one in held:
-        one.close()
+    for raw in held:
+        raw.close()
 
 
 @pytest.mark.attack(43)
