@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 import zmq
@@ -91,13 +91,41 @@ def on_loopback(mesh: Mesh, key: TransportKey, network: str = "n") -> Discovery:
         pytest.skip(str(exc))
 
 
+@pytest.fixture
+def here(neighbours: tuple[Mesh, Mesh, list[TransportKey]]) -> Iterator[Discovery]:
+    """The first of the neighbours, listening for announcements."""
+    mesh, _, keys = neighbours
+    found = on_loopback(mesh, keys[0])
+    yield found
+    found.close()
+
+
+def comes_true(told: Callable[[], bool]) -> bool:
+    """Is it so, in time?"""
+    deadline = time.monotonic() + WAIT_S
+    while not told() and time.monotonic() < deadline:
+        threading.Event().wait(0.02)
+    return told()
+
+
 def hears(discovery: Discovery, key: bytes) -> bool:
     """Is a hint of this key heard, in time?"""
-    deadline, found = time.monotonic() + WAIT_S, set[bytes]()
-    while key not in found and time.monotonic() < deadline:
-        found |= {hint.transport_key for hint in discovery.take()}
-        threading.Event().wait(0.02)
-    return key in found
+    found = set[bytes]()
+
+    def heard() -> bool:
+        found.update(hint.transport_key for hint in discovery.take())
+        return key in found
+
+    return comes_true(heard)
+
+
+def hears_a_newcomer(discovery: Discovery, mesh: Mesh, key: TransportKey) -> bool:
+    """Is a neighbour heard that begins to announce itself only now?"""
+    there = on_loopback(mesh, key)
+    try:
+        return hears(discovery, key.public)
+    finally:
+        there.close()
 
 
 def announce_names(names: Iterable[str]) -> None:
@@ -113,41 +141,27 @@ def announce_names(names: Iterable[str]) -> None:
 
 
 @pytest.mark.attack(65)
-def test_names_that_nobody_has_hold_up_no_announcement(neighbours: tuple[Mesh, Mesh, list[TransportKey]]) -> None:
+def test_names_that_nobody_has_hold_up_no_announcement(
+    neighbours: tuple[Mesh, Mesh, list[TransportKey]], here: Discovery
+) -> None:
     """Whoever shares the network may announce thousands of names a second; each was asked for, a second long."""
-    a, b, keys = neighbours
-    here = on_loopback(a, keys[0])
+    _, b, keys = neighbours
     announce_names(f"n{number}" for number in range(100))
-    while here._names < 100:
-        threading.Event().wait(0.02)
-    there = on_loopback(b, keys[1])
-    try:
-        assert hears(here, keys[1].public)
-    finally:
-        here.close()
-        there.close()
+    assert comes_true(lambda: here._names >= 100)
+    assert hears_a_newcomer(here, b, keys[1])
 
 
 @pytest.mark.attack(65)
 def test_after_very_many_names_it_is_listened_anew_and_goes_on(
-    neighbours: tuple[Mesh, Mesh, list[TransportKey]], monkeypatch: pytest.MonkeyPatch
+    neighbours: tuple[Mesh, Mesh, list[TransportKey]], here: Discovery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    a, b, keys = neighbours
+    _, b, keys = neighbours
     monkeypatch.setattr("agent.node.discovery.NAMES_MAX", 300)
-    here = on_loopback(a, keys[0])
     before = here._browser
     for number in range(300):
         here._changed(here._zeroconf, SERVICE, f"n{number}.{SERVICE}", ServiceStateChange.Removed)
-    deadline = time.monotonic() + WAIT_S
-    while here._browser is before and time.monotonic() < deadline:
-        threading.Event().wait(0.02)
-    assert here._browser is not before
-    there = on_loopback(b, keys[1])
-    try:
-        assert hears(here, keys[1].public)
-    finally:
-        here.close()
-        there.close()
+    assert comes_true(lambda: here._browser is not before)
+    assert hears_a_newcomer(here, b, keys[1])
 
 
 @pytest.mark.attack(46)
@@ -181,16 +195,11 @@ def test_neighbours_find_each_other_and_nobody_else(neighbours: tuple[Mesh, Mesh
         stranger.close()
 
 
-def test_what_waits_is_bounded(neighbours: tuple[Mesh, Mesh, list[TransportKey]]) -> None:
-    a, _, keys = neighbours
-    discovery = on_loopback(a, keys[0])
-    try:
-        for _ in range(3 * HINTS_MAX):
-            discovery.heard(Hint(transport_key=bytes(32), endpoint="tcp://192.0.2.7:1"))
-        assert len(discovery.take()) == HINTS_MAX
-        assert discovery.take() == []
-    finally:
-        discovery.close()
+def test_what_waits_is_bounded(here: Discovery) -> None:
+    for _ in range(3 * HINTS_MAX):
+        here.heard(Hint(transport_key=bytes(32), endpoint="tcp://192.0.2.7:1"))
+    assert len(here.take()) == HINTS_MAX
+    assert here.take() == []
 
 
 def test_status_shows_the_mesh() -> None:
