@@ -81,7 +81,7 @@ def install_service(node: Path, *, root: Path = Path("/"), command: str | None =
                 f"{config}: folder is {folder}, and the services reach only {STATE}; "
                 f"join there: bandpact kit join ARCHIVE --folder {STATE}"
             )
-        files += meeting(config)
+        files += with_run_folder(config)
     run = command or program()
     if _PLAIN.fullmatch(run) is None:
         raise ConfigError(
@@ -102,7 +102,7 @@ def install_service(node: Path, *, root: Path = Path("/"), command: str | None =
     return ServiceInstalled(files=tuple(file.path for file in files), then=THEN)
 
 
-def meeting(config: Path) -> list[WholeFile]:
+def with_run_folder(config: Path) -> list[WholeFile]:
     """The node's file with the services' run folder in it: by it `status`, `tx` and `stop` find what runs.
 
     Empty where the file names that folder already. Raises ConfigError; OSError where it cannot be read.

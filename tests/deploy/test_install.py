@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.config.settings import ConfigError, load
 from agent.install.manual import commands, completion, page
-from agent.install.service import PLACES, PROGRAMS, RUN, UNITS, deployed, install_service, meeting
+from agent.install.service import PLACES, PROGRAMS, RUN, UNITS, deployed, install_service, with_run_folder
 from tests.agent.kit.trials import written
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -210,10 +210,10 @@ def test_a_nodes_file_is_given_the_run_folder_of_its_services(tmp_path: Path, mo
     assert CliRunner().invoke(app, ["kit", "join", "harbour/kits/alice.kit"]).exit_code == 0
     config = tmp_path / "alice" / "node.toml"
     before = load(config)
-    (file,) = meeting(config)
+    (file,) = with_run_folder(config)
     config.write_bytes(file.data)
     assert load(config).model_dump() == before.model_dump() | {"run_folder": RUN}
-    assert meeting(config) == []
+    assert with_run_folder(config) == []
 
 
 def test_every_command_has_a_page_that_man_reads(tmp_path: Path) -> None:
