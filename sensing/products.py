@@ -161,7 +161,7 @@ class _Spectrum:
         self._window = np.repeat(scaled, 2)
         self._enbw_hz = float(settings.sample_rate_hz * np.sum(window**2) / np.sum(window) ** 2)
         self._levels = self.EXPONENTS << self.STEPS
-        # Level by level: of the few levels that noise has all bins lie together, bin by bin they lie all over memory.
+        # One row for each level: noise takes few levels, so the counts that change lie close together in memory.
         self._counts = np.zeros((self._levels, self._size + COUNTS_APART), np.uint32)
         self._sum = np.zeros(self._size)
         self._max = np.zeros(self._size, np.float32)

@@ -27,9 +27,9 @@ WHOLE: Final = 2000
 TOGETHER_CELLS: Final = 1280
 """Cells of a row that are looked at together, of as many blocks as that holds: all sums of them stay near the core."""
 SHALLOW: Final = np.array([1, -1, 2, -2, 3, -3, 5, -5, 7, -7], np.int64)
-"""Rises over a block in bins. `_any_shallow` holds the same ones, as halves."""
+"""Rises over a block in bins. `_shallow_sums` holds the same ones, as halves."""
 STEEP_DELAYS: Final = np.array([0, 1, -1, 2, -2, 4, -4, 7, -7], np.int64)
-"""Delays over PATH bins, STRIDE apart, in frames. `_any_steep` holds the same ones, as halves."""
+"""Delays over PATH bins, STRIDE apart, in frames. `_steep_sums` holds the same ones, as halves."""
 
 
 def steep_places(delays: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -74,7 +74,8 @@ def search(cells: Any, bright: Any, fresh: int, low: float, high: float, seed: A
         starts[bright[n, 1] + 1] += 1
     for j in range(bins):
         starts[j + 1] += starts[j]
-    # One bin's after the other's: with room for the most in each, memory that is new each time would be walked over.
+    # The hits of one bin follow those of the bin before. Rows of HITS_MAX for every bin would be mostly empty, and
+    # memory that is new at each call is slow to touch.
     all_hits = np.empty(bright.shape[0], np.int64)
     for n in range(bright.shape[0]):
         t, j = bright[n, 0], bright[n, 1]
