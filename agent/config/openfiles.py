@@ -13,10 +13,10 @@ ROOM = 128
 """Files and sockets of a process beside the connections with neighbours."""
 
 OF_A_CONNECTION = 2
-"""Each is held twice: by ZeroMQ, and by who watches how much of it is unread."""
+"""Files that one connection takes: ZeroMQ's own, and the copy by which its unread bytes are watched."""
 
 AT_ONCE = 4096
-"""Connections that strangers may open before one too many is cut, where that is to be had."""
+"""Further files, for connections that strangers open before the surplus is cut; fewer where the host has fewer."""
 
 ADDRESSES: Final = 2 << 30
 """Address space of a node's process with its threads and libraries, bytes (1.4 GB were seen); most is never used."""
@@ -50,7 +50,8 @@ def have_addresses() -> None:
 def have_open_files(connections: int, peers: int = 0) -> None:
     """Let this process open what `connections` to it, `peers` and ROOM need at once, where it is allowed less by now.
 
-    And AT_ONCE more, or as many as the hard limit allows. Raises: ConfigError where that is lower than all the rest.
+    And AT_ONCE more, or as many of those as the hard limit allows. Raises: ConfigError where the hard limit is lower
+    than what is needed without them.
     """
     wanted = OF_A_CONNECTION * connections + 2 * peers + ROOM
     hard = _raised(resource.RLIMIT_NOFILE, wanted + AT_ONCE)

@@ -39,7 +39,12 @@ EVENTS_A_MINUTE: Final = 600
 """Of one name; more are counted and left out. Refusals come at a stranger's pace, and hide nothing else."""
 EVENTS_READ: Final = 50_000
 """So many are read at the most for one question: two days of refusals are more than a page shows."""
+CHANNEL_ROWS_MAX: Final = 1_000_000
+"""Channels of all stretches that are read at the most for one question."""
+EVENT_BYTES_MAX: Final = 64 << 20
+"""Bytes of events that are read at the most for one question; of more events the newest are read."""
 HOUR_NS: Final = 3600 * NS
+Event = tuple[int, str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +59,6 @@ class Retention:
     def days(self, resolution: str) -> float:
         """For how long a resolution is kept."""
         return {SECOND: self.second_days, MINUTE: self.minute_days, QUARTER: self.quarter_days}[resolution]
-
-
-CHANNEL_ROWS_MAX: Final = 1_000_000
-"""Channels of all stretches that are read at the most for one question."""
-EVENT_BYTES_MAX: Final = 64 << 20
-"""What events are read at the most for one question take; of more, the newest."""
-Event = tuple[int, str, dict[str, Any]]
 
 
 class NoHistory(Exception):

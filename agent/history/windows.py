@@ -122,15 +122,15 @@ def _no_formulas(table: pa.Table) -> pa.Table:
     return table
 
 
+def _no_formula(text: str) -> str:
+    said = printable(text)
+    return f"'{said}" if FORMULA.match(text) or FORMULA.match(said) else said
+
+
 def parquet_files(rows: Sequence[Row], path: Path) -> list[WholeFile]:
     """Two files: PATH with the channels, and beside it PATH's stem + `-node.parquet`, with the spectra."""
     tables = ((path, channel_table(rows)), (path.with_name(f"{path.stem}-node.parquet"), node_table(rows)))
     return [WholeFile(path=place, data=_parquet(table)) for place, table in tables]
-
-
-def _no_formula(text: str) -> str:
-    said = printable(text)
-    return f"'{said}" if FORMULA.match(text) or FORMULA.match(said) else said
 
 
 def _parquet(table: pa.Table) -> bytes:

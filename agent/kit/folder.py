@@ -41,6 +41,8 @@ RULE, STATUS, KITS, ENROLLED, WELCOME, LOGS = (
 )
 KIT = ".kit"
 TOKEN_BYTES = 16
+NONE_HERE: Final = "no trial's folder here; go to the folder that `bandpact kit make` wrote, or name it (see --help)"
+"""What a command says that finds no trial where it was started."""
 
 
 class TrialState(BaseModel):
@@ -112,10 +114,6 @@ def open_trial(folder: Path) -> Trial:
     except ValidationError as exc:
         raise ConfigError(f"{folder / STATE}: does not read as it was written; restore it from a backup") from exc
     return Trial(root=folder, spec=read_trial(folder / SPEC), state=state)
-
-
-NONE_HERE: Final = "no trial's folder here; go to the folder that `bandpact kit make` wrote, or name it (see --help)"
-"""What a command says that finds no trial where it was started."""
 
 
 def is_trial(folder: Path) -> bool:

@@ -90,7 +90,7 @@ def boxes_of(status: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def keep_event(events: deque[dict[str, Any]], event: dict[str, Any]) -> None:
-    """Keep the newest EVENTS_KEPT; of more the oldest goes of what there is most of: refusals hide nothing else."""
+    """Keep EVENTS_KEPT; for one more, the oldest event of the commonest name goes: refusals push out nothing else."""
     events.append(event)
     if len(events) > EVENTS_KEPT:
         (most, _), *_ = Counter(str(one.get("event")) for one in events).most_common(1)
