@@ -19,7 +19,7 @@ from sensing.detectors.channel import (
     ChannelCells,
     ChannelDetector,
     Floats,
-    Grounds,
+    ThresholdBasis,
     stretch_parts,
 )
 from sensing.detectors.channelkernels import band_ratios, band_stretches
@@ -40,12 +40,12 @@ class BandDetector:
     def __init__(self, detector: ChannelDetector, channels: Sequence[tuple[NDArray[np.intp], ChannelCells]]) -> None:
         """Args: of each channel its groups, as columns of the powers, and its cells, whose powers are not used."""
         cells = [one for _, one in channels]
-        self._detector, self._grounds, self._channels = detector, Grounds.of(cells), len(cells)
+        self._detector, self._basis, self._channels = detector, ThresholdBasis.of(cells), len(cells)
         self._groups = np.concatenate([groups for groups, _ in channels]).astype(np.int64)
-        self._starts = np.append(self._grounds.starts, len(self._groups))
+        self._starts = np.append(self._basis.starts, len(self._groups))
         self._floor = np.concatenate([one.floor for one in cells]).astype(np.float64)
         self._bins = np.concatenate([one.bins for one in cells]).astype(np.float64)
-        self._whole, self._parts = detector.thresholds(self._grounds, detector.block_pfa, blocks=1, uneven=1.0)
+        self._whole, self._parts = detector.thresholds(self._basis, detector.block_pfa, blocks=1, uneven=1.0)
         self._limits: dict[int, Floats] = {}
 
     def decide(self, power: Floats, pieces: NDArray[np.int64] | None = None) -> BandDecision:
@@ -78,6 +78,6 @@ class BandDetector:
 
     def _limits_at(self, pfa: float, blocks: int) -> Floats:
         """Over what a mean of so many blocks is over: each channel's energy, then the powers of its groups."""
-        whole, parts = self._detector.thresholds(self._grounds, pfa, blocks=blocks, uneven=STRETCH_UNEVEN)
-        limits: Floats = np.insert(parts * self._floor, self._grounds.starts, whole * self._grounds.energy)
+        whole, parts = self._detector.thresholds(self._basis, pfa, blocks=blocks, uneven=STRETCH_UNEVEN)
+        limits: Floats = np.insert(parts * self._floor, self._basis.starts, whole * self._basis.energy)
         return limits

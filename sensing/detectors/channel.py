@@ -57,49 +57,50 @@ class ChannelCells:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grounds:
-    """What the thresholds of channels side by side rest on: of each group, those of channel c from `starts[c]` on.
+class ThresholdBasis:
+    """What the thresholds of channels side by side are made from; channel c has the groups from `starts[c]` on.
 
-    `energy` is the idle energy of each channel; `averages` and `step` the independent averages behind its energy in one
-    block and, in twentieths of a decade, behind its floor; `groups` how many groups it has. `each` and `steps` are the
-    same of each group.
+    Of each channel: how many `groups` it has, its idle `energy`, and the independent averages behind that energy in one
+    block, `channel_averages`, and behind its floor, `channel_steps`, in steps of STEPS_PER_DECADE. Of each group:
+    `least` as in ChannelCells, and the same averages of its power, `group_averages` and `group_steps`.
     """
 
     starts: NDArray[np.int64]
     groups: tuple[int, ...]
     least: Floats
     energy: Floats
-    averages: Floats
-    step: tuple[float, ...]
-    each: Floats
-    steps: tuple[float, ...]
+    channel_averages: Floats
+    channel_steps: tuple[float, ...]
+    group_averages: Floats
+    group_steps: tuple[float, ...]
 
     @classmethod
-    def of(cls, channels: Sequence[ChannelCells]) -> "Grounds":
+    def of(cls, channels: Sequence[ChannelCells]) -> "ThresholdBasis":
         """Of some channels, each with at least one group."""
         groups = tuple(len(one.floor) for one in channels)
         starts = np.cumsum([0, *groups[:-1]])
         weight = np.concatenate([one.floor for one in channels]) * np.concatenate([one.bins for one in channels])
-        each = np.concatenate([one.shapes for one in channels])
+        shapes = np.concatenate([one.shapes for one in channels])
         reference = np.concatenate([one.reference for one in channels])
-        energy, spread = np.add.reduceat(np.stack((weight, weight * weight / each)), starts, axis=1)
+        energy, spread = np.add.reduceat(np.stack((weight, weight * weight / shapes)), starts, axis=1)
         correlation = np.array([one.correlation for one in channels])
         averages = np.maximum(energy * energy / np.maximum(spread, 1e-300) * correlation, 1.0)
-        behind = np.concatenate((averages * np.minimum.reduceat(reference / each, starts), reference))
-        steps = np.floor(np.log10(np.maximum(behind, 1.0)) * STEPS_PER_DECADE).tolist()
+        steps = _steps(np.concatenate((averages * np.minimum.reduceat(reference / shapes, starts), reference)))
         return cls(
             starts=starts, groups=groups, least=np.concatenate([one.least for one in channels]), energy=energy,
-            averages=averages, step=tuple(steps[: len(groups)]), each=each, steps=tuple(steps[len(groups) :]),
+            channel_averages=averages, channel_steps=tuple(steps[: len(groups)]),
+            group_averages=shapes, group_steps=tuple(steps[len(groups) :]),
         )  # fmt: skip
 
     def thresholds(self, pfa: float, *, blocks: int) -> tuple[Floats, Floats]:
         """Of each channel's energy, and of each group's power, for the mean of so many blocks; ratios to the floor."""
         whole = [
             _threshold(shape, step, pfa * WHOLE_SHARE)
-            for shape, step in zip((self.averages * blocks).tolist(), self.step, strict=True)
+            for shape, step in zip((self.channel_averages * blocks).tolist(), self.channel_steps, strict=True)
         ]
-        shares = [share for count in self.groups for share in [pfa * (1 - WHOLE_SHARE) / count] * count]
-        return np.array(whole), np.array(list(map(_threshold, (self.each * blocks).tolist(), self.steps, shares)))
+        pfas = np.repeat([pfa * (1 - WHOLE_SHARE) / count for count in self.groups], self.groups).tolist()
+        parts = map(_threshold, (self.group_averages * blocks).tolist(), self.group_steps, pfas)
+        return np.array(whole), np.array(list(parts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,24 +166,21 @@ class ChannelDetector:
 
     def whole_shape(self, seen: ChannelCells) -> float:
         """Independent averages behind the energy of the whole channel, uneven as its floor is."""
-        return float(Grounds.of([seen]).averages[0])
+        return float(ThresholdBasis.of([seen]).channel_averages[0])
 
     def _thresholds(self, seen: ChannelCells, pfa: float, *, blocks: int, uneven: float) -> tuple[float, Floats]:
         """Of the whole channel and of each group, for the mean of so many blocks."""
         key = (pfa, blocks, uneven * self.uneven_db)
         if key not in seen.known:
-            seen.known[key] = self._made(seen, pfa, blocks=blocks, uneven=uneven)
+            whole, parts = self.thresholds(ThresholdBasis.of([seen]), pfa, blocks=blocks, uneven=uneven)
+            seen.known[key] = float(whole[0]), parts
         return seen.known[key]
 
-    def _made(self, seen: ChannelCells, pfa: float, *, blocks: int, uneven: float) -> tuple[float, Floats]:
-        whole, parts = self.thresholds(Grounds.of([seen]), pfa, blocks=blocks, uneven=uneven)
-        return float(whole[0]), parts
-
-    def thresholds(self, grounds: Grounds, pfa: float, *, blocks: int, uneven: float) -> tuple[Floats, Floats]:
+    def thresholds(self, basis: ThresholdBasis, pfa: float, *, blocks: int, uneven: float) -> tuple[Floats, Floats]:
         """Of each channel's energy and of each group's power, ratios to the floor, whose unevenness is allowed for."""
         slack = 10 ** (uneven * self.uneven_db / 10)
-        whole, parts = grounds.thresholds(pfa, blocks=blocks)
-        return whole * slack, np.maximum(parts * slack, grounds.least)
+        whole, parts = basis.thresholds(pfa, blocks=blocks)
+        return whole * slack, np.maximum(parts * slack, basis.least)
 
     def _lasting(self, seen: ChannelCells, power: Floats, statistic: Floats) -> Bools:
         """Blocks of stretches without strong bursts whose mean is over its threshold and of which no part is idle."""
@@ -215,8 +213,14 @@ def stretch_parts(length: int) -> int:
 
 def group_limits(shapes: Floats, reference: Floats, *, pfa: float) -> Floats:
     """The ratio to its floor that a block of each group exceeds so rarely in noise, however little tells the floor."""
-    steps = np.floor(np.log10(np.maximum(reference, 1.0)) * STEPS_PER_DECADE).tolist()
-    return np.array([_threshold(shape, step, pfa) for shape, step in zip(shapes.tolist(), steps, strict=True)])
+    found = zip(shapes.tolist(), _steps(reference), strict=True)
+    return np.array([_threshold(shape, step, pfa) for shape, step in found])
+
+
+def _steps(averages: Floats) -> list[float]:
+    """How many steps of STEPS_PER_DECADE the averages behind floors are, rounded downwards; one average is none."""
+    steps: list[float] = np.floor(np.log10(np.maximum(averages, 1.0)) * STEPS_PER_DECADE).tolist()
+    return steps
 
 
 def _own(values: Floats) -> Floats:
@@ -225,17 +229,18 @@ def _own(values: Floats) -> Floats:
 
 
 @lru_cache(maxsize=65536)
-def _cached(shape: float, reference: float, pfa: float) -> float:
+def _rounded_threshold(shape: float, reference: float, pfa: float) -> float:
     return f_threshold(shape=shape, reference_shape=reference, pfa=pfa)
 
 
 @lru_cache(maxsize=4096)
-def _told(value: float) -> float:
-    """To four digits."""
+def _four_digits(value: float) -> float:
+    """Rounded to four digits."""
     return float(f"{value:.4g}")
 
 
 @lru_cache(maxsize=65536)
 def _threshold(shape: float, step: float, pfa: float) -> float:
-    """The F threshold; what it rests on is so many twentieths of a decade, rounded downwards."""
-    return _cached(float(f"{shape:.4g}"), _told(10 ** (step / STEPS_PER_DECADE)), _told(pfa))
+    """The F threshold; the averages behind the floor are given as so many steps of STEPS_PER_DECADE."""
+    reference = _four_digits(10 ** (step / STEPS_PER_DECADE))
+    return _rounded_threshold(float(f"{shape:.4g}"), reference, _four_digits(pfa))
