@@ -13,7 +13,7 @@ from agent.bench.detectionrow import DetectionRow, row
 from agent.bench.impostors import CENTER_HZ, FULL_SCALE, codes, unit_noise
 from agent.bench.systems import SYSTEMS, Cplx, System
 from agent.sense.session import BLOCK_US, BLOCKS_PER_LOOK_MIN, FRAMES_PER_BLOCK, fft_size
-from sensing.layout import short_look_bins
+from sensing.layout import SHORT_LOOK_BINS, short_look_bins
 from sensing.results import ChannelReport, ChannelState, SurveySettings
 from sensing.survey import Survey
 from sensing.values import Channel
@@ -28,8 +28,8 @@ LOOK_S: Final = 0.02
 NODE_LOOK_S: Final = 0.00225
 FULL_SHARE, TOUCHED_SHARE = 0.1, 1e-3
 """A block is in use from the first share of the fullest block's energy on, and may count from the second on."""
-NODE_FFT, NODE_BINS = 1024, 3
-"""A node's transform, and the bins that a channel must have to be told apart in it."""
+NODE_BINS: Final = 3
+"""Bins that a channel must have, in the longest transform of a node, to be told apart in it."""
 TRIALS_EACH: Final = 10
 """One draw of each system and rate for so many trials asked for."""
 
@@ -106,7 +106,7 @@ def system_rows(seed: int, trials: int) -> Iterator[DetectionRow]:
 
 def cells(seed: int, name: str, *, rate_hz: int, draws: int) -> list[SystemCell]:
     """Draw a system so often; each draw is heard at every level, in noise of its own, as a file and by a node."""
-    seen_by_a_node = SYSTEMS[name].width_at(rate_hz) >= NODE_BINS * rate_hz / NODE_FFT
+    seen_by_a_node = SYSTEMS[name].width_at(rate_hz) >= NODE_BINS * rate_hz / max(SHORT_LOOK_BINS)
     ways = [one for one in HeardAs if one is HeardAs.FILE or seen_by_a_node]
     found = {
         (heard_as, snr_db): SystemCell(name=name, rate_hz=rate_hz, heard_as=heard_as, snr_db=snr_db)
