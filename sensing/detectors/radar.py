@@ -323,7 +323,7 @@ class RadarDetector:
         if self._jitters(kind, train):
             return True
         turns = max(h.pulse.train_turns for h in train.members)
-        most = kind.pulses_max + 2
+        most = kind.pulses_allowed
         if turns > most or turns_in_step(train, list(self._beside(train, weaker_db=LEVEL_DB)), kind.pri_us) > most:
             return True
         return self._on_a_beat(kind, train)
@@ -334,7 +334,7 @@ class RadarDetector:
             return False
         times = np.array([h.us for h in self._beside(train, weaker_db=LEVEL_DB)])
         own = np.array([h.us for h in train.members])
-        burst_us = (kind.pulses_max + 2) * train.pri_us
+        burst_us = kind.pulses_allowed * train.pri_us
         return keeps_a_beat(
             own, train.pri_us, times, shortest_us=CLOSEST_SHARE * kind.pri_us[0], burst_us=burst_us
         )  # fmt: skip
@@ -369,7 +369,7 @@ class RadarDetector:
         others = list(self._beside(train, weaker_db=ALIKE_DB))
         shaped = (h for h in others if h.is_shaped(kind, self._band_hz))
         like = sum(alike(train.members[0].pulse, h.pulse) for h in shaped)
-        return max(like, like_sweeps(train, self._reaching(train))) > kind.pulses_max + 2
+        return max(like, like_sweeps(train, self._reaching(train))) > kind.pulses_allowed
 
     def _crowd(self, train: PulseTrain) -> int:
         """Other pulses in a train's band, at any time in memory, not much weaker: what bursty traffic is made of."""
@@ -429,7 +429,7 @@ def _too_long_together(kind: RadarClass, one: Incumbent, other: Incumbent) -> bo
     if not near or abs(one.snr_db - other.snr_db) > LEVEL_DB or not _in_step(one, other):
         return False
     lasted_us = (max(one.end_ns, other.end_ns) - min(one.start_ns, other.start_ns)) / 1e3
-    return lasted_us > (kind.pulses_max + 2) * one.pri_us
+    return lasted_us > kind.pulses_allowed * one.pri_us
 
 
 def _as_heard(kind: RadarClass, one: Incumbent, seen: Stretch) -> HeardTrain:

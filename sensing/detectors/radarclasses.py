@@ -53,6 +53,11 @@ class RadarClass:
     span: tuple[float, float] = (0.0, 1.0)
     slowest_hz_per_us: float = 0.0
 
+    @property
+    def pulses_allowed(self) -> int:
+        """So many pulses may be counted in one burst of the class: the most that it holds, and two more."""
+        return self.pulses_max + 2
+
 
 SINGLE_PRI: Final = (905.0, 1116.0)
 _ANY_PRI: Final = (325.0, 3420.0)

@@ -58,8 +58,8 @@ class Recurrence:
 
 
 def outlasts(heard: HeardTrain) -> bool:
-    """Whether it lasts longer than the most pulses its class sends in a burst, and two more."""
-    return heard.last_ns - heard.first_ns > (heard.kind.pulses_max + 2) * heard.pri_us * 1e3
+    """Whether a train lasts longer than a burst of its class may."""
+    return heard.last_ns - heard.first_ns > heard.kind.pulses_allowed * heard.pri_us * 1e3
 
 
 def _alike(one: HeardTrain, other: HeardTrain) -> bool:

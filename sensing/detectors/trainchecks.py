@@ -20,13 +20,13 @@ from sensing.specials import gammaincc
 CAP: Final = 14.0
 REPEAT_SHARE: Final = 0.6
 OWN_FRAMES: Final = 3
-OUTLASTS_LEAST: Final = 5
-OUTLASTS_FRAMES: Final = (4, 8, 16)
+LONG_LEAST: Final = 5
+LONG_FRAMES: Final = (4, 8, 16)
 """Beside a pulse, so many frames together are compared with as many elsewhere."""
 BESIDE_FRAMES: Final = 6
 FAR_FRAMES: Final = 40
-OUTLASTS_SURE: Final = 4.5
-OUTLASTS_SHARE: Final = 0.15
+LONG_SURE: Final = 4.5
+LONG_SHARE: Final = 0.15
 """Of a pulse's own power; a long one has as much beside its strongest frame as in it, less what chance added there."""
 STRONGER: Final = 4.0
 """How much stronger than a train's pulses a steady signal must be for the pulses to be its clicks."""
@@ -184,7 +184,7 @@ def repeats(cells: Cells, frames: Frames, pri: float) -> bool:
     return float(folded.max()) - 1 > REPEAT_SHARE * (own - 1)
 
 
-def outlasts(cells: Cells, frames: Frames, pri: float) -> bool:
+def pulses_are_long(cells: Cells, frames: Frames, pri: float) -> bool:
     """Whether the pulses of a train go on for longer than short ones do: beside their places there is still power.
 
     Of a long pulse that is weak one frame is found here and the next one there: only the sum over all places tells how
@@ -193,17 +193,17 @@ def outlasts(cells: Cells, frames: Frames, pri: float) -> bool:
     starts = np.rint(frames - pri / 2).astype(np.int64)
     length = int(pri)
     starts = starts[(starts >= 0) & (starts + length < len(cells))]
-    if len(starts) < OUTLASTS_LEAST:
+    if len(starts) < LONG_LEAST:
         return False
     folded = np.mean([np.minimum(cells[at : at + length], CAP * SCALE) for at in starts], axis=0) / SCALE
     middle = length // 2
     own = float(folded[middle - 1 : middle + 2].max())
-    for wide in OUTLASTS_FRAMES:
+    for wide in LONG_FRAMES:
         sums = np.convolve(folded, np.full(wide, 1 / wide), "valid")
         ends = middle - BESIDE_FRAMES - wide + 1, middle + BESIDE_FRAMES
         elsewhere = np.concatenate((sums[: ends[0] - FAR_FRAMES], sums[ends[1] + FAR_FRAMES :]))
         usual, spread = float(elsewhere.mean()), float(elsewhere.std())
         most = max(float(sums[end]) for end in ends) - usual
-        if most > OUTLASTS_SURE * spread and most > OUTLASTS_SHARE * (own - usual):
+        if most > LONG_SURE * spread and most > LONG_SHARE * (own - usual):
             return True
     return False

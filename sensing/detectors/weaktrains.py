@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.pulsekernels import BLOCK
-from sensing.detectors.trainchecks import CAP, Course, falters, goes_beyond, outlasts, reach, repeats, surprise
+from sensing.detectors.trainchecks import CAP, Course, falters, goes_beyond, pulses_are_long, reach, repeats, surprise
 from sensing.detectors.weakkernels import SCALE, SLOTS_MAX, bright_cells, count_values, search, whiten_cells
 from sensing.frontend import Float32s
 from sensing.specials import gammaln
@@ -172,7 +172,7 @@ class WeakTrains:
         mean = float(stack[bin_])
         if beside - 1 > SIDE_SHARE * (mean - 1) or repeats(self._cells[:, bin_], frames, pri):
             return None
-        if outlasts(self._cells[:, bin_], frames, pri):
+        if pulses_are_long(self._cells[:, bin_], frames, pri):
             return None
         lit = stack > 1 + (mean - 1) / 4
         low = high = bin_

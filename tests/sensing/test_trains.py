@@ -5,7 +5,7 @@ import pytest
 
 from sensing.detectors.pulses import Pulse
 from sensing.detectors.radar import RadarDetector, Stretch
-from sensing.detectors.trainchecks import CHANCE, Course, falters, outlasts, reach, repeats, surprise
+from sensing.detectors.trainchecks import CHANCE, Course, falters, pulses_are_long, reach, repeats, surprise
 from sensing.detectors.trains import HeardPulse, PulseTrain, beside_step, turns_in_step
 from sensing.detectors.weakkernels import SCALE
 
@@ -158,7 +158,7 @@ def test_two_trains_out_of_step_stay_two_radars() -> None:
 
 
 @pytest.mark.parametrize("traffic", [False, True])
-def test_a_train_of_pulses_longer_than_a_short_pulse_outlasts_it(traffic: bool) -> None:
+def test_the_sum_over_all_places_tells_long_pulses_from_short_ones(traffic: bool) -> None:
     """Of twelve weak pulses, each with its strongest frame at the place: eighteen frames long, and one frame."""
     rng = np.random.default_rng(5)
     frames = 700.0 + 1000.3 * np.arange(12)
@@ -171,6 +171,6 @@ def test_a_train_of_pulses_longer_than_a_short_pulse_outlasts_it(traffic: bool) 
     cells, longer = (np.minimum(255, one * SCALE).astype(np.uint8) for one in (power, long))
     for at in np.rint(frames).astype(int):
         cells[at] = longer[at] = round(5 * SCALE)
-    assert outlasts(longer, frames, 1000.3)
-    assert not outlasts(cells, frames, 1000.3)
-    assert not outlasts(longer[:3000], frames[:2], 1000.3), "two places tell nothing"
+    assert pulses_are_long(longer, frames, 1000.3)
+    assert not pulses_are_long(cells, frames, 1000.3)
+    assert not pulses_are_long(longer[:3000], frames[:2], 1000.3), "two places tell nothing"
