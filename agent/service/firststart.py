@@ -3,6 +3,7 @@
 import time
 
 from agent.config.locks import agents
+from agent.config.openfiles import have_addresses
 from agent.config.settings import NodeConfig
 from agent.service import logs
 from sensing.compilation import is_ready, make_ready
@@ -11,10 +12,12 @@ from sensing.compilation import is_ready, make_ready
 def have_loops(config: NodeConfig) -> None:
     """Have the loops of sensing compiled, and say so: half a minute at the first start, nothing at every other.
 
-    The node's folder is held meanwhile: whoever starts a second node there waits for nothing. Raises ConfigError.
+    The node's folder is held meanwhile: whoever starts a second node there waits for nothing. Raises ConfigError, also
+    where the process may have too little address space: then nothing is compiled.
     """
     if is_ready():
         return
+    have_addresses()
     with agents(config, "bandpact run"):
         logs.begin()
         logs.tell("waiting", {"compiling": "the loops of sensing, once for this installation; half a minute or so"})
