@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,9 +52,25 @@ def _settle_flags(params: Iterable[Any]) -> None:
             param.default = False
 
 
+def _ask_for_numbers(command: Any) -> None:
+    """Refuse `nan` and `inf` of any option before the command is run: no quantity of ours is either."""
+    run = command.invoke
+
+    def invoke(ctx: Any) -> Any:
+        for param in command.params:
+            value = ctx.params.get(param.name)
+            if isinstance(value, float) and not isfinite(value):
+                raise typer.BadParameter(f"{value} is no quantity; give a number", ctx=ctx, param_hint=param.opts[0])
+        return run(ctx)
+
+    command.invoke = invoke
+
+
 def _settle_groups(command: Any, ctx: Any) -> None:
-    """The same in every group from `command` down."""
+    """What every group and command is set up with, from `command` down."""
     below = getattr(command, "commands", None)
+    if below is None and command is not None:
+        _ask_for_numbers(command)
     if below is not None:
         _settle_flags(command.get_params(ctx))
         for one in below.values():

@@ -15,6 +15,9 @@ from sim.world.plan import Plan, plan
 from sim.world.run import World, run_plan
 from sim.world.shrink import shrunk, with_acts
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
 
 def _one(plan_: Plan, *, trace: bool, small: bool) -> int:
     outcome = run_plan(plan_, keep_lines=trace)
@@ -87,6 +90,14 @@ def main() -> int:
     city.add_argument("--wants", type=float, default=1.0, help="requests of each user an hour")
     city.add_argument("--moves", type=float, default=0.1, help="moves an hour of each user that moves")
     asked = parser.parse_args()
+    try:
+        return _asked(asked, parser)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _asked(asked: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if asked.nodes is not None:
         return _city(asked, parser)
     if asked.count == 1:

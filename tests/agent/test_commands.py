@@ -416,6 +416,14 @@ def test_a_rate_that_is_none_is_refused_with_its_option(tmp_path: Path, rate: st
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("words", ["sense sim: --gain-db", "record sim: tape --gain-db", "lease boundary 00 --azimuth"])
+def test_what_is_no_number_is_refused_with_its_option(words: str, number: str) -> None:
+    done = CliRunner().invoke(app, [*words.split(), number])
+    assert done.exit_code == 2
+    assert f"for {words.rsplit(maxsplit=1)[-1]}: {number} is no quantity" in done.stderr.replace("'", "")
+
+
 @pytest.mark.parametrize("price", ["\u00b2", "9" * 5000])
 def test_a_price_that_is_no_number_is_refused_with_the_way_to_write_it(price: str) -> None:
     done = CliRunner().invoke(app, ["offer", "3550-3560MHz", "--class", "cbrs", "--from", f"60s:{price}"])

@@ -14,7 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.cli.main import app
-from agent.history.store import LENGTHS, MINUTE, NS, QUARTER, SECOND, NoHistory, Store
+from agent.history.parquetfile import ROWS, read_rows
+from agent.history.store import LENGTHS, MINUTE, NS, QUARTER, SECOND, NoHistory, Store, _distinct
 from agent.history.table import CHANNELS, EVENTS, NODE
 from agent.history.windows import csv_bytes, sigmf_files
 from agent.page.codedrows import spectra
@@ -146,6 +147,34 @@ def test_very_long_events_are_read_as_far_as_fits(tmp_path: Path, monkeypatch: p
     told = {"at_ns": at, "event": ["refusal"] * 50, "fields": ["x" * 900] * 50}
     store = of_seconds(tmp_path, pa.table(told, schema=EVENTS), "events")
     assert store.events(0, 1 << 62).column("at_ns").to_pylist() == at[-11:]
+
+
+def test_events_that_do_not_fit_are_not_read_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.history.store.EVENT_BYTES_MAX", 10_000)
+    told = {"at_ns": [START_NS + one * NS for one in range(50)], "event": ["x"] * 50, "fields": ["x" * 900] * 50}
+    store = of_seconds(tmp_path, pa.table(told, schema=EVENTS), "events")
+    before = time.strftime("%Y%m%d%H", time.gmtime(START_NS // NS - 3600))
+    older = store.folder / SECOND / f"events-{before}.parquet"
+    older.write_bytes((store.folder / SECOND / f"events-{HOUR}.parquet").read_bytes())
+    read: list[str] = []
+
+    def reading(path: Path, kind: str) -> pa.Table:
+        read.append(path.name)
+        return read_rows(path, kind)
+
+    monkeypatch.setattr("agent.history.store.read_rows", reading)
+    store.events(0, 1 << 62)
+    assert read == [f"events-{HOUR}.parquet"]
+
+
+def test_files_of_one_hour_have_no_more_rows_together_than_an_hour_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ROWS, "node", 10)
+    for name, first in (("a", 0), ("b", 100)):
+        rows = [node(start_ns=START_NS + (first + n) * NS) for n in range(8)]
+        pq.write_table(pa.concat_tables(rows), tmp_path / f"{name}.parquet", compression="zstd")
+    assert _distinct("node", [tmp_path / "a.parquet", tmp_path / "b.parquet"]).num_rows == 8
 
 
 FORMULAS = ("=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\t=1+1", " =1", "\r=1", "\n@x")

@@ -6,6 +6,7 @@ import re
 import socket
 import stat
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from agent.history.store import NS, SECOND, Store
+from agent.history.store import NS, SECOND, NoHistory, Store
 from agent.history.table import EVENTS
 from agent.node.livefeed import GateTrack, encoded_row
 from agent.page.app import FILES
@@ -203,6 +204,17 @@ def test_no_text_of_a_stranger_reaches_an_answer_as_it_is(tmp_path: Path) -> Non
     here = node_in(tmp_path, history=False)
     state = told(alarms=[STRANGE], neighbours=[{"name": STRANGE}], offers=[])
     here._take(b"state", json.dumps(state).encode())
+    change = GateChange.__dataclass_fields__
+    gate = {
+        **dict.fromkeys(change, 0),
+        "sid": "",
+        "told_ns": 1,
+        "state": "CLOSED",
+        "reason": STRANGE,
+        "measured": STRANGE,
+        "asked": False,
+    }
+    here._take(b"gate", json.dumps(gate).encode())
     here._take(b"event", json.dumps({"event": "turned down", "measured": STRANGE, "n": float("nan")}).encode())
 
     async def asked() -> list[httpx.Response]:
@@ -214,6 +226,26 @@ def test_no_text_of_a_stranger_reaches_an_answer_as_it_is(tmp_path: Path) -> Non
         assert "evil" in answer.text
         assert "\u202e" not in answer.text
         assert answer.text.isascii()
+
+
+@pytest.mark.attack(71)
+@pytest.mark.parametrize("path", ["history", "lanes"])
+def test_no_text_of_a_kept_row_reaches_an_answer_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    here = node_in(tmp_path, history=False)
+    here.store = Store(folder=tmp_path / "history")
+    row = replace(next(iter(seconds(1))), gate="CLOSED", reason=STRANGE, measured=STRANGE, clause=STRANGE)
+    monkeypatch.setattr("agent.history.store.Store.rows", lambda *_: [row])
+
+    async def asked() -> httpx.Response:
+        async with client(tmp_path, here) as page:
+            return await page.get(f"/api/v1/{path}?from_ns=1&to_ns=2")
+
+    answer = asyncio.run(asked())
+    assert answer.status_code == 200
+    assert "evil" in answer.text
+    assert answer.text.isascii()
 
 
 @pytest.mark.attack(69)
@@ -278,6 +310,30 @@ def test_spectra_are_one_tuning_with_their_times() -> None:
     assert (bins, count, low, high, length) == (256, 3, rows[0].low_hz, rows[0].high_hz, NS)
     assert data[SPECTRA_HEAD.size + 8 : SPECTRA_HEAD.size + 8 + bins] == rows[0].max_hold
     assert SPECTRA_HEAD.unpack_from(spectra([]))[1] == 0
+
+
+@pytest.mark.attack(69)
+@pytest.mark.parametrize("path", ["history", "lanes", "spectra"])
+def test_a_history_of_too_much_is_refused_and_no_defect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    here = node_in(tmp_path, history=False)
+    here.store = Store(folder=tmp_path / "history")
+
+    async def asked() -> httpx.Response:
+        async with client(tmp_path, here) as page:
+            return await page.get(f"/api/v1/{path}?from_ns=1&to_ns=2")
+
+    def too_much(*_: object) -> None:
+        raise NoHistory("more than can be read; ask for less")
+
+    if path == "spectra":
+        monkeypatch.setattr("agent.page.app.spectra", too_much)
+    else:
+        monkeypatch.setattr("agent.history.store.Store.rows", too_much)
+    answer = asyncio.run(asked())
+    assert answer.status_code == 413
+    assert "ask for less" in answer.text
 
 
 # -- why it is silent ----------------------------------------------------------------------------------------------

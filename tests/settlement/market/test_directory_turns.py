@@ -1,6 +1,7 @@
 """An issuer that credentials authors without number takes places of a directory from its own, and nobody else's."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -18,6 +19,8 @@ from settlement.market.directory import (
     DirectoryEntry,
     DirectoryIndex,
     DirectoryQuery,
+    _in_turns,
+    _Listed,
     gives_way,
 )
 from tests.settlement.world import AREA, BAND, HOLDER_ACTIONS, NETWORK, NS, T0, World, claims, fix, held, scope, seed
@@ -118,3 +121,13 @@ def paths(*names: str) -> dict[bytes, tuple[bytes, ...]]:
 def test_who_gives_way(known: tuple[str, ...], fresh: str, gone: str | None) -> None:
     found = gives_way(paths(*known), paths(fresh)[fresh.encode()])
     assert found == (None if gone is None else gone.encode())
+
+
+def test_in_an_answer_issuers_take_turns_whoever_has_more_authors() -> None:
+    entry, body = Mock(), Mock()
+    paths = [(b"root", b"crowd", bytes([number])) for number in range(20)]
+    paths += [(b"root", b"crowd", b"\0"), (b"root", b"few", b"one"), (b"root", b"few", b"two")]
+    listed = [_Listed(entry=entry, body=body, path=path, size=1) for path in paths]
+    turns = [one.path[1] for one in _in_turns(listed)]
+    assert turns[:4] == [b"crowd", b"few", b"crowd", b"few"]
+    assert sorted(one.path for one in _in_turns(listed)) == sorted(paths)

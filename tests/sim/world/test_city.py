@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from settlement.pair.deadlines import Deadlines
+from sim.world.__main__ import main
 from sim.world.city import City, run_city
 from sim.world.cityplan import HEARING_M, QUIET_NS, CityPlan, city_plan
 from sim.world.citytrust import area_of, block_band
@@ -155,3 +156,17 @@ def test_the_next_deadline_is_that_of_what_was_set_last() -> None:
     assert deadlines.next_ns() == 50
     deadlines.forget(b"b")
     assert deadlines.next_ns() is None
+
+
+@pytest.mark.parametrize("words", [["--nodes", "2"], ["--seed", "1"]])
+def test_a_run_that_is_interrupted_ends_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("run_city", "run_plan"):
+        monkeypatch.setattr(f"sim.world.__main__.{name}", interrupted)
+    monkeypatch.setattr("sys.argv", ["sim.world", *words])
+    assert main() == 130
+    assert capsys.readouterr().err == "interrupted\n"
