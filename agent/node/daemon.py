@@ -13,16 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, assert_never
+from typing import assert_never
 
 import zmq
 
 from agent.cbrs.members import members
-from agent.config.settings import NodeConfig, OfferSection
+from agent.config.settings import NodeConfig
 from agent.directory.client import find
-from agent.node import unsensed
 from agent.node.assembly import admit_peers, discovery_of, finish_rotation, mesh_of, party_of
-from agent.node.auctions import AuctionPolicy, free_of, wholly_free
+from agent.node.auctions import AuctionPolicy, wholly_free
 from agent.node.complaints import shown_disputes
 from agent.node.control import ControlDoor
 from agent.node.directories import KINDS, Directories
@@ -34,8 +33,7 @@ from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import LAST_S, Guard, mute_by_own_connection
 from agent.node.handovers import HandingSide, kept_of
-from agent.node.integers import touched
-from agent.node.intents import IntentsAsked
+from agent.node.holderoffers import HolderOffers
 from agent.node.keyrotation import KeyTurn
 from agent.node.livefeed import showing_of
 from agent.node.loans import Lending
@@ -44,7 +42,7 @@ from agent.node.measurements import EVERY_NS, received
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.panels import Panels
-from agent.node.policy import ANSWERS_MAX, LOOKS_BEFORE_OFFER, HolderPolicy, free_parts, lent_bands, start_of
+from agent.node.policy import HolderPolicy, start_of
 from agent.node.resumption import in_force
 from agent.node.samples_side import SamplesSide
 from agent.node.stationears import StationListening
@@ -60,7 +58,6 @@ from agent.node.wordfiles import take_words
 from agent.service.snapshot import HEARD_AFTER, OWN_KEY
 from agent.timekeeping.assembly import timekeeper
 from radio.link import BandVacated, GateChange, LookTaken, StationCleared, StationTold, Used, WardenBeat
-from sensing.survey import SurveyReport
 from settlement.audit.seal import root_path, seal_path, write_root, write_seal
 from settlement.chain.bodies import Gate
 from settlement.chain.codec import cut
@@ -68,7 +65,6 @@ from settlement.chain.lineage import LineageError
 from settlement.chain.scope import Band, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.mesh import Arrived
-from settlement.pair.bounds import OwnFaultError
 from settlement.pair.effects import (
     AnswerIntent,
     Effect,
@@ -95,8 +91,6 @@ MESH_NS = 10_000_000
 ALIVE_NS = 100_000_000
 """So often the warden's process is asked for beside the kernel's word of its end."""
 WAIT_MS = 20
-HELD_BACK = 20
-"""Where nothing could be offered the next look is as many times later as that one took."""
 PROTECTED_TIER = 1
 SEALED = "sealed.db"
 
@@ -137,7 +131,10 @@ class Node:
         self.directories = Directories(
             config.directories, KINDS[config.role], ask=partial(find, network=config.network)
         )
-        self._intents = IntentsAsked()
+        self.offers = HolderOffers(
+            self.trust.registry, self.party, policy=self.holder, protection=self.protection,
+            envelopes=self.envelopes, fix=self.fix, neighbours=self._neighbours,
+        )  # fmt: skip
         # Whoever connects is accepted from here on: what takes seconds (sensing compiles) is behind.
         self.mesh = mesh_of(config, self.trust, peers)
         self.hints = Hints(discovery_of(config, self.trust, self.mesh), self.mesh, self.trust.registry)
@@ -158,7 +155,7 @@ class Node:
         self._resume_ns = self._describe_ns = self._measure_ns = 0
         self._open_sid: bytes | None = None
         self._next_tick_ns = self._next_step_ns = self._next_burst_ns = self._next_mesh_ns = 0
-        self._next_hello_ns = self._warden_ns = self._held_back_ns = 0
+        self._next_hello_ns = self._warden_ns = 0
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
         self._registered = self._worded = self._resumed = False
@@ -615,116 +612,14 @@ class Node:
         if time.monotonic_ns() >= self._describe_ns:
             described = self.party.attempt(step, partial(self.envelopes.describe, step))
             self._describe_ns = time.monotonic_ns() + NS if isinstance(described, Refusal) else 0
-        if len(self.holder.made) < len(self.config.offers):
-            self._offer(step, since_s)
-        asked = self._intents.due(time.monotonic_ns())  # one a step: each takes a look at all that was heard
-        if asked is not None:
-            self._answer(step, asked)
-        if self.holder.standing:
-            self._offer_again(step)
-            if self.holder.look_again(step.now.time.middle_ns, lent_bands(self.party, step.now.time)):
-                self.party.attempt(step, partial(self._look_again, step))
+        self.offers.act(step, since_s)
         if self.config.wants:
             start_ns = start_of(step.now, time.monotonic_ns(), self._start_mono_ns)
             self.user.act(step, self.party, since_s, start_ns)
         if self.config.leases.hands:
             start_ns = start_of(step.now, time.monotonic_ns(), self._start_mono_ns)
             self.handing.act(step, self.party, since_s, start_ns)
-        self.auctions.act(step, self.party, since_s, self._declare, self._free())
-
-    def _look_again(self, step: Step) -> None:
-        body = self.envelopes.found(step)
-        if body.channels:
-            self.party.bounds.observe(step, body)
-
-    def _offer(self, step: Step, since_s: float) -> None:
-        began_ns = time.monotonic_ns()
-        if began_ns < self._held_back_ns:
-            return
-        closed = [*self.protection.closed(began_ns), *lent_bands(self.party, step.now.time)]
-        due = self.holder.due(since_s, self._occupancy, closed)
-        if not due:  # a band that is busy is asked after again, for a small share of the time
-            self._held_back_ns = began_ns + HELD_BACK * (time.monotonic_ns() - began_ns)
-        for number, offer in due:
-            if self._declare(step, offer) is None:
-                self.holder.made.add(number)
-            else:
-                self._held_back_ns = time.monotonic_ns() + NS
-
-    def _free(self) -> Callable[[OfferSection], list[OfferSection]]:
-        """What of an offer is free, looked up where it is asked for: most steps ask for nothing."""
-        held: list[Callable[[OfferSection], list[OfferSection]]] = []
-
-        def free(offer: OfferSection) -> list[OfferSection]:
-            if not held:
-                closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, self.fix().time)]
-                held.append(free_of(self._occupancy, closed, LOOKS_BEFORE_OFFER))
-            return held[0](offer)
-
-        return free
-
-    def _answer(self, step: Step, asked: AnswerIntent) -> None:
-        """Offer what an intent looks for, as far as it is held and heard to be free, at the cost of whoever asks.
-
-        What was offered to everyone a moment ago is not said again for one of them.
-        """
-        user = self.trust.registry.get(asked.user)
-        if user is not None and user.transport_key is not None:
-            self.party.at_cost_of(step, user.transport_key, lambda: self._offer_to(step, asked))
-
-    def _offer_to(self, step: Step, asked: AnswerIntent) -> None:
-        offers, now_ns = self.holder.answers(asked), step.now.time.middle_ns
-        unsaid = [(offer, end_ns) for offer, end_ns in offers if not self.holder.said_lately(offer, now_ns)]
-        if not unsaid:
-            return
-        closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
-        heard = self._occupancy()
-        parts = [(part, end_ns) for offer, end_ns in unsaid for part in free_parts(heard, offer, closed)]
-        for part, end_ns in parts[:ANSWERS_MAX]:
-            if not self.holder.said_lately(part, now_ns):
-                self._declare(step, part, end_ns)
-
-    def _offer_again(self, step: Step) -> None:
-        closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
-        for offer, end_ns in self.holder.again(step.now.time.middle_ns, self._occupancy, closed):
-            self._declare(step, offer, end_ns)
-
-    def _declare(self, step: Step, offer: OfferSection, end_ns: int | None = None) -> str | None:
-        """Sign and send an offer, with the envelope it rests on beside it, to every neighbour.
-
-        Returns why not, where the place changed since it was thought free, most neighbours take it for busy, or this
-        node is not entitled to it.
-        """
-        told: dict[str, Any] = {"low_hz": offer.low_hz, "high_hz": offer.high_hz}
-        if offer.unit is not None:
-            why = unsensed.declare(step, self.holder, self.party, offer, to=self._neighbours(), end_ns=end_ns)
-            if why is not None:
-                return self._not_offered(step, told, why)
-            self.holder.note(offer, step.now.time.middle_ns)
-            return None
-        if touched((offer.low_hz, offer.high_hz), self.envelopes.outvoted(step)):
-            return self._not_offered(step, told, "most who were heard take it for busy")
-        try:
-            found = self.envelopes.found(step)
-            made = self.party.attempt(
-                step, lambda: self.holder.offer(step, self.party, offer, found=found, end_ns=end_ns)
-            )
-        except OwnFaultError as exc:
-            return self._not_offered(step, told, str(exc))
-        if isinstance(made, Refusal):
-            return self._not_offered(step, told, str(made))
-        envelope, offered = made
-        data = Message(record=offered, beside=(envelope,)).encoded()
-        step.outgoing += [Outgoing(to=to, data=data) for to in self._neighbours()]
-        self.holder.note(offer, step.now.time.middle_ns)
-        return None
-
-    def _not_offered(self, step: Step, told: dict[str, Any], why: str) -> str:
-        step.event("not offered", **told, why=why)
-        return why
-
-    def _occupancy(self) -> SurveyReport:
-        return self.envelopes.heard(self.fix().time, time.monotonic_ns())
+        self.auctions.act(step, self.party, since_s, self.offers.declare, self.offers.free())
 
     def _surroundings(self) -> Surroundings:
         now_ns = time.monotonic_ns()
@@ -732,12 +627,12 @@ class Node:
             now_ns=now_ns,
             open_sid=self._open_sid,
             warden_heard_ns=self._warden_ns,
-            report=self._occupancy,
-            closed=lambda: [*self.protection.closed(now_ns), *lent_bands(self.party, self.fix().time)],
+            report=self.offers.occupancy,
+            closed=lambda: self.offers.closed(self.fix().time, now_ns),
             withdraw=lambda sid: self.warden.withdraw(sid, Reason.RELINQUISHED, "given back by command"),
-            declare=self._declare,
+            declare=self.offers.declare,
             rotate=self.keys.rotate,
-            is_free=lambda auction: wholly_free(auction, self._free()),
+            is_free=lambda auction: wholly_free(auction, self.offers.free()),
             may_offer=lambda step, offer: step.may_sign(self.holder.declaration(step, self.party, offer)),
         )
 
@@ -759,7 +654,7 @@ class Node:
         """What a step asks for, now that it is durable."""
         match effect:
             case AnswerIntent():
-                self._intents.take(effect)
+                self.offers.asked.take(effect)
             case HandPermit():
                 self.warden.permit(effect.artifact)
                 self._make_traffic(effect.sid)
