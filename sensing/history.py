@@ -13,6 +13,7 @@ from sensing.tracker import Piece
 FULL_BYTES: Final = 48 << 20
 """Room for blocks kept in full, so that a floor found later judges them too."""
 BRIEF_BLOCKS: Final = 1 << 22
+SHELF_BLOCKS: Final = 4096
 
 Float16s = NDArray[np.float16]
 
@@ -101,6 +102,28 @@ class JudgedBlocks:
             risen=np.repeat(self._risen[index, kept], self._lengths[kept]),
             times_s=self._times_s[all_of],
         )
+
+
+class LevelShelf:
+    """Places for the levels of pieces, one behind the other in large arrays; an array goes when its last piece has gone.
+
+    Thousands of small arrays that live for minutes would lie scattered between those that come and go with each look,
+    and none of that memory could be given back.
+    """
+
+    def __init__(self) -> None:
+        self._array: NDArray[np.int16] = np.empty((0, 0), np.int16)
+        self._used = 0
+
+    def put(self, levels: NDArray[np.int16]) -> NDArray[np.int16]:
+        """The same levels, shape (blocks, groups), in their place."""
+        blocks, groups = levels.shape
+        if self._array.shape[1] != groups or self._used + blocks > len(self._array):
+            self._array, self._used = np.empty((max(SHELF_BLOCKS, blocks), groups), np.int16), 0
+        place = self._array[self._used : self._used + blocks]
+        self._used += blocks
+        place[:] = levels
+        return place
 
 
 class FloorHistory:

@@ -27,6 +27,9 @@ TAILS: Final = np.geomspace(1.02, 60.0, 40)
 SCALES: Final = np.geomspace(0.03, 60.0, 70)
 """Grid of scales, as multiples of the mean excess over the shortest time times what the tail makes of it."""
 POINTS: Final = 200
+LATTICE: Final = 160
+VALUES_AT_ONCE: Final = 512
+"""So many lengths of time are worked on together: an hour of bursts takes no more memory than a second of them."""
 PARTS: Final = (8, 16, 32, 64, 128)
 PART_SAMPLES_LEAST: Final = 4
 MEMORY_SLACK: Final = 0.15
@@ -95,7 +98,7 @@ def _mean_points(lengths: Floats, cut_short: Floats) -> Floats:
     typical = max(float(values @ counts) / len(lengths), 1e-12)
     tails, scales = np.meshgrid(TAILS, SCALES * typical, indexing="ij")
     scales = scales * np.maximum(tails - 1, 0.3)
-    inside = np.log1p(values[None, None, :] / scales[..., None]) @ counts
+    inside = _log_sums(values, counts, scales)
     beyond = np.log1p(np.maximum(cut_short - shortest, 0)[None, None, :] / scales[..., None]).sum(axis=-1)
     log_likelihood = len(lengths) * (np.log(tails) - np.log(scales)) - (tails + 1) * inside - tails * beyond
     weight = np.exp(log_likelihood - log_likelihood.max()).ravel()
@@ -104,3 +107,31 @@ def _mean_points(lengths: Floats, cut_short: Floats) -> Floats:
     cumulated = np.cumsum(weight[order]) / weight.sum()
     points: Floats = np.interp((np.arange(POINTS) + 0.5) / POINTS, cumulated, means[order])
     return points
+
+
+def _log_sums(values: Floats, counts: NDArray[np.intp], scales: Floats) -> Floats:
+    """Sum of log(1 + value / scale) over all values, for each scale.
+
+    The sum is a smooth function of the scale: it and its slope are computed at LATTICE scales, and it is cubic between
+    them (Hermite). Over the whole grid of tails and scales that is off by less than 1e-7 for each value.
+
+    Args: values shape (n,), each `counts` times; scales of any shape, positive.
+    """
+    logs = np.log(scales)
+    first, last = float(logs.min()), float(logs.max())
+    step = (last - first) / (LATTICE - 1)
+    points = np.exp(np.linspace(first, last, LATTICE))[:, None]
+    sums, slopes = np.zeros(LATTICE), np.zeros(LATTICE)
+    for at in range(0, len(values), VALUES_AT_ONCE):
+        some, times = values[at : at + VALUES_AT_ONCE], counts[at : at + VALUES_AT_ONCE]
+        sums += np.log1p(some / points) @ times
+        slopes -= (some / (points + some)) @ times
+    place = (logs - first) / step
+    left = np.minimum(place.astype(np.intp), LATTICE - 2)
+    along, right = place - left, left + 1
+    rest = 1 - along
+    found: Floats = (
+        rest**2 * ((1 + 2 * along) * sums[left] + along * step * slopes[left])
+        + along**2 * ((1 + 2 * rest) * sums[right] - rest * step * slopes[right])
+    )  # fmt: skip
+    return found

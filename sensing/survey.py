@@ -25,7 +25,7 @@ from sensing.detectors.registry import DECIDERS
 from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
 from sensing.floors import FloorReader, FloorView, OfFloor
 from sensing.frontend import FrontEnd, Iq, Spectra
-from sensing.history import BlockDecisions, FloorHistory, JudgedBlocks
+from sensing.history import BlockDecisions, FloorHistory, JudgedBlocks, LevelShelf
 from sensing.incumbents import IncumbentLog
 from sensing.layout import BandLayout, lay_out
 from sensing.occupancy import spectrum_resource_occupancy
@@ -129,6 +129,7 @@ class Survey:
         self._contrasted: set[int] = set()
         self._rises: deque[Piece] = deque()
         self._history = FloorHistory(keep_ns=None if settings.keep_s is None else round(settings.keep_s * 1e9))
+        self._shelf = LevelShelf()
         self._own_noise: float | None = None
         self._gaps = False
         self._ended_ns: int | None = None
@@ -275,7 +276,7 @@ class Survey:
             self._history.leave_out(start_ns, last - first - len(some))
             if len(some) == 0:
                 continue
-            levels = np.maximum(np.rint(100 * decibels(some)), -30000).astype(np.int16)
+            levels = self._shelf.put(np.maximum(np.rint(100 * decibels(some)), -30000).astype(np.int16))
             at_ns = start_ns + round(first * self._block_s * 1e9)
             over = clipped[first:last][sound[first:last]]
             piece = Piece(start_ns=at_ns, levels=levels, clipped=over, bound=bound)

@@ -308,7 +308,7 @@ class FloorTracker:
         self._hums = HUMS_FOR if swayed is not None else max(0, self._hums - 1)
         if swayed is None:
             return power
-        piece.levels = piece.levels - np.rint(100 * swayed).astype(np.int16)[:, None]
+        piece.levels -= np.rint(100 * swayed).astype(np.int16)[:, None]
         return power * 10 ** (-swayed / 10)[:, None]
 
     def _compare(self, state: GainState, seen: Quiet) -> tuple[Floats, Floats]:

@@ -1,10 +1,12 @@
 """Two intervals: of the stretch that was heard, and of the long run of which it is a sample."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from sensing.longrun import long_run_occupancy
+from sensing.longrun import VALUES_AT_ONCE, _log_sums, long_run_occupancy
 from sensing.occupancy import channel_occupancy
 
 TRIALS = 60
@@ -50,3 +52,28 @@ def test_little_is_said_of_the_long_run_from_few_cycles() -> None:
     assert np.isnan(whole.value), "one burst tells nothing of how often bursts come"
     assert (whole.low, whole.high) == (0.0, 1.0)
     assert long_run_occupancy(np.zeros(1, bool), step_s=1e-4).high > 0.5
+
+
+@pytest.mark.parametrize("count", [8, VALUES_AT_ONCE - 1, 3 * VALUES_AT_ONCE + 7])
+def test_sums_between_the_lattice_are_those_of_every_scale_by_itself(count: int) -> None:
+    rng = np.random.default_rng(count)
+    values, times = np.unique(np.round(rng.pareto(1.3, count), 3), return_counts=True)
+    scales = np.geomspace(0.009, 3540, 500).reshape(20, 25) * values.mean()
+    exact = (np.log1p(values / scales[..., None]) * times).sum(axis=-1)
+    assert np.abs(_log_sums(values, times, scales) - exact).max() < 1e-7 * count
+
+
+def test_hours_of_bursts_take_no_more_memory_than_a_minute_of_them() -> None:
+    rng = np.random.default_rng(3)
+
+    def most(bursts: int) -> int:
+        edges = np.cumsum(rng.exponential(5.0, 2 * bursts))
+        busy = np.searchsorted(edges, np.arange(int(edges[-1]))) % 2 == 0
+        times_s = np.cumsum(rng.uniform(0.9, 1.1, len(busy)))
+        tracemalloc.start()
+        long_run_occupancy(busy, step_s=1.0, times_s=times_s)
+        held = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return held - 30 * len(busy)
+
+    assert most(4000) < 2 * most(200) + 8_000_000, "a grid of scales for each length of a burst"
