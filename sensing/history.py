@@ -105,7 +105,7 @@ class JudgedBlocks:
 
 
 class LevelShelf:
-    """Places for the levels of pieces, one behind the other in large arrays; an array goes when its last piece has gone.
+    """Places for the levels of pieces, one behind the other in large arrays; an array goes with its last piece.
 
     Thousands of small arrays that live for minutes would lie scattered between those that come and go with each look,
     and none of that memory could be given back.
