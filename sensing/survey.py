@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sensing.decisions import BlockDecisions, DecidedBlocks, DecisionShelf, JudgedBlocks
 from sensing.detectors.band import BandDetector
 from sensing.detectors.channel import ChannelDetector, group_limits
 from sensing.detectors.pulses import PulseFinder, warm
@@ -25,7 +26,7 @@ from sensing.detectors.registry import DECIDERS
 from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
 from sensing.floors import FloorReader, FloorView, OfFloor
 from sensing.frontend import FrontEnd, Iq, Spectra
-from sensing.history import BlockDecisions, FloorHistory, JudgedBlocks, LevelShelf
+from sensing.history import FloorHistory, LevelShelf
 from sensing.incumbents import IncumbentLog
 from sensing.layout import BandLayout, lay_out
 from sensing.occupancy import spectrum_resource_occupancy
@@ -71,6 +72,7 @@ Span = tuple[int, int]
 """From, up to and not including, in ns of the looks' clock."""
 NOTHING_APART: Final[Mapping[Channel, Sequence[Span]]] = MappingProxyType({})
 PIECE_BLOCKS: Final = 64
+NONE_CLIPPED: Final = np.zeros(2 * PIECE_BLOCKS, np.bool_)
 PIECES_AT_ONCE: Final = 256
 """So many are decided on together: few calls, in a few hundred kilobytes."""
 FLAG_LOOKS: Final = 4096
@@ -129,7 +131,7 @@ class Survey:
         self._contrasted: set[int] = set()
         self._rises: deque[Piece] = deque()
         self._history = FloorHistory(keep_ns=None if settings.keep_s is None else round(settings.keep_s * 1e9))
-        self._shelf = LevelShelf()
+        self._shelf, self._decisions = LevelShelf(), DecisionShelf()
         self._own_noise: float | None = None
         self._gaps = False
         self._ended_ns: int | None = None
@@ -212,7 +214,7 @@ class Survey:
         """Say what is known by now. Looks that began in one of a channel's spans `apart` (ns) do not speak of it."""
         self._judge_all()
         flags = self.flags
-        pieces = [one for one in self._history.judged() if one.over_db.shape[1]]
+        pieces = [one for one in self._history.judged() if one.blocks]
         anchors = {number: self._anchor_of(number) for number in {one.key[0] for one in pieces}}
         sound = {number: anchor is not Anchor.NONE for number, anchor in anchors.items()}
         seen = JudgedBlocks(pieces, step_s=self._block_s, sound=sound, uncertain=self._history.uncertain)
@@ -269,7 +271,7 @@ class Survey:
         bound: bool,
     ) -> list[Piece]:
         power = np.column_stack((spectra.groups, spectra.offset_bins)).astype(np.float64)
-        pieces = []
+        pieces, overdriven = [], bool(clipped.any())
         for first in range(0, max(1, len(power) - PIECE_BLOCKS // 2), PIECE_BLOCKS):
             last = first + PIECE_BLOCKS if len(power) - first >= PIECE_BLOCKS * 3 // 2 else len(power)
             some = power[first:last][sound[first:last]]
@@ -278,7 +280,7 @@ class Survey:
                 continue
             levels = self._shelf.put(np.maximum(np.rint(100 * decibels(some)), -30000).astype(np.int16))
             at_ns = start_ns + round(first * self._block_s * 1e9)
-            over = clipped[first:last][sound[first:last]]
+            over = clipped[first:last][sound[first:last]] if overdriven else NONE_CLIPPED[: len(some)]
             piece = Piece(start_ns=at_ns, levels=levels, clipped=over, bound=bound)
             self._place(piece, some, teaches=teaches)
             self._history.add(piece)
@@ -362,14 +364,17 @@ class Survey:
             over = (power > self._contrasts.at(number, view) * np.maximum(view.floor, state.level)).any(axis=1)
             risen = np.concatenate(([0], np.cumsum(over)))
             rose = (risen[firsts[1:]] - risen[firsts[:-1]] >= CONTRAST_BLOCKS).tolist()
-        bound = np.repeat([piece.bound for piece in pieces], np.diff(firsts))
-        over_db, over_whole_db = decibels(statistic).astype(np.float16), whole_db.astype(np.float16)
-        for piece, first, last in zip(pieces, firsts[:-1].tolist(), firsts[1:].tolist(), strict=True):
-            some = slice(first, last)
-            piece.decided = BlockDecisions(
-                key=key, start_ns=piece.start_ns, over_db=over_db[:, some], whole_db=over_whole_db[:, some],
-                lasting=lasting[:, some], bound=bound[some], clipped=piece.clipped, risen=self._risen(piece),
-            )  # fmt: skip
+        decided = DecidedBlocks(
+            over_db=decibels(statistic).astype(np.float16), whole_db=whole_db.astype(np.float16), lasting=lasting,
+            bound=np.repeat([piece.bound for piece in pieces], np.diff(firsts)),
+            clipped=np.concatenate([piece.clipped for piece in pieces]),
+            risen=np.stack([self._risen(piece) for piece in pieces], axis=1),
+        )  # fmt: skip
+        starts_ns = [piece.start_ns for piece in pieces]
+        for piece, one in zip(
+            pieces, self._decisions.put(decided, firsts.tolist(), key=key, starts_ns=starts_ns), strict=True
+        ):
+            piece.decided = one
         return [piece for piece, one in zip(pieces, rose, strict=True) if one]
 
     def _risen(self, piece: Piece) -> NDArray[np.bool_]:

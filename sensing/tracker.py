@@ -260,9 +260,10 @@ class FloorTracker:
                 moved_db, state.drift_db = piece.drift_db - state.drift_db, piece.drift_db
                 level = seen.level * 10 ** (-state.drift_db / 10)
                 known = Quiet(level, seen.idle, seen.spread)
-                piece.risen = self._risen(rise - moved_db, limit)
+                risen = self._risen(rise - moved_db, limit)
+                piece.risen = risen if risen.any() else None
                 least = np.inf if strong else IDLE_SHARE * len(power)
-                self._teach(state, known, rise - moved_db, limit, risen=piece.risen, least=least)
+                self._teach(state, known, rise - moved_db, limit, risen=risen, least=least)
             self._last = piece
             return
         self._moved(piece, seen, moved, teaches=teaches)

@@ -18,6 +18,7 @@ from hw_profiles.calibration import Scale
 from radio.drivers.section import RadioSection
 from radio.link import LookTaken
 from radio.ports import RxFlag
+from radio.process import give_back
 from radio.ring import SampleRing
 from radio.wakeup import Rouser
 from sensing.flags import ELSEWHERE
@@ -35,6 +36,7 @@ RECENT_NS, WATCHED_NS = 10_000_000_000, 1_000_000_000
 COLUMNS = 256
 KEEP_S = 120.0
 """How long a look speaks of its channels."""
+GIVE_BACK_NS = 60_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,7 @@ class Watcher:
         self._stop = False
         self._lock = threading.Lock()
         self._recent: SurveyReport | None = None
+        self._given_back_ns = time.monotonic_ns()
         self.fault: str | None = None
         self.watched = False
         """Whether somebody watches: then what is shown is renewed every second."""
@@ -191,6 +194,12 @@ class Watcher:
         if self._recent is not None and time.monotonic_ns() - self._recent.now_ns > after_ns:
             self._recent = self.report()
 
+    def _tidy(self, now_ns: int) -> None:
+        """Return to the system, once a minute, what looks and reports left free: it takes about a millisecond."""
+        if now_ns - self._given_back_ns >= GIVE_BACK_NS:
+            self._given_back_ns = now_ns
+            give_back()
+
     def alarms(self, now_ns: int) -> list[str]:
         """What is wrong with what is heard: looks that were planned and not taken."""
         alarm = self._count.alarm(now_ns)
@@ -208,6 +217,7 @@ class Watcher:
             while self._todo and not self._stop:
                 self._sense(self._todo.popleft())
             self._sum_up()
+            self._tidy(time.monotonic_ns())
 
     def _sense(self, look: LookTaken) -> None:
         iq = self._ring.read(look.ticket)

@@ -9,12 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.cli.main import app
-from agent.config.settings import load
+from agent.config.settings import NodeConfig, load
 from agent.node.lookcount import OVER_NS, LookCount
 from agent.node.wardenparts import rings_of
 from agent.node.watcher import Watcher
 from agent.service.snapshot import write_status
 from radio.link import LookTaken
+from radio.ring import SampleRing
 from tests.agent.test_service import status, written
 
 pytestmark = pytest.mark.feature("E3")
@@ -56,13 +57,17 @@ def test_nothing_is_said_before_the_time_of_counting_is_over() -> None:
     assert LookCount(FRAME_NS).alarm(10**12) is None
 
 
-def test_a_watcher_counts_the_looks_that_sensing_went_through(tmp_path: Path) -> None:
+def watcher_of(tmp_path: Path) -> tuple[Watcher, SampleRing, NodeConfig]:
     tuned = {"rx_center_hz": 3_555_000_000, "sample_rate_hz": 2_000_000, "rx_bandwidth_hz": 2_000_000}
     radio = {"endpoint": f"ipc://{tmp_path}/air", "station": "here", **tuned}
     channel = {"low_hz": 3_554_500_000, "high_hz": 3_555_500_000}
     config = load(written(tmp_path, radio=radio, channels=[channel]))
     receive, _ = rings_of(config, create=True)
-    watcher = Watcher(config, receive)
+    return Watcher(config, receive), receive, config
+
+
+def test_a_watcher_counts_the_looks_that_sensing_went_through(tmp_path: Path) -> None:
+    watcher, receive, config = watcher_of(tmp_path)
     samples = np.zeros((round(config.radio.look_us * config.radio.sample_rate_hz / 1e6), 2), np.int16)
     samples[::2] = 3
     now_ns = time.monotonic_ns()
@@ -73,6 +78,16 @@ def test_a_watcher_counts_the_looks_that_sensing_went_through(tmp_path: Path) ->
         watcher._sense(taken)
     (alarm,) = watcher.alarms(now_ns)
     assert "of the planned looks were taken" in alarm
+
+
+def test_memory_that_looks_left_free_goes_back_once_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watcher, _, _ = watcher_of(tmp_path)
+    given: list[int] = []
+    monkeypatch.setattr("agent.node.watcher.give_back", lambda: given.append(1))
+    began_ns = time.monotonic_ns()
+    for second in range(150):
+        watcher._tidy(began_ns + second * 1_000_000_000 + 1_000_000)
+    assert len(given) == 2
 
 
 @pytest.mark.feature("U4")

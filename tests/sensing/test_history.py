@@ -5,7 +5,9 @@ import weakref
 import numpy as np
 import pytest
 
-from sensing.history import SHELF_BLOCKS, LevelShelf
+from sensing.decisions import TOGETHER_BLOCKS, BlockDecisions, DecidedBlocks, DecisionShelf, JudgedBlocks
+from sensing.history import SHELF_BLOCKS, FloorHistory, LevelShelf
+from sensing.tracker import Piece
 
 pytestmark = pytest.mark.feature("E2")
 
@@ -38,3 +40,76 @@ def test_a_piece_larger_than_an_array_and_other_groups_have_arrays_of_their_own(
     assert (large == 5).all()
     assert narrow.shape == (2, 1)
     assert (narrow == 6).all()
+
+
+def drawn(rng: np.random.Generator, lengths: list[int], channels: int = 2) -> DecidedBlocks:
+    blocks = sum(lengths)
+
+    def flags(*shape: int) -> np.ndarray:
+        return rng.random(shape) < 0.5
+
+    return DecidedBlocks(
+        over_db=rng.normal(0, 9, (channels, blocks)).astype(np.float16),
+        whole_db=rng.normal(0, 9, (channels, blocks)).astype(np.float16),
+        lasting=flags(channels, blocks),
+        bound=flags(blocks),
+        clipped=flags(blocks),
+        risen=flags(channels, len(lengths)),
+    )
+
+
+def put(shelf: DecisionShelf, decided: DecidedBlocks, lengths: list[int], start_ns: int) -> list[BlockDecisions]:
+    firsts = np.cumsum([0, *lengths]).tolist()
+    return shelf.put(decided, firsts, key=(0, 1), starts_ns=[start_ns + n for n in range(len(lengths))])
+
+
+def test_decisions_read_together_are_those_that_were_put_whichever_arrays_they_lie_in() -> None:
+    rng, shelf = np.random.default_rng(4), DecisionShelf()
+    lots = [[22], [22, 7], [TOGETHER_BLOCKS], [1], [64, 64, 64]]
+    given = [drawn(rng, lengths) for lengths in lots]
+    kept = [
+        one
+        for n, (lot, lengths) in enumerate(zip(given, lots, strict=True))
+        for one in put(shelf, lot, lengths, 10 * n)
+    ]
+    assert len({id(one.these) for one in kept}) == 3, "one array until it is full"
+    del kept[1]  # what is left out between two that lie side by side
+    seen = JudgedBlocks(kept, step_s=1e-4, sound={0: True}, uncertain=0)
+    whole = np.concatenate([lot.over_db for lot in given], axis=1)
+    energy = np.concatenate([lot.whole_db for lot in given], axis=1)
+    lasting = np.concatenate([lot.lasting | lot.bound for lot in given], axis=1)
+    clipped = np.concatenate([lot.clipped for lot in given])
+    risen = np.concatenate(
+        [np.repeat(lot.risen, lengths, axis=1) for lot, lengths in zip(given, lots, strict=True)], axis=1
+    )
+    left = np.ones(whole.shape[1], bool)
+    left[22:44] = False
+    for channel in range(2):
+        found = seen.channel(channel, seen.outside([]))
+        assert np.array_equal(found.over_db, whole[channel, left].astype(float))
+        assert np.array_equal(found.whole_db, energy[channel, left].astype(float))
+        assert np.array_equal(found.lasting, lasting[channel, left])
+        assert np.array_equal(found.clipped, clipped[left])
+        assert np.array_equal(found.risen, risen[channel, left])
+
+
+def piece(start_ns: int, shelf: DecisionShelf | None) -> Piece:
+    made = Piece(start_ns=start_ns, levels=np.zeros((20, 65), np.int16), clipped=np.zeros(20, np.bool_))
+    if shelf is not None:
+        made.decided = put(shelf, drawn(np.random.default_rng(start_ns), [20]), [20], start_ns)[0]
+    return made
+
+
+def test_a_node_keeps_levels_for_half_the_time_and_decisions_for_all_of_it() -> None:
+    history, shelf = FloorHistory(keep_ns=1600), DecisionShelf()
+    for at_ns in range(0, 4000, 10):
+        history.add(piece(at_ns, shelf if at_ns % 50 else None))
+        if history.overfull:
+            history.settle()
+    full = [one.start_ns for one in history.full]
+    assert full[-1] == 3990
+    assert 3990 - 900 <= full[0] <= 3990 - 800
+    judged = [one.start_ns for one in history.judged()]
+    assert judged == [at_ns for at_ns in range(2390, 4000, 10) if at_ns % 50], "nothing older, nothing left out"
+    assert history.uncertain == 20 * len([at_ns for at_ns in range(2390, 4000, 10) if at_ns % 50 == 0])
+    assert history.forgotten

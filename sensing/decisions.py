@@ -1,0 +1,188 @@
+"""Decisions on the blocks of many pieces: they lie together in large arrays, and are read together by channel."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+TOGETHER_BLOCKS: Final = 4096
+
+Bools = NDArray[np.bool_]
+Float16s = NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedBlocks:
+    """Decisions on some blocks, one piece after the other.
+
+    `over_db`, `whole_db` and `lasting` have the shape (channels, blocks): the largest of all tests in dB over its
+    threshold, the energy of the whole channel likewise, and what lasts. `bound` and `clipped`, shape (blocks,), are
+    somebody's whatever the floor, and overdriven. `risen`, shape (channels, pieces), says whether a part of the channel
+    rose over the whole piece by more than chance.
+    """
+
+    over_db: Float16s
+    whole_db: Float16s
+    lasting: Bools
+    bound: Bools
+    clipped: Bools
+    risen: Bools
+
+    @classmethod
+    def empty(cls, channels: int, blocks: int) -> "DecidedBlocks":
+        """Room for so many blocks, and as many pieces."""
+        return cls(
+            over_db=np.empty((channels, blocks), np.float16), whole_db=np.empty((channels, blocks), np.float16),
+            lasting=np.empty((channels, blocks), np.bool_), bound=np.empty(blocks, np.bool_),
+            clipped=np.empty(blocks, np.bool_), risen=np.empty((channels, blocks), np.bool_),
+        )  # fmt: skip
+
+    def put(self, other: "DecidedBlocks", block: int, piece: int) -> None:
+        """Copy another's blocks and pieces here, from a block and a piece on."""
+        blocks = slice(block, block + len(other.bound))
+        self.over_db[:, blocks] = other.over_db
+        self.whole_db[:, blocks] = other.whole_db
+        self.lasting[:, blocks] = other.lasting
+        self.bound[blocks] = other.bound
+        self.clipped[blocks] = other.clipped
+        self.risen[:, piece : piece + other.risen.shape[1]] = other.risen
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDecisions:
+    """The decisions on one piece: its place among `these`; `key` is the number and version of the floor behind them."""
+
+    key: tuple[int, int]
+    start_ns: int
+    these: DecidedBlocks
+    first: int
+    last: int
+    piece: int
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks the piece has."""
+        return self.last - self.first
+
+    @property
+    def over_db(self) -> Float16s:
+        """The largest of all tests in dB over its threshold, shape (channels, blocks)."""
+        return self.these.over_db[:, self.first : self.last]
+
+    @property
+    def lasting(self) -> Bools:
+        """What lasts, shape (channels, blocks)."""
+        return self.these.lasting[:, self.first : self.last]
+
+    @property
+    def bound(self) -> Bools:
+        """What is somebody's whatever the floor, shape (blocks,)."""
+        return self.these.bound[self.first : self.last]
+
+
+class DecisionShelf:
+    """Places for decisions, one behind the other in large arrays; an array goes with the last decision in it."""
+
+    def __init__(self) -> None:
+        self._array = DecidedBlocks.empty(0, 0)
+        self._blocks = self._pieces = 0
+
+    def put(
+        self, decided: DecidedBlocks, firsts: Sequence[int], *, key: tuple[int, int], starts_ns: Sequence[int]
+    ) -> list[BlockDecisions]:
+        """Keep the decisions on some pieces, each by itself.
+
+        Args: firsts (pieces + 1,) with which block each piece begins, and the last ends; starts_ns (pieces,) when.
+        """
+        channels, blocks = decided.over_db.shape
+        if len(self._array.over_db) != channels or self._blocks + blocks > len(self._array.bound):
+            self._array = DecidedBlocks.empty(channels, max(TOGETHER_BLOCKS, blocks))
+            self._blocks = self._pieces = 0
+        these, block, piece = self._array, self._blocks, self._pieces
+        these.put(decided, block, piece)
+        self._blocks, self._pieces = block + blocks, piece + len(starts_ns)
+        return [
+            BlockDecisions(key, start_ns, these, block + firsts[n], block + firsts[n + 1], piece + n)
+            for n, start_ns in enumerate(starts_ns)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelBlocks:
+    """The blocks of one channel in the order of time, each of shape (blocks,); see `sensing.verdict.BlocksSeen`."""
+
+    over_db: NDArray[np.float64]
+    whole_db: NDArray[np.float64]
+    lasting: NDArray[np.bool_]
+    anchored: NDArray[np.bool_]
+    clipped: NDArray[np.bool_]
+    risen: NDArray[np.bool_]
+    times_s: NDArray[np.float64]
+
+
+class JudgedBlocks:
+    """The decisions on many pieces as one: what is asked of every channel is put together once for all of them."""
+
+    def __init__(self, pieces: list[BlockDecisions], *, step_s: float, sound: dict[int, bool], uncertain: int) -> None:
+        """Args: step_s: from block to block in a piece. sound: for each floor, by its number, whether it is anchored.
+
+        uncertain: blocks beside these whose level fits no floor.
+        """
+        self.pieces, self.uncertain = pieces, uncertain
+        self._lengths = np.array([one.last - one.first for one in pieces], np.intp)
+        self.starts_ns = np.array([one.start_ns for one in pieces], np.int64)
+        self.states = np.array([one.key[0] for one in pieces], np.intp)
+        self.blocks = int(self._lengths.sum())
+        if not pieces:
+            return
+        first = np.cumsum(self._lengths) - self._lengths
+        within = np.arange(self.blocks) - np.repeat(first, self._lengths)
+        self._times_s = np.repeat(self.starts_ns / 1e9, self._lengths) + within * step_s
+        self._anchored = np.repeat(np.array([sound[one.key[0]] for one in pieces], np.bool_), self._lengths)
+        runs = list(_together(pieces))
+        self._over_db = np.concatenate([these.over_db[:, some] for these, some, _ in runs], axis=1)
+        self._whole_db = np.concatenate([these.whole_db[:, some] for these, some, _ in runs], axis=1)
+        self._lasting = np.concatenate([these.lasting[:, some] | these.bound[some] for these, some, _ in runs], axis=1)
+        self._clipped = np.concatenate([these.clipped[some] for these, some, _ in runs])
+        self._risen = np.concatenate([these.risen[:, some] for these, _, some in runs], axis=1)
+
+    def outside(self, spans: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+        """Which pieces, shape (pieces,), began in none of these spans of time (ns, the end not included)."""
+        kept = np.ones(len(self.pieces), np.bool_)
+        for start, end in spans:
+            kept &= (self.starts_ns < start) | (self.starts_ns >= end)
+        return kept
+
+    def at_settings(self, numbers: set[int], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which blocks of these pieces belong to one of these floors."""
+        of_piece = np.isin(self.states, list(numbers))
+        return np.repeat(of_piece[kept], self._lengths[kept])
+
+    def channel(self, index: int, kept: NDArray[np.bool_]) -> ChannelBlocks:
+        """What was decided of one channel in some of the pieces."""
+        if not kept.any():
+            nothing, none = np.zeros(0), np.zeros(0, np.bool_)
+            return ChannelBlocks(nothing, nothing, none, none, none, none, nothing)
+        all_of = slice(None) if kept.all() else np.flatnonzero(np.repeat(kept, self._lengths))
+        return ChannelBlocks(
+            over_db=self._over_db[index, all_of].astype(np.float64),
+            whole_db=self._whole_db[index, all_of].astype(np.float64),
+            lasting=self._lasting[index, all_of],
+            anchored=self._anchored[all_of],
+            clipped=self._clipped[all_of],
+            risen=np.repeat(self._risen[index, kept], self._lengths[kept]),
+            times_s=self._times_s[all_of],
+        )
+
+
+def _together(pieces: Sequence[BlockDecisions]) -> Iterator[tuple[DecidedBlocks, slice, slice]]:
+    """Blocks and pieces that follow each other in one array, each time as far as they do."""
+    begin = 0
+    for n in range(1, len(pieces) + 1):
+        left = pieces[n - 1]
+        right = pieces[n] if n < len(pieces) else None
+        if right is None or right.these is not left.these or right.first != left.last or right.piece != left.piece + 1:
+            yield left.these, slice(pieces[begin].first, left.last), slice(pieces[begin].piece, left.piece + 1)
+            begin = n
