@@ -6,6 +6,7 @@
     (4) no two confirmed settlements were live on the same cell at the same time, but for one that hands on the other's
         lease; then the old user said that its radio is silent before it signed the CONFIRM
     (5) every signed head of a log, wherever it is held, is a part of that log's tree, and no two heads contradict: FORK
+    (6) no holder granted, confirmed or renewed on an approval after it had said that nothing more comes of it
 
 A CONFIRM that its user never got is no fault: spectrum was wasted, nothing was granted twice.
 
@@ -24,6 +25,7 @@ from settlement.audit.findings import SHOWN_MAX, Audited, Findings
 from settlement.audit.handed import HandedChains
 from settlement.audit.heads import forks
 from settlement.audit.heldrecords import WRITTEN_AT_ONCE, HeldRecords, HeldRow, packed, temporary, unpacked
+from settlement.audit.takenback import LEASES, TakenBack
 from settlement.chain.bodies import Accept, Confirm, Coordination, Grant, Preempt, Relinquish, Renew, Resume, Rule
 from settlement.chain.records import Record, reopened
 from settlement.chain.scope import Cell
@@ -74,16 +76,18 @@ class _Story:
 
 
 def cross_check(lineages: list[Audited]) -> Findings:
-    """Checks (1) to (5)."""
+    """Checks (1) to (6)."""
     findings, held = Findings(), [HeldRecords.of(one.held) for one in lineages]
     _check_numbers(findings, lineages, held)
     handed = HandedChains.of(record for one in held for record in one.handed())
     rules = {name: rule for one in held for name, rule in one.rules.items()}
+    back = TakenBack.of(held)
     lives = _LiveCells()
     rows = heapq.merge(*(one.by_settlement() for one in held), key=itemgetter(0))
     for sid, told in groupby(rows, itemgetter(0)):
         story = _Story(told)
         _check_story(findings, sid.hex()[:16], story)
+        _check_taken_back(findings, sid.hex()[:16], story, back)
         live = _lived(findings, sid, story, handed, rules)
         if live is not None:
             lives.add(live)
@@ -160,6 +164,14 @@ def _check_story(findings: Findings, sid: str, story: _Story) -> None:
     confirm = story.one(Confirm)
     if confirm is not None and not _belongs(story, confirm):
         findings.add(f"settlement {sid}: confirmed without a GRANT and an ACCEPT that belong to it")
+
+
+def _check_taken_back(findings: Findings, sid: str, story: _Story, back: TakenBack) -> None:
+    """Check (6)."""
+    for grant in story.all(Grant) if story.count(Grant) else []:
+        broken = back.broken(grant, (one for body in LEASES for one in story.all(body)))
+        if broken:
+            findings.add(f"settlement {sid}: {broken}")
 
 
 def _belongs(story: _Story, confirm: Record) -> bool:

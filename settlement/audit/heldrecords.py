@@ -31,6 +31,9 @@ from settlement.chain.bodies import (
 )
 from settlement.chain.records import Record, reopened
 from settlement.records.handover import Handover, Vacated
+from settlement.records.quorum import GroupOutcome
+from settlement.records.registry import TYPE_OF
+from settlement.records.verdict import APPROVAL_WITHDRAWN
 
 PLAIN = (Credential, Revocation, Envelope, Declaration, Gate, Verdict, Usage, Evidence, Rotation)
 """Of these only author, number and hash are kept: nothing that is compared afterwards is in their bodies."""
@@ -124,7 +127,8 @@ class HeldRecords:
     def add(self, record: Record, *, index: int = 0, once: bool = False) -> None:
         """Keep a record that stands at `index`; with `once` its author must not have used its number before."""
         body = record.body
-        kept = None if body is None or isinstance(body, PLAIN) else record.raw
+        back = isinstance(body, Verdict) and body.clause == APPROVAL_WITHDRAWN
+        kept = None if body is None or (isinstance(body, PLAIN) and not back) else record.raw
         handed = isinstance(body, Handover | Vacated) or (isinstance(body, Grant) and body.handover is not None)
         if isinstance(body, Rule):
             self.rules[record.digest] = body
@@ -174,6 +178,19 @@ class HeldRecords:
     def handed(self) -> Iterator[Record]:
         """HANDOVERs, what was said of a radio's silence, and the GRANTs under a HANDOVER."""
         return (reopened(record) for (record,) in self._rows("SELECT record FROM held WHERE handed ORDER BY n"))
+
+    def withdrawals(self) -> Iterator[Record]:
+        """Verdicts by which a holder takes an approval back."""
+        return self._of_type(Verdict)
+
+    def outcomes(self) -> Iterator[Record]:
+        """What proposals came to."""
+        return self._of_type(GroupOutcome)
+
+    def _of_type(self, body: type[Any]) -> Iterator[Record]:
+        """The records of a type whose bytes are kept."""
+        sql = f"SELECT record FROM held WHERE typ='{TYPE_OF[body]}' AND record IS NOT NULL ORDER BY n"  # noqa: S608 - ours
+        return (reopened(record) for (record,) in self._rows(sql))
 
     def by_sid(self) -> dict[bytes, dict[str, list[bytes]]]:
         """The names of all records of each settlement, by type; for a log that is not large."""

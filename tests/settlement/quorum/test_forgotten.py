@@ -6,7 +6,9 @@ import pytest
 
 from agent.node.approvals import approvals_shown
 from agent.service.snapshot import approval_line
+from settlement.audit.crosscheck import cross_check
 from settlement.audit.kept import compare
+from settlement.audit.verify import audit_lineage
 from settlement.core.reasons import Reason
 from settlement.pair.table import UserState
 from settlement.quorum.table import ProposalState
@@ -136,6 +138,55 @@ def test_a_settlement_that_ends_early_keeps_its_approved_cell_no_longer(world: A
     assert standing(world, "reg") == 1, "the lease that was signed last still runs"
     world.tick(7.0)
     assert standing(world, "reg") == 0
+
+
+def cross_checked(world: ApprovalWorld, *names: str) -> list[str]:
+    for member in world.members.values():
+        member.party.lineage.close()
+    paths = [world.folder / f"{name}.db" for name in names]
+    return cross_check([audit_lineage(path, network=NETWORK, anchors=world.anchors) for path in paths]).problems
+
+
+def take_back(world: ApprovalWorld, name: str, at_s: float) -> None:
+    """A member says that nothing comes of the approval that ada's settlement rests on."""
+    (proposal,) = world.members["reg"].party.assembly.approvals
+    said = Verdict(subject=proposal, reason="RELINQUISHED", clause=APPROVAL_WITHDRAWN, measured="aborted", required="")
+    world.do(name, at_s, lambda step: step.sign(said))
+
+
+def renewed(world: ApprovalWorld, at_s: float) -> None:
+    world.tick(at_s)
+    world.tick(at_s + 0.1)
+
+
+@pytest.mark.attack(64)
+def test_an_auditor_sees_a_lease_that_was_signed_on_an_approval_taken_back(world: ApprovalWorld) -> None:
+    (pair,) = world.members["ada"].party.user.pairs.values()
+    take_back(world, "holder", 2.0)
+    for at_s in (3.5, 4.5, 5.5):
+        renewed(world, at_s)
+    told = "renew signed after its holder had taken the approval back"
+    assert cross_checked(world, "holder", "ada") == [f"settlement {pair.sid.hex()[:16]}: {told}"]
+
+
+@pytest.mark.parametrize("liar", ["ada", "reg", "cara"])
+def test_nobody_else_can_make_a_holder_look_like_one_that_took_an_approval_back(
+    world: ApprovalWorld, liar: str
+) -> None:
+    take_back(world, liar, 2.0)
+    for at_s in (3.5, 4.5, 5.5):
+        renewed(world, at_s)
+    assert cross_checked(world, "holder", "ada", liar) == []
+
+
+def test_an_approval_that_is_taken_back_when_its_settlement_is_over_is_no_fault(world: ApprovalWorld) -> None:
+    (pair,) = world.members["ada"].party.user.pairs.values()
+    renewed(world, 3.3)
+    world.do("ada", 3.5, lambda step: world.members["ada"].party.user.relinquish(step, pair.sid, "done"))
+    world.carry(3.5)
+    world.tick(7.0)
+    assert standing(world, "reg") == 0
+    assert cross_checked(world, "holder", "ada", "reg") == []
 
 
 @pytest.mark.attack(64)
