@@ -42,7 +42,7 @@ class FloorHistory:
     """Pieces in the order of time; the oldest lose their levels, then are forgotten."""
 
     def __init__(self, *, keep_ns: int | None = None) -> None:
-        """Args: keep_ns: forget what began longer ago, and levels after half of it; None: what there is room for."""
+        """Args: keep_ns: forget what began longer ago than this; None: keep as much as there is room for."""
         self._keep_ns = keep_ns
         self._full: deque[Piece] = deque()
         self._brief: deque[BlockDecisions | Piece] = deque()
@@ -80,17 +80,11 @@ class FloorHistory:
     @property
     def overfull(self) -> bool:
         """Whether the oldest pieces are to be judged for good."""
-        return self._full_bytes > FULL_BYTES or self._long_ago(9, 16)
-
-    def _long_ago(self, parts: int, of: int) -> bool:
-        """Whether the oldest piece with levels began before that part of the time that pieces are kept for."""
-        if self._keep_ns is None or not self._full:
-            return False
-        return self._full[-1].start_ns - self._full[0].start_ns > self._keep_ns * parts // of
+        return self._full_bytes > FULL_BYTES
 
     def settle(self) -> None:
         """Keep the decisions of the oldest eighth and let their levels go; they must have been judged."""
-        while self._full and (self._full_bytes > FULL_BYTES * 7 // 8 or self._long_ago(1, 2)):
+        while self._full and self._full_bytes > FULL_BYTES * 7 // 8:
             piece = self._full.popleft()
             self._full_bytes -= piece.levels.nbytes
             judged = piece.decided if isinstance(piece.decided, BlockDecisions) else None
