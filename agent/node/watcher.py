@@ -30,8 +30,7 @@ from sensing.values import Channel
 
 ROW_NS = 100_000_000
 ROWS_MAX = 4096
-"""Rows of the waterfall that are kept: 4 MiB. Past that two neighbours become one, and a row stands for twice the time.
-"""
+"""Rows of the waterfall that are kept: 2 MiB. Past that two become one, and a row stands for twice the time."""
 RECENT_NS, WATCHED_NS = 10_000_000_000, 1_000_000_000
 COLUMNS = 256
 KEEP_S = 120.0
@@ -91,13 +90,13 @@ class Waterfall:
         half_hz = config.radio.sample_rate_hz / 2
         self._edges_hz = (config.radio.rx_center_hz - half_hz, config.radio.rx_center_hz + half_hz)
         self._row_ns = ROW_NS
-        self._rows = np.zeros((ROWS_MAX, COLUMNS), np.float32)
+        self._rows = np.zeros((ROWS_MAX, COLUMNS), np.float16)
         self._times_ns = np.zeros(ROWS_MAX, np.int64)
         self._count = 0
 
     def add(self, result: LookResult) -> None:
         """Take in one look."""
-        row = result.psd.reshape(COLUMNS, -1).max(axis=1)
+        row = 10 * np.log10(np.maximum(result.psd.reshape(COLUMNS, -1).max(axis=1), 1e-30))
         last = self._count - 1
         if last >= 0 and result.start_ns - self._times_ns[last] < self._row_ns:
             np.maximum(self._rows[last], row, out=self._rows[last])
@@ -115,10 +114,9 @@ class Waterfall:
 
     def save(self, folder: Path) -> None:
         """Write rows in dBFS/Hz, their monotonic times and the band's edges."""
-        level = 10 * np.log10(np.maximum(self._rows[: self._count], 1e-30))
         np.savez_compressed(
             folder / WATERFALL,
-            level_db=level,
+            level_db=self._rows[: self._count].astype(np.float32),
             times_ns=self._times_ns[: self._count],
             edges_hz=np.array(self._edges_hz),
         )

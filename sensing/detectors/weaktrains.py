@@ -136,10 +136,10 @@ class WeakTrains:
             self._from += drop
         else:
             # The same memory again: a fresh piece of it costs as much as the search, when it is first written to.
-            room, most = self._room, 2 * max(self._memory, kept + len(newest))
+            room, most = self._room, max(self._memory, kept + len(newest)) * 5 // 4
             if len(room) < most:
                 room = np.empty((most, self._bins), np.uint8)
-            room[:kept] = self._cells[drop:]
+            room.reshape(-1)[: kept * self._bins] = self._cells[drop:].reshape(-1)  # a row of bytes is moved in place
             self._room, self._from = room, 0
         end = self._from + kept + len(newest)
         self._room[end - len(newest) : end] = newest
