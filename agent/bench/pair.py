@@ -10,11 +10,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from agent.bench.profiled import shares
 from agent.bench.sides import (
     COSIGNER,
     LAT_E7,
     LON_E7,
     NS,
+    PROFILE,
     USER,
     BenchError,
     BenchFloor,
@@ -235,6 +237,19 @@ def modes(folder: Path, users: int, count: int) -> list[dict[str, Any]]:
     return [row | {"p50_over_bare": round(row["p50_ms"] / rows[0]["p50_ms"], 2)} for row in rows]
 
 
+def profile(folder: Path, users: int, count: int, mode: Mode) -> dict[str, Any]:
+    """Where the processor time of single settlements goes, both processes together; slower than without a profile."""
+    with town(folder, users, mode) as (holder, made):
+        for _ in range(WARM_UP):
+            made.one()
+        holder.tell("profile", True)
+        PROFILE.begin()
+        for _ in range(count):
+            made.one()
+        parts = shares((PROFILE.end(), holder.tell("profile", False)))
+    return {"mode": mode.name, "settlements": count, "percent": parts}
+
+
 def load(folder: Path, users: int, in_flight: int, count: int) -> dict[str, Any]:
     """Settlements a second, and processor time of each over both processes."""
     with town(folder, users) as (holder, made):
@@ -277,5 +292,9 @@ def run(folder: Path, *, count: int, peers: tuple[int, ...], in_flight: int, ope
         "latency": [latency(folder / f"latency-{n}", n, count) for n in peers],
         "modes": modes(folder, min(peers), count),
         "open": beside_open(folder / "open", opened, count),
+        "profile": [
+            profile(folder / f"profile-{number}", min(peers), min(count, COSIGNED_MAX), mode)
+            for number, mode in enumerate((BARE, MODES[-1]))
+        ],
         "load": [load(folder / f"load-{n}", n, in_flight, count) for n in peers if n * 8 >= in_flight],
     }

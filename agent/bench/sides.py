@@ -23,6 +23,7 @@ from typing import Any
 import apsw
 import zmq
 
+from agent.bench.profiled import Profile
 from agent.config.keyfiles import load_keys
 from agent.node.settlementloop import Settling
 from settlement.chain import keys
@@ -59,6 +60,8 @@ SENT_KEPT = 256
 WAIT_MS = 10
 USER, COSIGNER = "user-", "cosigner"
 FOUND_NS, LEVEL_PPM = 600 * NS, 950_000
+PROFILE = Profile()
+"""Of this process."""
 
 
 class BenchError(Exception):
@@ -294,6 +297,8 @@ def _told(spec: SideSpec, side: MeasuredSettling, command: str, argument: Any) -
             return cpu_s()
         case "sizes":
             return dict(side.sizes)
+        case "profile":
+            return PROFILE.begin() if argument else PROFILE.end()
     return None
 
 

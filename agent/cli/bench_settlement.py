@@ -39,4 +39,6 @@ def settlement(
     for part, rows in found.items():
         for row in rows:
             shown = "  ".join(f"{name} {value}" for name, value in row.items() if not isinstance(value, dict))
+            if part == "profile":
+                shown += "".join(f"  {kind} {percent:g} %" for kind, percent in row["percent"].items())
             console.print(f"{part:8} {shown}", highlight=False)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.bench.pair import BARE, COSIGNED_MAX, MODES, ROUND, Mode, latency
+from agent.bench.pair import BARE, COSIGNED_MAX, MODES, ROUND, Mode, latency, profile
+from agent.bench.profiled import CODING, LOG, REST, SIGNING, STEPS, Profile, kinds, shares
+from agent.bench.table.pairrows import pair_rows
 
 pytestmark = pytest.mark.feature("S1")
 
@@ -25,3 +27,52 @@ def test_a_mode_is_timed_beside_a_floor_of_its_own_sizes(tmp_path: Path, mode: M
 def test_more_settlements_than_a_cosigner_holds_are_timed_in_towns_one_after_another(tmp_path: Path) -> None:
     row = latency(tmp_path / "town", 1, COSIGNED_MAX + ROUND, Mode("coordinated", cosigned=True))
     assert row["settlements"] == COSIGNED_MAX + ROUND
+
+
+def test_time_in_a_library_is_of_its_kind_and_what_is_built_in_of_whoever_calls_it() -> None:
+    step, bench = ("/x/settlement/party/party.py", 3, "act"), ("/x/agent/bench/pair.py", 9, "one")
+    stats = {
+        step: (1, 1, 2.0, 9.0, {}),
+        ("~", 0, "<method 'execute' of 'apsw.Connection' objects>"): (5, 5, 4.0, 4.0, {step: (5, 5, 4.0, 4.0)}),
+        ("~", 0, "<built-in method cbor2._cbor2.dumps>"): (1, 1, 1.0, 1.0, {step: (1, 1, 1.0, 1.0)}),
+        ("~", 0, "<built-in method builtins.len>"): (
+            3,
+            3,
+            0.75,
+            0.75,
+            {step: (2, 2, 0.5, 0.5), bench: (1, 1, 0.25, 0.25)},
+        ),
+        ("/x/settlement/chain/keys.py", 1, "verify"): (1, 1, 0.25, 0.25, {}),
+    }
+    found = kinds(stats)
+    assert found == {STEPS: 2.5, LOG: 4.0, CODING: 1.0, REST: 0.25, SIGNING: 0.25}
+    assert shares([found, {LOG: 8.0}]) == {LOG: 75.0, STEPS: 15.6, CODING: 6.2, REST: 1.6, SIGNING: 1.6}
+
+
+def test_a_profile_that_was_not_begun_says_nothing() -> None:
+    assert Profile().end() == {}
+    assert shares([]) == {}
+
+
+def test_where_the_time_of_a_settlement_goes_is_told_for_both_processes(tmp_path: Path) -> None:
+    found = profile(tmp_path / "town", 1, 5, BARE)
+    assert (found["mode"], found["settlements"]) == ("bare", 5)
+    assert sum(found["percent"].values()) == pytest.approx(100, abs=0.5)
+    assert {LOG, SIGNING, CODING, STEPS} <= found["percent"].keys()
+
+
+def test_the_table_says_where_the_time_goes_beside_what_it_took() -> None:
+    timed = {"p99_ms": 8, "floor_p50_ms": 2, "floor_p99_ms": 3, "floor_cpu_ms": 2, "settlements": 30, "mode": "bare"}
+    latency = [timed | {"peers": peers, "p50_ms": 5, "cpu_ms": cpu_ms} for peers, cpu_ms in ((4, 7.0), (64, 7.7))]
+    load = [
+        {"peers": peers, "in_flight": 32, "settlements": 30, "settlements_per_s": 300, "cpu_ms_per_settlement": cpu_ms}
+        for peers, cpu_ms in ((4, 3.0), (64, 6.0))
+    ]
+    opened = [{"open": n, "settlements": 30, "cpu_ms_per_settlement": 5.0} for n in (0, 1000)]
+    told = {"mode": "bare", "settlements": 30, "percent": {LOG: 40.0, STEPS: 60.0}}
+    found = {"latency": latency, "modes": [latency[0]], "load": load, "open": opened, "profile": [told]}
+    rows = {row.what: row for row in pair_rows(found)}
+    assert rows["p50, bare, 4 peers"].note.endswith("profile: log and commits 40%, steps of the pair 60%")
+    alone = rows["CPU of a settlement at 64 peers, one at a time"]
+    assert (alone.ours, alone.beside) == (7.7, 7.0)
+    assert "8 at 4 peers, 0.5 at 64" in rows["CPU of a settlement at 64 peers, 32 in flight"].note

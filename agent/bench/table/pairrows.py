@@ -13,14 +13,16 @@ FLOOR = "its signatures, round trips and commits, bare"
 
 def pair_rows(found: Any) -> Iterator[BenchRow]:
     """From `bench settlement`: the bare settlement, each mode, growth with peers, rate."""
+    profiles = {one["mode"]: one["percent"] for one in found["profile"]}
     for one in found["latency"]:
-        yield _latency(one, f"{one['mode']}, {one['peers']} peers")
+        yield _latency(one, f"{one['mode']}, {one['peers']} peers", profiles)
     modes = found["modes"]
     bare = modes[0]
     for one in modes[1:]:
-        yield _latency(one, one["mode"])
+        yield _latency(one, one["mode"], profiles)
         if one["mode"] == "witnessed":
             yield _witnessed(one, bare)
+    yield from _alone(found["latency"])
     yield from _growth(found["load"])
     none, many = found["open"]
     yield BenchRow(
@@ -44,7 +46,9 @@ def pair_rows(found: Any) -> Iterator[BenchRow]:
         )
 
 
-def _latency(one: Any, what: str) -> BenchRow:
+def _latency(one: Any, what: str, profiles: dict[str, dict[str, float]]) -> BenchRow:
+    percent = profiles.get(one["mode"], {})
+    spent = ", ".join(f"{kind} {share:.0f}%" for kind, share in percent.items())
     return BenchRow(
         area=AREA,
         what=f"p50, {what}",
@@ -54,7 +58,7 @@ def _latency(one: Any, what: str) -> BenchRow:
         anchor=FLOOR,
         beside=one["floor_p50_ms"],
         note=f"p99 {one['p99_ms']:g} ms, floor's {one['floor_p99_ms']:g}; CPU {one['cpu_ms']:g} ms beside "
-        f"{one['floor_cpu_ms']:g}; {one['settlements']} settlements",
+        f"{one['floor_cpu_ms']:g}; {one['settlements']} settlements" + (f"; profile: {spent}" if spent else ""),
     )
 
 
@@ -73,6 +77,24 @@ def _witnessed(one: Any, bare: Any) -> BenchRow:
     )
 
 
+def _alone(latency: Any) -> Iterator[BenchRow]:
+    """What a settlement costs where no other is under way: no commit is shared, however many peers there are."""
+    ordered = sorted(latency, key=lambda one: int(one["peers"]))
+    if len(ordered) < 2:
+        return
+    few, many = ordered[0], ordered[-1]
+    yield BenchRow(
+        area=AREA,
+        what=f"CPU of a settlement at {many['peers']} peers, one at a time",
+        unit="ms",
+        ours=many["cpu_ms"],
+        target=Target(limit=FLAT, by_ratio=True),
+        anchor=f"at {few['peers']} peers",
+        beside=few["cpu_ms"],
+        note=f"{many['settlements']} settlements each, over both processes",
+    )
+
+
 def _growth(load: Any) -> Iterator[BenchRow]:
     ordered = sorted(load, key=lambda one: int(one["peers"]))
     if len(ordered) < 2:
@@ -80,11 +102,13 @@ def _growth(load: Any) -> Iterator[BenchRow]:
     few, many = ordered[0], ordered[-1]
     yield BenchRow(
         area=AREA,
-        what=f"CPU of a settlement at {many['peers']} peers",
+        what=f"CPU of a settlement at {many['peers']} peers, {many['in_flight']} in flight",
         unit="ms",
         ours=many["cpu_ms_per_settlement"],
         target=Target(limit=FLAT, by_ratio=True),
         anchor=f"at {few['peers']} peers",
         beside=few["cpu_ms_per_settlement"],
-        note=f"both with {many['in_flight']} in flight",
+        note="settlements of one user under way, which share the commits of its log: "
+        f"{few['in_flight'] / few['peers']:g} at {few['peers']} peers, {many['in_flight'] / many['peers']:g} at "
+        f"{many['peers']}",
     )
