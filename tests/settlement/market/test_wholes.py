@@ -8,7 +8,7 @@ import pytest
 
 from radio.permits import Permits
 from settlement.chain.codec import decode
-from settlement.chain.records import digest, sign_record
+from settlement.chain.records import Attestation, digest, sign_record
 from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.market.link import corridor
@@ -218,7 +218,7 @@ def test_a_whole_whose_id_is_not_over_its_parts_is_refused(tmp_path: Path, what:
 
 
 def feigned(
-    world: World, request: Request, link: bytes, *, by: str = "alice", **changes: Any
+    world: World, request: Request, link: bytes, *, by: str = "alice", confirmed_s: float | None = None, **changes: Any
 ) -> tuple[bytes, bytes, bytes]:
     """GRANT, ACCEPT and CONFIRM of alice's later part; all three signed by alice herself, or two `by` somebody else."""
     alice, other = world.members["alice"], world.members[by]
@@ -240,7 +240,10 @@ def feigned(
     accept = Accept(sid=grant.sid, grant=name, answer=answer_to(grant.challenge, name))
     made.append(sign_record(alice.key, world.frame("alice", seq=902), accept))
     confirm = Confirm(sid=grant.sid, grant=name, accept=digest(made[1]), transmit_until_ns=at_ns + NS, fence=1)
-    made.append(sign_record(other.key, world.frame(by, seq=903), confirm))
+    frame = world.frame(by, seq=903)
+    if confirmed_s is not None:
+        frame = replace(frame, attestation=Attestation.of(fix(confirmed_s)))
+    made.append(sign_record(other.key, frame, confirm))
     return made[0], made[1], made[2]
 
 
@@ -295,6 +298,55 @@ def test_no_companion_counts_that_its_holder_could_not_grant(tmp_path: Path) -> 
     assert (refused.reason, refused.clause) == (Reason.SCOPE, "artifact.companions[0]")
 
 
+def with_companion(
+    tmp_path: Path, *, chain: tuple[bytes, ...] | None = None, torn: int | None = None, **changes: Any
+) -> Any:
+    """What a verifier makes of alice's artifact with the carrier's part as its companion, made anew with changes.
+
+    Args: torn: which of the companion's records, 0 to 2, is none; chain: credentials instead of the carrier's.
+    """
+    world, band, link = town(tmp_path, TWO)
+    ask(world, "alice", (band, link))
+    world.carry(1.1)
+    (permit,) = permits(world, "alice")
+    whole = decode(Artifact, permit.artifact, "artifact", limit=1 << 20)
+    alice = world.members["alice"].party
+    pair = next(one for one in alice.user.pairs.values() if one.sid == permit.sid)
+    request = alice.record_of(pair.request)
+    assert isinstance(whole, Artifact)
+    assert request is not None
+    made = list(feigned(world, request.body, link, by="carrier", **changes))
+    if torn is not None:
+        made[torn] = made[torn][:-1] + bytes([made[torn][-1] ^ 1])
+    other = Companion(
+        grant=made[0], accept=made[1], confirm=made[2], chain=world.chains["carrier"] if chain is None else chain
+    )
+    fields = {name: getattr(whole, name) for name in Artifact.__dataclass_fields__}
+    return verify(Artifact(**{**fields, "companions": (other,)}).encoded(), network="test-net", anchors=world.anchors)
+
+
+@pytest.mark.parametrize("torn", [0, 1, 2])
+def test_a_companion_whose_record_is_not_signed_is_named(tmp_path: Path, torn: int) -> None:
+    found = with_companion(tmp_path, torn=torn)
+    assert isinstance(found, Refusal)
+    assert (found.reason, found.clause) == (Reason.SIGNATURE, "artifact.companions[0]")
+
+
+def test_a_companion_whose_holder_has_no_credential_is_named(tmp_path: Path) -> None:
+    found = with_companion(tmp_path, chain=(b"\xa0",))
+    assert isinstance(found, Refusal)
+    assert found.clause == "artifact.companions[0]"
+
+
+@pytest.mark.parametrize(("confirmed_s", "reason"), [(2.5, None), (3.5, Reason.TIMEOUT)])
+def test_a_companion_is_confirmed_as_late_as_a_part_may_be(
+    tmp_path: Path, confirmed_s: float, reason: Reason | None
+) -> None:
+    """A part waits for the others: until `confirm_by`, not only until `accept_by`."""
+    found = with_companion(tmp_path, confirmed_s=confirmed_s)
+    assert (found.reason if isinstance(found, Refusal) else None) is reason, found
+
+
 @pytest.mark.attack(61)
 @pytest.mark.parametrize(
     ("changes", "reason"),
@@ -311,18 +363,5 @@ def test_no_companion_counts_that_its_holder_could_not_grant(tmp_path: Path) -> 
 def test_a_companion_by_its_holder_is_held_to_all_terms(
     tmp_path: Path, changes: dict[str, Any], reason: Reason | None
 ) -> None:
-    world, band, link = town(tmp_path, TWO)
-    ask(world, "alice", (band, link))
-    world.carry(1.1)
-    (permit,) = permits(world, "alice")
-    whole = decode(Artifact, permit.artifact, "artifact", limit=1 << 20)
-    alice = world.members["alice"].party
-    pair = next(one for one in alice.user.pairs.values() if one.sid == permit.sid)
-    request = alice.record_of(pair.request)
-    assert isinstance(whole, Artifact)
-    assert request is not None
-    grant, accept, confirm = feigned(world, request.body, link, by="carrier", **changes)
-    other = Companion(grant=grant, accept=accept, confirm=confirm, chain=world.chains["carrier"])
-    fields = {name: getattr(whole, name) for name in Artifact.__dataclass_fields__}
-    found = verify(Artifact(**{**fields, "companions": (other,)}).encoded(), network="test-net", anchors=world.anchors)
+    found = with_companion(tmp_path, **changes)
     assert (found.reason if isinstance(found, Refusal) else None) is reason

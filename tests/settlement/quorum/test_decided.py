@@ -1,5 +1,6 @@
 """A GRANT without the decision its rule asks for is refused by user, co-signer, warden and auditor alike."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,17 @@ from settlement.chain.admission import prove
 from settlement.chain.codec import encode
 from settlement.chain.records import digest
 from settlement.core.reasons import Reason, Refusal
-from settlement.pair.artifact import GroupProof, VerifiedPermit
+from settlement.pair.artifact import GroupProof, Links, VerifiedPermit
 from settlement.pair.table import UserState
 from settlement.quorum.certificate import Certificate, vote
 from settlement.quorum.group import membership_of
+from settlement.quorum.outcome import approving
 from settlement.records.auction import AuctionTally
 from settlement.state.messages import decode_message
 from tests.settlement.quorum.auctions import AuctionWorld
 from tests.settlement.quorum.forgery import artifact_of, body_of, forged, signed, verdict
 from tests.settlement.quorum.test_approval import ApprovalWorld
+from tests.settlement.quorum.test_taken_over import by_subauthority, subauthority
 from tests.settlement.world import LOWER, NETWORK
 
 pytestmark = [pytest.mark.feature("S9"), pytest.mark.attack(30)]
@@ -175,3 +178,44 @@ def test_the_auditor_names_a_grant_without_its_decision(tmp_path: Path) -> None:
     assert [one for one in audited.findings.problems if "decided.approval" in one]
     others = [one for one in audited.findings.problems if "decided" in one and "approval" not in one]
     assert others == []
+
+
+def remade(world: ApprovalWorld, sid: bytes, sign: Callable[[Any], bytes], *behind: bytes) -> VerifiedPermit | Refusal:
+    """The settlement with a list of members, a question and a certificate made anew, as colluding members would.
+
+    Args: sign: what makes a record of the list; behind: credentials of its author that the artifact shows beside.
+    """
+    artifact = artifact_of(world, "ada", sid)
+    assert artifact.decided is not None
+    party = world.members["holder"].party
+    ((_, name),) = party.lineage.items("outcome")
+    outcome = party.record_of(name)
+    assert outcome is not None
+    asked = party.record_of(outcome.body.proposal)
+    assert asked is not None
+    group = world.members_list(epoch=2)
+    listed = sign(group)
+    proposal = signed(world, "holder", replace(asked.body, membership=digest(listed), epoch=2), 1.21)
+    membership = membership_of(NETWORK, group)
+    choice = approving(digest(proposal))
+    votes = tuple(vote(world.members[one].key, membership, choice) for one in ("holder", "reg", "cara", "dora"))
+    certificate = encode(Certificate(epoch=2, membership=membership.name, subject=choice, votes=votes))
+    said = replace(outcome.body, proposal=digest(proposal), epoch=2, choice=choice, certificate=certificate)
+    told = signed(world, "holder", said, 1.22)
+    made = forged(world, artifact, 1.3, ("holder", "ada"), approval=digest(told))
+    chains = (*(artifact.decided.chains or ()), *([Links(credentials=behind)] if behind else []))
+    shown = replace(artifact.decided, records=(listed, proposal, told), chains=chains)
+    return verdict(world, replace(made, decided=shown))
+
+
+def test_a_list_of_members_is_an_authoritys_word_to_whoever_reads_the_artifact(tmp_path: Path) -> None:
+    world, sid = approved(tmp_path)
+    assert isinstance(remade(world, sid, lambda group: world.by_authority(group, 1.2)), VerifiedPermit)
+    by_holder = remade(world, sid, lambda group: signed(world, "holder", group, 1.2))
+    refused(by_holder, Reason.SCOPE, "capability.6")
+
+
+def test_a_list_of_members_by_an_authority_below_the_rules_own_decides_nothing(tmp_path: Path) -> None:
+    world, sid = approved(tmp_path)
+    below = remade(world, sid, lambda group: by_subauthority(world, group, 1.2), world.root, subauthority(world))
+    refused(below, Reason.SCOPE, "membership.author")
