@@ -73,6 +73,8 @@ Span = tuple[int, int]
 NOTHING_APART: Final[Mapping[Channel, Sequence[Span]]] = MappingProxyType({})
 PIECE_BLOCKS: Final = 64
 NONE_CLIPPED: Final = np.zeros(2 * PIECE_BLOCKS, np.bool_)
+"""What pieces without a clipped block share; the longest piece is shorter."""
+NONE_CLIPPED.setflags(write=False)
 PIECES_AT_ONCE: Final = 256
 """So many are decided on together: few calls, in a few hundred kilobytes."""
 FLAG_LOOKS: Final = 4096

@@ -79,7 +79,6 @@ def kinds(stats: Mapping[Entry, tuple[Any, ...]]) -> dict[str, float]:
 
 
 def _of_module(path: str) -> str:
-    path = path.replace("\\", "/")
     return next((kind for part, kind in MODULES if part in path), REST)
 
 

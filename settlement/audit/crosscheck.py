@@ -168,7 +168,7 @@ def _check_story(findings: Findings, sid: str, story: _Story) -> None:
 
 def _check_taken_back(findings: Findings, sid: str, story: _Story, back: TakenBack) -> None:
     """Check (6)."""
-    for grant in story.all(Grant) if story.count(Grant) else []:
+    for grant in story.all(Grant):
         broken = back.broken(grant, (one for body in LEASES for one in story.all(body)))
         if broken:
             findings.add(f"settlement {sid}: {broken}")

@@ -146,10 +146,10 @@ class HeldRecords:
             self._db.executemany(sql, self._waiting)
         self._waiting.clear()
 
-    def _rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, sql: str, *values: str) -> Iterator[tuple[Any, ...]]:
         if self._waiting:
             self._write()
-        return iter(self._db.cursor().execute(sql))
+        return iter(self._db.cursor().execute(sql, values))
 
     def twice(self) -> Iterator[tuple[int, bytes, int]]:
         """Index, author and number of every record whose number its author had used before."""
@@ -189,8 +189,8 @@ class HeldRecords:
 
     def _of_type(self, body: type[Any]) -> Iterator[Record]:
         """The records of a type whose bytes are kept."""
-        sql = f"SELECT record FROM held WHERE typ='{TYPE_OF[body]}' AND record IS NOT NULL ORDER BY n"  # noqa: S608 - ours
-        return (reopened(record) for (record,) in self._rows(sql))
+        sql = "SELECT record FROM held WHERE typ=? AND record IS NOT NULL ORDER BY n"
+        return (reopened(record) for (record,) in self._rows(sql, TYPE_OF[body]))
 
     def by_sid(self) -> dict[bytes, dict[str, list[bytes]]]:
         """The names of all records of each settlement, by type; for a log that is not large."""

@@ -75,4 +75,4 @@ def test_the_table_says_where_the_time_goes_beside_what_it_took() -> None:
     assert rows["p50, bare, 4 peers"].note.endswith("profile: log and commits 40%, steps of the pair 60%")
     alone = rows["CPU of a settlement at 64 peers, one at a time"]
     assert (alone.ours, alone.beside) == (7.7, 7.0)
-    assert "8 at 4 peers, 0.5 at 64" in rows["CPU of a settlement at 64 peers, 32 in flight"].note
+    assert "8 at 4 peers, 0.5 at 64 peers" in rows["CPU of a settlement at 64 peers, 32 in flight"].note

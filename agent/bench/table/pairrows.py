@@ -79,36 +79,33 @@ def _witnessed(one: Any, bare: Any) -> BenchRow:
 
 def _alone(latency: Any) -> Iterator[BenchRow]:
     """What a settlement costs where no other is under way: no commit is shared, however many peers there are."""
-    ordered = sorted(latency, key=lambda one: int(one["peers"]))
-    if len(ordered) < 2:
-        return
-    few, many = ordered[0], ordered[-1]
-    yield BenchRow(
-        area=AREA,
-        what=f"CPU of a settlement at {many['peers']} peers, one at a time",
-        unit="ms",
-        ours=many["cpu_ms"],
-        target=Target(limit=FLAT, by_ratio=True),
-        anchor=f"at {few['peers']} peers",
-        beside=few["cpu_ms"],
-        note=f"{many['settlements']} settlements each, over both processes",
-    )
+    for few, many in _few_and_many(latency):
+        note = f"{many['settlements']} settlements each, over both processes"
+        yield _at_many("one at a time", few, many, "cpu_ms", note)
 
 
 def _growth(load: Any) -> Iterator[BenchRow]:
-    ordered = sorted(load, key=lambda one: int(one["peers"]))
-    if len(ordered) < 2:
-        return
-    few, many = ordered[0], ordered[-1]
-    yield BenchRow(
+    for few, many in _few_and_many(load):
+        shared = [f"{one['in_flight'] / one['peers']:g} at {one['peers']} peers" for one in (few, many)]
+        note = f"settlements of one user under way, which share the commits of its log: {', '.join(shared)}"
+        yield _at_many(f"{many['in_flight']} in flight", few, many, "cpu_ms_per_settlement", note)
+
+
+def _few_and_many(rows: Any) -> Iterator[tuple[Any, Any]]:
+    """The rows with the fewest and with the most peers; nothing where they are the same."""
+    ordered = sorted(rows, key=lambda one: int(one["peers"]))
+    if len(ordered) > 1:
+        yield ordered[0], ordered[-1]
+
+
+def _at_many(how: str, few: Any, many: Any, cost: str, note: str) -> BenchRow:
+    return BenchRow(
         area=AREA,
-        what=f"CPU of a settlement at {many['peers']} peers, {many['in_flight']} in flight",
+        what=f"CPU of a settlement at {many['peers']} peers, {how}",
         unit="ms",
-        ours=many["cpu_ms_per_settlement"],
+        ours=many[cost],
         target=Target(limit=FLAT, by_ratio=True),
         anchor=f"at {few['peers']} peers",
-        beside=few["cpu_ms_per_settlement"],
-        note="settlements of one user under way, which share the commits of its log: "
-        f"{few['in_flight'] / few['peers']:g} at {few['peers']} peers, {many['in_flight'] / many['peers']:g} at "
-        f"{many['peers']}",
+        beside=few[cost],
+        note=note,
     )

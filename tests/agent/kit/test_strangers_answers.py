@@ -20,7 +20,7 @@ from zmq.utils import z85
 from agent.cli.common import Exit
 from agent.cli.main import app
 from agent.config.keyfiles import load_keys, read_key
-from agent.config.settings import DoorSection, load
+from agent.config.settings import DoorSection, NodeConfig, load
 from agent.kit.archive import LOGS_MAX, KitRefused, open_sealed, sealed
 from agent.kit.collection import LogCollected, collect
 from agent.kit.door import CONNECTIONS_MAX, TrialDoor
@@ -129,9 +129,8 @@ def test_an_answer_of_endless_parts_fills_no_memory() -> None:
     node.close()
 
 
-@pytest.mark.attack(65)
-def test_strangers_at_a_nodes_door_hold_few_connections_and_keep_nobody_out(trial: Trial) -> None:
-    """Whoever may not enter may still connect: without a bound it would use up what the node may open."""
+def opened(trial: Trial) -> tuple[TrialDoor, NodeConfig, int, TransportKey]:
+    """The door that alice opened for a coordinator: with her configuration, its port and the coordinator's key."""
     coordinator = TransportKey.generate()
     held = load(trial.root.parent / "alice" / "node.toml")
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -139,9 +138,16 @@ def test_strangers_at_a_nodes_door_hold_few_connections_and_keep_nobody_out(tria
     at = DoorSection(listen=f"tcp://127.0.0.1:{port}", coordinator=coordinator.public.hex())
     door = TrialDoor(held.model_copy(update={"door": at}), lambda: None)
     door.start()
+    return door, held, port, coordinator
+
+
+@pytest.mark.attack(65)
+def test_strangers_at_a_nodes_door_hold_few_connections_and_keep_nobody_out(trial: Trial) -> None:
+    """Whoever may not enter may still connect: without a bound it would use up what the node may open."""
+    door, held, port, coordinator = opened(trial)
     strangers = [socket.create_connection(("127.0.0.1", port)) for _ in range(3 * CONNECTIONS_MAX)]
     _, transport = load_keys(held.folder)
-    with Asking(at.listen, transport.public, coordinator) as asking:
+    with Asking(f"tcp://127.0.0.1:{port}", transport.public, coordinator) as asking:
         assert asking.status(wait_s=30.0)["node"] == held.name
     assert door.connections <= CONNECTIONS_MAX
     for one in strangers:
@@ -151,15 +157,9 @@ def test_strangers_at_a_nodes_door_hold_few_connections_and_keep_nobody_out(tria
 
 @pytest.mark.attack(65)
 def test_the_coordinator_keeps_its_connection_whoever_connects_after_it(trial: Trial) -> None:
-    coordinator = TransportKey.generate()
-    held = load(trial.root.parent / "alice" / "node.toml")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    at = DoorSection(listen=f"tcp://127.0.0.1:{port}", coordinator=coordinator.public.hex())
-    door = TrialDoor(held.model_copy(update={"door": at}), lambda: None)
-    door.start()
+    door, held, port, coordinator = opened(trial)
     _, transport = load_keys(held.folder)
-    with Asking(at.listen, transport.public, coordinator) as asking:
+    with Asking(f"tcp://127.0.0.1:{port}", transport.public, coordinator) as asking:
         asking.status(wait_s=30.0)
         (its,) = [number for number, one in door._valve._connections.items() if one.key == coordinator.public]
         strangers = [socket.create_connection(("127.0.0.1", port)) for _ in range(2 * CONNECTIONS_MAX)]

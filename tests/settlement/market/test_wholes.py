@@ -275,9 +275,8 @@ def test_a_user_cannot_confirm_the_other_part_to_itself(tmp_path: Path, changes:
     assert holder.holder.pairs[given.sid].state != HolderState.CONFIRMED
 
 
-@pytest.mark.attack(61)
-def test_no_companion_counts_that_its_holder_could_not_grant(tmp_path: Path) -> None:
-    """The warden is shown the very part that alice confirmed to herself."""
+def settled_in_two(tmp_path: Path) -> tuple[World, bytes, Artifact, Request]:
+    """Alice's spectrum and her link, settled together: the link's offer, her artifact of the first and its REQUEST."""
     world, band, link = town(tmp_path, TWO)
     ask(world, "alice", (band, link))
     world.carry(1.1)
@@ -288,12 +287,16 @@ def test_no_companion_counts_that_its_holder_could_not_grant(tmp_path: Path) -> 
     request = alice.record_of(pair.request)
     assert isinstance(whole, Artifact)
     assert request is not None
-    grant, accept, confirm = feigned(world, request.body, link)
+    return world, link, whole, request.body
+
+
+@pytest.mark.attack(61)
+def test_no_companion_counts_that_its_holder_could_not_grant(tmp_path: Path) -> None:
+    """The warden is shown the very part that alice confirmed to herself."""
+    world, link, whole, request = settled_in_two(tmp_path)
+    grant, accept, confirm = feigned(world, request, link)
     own = Companion(grant=grant, accept=accept, confirm=confirm, chain=world.chains["alice"])
-    fields = {name: getattr(whole, name) for name in Artifact.__dataclass_fields__}
-    refused = Permits(network="test-net", anchors=world.anchors).take(
-        Artifact(**{**fields, "companions": (own,)}).encoded()
-    )
+    refused = Permits(network="test-net", anchors=world.anchors).take(replace(whole, companions=(own,)).encoded())
     assert isinstance(refused, Refusal)
     assert (refused.reason, refused.clause) == (Reason.SCOPE, "artifact.companions[0]")
 
@@ -305,24 +308,14 @@ def with_companion(
 
     Args: torn: which of the companion's records, 0 to 2, is none; chain: credentials instead of the carrier's.
     """
-    world, band, link = town(tmp_path, TWO)
-    ask(world, "alice", (band, link))
-    world.carry(1.1)
-    (permit,) = permits(world, "alice")
-    whole = decode(Artifact, permit.artifact, "artifact", limit=1 << 20)
-    alice = world.members["alice"].party
-    pair = next(one for one in alice.user.pairs.values() if one.sid == permit.sid)
-    request = alice.record_of(pair.request)
-    assert isinstance(whole, Artifact)
-    assert request is not None
-    made = list(feigned(world, request.body, link, by="carrier", **changes))
+    world, link, whole, request = settled_in_two(tmp_path)
+    made = list(feigned(world, request, link, by="carrier", **changes))
     if torn is not None:
         made[torn] = made[torn][:-1] + bytes([made[torn][-1] ^ 1])
     other = Companion(
         grant=made[0], accept=made[1], confirm=made[2], chain=world.chains["carrier"] if chain is None else chain
     )
-    fields = {name: getattr(whole, name) for name in Artifact.__dataclass_fields__}
-    return verify(Artifact(**{**fields, "companions": (other,)}).encoded(), network="test-net", anchors=world.anchors)
+    return verify(replace(whole, companions=(other,)).encoded(), network="test-net", anchors=world.anchors)
 
 
 @pytest.mark.parametrize("torn", [0, 1, 2])
