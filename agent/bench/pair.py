@@ -187,7 +187,7 @@ def latency(folder: Path, users: int, count: int, mode: Mode = BARE) -> dict[str
         # A co-signer holds so many cells of one holder until their windows are over: then a town anew.
         most = COSIGNED_MAX if mode.cosigned else count
         with town(folder / str(len(ours)), users, mode) as (holder, made):
-            for _ in range(WARM_UP):
+            for _ in range(max(WARM_UP, users)):  # everybody once, as for the rate
                 made.one()
             sizes = trips = _trips(holder, made, mode)
             _floor(holder, made, trips, WARM_UP)
