@@ -11,6 +11,8 @@ Long because the bare floors repeat the work of each kind of settlement, and are
 import resource
 import secrets
 import select
+import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -26,13 +28,14 @@ import zmq
 from agent.bench.profiled import Profile
 from agent.config.keyfiles import load_keys
 from agent.node.settlementloop import Settling
+from hw_profiles.printable import printable
 from settlement.chain import keys
 from settlement.chain.admission import RuleInForce
 from settlement.chain.bodies import PPM, ChannelObservation, Declaration, Envelope
 from settlement.chain.checkpoint import origin_of
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.keys import SigningKey
-from settlement.chain.lineage import Lineage
+from settlement.chain.lineage import Lineage, LineageError
 from settlement.chain.records import Unproven, parse
 from settlement.chain.scope import Area, Band, Cell, Window
 from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
@@ -253,7 +256,20 @@ class BenchFloor:
 
 
 def serve_holder(spec: SideSpec, pipe: Connection) -> None:
-    """The holder's process: settles with whoever asks, and serves the floor when told to."""
+    """The holder's process: settles with whoever asks, and serves the floor when told to, until its bench ends it.
+
+    Ctrl-C goes to the bench, which ends this process too. What ends it otherwise, such as a full disk, is one line.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        _serve(spec, pipe)
+    except EOFError:
+        return
+    except LineageError as exc:
+        sys.stderr.write(f"the holder of the bench: {printable(str(exc))}\n")
+
+
+def _serve(spec: SideSpec, pipe: Connection) -> None:
     if spec.open_max is not None:
         holder.OPEN_MAX = spec.open_max
     side = side_of(spec, "holder", {}, lambda _effect: None)

@@ -1,14 +1,23 @@
 """The settlement bench makes settlements of every mode, and its floor sends what theirs take."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from agent.bench import sides
 from agent.bench.pair import BARE, COSIGNED_MAX, MODES, ROUND, Mode, latency, profile
 from agent.bench.profiled import CODING, LOG, REST, SIGNING, STEPS, Profile, kinds, shares
 from agent.bench.table.pairrows import pair_rows
+from settlement.chain.lineage import LineageError
+from tests.agent.realparts import until
 
 pytestmark = pytest.mark.feature("S1")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("mode", [BARE, MODES[-1]], ids=lambda mode: mode.name)
@@ -76,3 +85,32 @@ def test_the_table_says_where_the_time_goes_beside_what_it_took() -> None:
     alone = rows["CPU of a settlement at 64 peers, one at a time"]
     assert (alone.ours, alone.beside) == (7.7, 7.0)
     assert "8 at 4 peers, 0.5 at 64 peers" in rows["CPU of a settlement at 64 peers, 32 in flight"].note
+
+
+def test_a_bench_that_is_interrupted_says_so_in_a_line_and_leaves_nothing(tmp_path: Path) -> None:
+    """Ctrl-C goes to the whole group of processes, the holder's too."""
+    words = ["-m", "agent.cli.main", "bench", "settlement", "--count", "200", "--peers", "2", "--folder", str(tmp_path)]
+    began = subprocess.Popen(
+        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True,
+    )  # fmt: skip
+    assert until(lambda: any(tmp_path.glob(".bench-*/*/0/user-0/bare.db")), 60)
+    os.killpg(began.pid, signal.SIGINT)
+    said, _ = began.communicate(timeout=60)
+    assert began.returncode == 130
+    assert said.splitlines() == ["bandpact: interrupted"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_holder_of_a_bench_on_a_full_disk_ends_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise LineageError("lineage.db: commit failed: database or disk is full; free disk space, then restart")
+
+    monkeypatch.setattr(sides, "_serve", full)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    sides.serve_holder(cast("Any", None), cast("Any", None))
+    assert capsys.readouterr().err.splitlines() == [
+        "the holder of the bench: lineage.db: commit failed: database or disk is full; free disk space, then restart"
+    ]

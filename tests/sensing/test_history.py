@@ -7,7 +7,10 @@ import pytest
 
 from sensing.decisions import TOGETHER_BLOCKS, BlockDecisions, DecidedBlocks, DecisionShelf, JudgedBlocks
 from sensing.history import SHELF_BLOCKS, FloorHistory, LevelShelf
+from sensing.results import SurveySettings
+from sensing.survey import Survey
 from sensing.tracker import Piece
+from sensing.values import Channel
 
 pytestmark = pytest.mark.feature("E2")
 
@@ -112,3 +115,15 @@ def test_a_node_forgets_by_time_what_has_lost_its_levels_too(monkeypatch: pytest
     assert judged == [at_ns for at_ns in range(2390, 4000, 10) if at_ns % 50], "nothing older, nothing left out"
     assert history.uncertain == 20 * len([at_ns for at_ns in range(2390, 4000, 10) if at_ns % 50 == 0])
     assert history.forgotten
+
+
+def test_a_survey_puts_the_levels_of_its_looks_together() -> None:
+    channel = Channel(low_hz=3_549_500_000, high_hz=3_550_500_000)
+    settings = SurveySettings(center_hz=3.55e9, sample_rate_hz=2e6, full_scale=2048, channels=(channel,), keep_s=120.0)
+    survey, rng = Survey(settings), np.random.default_rng(2)
+    for number in range(8):
+        survey.feed(rng.normal(0, 60, (20_000, 2)).astype(np.int16), start_ns=number * 20_000_000)
+    pieces = list(survey._history.full)
+    assert len(pieces) >= 8
+    assert pieces[0].levels.base is not None
+    assert len({id(one.levels.base) for one in pieces}) == 1
