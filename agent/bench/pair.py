@@ -110,6 +110,11 @@ class BenchHolder:
         except (EOFError, ConnectionError) as exc:
             raise BenchError("the holder's process is gone") from exc
 
+    def kill(self) -> None:
+        """End it at once, whatever it waits for."""
+        self._process.kill()
+        self._process.join(START_S)
+
     def stop(self) -> None:
         """End it."""
         if self._process.is_alive():
@@ -138,6 +143,9 @@ def town(
         for _ in range(WARM_UP * ROUND):
             made.turn(1)
         yield holder, made
+    except BaseException:
+        holder.kill()  # it may wait half a minute for the floor's other end, which is here
+        raise
     finally:
         made.close()
         holder.stop()

@@ -265,7 +265,7 @@ def serve_holder(spec: SideSpec, pipe: Connection) -> None:
         _serve(spec, pipe)
     except EOFError:
         return
-    except LineageError as exc:
+    except (LineageError, BenchError) as exc:
         sys.stderr.write(f"the holder of the bench: {printable(str(exc))}\n")
 
 

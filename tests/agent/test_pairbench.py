@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from agent.bench import sides
-from agent.bench.pair import BARE, COSIGNED_MAX, MODES, ROUND, Mode, latency, profile
+from agent.bench.pair import BARE, COSIGNED_MAX, MODES, ROUND, BenchHolder, Mode, _trips, latency, profile, town
 from agent.bench.profiled import CODING, LOG, REST, SIGNING, STEPS, Profile, kinds, shares
 from agent.bench.table.pairrows import pair_rows
 from settlement.chain.lineage import LineageError
@@ -85,6 +85,26 @@ def test_the_table_says_where_the_time_goes_beside_what_it_took() -> None:
     alone = rows["CPU of a settlement at 64 peers, one at a time"]
     assert (alone.ours, alone.beside) == (7.7, 7.0)
     assert "8 at 4 peers, 0.5 at 64 peers" in rows["CPU of a settlement at 64 peers, 32 in flight"].note
+
+
+def test_a_holder_that_waits_for_the_floor_is_ended_with_its_town(tmp_path: Path) -> None:
+    ended: list[int | None] = []
+
+    def interrupted() -> None:
+        with town(tmp_path, 1) as (holder, made):
+            made.one()
+            holder.tell("floor", (_trips(holder, made, BARE), 1))
+            try:
+                raise KeyboardInterrupt
+            finally:
+                ended.append(holder._process.exitcode)
+                held.append(holder)
+
+    held: list[BenchHolder] = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert ended == [None], "it was waiting"
+    assert held[0]._process.exitcode == -signal.SIGKILL
 
 
 def test_a_bench_that_is_interrupted_says_so_in_a_line_and_leaves_nothing(tmp_path: Path) -> None:
