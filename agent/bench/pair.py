@@ -3,7 +3,7 @@
 import multiprocessing
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -137,11 +137,13 @@ def town(
         holder.tell("connect", made.endpoints())
         if mode.witnesses or mode.cosigned:
             made.introduce()
-            made.offer(window)
-        holder.tell("offer", window)
-        made.until(lambda: all(user.side.party.user.offers for user in made.users), 2)
-        for _ in range(WARM_UP * ROUND):
-            made.turn(1)
+        if mode.cosigned:
+            _offered(made, lambda: made.offer(window), lambda: holder.tell("offers"))
+        _offered(
+            made,
+            lambda: holder.tell("offer", window),
+            lambda: all(user.side.party.user.offers for user in made.users),
+        )
         yield holder, made
     except BaseException:
         holder.kill()  # it may wait half a minute for the floor's other end, which is here
@@ -149,6 +151,17 @@ def town(
     finally:
         made.close()
         holder.stop()
+
+
+def _offered(made: Users, offer: Callable[[], object], heard: Callable[[], object]) -> None:
+    """Offer until it was heard: what is sent before a socket is connected may be lost. Raises BenchError."""
+    deadline_s = time.monotonic() + START_S
+    while not heard():
+        if time.monotonic() > deadline_s:
+            raise BenchError("an offer does not reach its neighbour")
+        offer()
+        for _ in range(WARM_UP * ROUND):
+            made.turn(1)
 
 
 def _trips(holder: BenchHolder, users: Users, mode: Mode) -> tuple[Trip, ...]:

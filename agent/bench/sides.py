@@ -45,6 +45,7 @@ from settlement.pair import holder
 from settlement.pair.artifact import verify_rule
 from settlement.pair.effects import Effect, HandPermit, RequestProgress, SettlementNews
 from settlement.pair.envelopes import ABLE, FREE, PLACE, UNIT
+from settlement.pair.user import HEARD
 from settlement.party.party import Party
 from settlement.state.messages import Message, decode_message
 from settlement.state.step import Identity, Outgoing, Step
@@ -313,6 +314,8 @@ def _told(spec: SideSpec, side: MeasuredSettling, command: str, argument: Any) -
             return cpu_s()
         case "sizes":
             return dict(side.sizes)
+        case "offers":
+            return len(side.party.lineage.items(HEARD))
         case "profile":
             return PROFILE.begin() if argument else PROFILE.end()
     return None
