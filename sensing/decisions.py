@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sensing.occupancy import SampleGaps
+
 TOGETHER_BLOCKS: Final = 4096
 
 Bools = NDArray[np.bool_]
@@ -131,6 +133,7 @@ class JudgedBlocks:
         uncertain: blocks beside these whose level fits no floor.
         """
         self.pieces, self.uncertain = pieces, uncertain
+        self._spacings: dict[bytes, SampleGaps | None] = {}
         self._lengths = np.array([one.last - one.first for one in pieces], np.intp)
         self.starts_ns = np.array([one.start_ns for one in pieces], np.int64)
         self.states = np.array([one.key[0] for one in pieces], np.intp)
@@ -159,6 +162,14 @@ class JudgedBlocks:
         """Which blocks of these pieces belong to one of these floors."""
         of_piece = np.isin(self.states, list(numbers))
         return np.repeat(of_piece[kept], self._lengths[kept])
+
+    def spacing(self, kept: NDArray[np.bool_]) -> SampleGaps | None:
+        """Gaps between the blocks of these pieces, the same for every channel; None where there are too few for any."""
+        name = kept.tobytes()
+        if name not in self._spacings:
+            times_s = self._times_s[np.repeat(kept, self._lengths)] if kept.any() else np.zeros(0)
+            self._spacings[name] = SampleGaps(times_s) if len(times_s) > 2 else None
+        return self._spacings[name]
 
     def channel(self, index: int, kept: NDArray[np.bool_]) -> ChannelBlocks:
         """What was decided of one channel in some of the pieces."""

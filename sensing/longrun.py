@@ -46,9 +46,9 @@ def long_run_occupancy(
 
     Args: busy shape (n,), decisions in the order of time, `step_s` apart or at `times_s`.
     """
-    here = channel_occupancy(busy, times_s=times_s, level=level)
     if len(busy) < 2:
-        return here
+        return channel_occupancy(busy, times_s=times_s, level=level)
+    here = float(busy.mean())
     when = times_s if times_s is not None else np.arange(len(busy)) * step_s
     turns = np.flatnonzero(busy[1:] != busy[:-1]) + 1
     starts = np.concatenate(([when[0]], when[turns], [when[-1] + step_s]))
@@ -65,7 +65,7 @@ def long_run_occupancy(
     low, high = (float(np.quantile(shares, q)) for q in (tail, 1 - tail))
     least, most = _of_parts(busy)
     return Interval(
-        value=here.value, low=min(low, least, here.value), high=max(high, most, here.value), level=level
+        value=here, low=min(low, least, here), high=max(high, most, here), level=level
     )  # fmt: skip
 
 

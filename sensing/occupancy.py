@@ -100,31 +100,46 @@ def lag_one(busy: NDArray[np.bool_]) -> float:
     return count_runs(busy).correlation
 
 
-def effective_samples(busy: NDArray[np.bool_], times_s: NDArray[np.float64] | None = None) -> float:
+class SampleGaps:
+    """Gaps between decisions in the order of time, in seconds; made once for all channels that were looked at together.
+
+    `alike` are means of gaps that differ by less than `GAP_PARTS` parts of the shortest, `share` how many are of each.
+    """
+
+    __slots__ = ("alike", "gaps_s", "longest_s", "share", "shortest_s")
+
+    def __init__(self, times_s: NDArray[np.float64]) -> None:
+        """Args: times_s, ascending, two at least."""
+        self.gaps_s = np.diff(times_s)
+        self.shortest_s, self.longest_s = max(float(self.gaps_s.min()), 1e-12), float(self.gaps_s.max())
+        self.alike, self.share = _alike(self.gaps_s, self.shortest_s / GAP_PARTS, self.longest_s)
+
+    def fade_rate(self, lam: float) -> float:
+        """The rate r at which the mean of exp(-r gap) is `lam`, in 1/s."""
+        low, high = 0.5 * -np.log(lam) / self.longest_s, 2 * -np.log(lam) / self.shortest_s
+        alike, share = self.alike, self.share
+        return float(crossing(lambda rate: float(np.exp(-alike * rate) @ share) - lam, low, high, xtol=1e-9 * high))
+
+
+def effective_samples(busy: NDArray[np.bool_], when: NDArray[np.float64] | SampleGaps | None = None) -> float:
     """How many independent samples a row of decisions is worth.
 
-    Args: times_s, ascending, when the decisions were not made at equal steps; correlation then fades exponentially
-        with time, at the rate that explains the correlation of consecutive decisions.
+    Args: when, ascending times in seconds or the gaps between them, when the decisions were not made at equal steps;
+        correlation then fades exponentially with time, at the rate that explains that of consecutive decisions.
     """
     n = len(busy)
     lam = lag_one(busy)
-    if times_s is None or n < 3 or lam <= 0.0:
+    if when is None or n < 3 or lam <= 0.0:
         return max(1.0, n * (1 - lam) / (1 + lam))
-    gaps = np.diff(times_s)
-    return max(1.0, n * n / (n + 2 * summed_correlation(np.exp(-gaps * _fade_rate(gaps, lam)))))
+    gaps = when if isinstance(when, SampleGaps) else SampleGaps(when)
+    return max(1.0, n * n / (n + 2 * summed_correlation(np.exp(-gaps.gaps_s * gaps.fade_rate(lam)))))
 
 
-def _fade_rate(gaps_s: NDArray[np.float64], lam: float) -> float:
-    """The rate r at which the mean of exp(-r gap) is `lam`."""
-    shortest, longest = max(float(gaps_s.min()), 1e-12), float(gaps_s.max())
-    low, high = 0.5 * -np.log(lam) / longest, 2 * -np.log(lam) / shortest
-    alike, share = _alike(gaps_s, shortest / GAP_PARTS)
-    return float(crossing(lambda rate: float(np.exp(-alike * rate) @ share) - lam, low, high, xtol=1e-9 * high))
-
-
-def _alike(gaps_s: NDArray[np.float64], step_s: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _alike(
+    gaps_s: NDArray[np.float64], step_s: float, longest_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Means of gaps that differ by less than `step_s`, and the share of each; all of them where that saves nothing."""
-    if len(gaps_s) < GAP_PARTS or float(gaps_s.max()) / step_s > GAP_CELLS_MAX:
+    if len(gaps_s) < GAP_PARTS or longest_s / step_s > GAP_CELLS_MAX:
         return gaps_s, np.full(len(gaps_s), 1 / len(gaps_s))
     cells = (gaps_s / step_s).astype(np.intp)
     counts = np.bincount(cells)
@@ -135,13 +150,14 @@ def _alike(gaps_s: NDArray[np.float64], step_s: float) -> tuple[NDArray[np.float
 def channel_occupancy(
     busy: NDArray[np.bool_],
     *,
-    times_s: NDArray[np.float64] | None = None,
+    times_s: NDArray[np.float64] | SampleGaps | None = None,
     rates: DetectorRates = PERFECT,
     level: float = 0.95,
 ) -> Interval:
     """Frequency channel occupancy (FCO): share of the time in which a channel was in use.
 
-    Args: busy shape (n,), one decision per sample in time order; times_s when they are not at equal steps.
+    Args: busy shape (n,), one decision per sample in time order; times_s, or the gaps between them, when they are not
+        at equal steps.
     """
     n = len(busy)
     if n == 0:
@@ -156,7 +172,7 @@ def channel_occupancy(
     return correct_for_detector(seen, rates)
 
 
-def _independent_runs(busy: NDArray[np.bool_], times_s: NDArray[np.float64] | None) -> Runs:
+def _independent_runs(busy: NDArray[np.bool_], times_s: NDArray[np.float64] | SampleGaps | None) -> Runs:
     """The runs as equal steps would have shown them; no more of them than independent samples would have."""
     n, runs, share = len(busy), count_runs(busy), float(busy.mean())
     lam = runs.correlation

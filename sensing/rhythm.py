@@ -29,8 +29,9 @@ def valley_db(level_db: NDArray[np.float64]) -> float:
         the threshold thin out and then rise to a second mode.
     """
     edges = np.arange(0, VALLEY_DB_MAX + 2 * VALLEY_STEP_DB, VALLEY_STEP_DB)
-    counts, _ = np.histogram(level_db, edges)
-    beyond = int(np.count_nonzero(level_db >= edges[-1]))
+    above_db = level_db[level_db >= 0]
+    counts, _ = np.histogram(above_db, edges)
+    beyond = int(np.count_nonzero(above_db >= edges[-1]))
     low = int(counts.argmin())
     above = int(counts[low + 1 :].sum()) + beyond
     thin = counts[low] <= 0.5 * counts[0]

@@ -505,6 +505,7 @@ class Survey:
         blocks = len(channel.over_db)
         widening = sum(self._widening) / max(1, len(self._widening))
         uncertain = judged.uncertain + self._history.left_out
+        gaps = self._gaps or not kept.all() or uncertain > 0
         return BlocksSeen(
             over_db=channel.over_db,
             whole_db=channel.whole_db,
@@ -513,7 +514,8 @@ class Survey:
             clipped=channel.clipped,
             risen=channel.risen,
             times_s=channel.times_s,
-            gaps=self._gaps or not kept.all() or uncertain > 0,
+            gaps=gaps,
+            spacing=judged.spacing(kept) if gaps else None,
             step_s=self._block_s,
             pfa=self.settings.pfa,
             sure_db=self._sure_db(index, blocks),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sensing.flags import VOIDING, SampleFlag
 from sensing.longrun import long_run_occupancy
-from sensing.occupancy import DetectorRates, channel_occupancy, outage_widened
+from sensing.occupancy import DetectorRates, SampleGaps, channel_occupancy, correct_for_detector, outage_widened
 from sensing.probability import binomial_sf
 from sensing.results import Anchor, ChannelState
 from sensing.rhythm import Period, find_period, valley_db
@@ -43,7 +43,8 @@ class BlocksSeen:
     `over_db` is how far over its threshold the loudest test was, `whole_db` the energy of the whole channel; `lasting`
     are blocks in longer stretches over theirs; `anchored` those whose floor rests on something, `clipped`
     those overdriven, `risen` those of pieces in which a part of the channel rose a little; in `carried` ones something
-    stands all the time at that setting of the gain. Over `sure_db` one block leaves no doubt. `unseen` is the share of
+    stands all the time at that setting of the gain. `times_s` are their instants and `spacing` the gaps between these,
+    where there are `gaps` wider than `step_s`. Over `sure_db` one block leaves no doubt. `unseen` is the share of
     the time of which nothing is known.
     """
 
@@ -55,6 +56,7 @@ class BlocksSeen:
     risen: Bools
     times_s: Floats
     gaps: bool
+    spacing: SampleGaps | None
     step_s: float
     pfa: float
     sure_db: float
@@ -99,7 +101,7 @@ def judge(seen: BlocksSeen) -> ChannelVerdict:
         used = True
     times = seen.times_s if seen.gaps else None
     pfa = seen.pfa if cut_db == 0.0 else 0.0
-    occupancy = _sampled(seen, busy, times, pfa=pfa)
+    occupancy = _sampled(seen, busy, pfa=pfa)
     long_run = long_run_occupancy(busy if used else np.zeros(blocks, np.bool_), step_s=seen.step_s, times_s=times)
     occupancy, long_run = (_widened(one, seen, sensitive, used=used, cut=busy) for one in (occupancy, long_run))
     state = _state(seen, occupancy, used=used)
@@ -116,15 +118,15 @@ def judge(seen: BlocksSeen) -> ChannelVerdict:
     )
 
 
-def _sampled(seen: BlocksSeen, busy: Bools, times: Floats | None, *, pfa: float) -> Interval:
+def _sampled(seen: BlocksSeen, busy: Bools, *, pfa: float) -> Interval:
     """The share of busy blocks, less the false alarms among them: at most as many as were designed for, at least none.
 
     Blocks that leave no doubt are no false alarms.
     """
-    share = channel_occupancy(busy, times_s=times, rates=DetectorRates(pfa=pfa))
+    most = channel_occupancy(busy, times_s=seen.spacing)
     if pfa == 0.0:
-        return share
-    most = channel_occupancy(busy, times_s=times)
+        return most
+    share = correct_for_detector(most, DetectorRates(pfa=pfa))
     value = max(share.value, float((busy & (seen.over_db > seen.sure_db)).mean()))
     return replace(share, value=value, high=max(share.high, most.high))
 

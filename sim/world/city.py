@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from hw_profiles.memory import peak_mib
 from settlement.chain.bodies import Declaration, Envelope
@@ -34,6 +34,8 @@ from sim.world.trust import COMMODITY, EIRP_MDBM, RASTER_HZ, T0_NS
 
 TOLD_AGAIN_MS = (0, 300, 1500)
 SLACK_NS = MS
+ASKED_S: Final = (120, 300, 600, 1200)
+"""For how long a request asks, in seconds: one of these."""
 """A member's clock may be behind: a deadline is looked at when it has surely passed."""
 
 
@@ -296,7 +298,7 @@ class City(World):
             self.counts["no request"] += 1
             return
         start_ns = (T0_NS + self.now_ns) // MS * MS + draw.choice((2, 10, 50)) * NS
-        window = Window(start_ns=start_ns, end_ns=start_ns + draw.choice((120, 300, 600, 1200)) * NS)
+        window = Window(start_ns=start_ns, end_ns=start_ns + self._asked_s(act, draw) * NS)
         here = member.clock.fix(self.now_ns).position
         known = sorted(party.user.offers.values(), key=lambda o: o.declaration)
         offers = [o for o in known if o.body.cell.window.holds(window) and o.body.cell.area.place(here, "city") is None]
@@ -316,6 +318,10 @@ class City(World):
             party.user.request(step, offer, cell, eirp_mdbm=18_000, tier=member.role.tier)
 
         self.step(member, ask)
+
+    def _asked_s(self, _act: Act, draw: Random) -> int:
+        """For how many seconds a request asks."""
+        return draw.choice(ASKED_S)
 
     def _preempt(self, member: Member, act: Act) -> None:
         """The holder takes back a part of its block for some minutes."""

@@ -1,10 +1,20 @@
 """The bench of five years of log: its arithmetic by hand, and a run of hours held against it."""
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
+import apsw
 import pytest
 
 from agent.bench.archive import ArchivePlan, KindBytes, LogBytes, on_paper, run
+from settlement.chain.leaf import decode_leaf
+from settlement.chain.scope import Window
+from settlement.core.reasons import Refusal
+from settlement.records.market import Request
+from sim.world.city import ASKED_S
+from sim.world.plan import NS
+from tests.settlement.quorum.forgery import body_of
 
 pytestmark = pytest.mark.feature("G6")
 
@@ -34,3 +44,19 @@ def test_a_run_of_hours_keeps_what_the_rule_says_and_lets_the_rest_go(tmp_path: 
         assert log["paper"]["bytes"] < log["paper"]["bytes_without_retention"]
         assert log["sealed_bytes"] < log["bytes"]
     assert found["holder"]["kinds"]["envelope"]["stub"] < found["holder"]["kinds"]["envelope"]["body"]
+    asked = Counter(round((window.end_ns - window.start_ns) / NS) for window in windows_asked(tmp_path))
+    assert set(asked) == set(ASKED_S)
+    assert max(asked.values()) - min(asked.values()) <= 1
+
+
+def windows_asked(folder: Path) -> Iterator[Window]:
+    """The windows of the REQUESTs in the user's log, whose records of that type are all kept."""
+    (log,) = folder.glob("**/u000*.db")
+    db = apsw.Connection(str(log), flags=apsw.SQLITE_OPEN_READONLY)
+    for (raw,) in db.execute("SELECT body FROM leaf WHERE typ = 'request'"):
+        leaf = decode_leaf(raw)
+        assert not isinstance(leaf, Refusal)
+        body = body_of(leaf.record)
+        assert isinstance(body, Request)
+        yield body.cell.window
+    db.close()

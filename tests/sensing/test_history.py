@@ -96,6 +96,20 @@ def test_decisions_read_together_are_those_that_were_put_whichever_arrays_they_l
         assert np.array_equal(found.risen, risen[channel, left])
 
 
+def test_the_gaps_between_blocks_are_made_once_for_all_channels_and_anew_for_other_pieces() -> None:
+    rng, shelf = np.random.default_rng(4), DecisionShelf()
+    kept = [one for n in range(3) for one in put(shelf, drawn(rng, [5]), [5], round(1e9 * n))]
+    seen = JudgedBlocks(kept, step_s=1e-4, sound={0: True}, uncertain=0)
+    all_of, some = seen.outside([]), seen.outside([(0, 1)])
+    found, fewer = seen.spacing(all_of), seen.spacing(some)
+    assert found is not None
+    assert fewer is not None
+    assert seen.spacing(seen.outside([])) is found
+    assert np.array_equal(found.gaps_s, np.diff(seen.channel(0, all_of).times_s))
+    assert np.array_equal(fewer.gaps_s, np.diff(seen.channel(1, some).times_s))
+    assert seen.spacing(np.zeros(3, bool)) is None
+
+
 def piece(start_ns: int, shelf: DecisionShelf | None) -> Piece:
     made = Piece(start_ns=start_ns, levels=np.zeros((20, 65), np.int16), clipped=np.zeros(20, np.bool_))
     if shelf is not None:

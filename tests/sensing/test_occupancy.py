@@ -7,6 +7,7 @@ from scipy.optimize import brentq
 
 from sensing.occupancy import (
     DetectorRates,
+    SampleGaps,
     aged,
     band_occupancy,
     channel_occupancy,
@@ -138,4 +139,5 @@ def test_the_worth_of_uneven_decisions_is_what_their_gaps_say(lam: float) -> Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sensing.occupancy.lag_one", lambda _busy: lam)
         found = effective_samples(busy, times_s)
+        assert effective_samples(busy, SampleGaps(times_s)) == found
     assert found == pytest.approx(max(1.0, expected), rel=2e-3)
