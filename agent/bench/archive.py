@@ -1,10 +1,10 @@
 """Bytes of a busy node's log over years, on paper and by a run in virtual time that is shorter by a scale.
 
-A holder and a user of a city of two: one settlement every twenty minutes, for two, five, ten and twenty minutes in turn,
-a lease of seconds, an envelope every few seconds. Horizon and times of keeping are divided by the same scale, so that as
-large a share of the log is bodies and as large a share is stubs as after the whole time. Every record, step, deletion and
-signature is a real party's; nothing but the instant is virtual. The paper is arithmetic: entries a day of each kind times
-the bytes of one.
+A holder and a user of a city of two: one settlement every twenty minutes, for two, five, ten and twenty minutes in
+turn, a lease of seconds, an envelope every few seconds. Horizon and times of keeping are divided by the same scale,
+so that as large a share of the log is bodies and as large a share is stubs as after the whole time. Every record,
+step, deletion and signature is a real party's; nothing but the instant is virtual. The paper is arithmetic: entries a
+day of each kind times the bytes of one.
 """
 
 import tempfile
