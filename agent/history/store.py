@@ -44,6 +44,7 @@ CHANNEL_ROWS_MAX: Final = 1_000_000
 EVENT_BYTES_MAX: Final = 64 << 20
 """Bytes of events that are read at the most for one question; of more events the newest are read."""
 HOUR_NS: Final = 3600 * NS
+MINUTES_AT_ONCE: Final = 5
 Event = tuple[int, str, dict[str, Any]]
 
 
@@ -150,11 +151,12 @@ class Store:
         self._minute, self._events, self._minutes = [], [], None
 
     def _over(self, before_ns: int, now_ns: int) -> None:
-        """A minute is over, perhaps an hour with it."""
+        """A minute is over, perhaps an hour with it; what writing and reading left free goes back to the system."""
         if before_ns // HOUR_NS != now_ns // HOUR_NS:
             self._finish_hour(_stamp(before_ns, SECOND))
             self._minutes = []
         self.retain(now_ns)
+        pa.default_memory_pool().release_unused()
 
     def _parts(self) -> Iterator[Path]:
         return (path for path in self._files(SECOND) if path.stem.count("-") == 2)
@@ -164,9 +166,8 @@ class Store:
         folder = self.folder / SECOND
         node, channels = (self._hour(kind, stamp) for kind in ("node", "channels"))
         events = self._hour("events", stamp)
-        rows = rows_of(node, channels)
-        if rows:
-            minutes = rolled(rows, LENGTHS[MINUTE])
+        minutes = _minutes_of(node, channels)
+        if minutes:
             self._extend(MINUTE, minutes)
             self._extend(QUARTER, rolled(minutes, LENGTHS[QUARTER]))
             for kind, table in (("channels", channels), ("events", events), ("node", node)):
@@ -289,6 +290,17 @@ class Store:
             and _began_ns(path, resolution) < to_ns
             and from_ns < _ended_ns(path, resolution)
         ]
+
+
+def _minutes_of(node: pa.Table, channels: pa.Table) -> list[Row]:
+    """The minutes of seconds, ascending, made of a few at a time: as objects an hour of seconds takes 20 MB and more."""
+    length_ns, found = LENGTHS[MINUTE], []
+    starts = sorted({start // length_ns * length_ns for start in node.column("start_ns").to_pylist()})
+    for first in range(0, len(starts), MINUTES_AT_ONCE):
+        some = starts[first : first + MINUTES_AT_ONCE]
+        parts = (_within(table, "start_ns", some[0], some[-1] + length_ns) for table in (node, channels))
+        found += rolled(rows_of(*parts), length_ns)
+    return found
 
 
 def _within(table: pa.Table, column: str, from_ns: int, to_ns: int) -> pa.Table:
