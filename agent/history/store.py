@@ -293,7 +293,7 @@ class Store:
 
 
 def _minutes_of(node: pa.Table, channels: pa.Table) -> list[Row]:
-    """The minutes of seconds, ascending, made of a few at a time: as objects an hour of seconds takes 20 MB and more."""
+    """The minutes of seconds, ascending, made of a few at a time: an hour of seconds as objects takes 20 MB."""
     length_ns, found = LENGTHS[MINUTE], []
     starts = sorted({start // length_ns * length_ns for start in node.column("start_ns").to_pylist()})
     for first in range(0, len(starts), MINUTES_AT_ONCE):
