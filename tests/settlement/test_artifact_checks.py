@@ -415,3 +415,22 @@ def test_an_artifact_of_another_network_or_form(tmp_path: Path) -> None:
         replace(large, derivation=(bytes(MAX_RECORD_BYTES),) * 9).encoded()
     assert said(verify(bytes(ARTIFACT_LIMIT + 1), network=NETWORK, anchors=made.anchors)) == (
         Reason.TOO_LARGE, "cbor.size")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("named", "part"),
+    [
+        ({}, None),
+        ({"wish": b"w" * 16, "index": 0}, (b"w" * 16, 0)),
+        ({"wish": b"w" * 16, "index": 3}, (b"w" * 16, 3)),
+        ({"wish": b"w" * 16}, None),
+        ({"index": 3}, None),
+    ],
+)
+def test_a_permit_says_which_part_of_which_wish_it_is(
+    tmp_path: Path, named: dict[str, Any], part: tuple[bytes, int] | None
+) -> None:
+    """By it the warden takes one settlement for each part of a wish."""
+    permit = Collusion(tmp_path, grant=named).verdict()
+    assert isinstance(permit, VerifiedPermit), permit
+    assert permit.part == part

@@ -1,16 +1,21 @@
 """What each refusal of a deal says, to the word: the clause, what was measured and what is required; and each edge."""
 
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from settlement.chain.bodies import Request
 from settlement.chain.credentials import Subject
+from settlement.chain.records import Record
 from settlement.chain.scope import Area, Band, Window
 from settlement.core.reasons import Reason, Refusal
-from settlement.pair.terms import Deal, deal_of_request, judge_terms
-from tests.settlement.collusion import CELL, NONCE
+from settlement.pair.terms import Deal, deal_of_grant, deal_of_request, judge_terms
+from settlement.records.complaintterms import FallbackTerms
+from settlement.records.marketterms import TierTerms
+from tests.settlement.collusion import CELL, NONCE, Collusion
 from tests.settlement.world import LAT, LON, NS, RULE, T0, TERMS, UPPER, fix, scope
 
 SMALL = Area(lat_e7=LAT, lon_e7=LON, radius_mm=1_000_000)
@@ -24,6 +29,7 @@ DEAL = Deal(
     lease_ns=3 * NS, accept_by_ns=T0 + 10 + NS, confirm_by_ns=T0 + 10 + 2 * NS,
 )  # fmt: skip
 LIFE = T0 + 12 * NS
+SIGNED = SimpleNamespace(attestation=SimpleNamespace(earliest_ns=T0 + 1, latest_ns=T0 + 2))
 
 
 def judged(deal: dict[str, Any], terms: dict[str, Any], rule: dict[str, Any], **who: Any) -> Refusal | None:
@@ -50,6 +56,12 @@ def lasting(length_ns: int) -> dict[str, Any]:
 
 ODD = Band(low_hz=3_550_000_001, high_hz=3_560_000_000)
 UNITS = "at most 600000000000 ns in units of 1000000 ns"
+BITS = replace(CELL.band, unit="bit/s")
+MOVED = FallbackTerms(number=4, scope="any", notice_ns=NS, owed="none", amount=0)
+FIRST = TierTerms(
+    tier=SUBJECT.scope.tier, displaces=(), condition="none", notice_ns=0, owed="none", amount=0,
+    levels=("community", "authority"),
+)  # fmt: skip
 HERE = f"{LAT / 1e7:.7f}, {LON / 1e7:.7f}"
 SAID: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "class": (
@@ -72,6 +84,17 @@ SAID: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "no time unit": (
         ({}, {"time_unit_ns": 0}, {}),
         (Reason.TERMS, "terms.window", "10000000000 ns", "at most 600000000000 ns in units of 0 ns"),
+    ),
+    "a band of another unit": (
+        (cell(band=BITS), {}, {"bands": (BITS,)}), (Reason.TERMS, "terms.unit", "bit/s", "Hz"),
+    ),
+    "a band in Hz": (({}, {"unit": "bit/s"}, {}), (Reason.TERMS, "terms.unit", "Hz", "bit/s")),
+    "a fallback that the class has not": (
+        ({"fallback": 5}, {"fallbacks": (MOVED,)}, {}), (Reason.TERMS, "terms.fallback", "5", "4"),
+    ),
+    "a tier of other levels": (
+        ({}, {"tiers": (FIRST,)}, {}),
+        (Reason.TIER, "tier.level", "operator", f"community, authority, for tier {SUBJECT.scope.tier}"),
     ),
     "price": (({"price": 101}, {}, {}), (Reason.PRICE, "terms.price", "101", "0-100")),
     "eirp": (({"eirp_mdbm": 30_001}, {}, {}), (Reason.POWER, "terms.eirp", "30001 mdBm", "<= 30000 mdBm")),
@@ -123,6 +146,9 @@ EDGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "one unit": (lasting(1_000_000), {}),
     "a unit of a nanosecond": (lasting(1), {"time_unit_ns": 1}),
     "any raster": (cell(band=ODD), {"raster_hz": 1}),
+    "a fallback of the class": ({"fallback": 4}, {"fallbacks": (MOVED,)}),
+    "a tier of its level": ({}, {"tiers": (replace(FIRST, levels=("operator",)),)}),
+    "a tier of others, unused": ({}, {"tiers": (replace(FIRST, tier=SUBJECT.scope.tier + 1),)}),
     "the lowest price": ({"price": 0}, {}),
     "the highest price": ({"price": 100}, {}),
     "as loud as the class": ({}, {"max_eirp_mdbm": 20_000}),
@@ -144,9 +170,26 @@ def test_what_is_just_inside_is_taken(name: str) -> None:
 def test_a_request_is_judged_by_the_interval_in_which_it_came() -> None:
     body = Request(
         declaration=bytes(32), cell=CELL, commodity="cbrs", tier=2, eirp_mdbm=20_000, price=7, nonce=NONCE,
-        partial=False,
+        partial=False, fallback=4,
     )  # fmt: skip
     now = fix(0).time
     deal = deal_of_request(body, now)
     assert (deal.earliest_ns, deal.latest_ns) == (now.earliest_ns, now.latest_ns)
     assert (deal.lease_ns, deal.accept_by_ns, deal.confirm_by_ns) == (None, None, None)
+    assert deal.fallback == 4
+    assert deal.jurisdictions is None
+
+
+@pytest.mark.feature("A6")
+def test_a_grant_names_its_fallback_and_its_jurisdictions_or_none(tmp_path: Path) -> None:
+    body, names = Collusion(tmp_path).grant_body(), (bytes(32), b"j" * 32)
+
+    def deal(**changes: Any) -> Deal:
+        return deal_of_grant(cast(Record, SimpleNamespace(body=replace(body, **changes), frame=SIGNED)))
+
+    assert (deal().fallback, deal().jurisdictions) == (None, ())
+    assert (deal(fallback=4).fallback, deal(jurisdictions=names).jurisdictions) == (4, names)
+    assert (deal().earliest_ns, deal().latest_ns) == (T0 + 1, T0 + 2)
+    assert (deal().lease_ns, deal().accept_by_ns, deal().confirm_by_ns) == (
+        body.lease_ns, body.accept_by_ns, body.confirm_by_ns,
+    )  # fmt: skip

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from settlement.chain.bodies import Recognition
 from settlement.chain.records import Record
 from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Refusal
@@ -19,10 +20,12 @@ PART = Band(low_hz=3_550 * MHZ, high_hz=3_555 * MHZ)
 LEASE_END_S = 60.0
 
 
-def rule(**handing: Any) -> Any:
+def rule(*, recognition: tuple[Recognition, ...] | None = None, **handing: Any) -> Any:
     """The test rule with a class whose leases change hands."""
     terms = HandingTerms(**{"kinds": (TRANSFER, SUBLEASE), "depth": 2, "consent": 1, **handing})
-    classes = (replace(TERMS, handing=terms, accept_ns=2 * NS, confirm_ns=2 * NS, lease_ns=8 * NS),)
+    classes = (
+        replace(TERMS, handing=terms, accept_ns=2 * NS, confirm_ns=2 * NS, lease_ns=8 * NS, recognition=recognition),
+    )
     return replace(RULE, classes=classes)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import settlement.pair.artifact as artifacts
+from settlement.chain.bodies import Recognition
 from settlement.chain.scope import Band
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import Artifact, VerifiedPermit
@@ -181,3 +182,29 @@ def test_the_links_of_a_chain_share_one_budget_for_outlines(tmp_path: Path, monk
     assert len(budgets) == 3
     assert budgets[0] is not None
     assert len({id(one) for one in budgets}) == 1
+    assert budgets[0].corners == artifacts.CORNERS_MAX
+
+
+def test_a_chain_of_leases_is_read_to_its_greatest_depth_and_no_deeper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(tmp_path, depth=2)
+    first = scene.settle()
+    found = shown(scene, scene.settle(6.0, by="bob", to="carol", sid=first, kind=TRANSFER), by="carol")
+    monkeypatch.setattr(artifacts, "DEPTH_MAX", 2)
+    assert isinstance(verdict(scene.world, found), VerifiedPermit)
+    monkeypatch.setattr(artifacts, "DEPTH_MAX", 1)
+    refusal = verdict(scene.world, found)
+    said(refusal, Reason.DEPTH, "artifact.depth")
+    assert isinstance(refusal, Refusal)
+    assert (refusal.measured, refusal.required) == ("2", "<= 1 leases below the licence's")
+
+
+@pytest.mark.feature("S4")
+def test_where_a_class_asks_what_a_right_comes_from_a_handover_stands_for_the_offer(tmp_path: Path) -> None:
+    derived = Recognition(kind="derivation", fields=("request", "declaration"))
+    scene = Scene(tmp_path, recognition=(derived,))
+    found = shown(scene, scene.settle())
+    permit = verdict(scene.world, found)
+    assert isinstance(permit, VerifiedPermit), permit
+    said(verdict(scene.world, replace(found, derivation=None)), Reason.PROOF, "recognition.derivation")

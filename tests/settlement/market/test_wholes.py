@@ -23,6 +23,7 @@ from settlement.records.market import Request
 from settlement.records.wholeparts import LaterPart
 from settlement.state.messages import Message
 from tests.settlement.market.classed import BACKHAUL, LINK, classed, enrolled, offered, window
+from tests.settlement.quorum.forgery import body_of
 from tests.settlement.world import BAND, LAT, LON, LOWER, NS, T0, World, fix
 
 CAPACITY = replace(LINK, high_hz=10**7)
@@ -302,18 +303,27 @@ def test_no_companion_counts_that_its_holder_could_not_grant(tmp_path: Path) -> 
 
 
 def with_companion(
-    tmp_path: Path, *, chain: tuple[bytes, ...] | None = None, torn: int | None = None, **changes: Any
+    tmp_path: Path,
+    *,
+    by: str = "carrier",
+    credentials_of: str = "carrier",
+    chain: tuple[bytes, ...] | None = None,
+    torn: int | None = None,
+    order: tuple[int, int, int] = (0, 1, 2),
+    **changes: Any,
 ) -> Any:
     """What a verifier makes of alice's artifact with the carrier's part as its companion, made anew with changes.
 
-    Args: torn: which of the companion's records, 0 to 2, is none; chain: credentials instead of the carrier's.
+    Args: by: who signs it; credentials_of, chain: whose credentials stand beside it, or which; torn: which of its
+        records, 0 to 2, is none; order: which of them stands where GRANT, ACCEPT and CONFIRM are to stand.
     """
     world, link, whole, request = settled_in_two(tmp_path)
-    made = list(feigned(world, request, link, by="carrier", **changes))
+    records = feigned(world, request, link, by=by, **changes)
+    made = [records[place] for place in order]
     if torn is not None:
         made[torn] = made[torn][:-1] + bytes([made[torn][-1] ^ 1])
     other = Companion(
-        grant=made[0], accept=made[1], confirm=made[2], chain=world.chains["carrier"] if chain is None else chain
+        grant=made[0], accept=made[1], confirm=made[2], chain=world.chains[credentials_of] if chain is None else chain
     )
     return verify(replace(whole, companions=(other,)).encoded(), network="test-net", anchors=world.anchors)
 
@@ -329,6 +339,45 @@ def test_a_companion_whose_holder_has_no_credential_is_named(tmp_path: Path) -> 
     found = with_companion(tmp_path, chain=(b"\xa0",))
     assert isinstance(found, Refusal)
     assert found.clause == "artifact.companions[0]"
+
+
+@pytest.mark.parametrize("order", [(1, 1, 2), (0, 0, 2), (0, 2, 2), (0, 1, 0), (0, 1, 1), (0, 0, 0), (1, 2, 0)])
+def test_a_companion_is_a_grant_an_accept_and_a_confirm(tmp_path: Path, order: tuple[int, int, int]) -> None:
+    found = with_companion(tmp_path, order=order)
+    assert isinstance(found, Refusal)
+    assert (found.reason, found.clause) == (Reason.INCOMPLETE, "artifact.companions[0]")
+    types = [("grant", "accept", "confirm")[place] for place in order]
+    assert (found.measured, found.required) == (", ".join(types), "a part of this whole")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"whole": bytes(32)}, {"parts": 3}, {"user": bytes(32)}, {"whole": None, "place": None, "parts": None}]
+)
+def test_a_companion_of_another_whole_or_for_another_user_is_none(tmp_path: Path, changes: dict[str, Any]) -> None:
+    found = with_companion(tmp_path, **changes)
+    assert isinstance(found, Refusal)
+    assert (found.reason, found.clause) == (Reason.INCOMPLETE, "artifact.companions[0]")
+
+
+def test_a_companion_is_by_the_holder_whose_credentials_stand_beside_it(tmp_path: Path) -> None:
+    """The artifact names the first holder's credentials too: what that one signs proves nothing for the carrier."""
+    found = with_companion(tmp_path, by="holder")
+    assert isinstance(found, Refusal)
+    assert (found.reason, found.clause) == (Reason.PROOF, "artifact.companions[0]")
+    assert found.required == "one settlement, of the same user"
+
+
+@pytest.mark.attack(61)
+def test_a_companion_is_confirmed_by_who_granted_it(tmp_path: Path) -> None:
+    """The first holder, whose credentials are in the artifact, confirms what only the carrier has granted."""
+    world, link, whole, request = settled_in_two(tmp_path)
+    grant, accept, confirm = feigned(world, request, link, by="carrier")
+    said = sign_record(world.members["holder"].key, world.frame("holder", seq=905), body_of(confirm))
+    other = Companion(grant=grant, accept=accept, confirm=said, chain=world.chains["carrier"])
+    found = verify(replace(whole, companions=(other,)).encoded(), network="test-net", anchors=world.anchors)
+    assert isinstance(found, Refusal)
+    assert (found.reason, found.clause) == (Reason.PROOF, "artifact.companions[0]")
+    assert found.measured == digest(grant).hex()[:16]
 
 
 @pytest.mark.parametrize(("confirmed_s", "reason"), [(2.5, None), (3.5, Reason.TIMEOUT)])
