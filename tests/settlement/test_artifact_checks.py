@@ -434,3 +434,15 @@ def test_a_permit_says_which_part_of_which_wish_it_is(
     permit = Collusion(tmp_path, grant=named).verdict()
     assert isinstance(permit, VerifiedPermit), permit
     assert permit.part == part
+
+
+@pytest.mark.parametrize("named", [{"place": 0}, {"place": 0, "parts": 0}, {"parts": 1}, {"place": 0, "parts": 2}, {}])
+def test_a_whole_of_no_number_of_parts_is_not_complete(tmp_path: Path, named: dict[str, int]) -> None:
+    """A pair that colludes leaves out how many parts there are, or which one this is."""
+    made = Collusion(tmp_path, grant={"whole": b"w" * 32, **named})
+    assert said(made.verdict()) == (Reason.INCOMPLETE, "artifact.whole")
+
+
+def test_a_whole_of_one_part_is_complete_by_itself(tmp_path: Path) -> None:
+    made = Collusion(tmp_path, grant={"whole": b"w" * 32, "place": 0, "parts": 1})
+    assert isinstance(made.verdict(), VerifiedPermit)
