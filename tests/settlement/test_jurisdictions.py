@@ -14,11 +14,12 @@ from settlement.chain.keys import SigningKey
 from settlement.chain.records import Attestation, Frame, digest, sign_record
 from settlement.chain.scope import Area, Cell, Corner, Window
 from settlement.core.reasons import Reason, Refusal
-from settlement.pair.artifact import verify, verify_rule
+from settlement.pair.artifact import VerifiedPermit, verify, verify_rule
 from settlement.pair.jurisdictions import JurisdictionCase, judge_jurisdictions
 from settlement.records.authority import JurisdictionLink
 from settlement.records.jurisdiction import STRICTER, Jurisdiction, JurisdictionTerms
 from settlement.state.messages import Message
+from tests.settlement.quorum.forgery import artifact_of, body_of, forged, verdict
 from tests.settlement.world import (
     AREA,
     HOLDER_ACTIONS,
@@ -159,6 +160,21 @@ def test_both_are_represented_and_the_stricter_terms_hold(tmp_path: Path) -> Non
     grant = party.record_of(party.user.by_sid(sid).grant)
     assert border.rule.jurisdictions is not None
     assert grant.body.jurisdictions == tuple(digest(link.record) for link in border.rule.jurisdictions)
+
+
+@pytest.mark.parametrize("named", ["none", "one", "the other way round", "another"])
+def test_a_pair_whose_grant_does_not_name_all_that_its_cell_touches_is_refused(tmp_path: Path, named: str) -> None:
+    border = Border(tmp_path)
+    _, sid = border.ask()
+    found = artifact_of(border.world, "alice", sid)
+    north, south = body_of(found.grant).jurisdictions
+    assert isinstance(verdict(border.world, forged(border.world, found, 1.3, ("holder", "alice"))), VerifiedPermit)
+    instead = {"none": None, "one": (north,), "the other way round": (south, north), "another": (north, bytes(32))}
+    made = forged(border.world, found, 1.3, ("holder", "alice"), jurisdictions=instead[named])
+    refusal = verdict(border.world, made)
+    assert isinstance(refusal, Refusal), named
+    assert (refusal.reason, refusal.clause) == (Reason.JURISDICTION, "jurisdiction.named")
+    assert refusal.required == f"{north.hex()[:16]}, {south.hex()[:16]}"
 
 
 def test_what_the_laxer_allows_the_stricter_refuses(tmp_path: Path) -> None:
