@@ -134,9 +134,7 @@ class RuleBook:
                 return held
             self._rules.append(held)
         self._settled = {one.sid: one for one in seen.settled}
-        if configured is None or self.knows(configured.rule.hash):
-            return None
-        return self.hear(configured)
+        return None if configured is None else self.hear(configured)
 
     def knows(self, digest: bytes) -> bool:
         """Was that rule ever seen here?"""

@@ -189,6 +189,38 @@ def test_only_what_moves_a_settlement_on_has_its_first_milliseconds_free() -> No
             assert (said(shares) is None) is held, (moves, work_ns, burst)
 
 
+MOVES = Allowance(log=Share(per_s=1, burst=1), moves=Share(per_s=1, burst=1))
+
+
+def free(shares: Shares, peer: bytes, now_ns: int, log_bytes: int = 1) -> bool:
+    """Whether one more record that moves a settlement costs its neighbour none of its one byte of log."""
+    shares.charge(peer, now_ns, work_ns=0, log_bytes=log_bytes, moves=True)
+    return shares.judge(peer, now_ns) is None
+
+
+@pytest.mark.attack(66)
+def test_so_many_records_that_move_a_settlement_are_free_for_each_neighbour_by_itself() -> None:
+    shares = Shares(allowance=MOVES)
+    assert free(shares, PEER, 0), "its only one"
+    assert free(shares, OTHER, 0), "another neighbour has one of its own"
+    assert not free(shares, PEER, 0)
+    assert not free(shares, OTHER, 0)
+
+
+@pytest.mark.attack(66)
+def test_a_record_that_was_not_free_leaves_no_debt_in_how_many_are() -> None:
+    shares = Shares(allowance=MOVES)
+    assert free(shares, PEER, 0)
+    for _ in range(3):
+        free(shares, PEER, 0, log_bytes=0)
+    assert not free(shares, PEER, NS - 1)
+    shares = Shares(allowance=MOVES)
+    assert free(shares, PEER, 0)
+    for _ in range(3):
+        free(shares, PEER, 0, log_bytes=0)
+    assert free(shares, PEER, NS), "one a second"
+
+
 def test_messages_turned_away_are_counted_over_all_neighbours_and_no_meter_reads_nothing() -> None:
     shares = Shares(allowance=ALLOWED)
     for peer in (PEER, OTHER):
