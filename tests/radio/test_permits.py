@@ -8,6 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from radio.permits import GRACE_NS, WITHDRAWN_MAX, HeldPermit, Permits
+from radio.rulebook import RuleBook
 from settlement.chain import bodies
 from settlement.chain.bodies import Renew, Resume, Suspend
 from settlement.chain.credentials import Registry, Subject, issue
@@ -106,7 +107,8 @@ def test_at_the_edge_of_its_lease(made: Collusion) -> None:
     edge_ns = now.time.latest_ns + 3 * NS
     raw = record(made, renewal(held, transmit_until_ns=edge_ns))
     earlier = replace(now.time, latest_ns=now.time.latest_ns - 1)
-    assert reason(warden.change(raw, held.permit.sid, earlier)) is Reason.LEASE
+    refusal = warden.change(raw, held.permit.sid, earlier)
+    assert str(refusal) == f"LEASE [permits.lease]: {edge_ns} ns (required: <= {edge_ns - 1} ns)"
     assert warden.change(raw, held.permit.sid, now.time) is held
 
 
@@ -142,6 +144,11 @@ def test_suspensions_of_what_is_not_held_are_bounded(made: Collusion) -> None:
     warden.withdraw(sid, GONE)
     warden.withdraw(bytes(31) + b"x", GONE)
     assert taken(made, warden).withdrawn == GONE, "the newest are not"
+    warden = permits(made)
+    warden.withdraw(sid, GONE)
+    for number in range(WITHDRAWN_MAX - 1):
+        warden.withdraw(number.to_bytes(32, "big"), GONE)
+    assert taken(made, warden).withdrawn == GONE, "nor is any while there is room for it"
 
 
 def test_a_refusal_names_its_clause_and_what_was_measured(made: Collusion) -> None:
@@ -321,11 +328,56 @@ def test_a_permit_long_over_is_let_go_and_its_artifact_is_refused_for_good(made:
     assert reason(warden.take(made.artifact(), None)) is Reason.EXPIRED
 
 
+@pytest.mark.attack(42)
+def test_an_artifact_never_seen_here_is_refused_once_its_window_is_long_over_by_a_trusted_clock(made: Collusion) -> None:
+    end_ns = made.grant_body().cell.window.end_ns
+    last = replace(fix(0.0).time, earliest_ns=end_ns + GRACE_NS, latest_ns=end_ns + GRACE_NS + 1)
+    assert isinstance(permits(made).take(made.artifact(), last), HeldPermit), "the last instant of its grace"
+    over = replace(last, earliest_ns=last.earliest_ns + 1)
+    refusal = permits(made).take(made.artifact(), over)
+    assert str(refusal) == "EXPIRED [permits.window]: its window ended 60 s ago (required: <= 60 s after its window)"
+    untrusted = fix((end_ns - T0) / NS + 3600, trusted=False).time
+    assert isinstance(permits(made).take(made.artifact(), untrusted), HeldPermit), "nothing is told by such a clock"
+
+
+@pytest.mark.attack(42)
+def test_the_same_part_of_a_wish_may_be_settled_again_once_the_first_is_over(tmp_path: Path) -> None:
+    def part(name: str, start_s: float) -> Collusion:
+        window = Window(start_ns=T0 + round(start_s * NS), end_ns=T0 + round((start_s + 10) * NS))
+        return Collusion(tmp_path / name, grant={"wish": b"w" * 16, "index": 1, "cell": other_cell(window=window)})
+
+    first, second = part("one", 2), part("two", 20)
+    warden = permits(first)
+    taken(first, warden)
+    assert reason(warden.take(second.artifact(), fix(11.0).time)) is Reason.CONFLICT
+    assert isinstance(warden.take(second.artifact(), fix(12.5).time), HeldPermit)
+
+
 def test_what_is_not_accounted_for_is_not_let_go(made: Collusion) -> None:
     warden = permits(made)
     held = taken(made, warden)
     warden._forget(fix((held.permit.cell.window.end_ns + 2 * GRACE_NS - T0) / NS).time)
     assert warden.get(held.permit.sid) is held
+
+
+def test_what_is_taken_later_lets_the_book_forget_what_is_over(tmp_path: Path) -> None:
+    first = Collusion(tmp_path / "one")
+    window = Window(start_ns=T0 + 20 * NS, end_ns=T0 + 30 * NS)
+    second = Collusion(tmp_path / "two", grant={"cell": other_cell(window=window)})
+    book = RuleBook(registry=Registry(NETWORK, first.anchors))
+    warden = permits(first, book=book)
+    taken(first, warden)
+    assert set(book._settled) == {first.grant_body().sid}
+    taken(second, warden, 15.0)
+    assert set(book._settled) == {second.grant_body().sid}
+
+
+def test_a_warden_without_a_book_of_its_own_begins_one_for_its_network_and_anchors(made: Collusion) -> None:
+    assert permits(made).rule(made.rule_raw, made.rule_chain) is None
+    other = Permits(network="other", anchors=made.anchors)
+    assert reason(other.rule(made.rule_raw, made.rule_chain)) is not None
+    nobody = Permits(network=NETWORK, anchors=[bytes(32)])
+    assert reason(nobody.rule(made.rule_raw, made.rule_chain)) is Reason.UNKNOWN_AUTHOR
 
 
 WISH = (b"w" * 32, 2)
