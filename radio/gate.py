@@ -15,7 +15,7 @@ need to silence, longer when its loop was seen to run late.
 Unknown is closed. What is to be sent is judged on its own samples, in `waveform`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from settlement.chain.scope import Band
@@ -115,7 +115,7 @@ def _lease(i: Inputs, permit: VerifiedPermit) -> Refusal | None:
     late = deadline_open(i.now.time, permit.transmit_until_ns, "gate.9")
     if late is None:
         return None
-    return refuse(Reason.LEASE, "gate.9", late.measured, f"lease until {permit.transmit_until_ns} ns")
+    return replace(late, reason=Reason.LEASE, required=f"lease until {permit.transmit_until_ns} ns")
 
 
 def _radio(i: Inputs, permit: VerifiedPermit) -> Refusal | None:
