@@ -22,7 +22,7 @@ from operator import itemgetter
 from typing import Any
 
 from settlement.audit.findings import SHOWN_MAX, Audited, Findings
-from settlement.audit.handed import HandedChains
+from settlement.audit.handed import HandedChains, parents_of
 from settlement.audit.heads import forks
 from settlement.audit.heldrecords import WRITTEN_AT_ONCE, HeldRecords, HeldRow, packed, temporary, unpacked
 from settlement.audit.takenback import LEASES, TakenBack
@@ -79,7 +79,9 @@ def cross_check(lineages: list[Audited]) -> Findings:
     """Checks (1) to (6)."""
     findings, held = Findings(), [HeldRecords.of(one.held) for one in lineages]
     _check_numbers(findings, lineages, held)
-    handed = HandedChains.of(record for one in held for record in one.handed())
+    told_of = [record for one in held for record in one.handed()]
+    parents = parents_of(told_of)
+    handed = HandedChains.of(told_of, (record for one in held for record in one.granted_to(parents)))
     rules = {name: rule for one in held for name, rule in one.rules.items()}
     back = TakenBack.of(held)
     lives = _LiveCells()
@@ -140,9 +142,9 @@ def _lived(
     grant, confirm = story.one(Grant), story.one(Confirm)
     if grant is None or confirm is None:
         return None
-    loud = handed.too_early(grant, confirm)
-    if loud:
-        findings.add(f"settlement {sid.hex()[:16]}: {loud}")
+    wrong = handed.flaw(grant, confirm)
+    if wrong:
+        findings.add(f"settlement {sid.hex()[:16]}: {wrong}")
     return LiveCell(
         sid=sid,
         cell=grant.body.cell,

@@ -179,6 +179,13 @@ class HeldRecords:
         """HANDOVERs, what was said of a radio's silence, and the GRANTs under a HANDOVER."""
         return (reopened(record) for (record,) in self._rows("SELECT record FROM held WHERE handed ORDER BY n"))
 
+    def granted_to(self, settlements: set[bytes]) -> Iterator[Record]:
+        """The GRANTs of these settlements."""
+        if settlements:
+            sql = "SELECT sid, record FROM held WHERE typ=? AND record IS NOT NULL ORDER BY n"
+            rows = self._rows(sql, TYPE_OF[Grant])
+            yield from (reopened(record) for sid, record in rows if sid in settlements)
+
     def withdrawals(self) -> Iterator[Record]:
         """Verdicts by which a holder takes an approval back."""
         return self._of_type(Verdict)

@@ -14,7 +14,7 @@ from settlement.core.reasons import Reason, Refusal
 from settlement.records.handingterms import TRANSFER
 from settlement.records.handover import Reclaim
 from settlement.records.lease import Renew, Suspend
-from tests.settlement.handing.scene import LEASE_END_S, MHZ, PART, Scene
+from tests.settlement.handing.scene import LEASE_END_S, PART, Scene
 from tests.settlement.quorum.forgery import signed
 from tests.settlement.world import LOWER, NETWORK, NS, T0, fix
 
@@ -141,13 +141,15 @@ def test_a_warden_hands_on_nothing_on_anothers_word(tmp_path: Path) -> None:
     whole, record = held.permit, handing(scene)
     back = Reclaim(sid=scene.lease, handover=record.digest, reason="unused")
     spoiled = record.raw[:-1] + bytes([record.raw[-1] ^ 1])
+
+    def by_alice(body: object) -> bytes:
+        return signed(scene.world, "alice", body, 3.5)
+
     cases = {
         "a settlement not held": (record.raw, bytes(32), Reason.UNKNOWN_SID, "permits.handing"),
         "the holder's reclaim": (signed(scene.world, "holder", back, 3.5), scene.lease, Reason.UNKNOWN_AUTHOR, ""),
         "the authority's reclaim": (by_authority(scene, back), scene.lease, Reason.BINDING, "permits.handing"),
-        "of another settlement": (
-            signed(scene.world, "alice", replace(back, sid=bytes(32)), 3.5), scene.lease, Reason.TYPE, "permits.handing",
-        ),
+        "of another settlement": (by_alice(replace(back, sid=bytes(32))), scene.lease, Reason.TYPE, "permits.handing"),
         "a renewal": (renewal(scene, held, 3.5, "alice"), scene.lease, Reason.TYPE, "permits.handing"),
         "nobody's": (spoiled, scene.lease, Reason.SIGNATURE, ""),
     }  # fmt: skip

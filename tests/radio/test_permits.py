@@ -329,7 +329,9 @@ def test_a_permit_long_over_is_let_go_and_its_artifact_is_refused_for_good(made:
 
 
 @pytest.mark.attack(42)
-def test_an_artifact_never_seen_here_is_refused_once_its_window_is_long_over_by_a_trusted_clock(made: Collusion) -> None:
+def test_an_artifact_never_seen_here_is_refused_once_it_is_long_over_by_a_trusted_clock(
+    made: Collusion,
+) -> None:
     end_ns = made.grant_body().cell.window.end_ns
     last = replace(fix(0.0).time, earliest_ns=end_ns + GRACE_NS, latest_ns=end_ns + GRACE_NS + 1)
     assert isinstance(permits(made).take(made.artifact(), last), HeldPermit), "the last instant of its grace"

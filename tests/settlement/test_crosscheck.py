@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 
 from settlement.audit.bundle import AuditedBundle, Bundle, BundledLog, verify_bundle
-from settlement.audit.crosscheck import _check_numbers, cross_check
+from settlement.audit.crosscheck import LiveCell, _check_numbers, cross_check
 from settlement.audit.findings import SHOWN_MAX, Audited, Findings
 from settlement.audit.heads import FoundHead, Heads, LogTree, forks
 from settlement.audit.heldrecords import HeldRow
@@ -29,11 +29,13 @@ from settlement.chain.scope import Area, Cell, Window
 from settlement.core.reasons import Reason
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact
 from settlement.pair.work import answer_to, settlement_id
+from settlement.records.handingterms import TRANSFER
+from settlement.records.handover import Handover, Vacated
 from settlement.state.messages import Message
 from tests.settlement.test_witness import QUORUM, greet
-from tests.settlement.world import AREA, LAT, LOWER, NETWORK, NS, RULE, T0, UPPER, World, fix, trio
+from tests.settlement.world import AREA, LAT, LOWER, NETWORK, NS, RULE, T0, TERMS, UPPER, World, fix, trio
 
-A, B, C = (hashlib.sha256(name).digest() for name in (b"a", b"b", b"c"))
+A, B, C, D = (hashlib.sha256(name).digest() for name in (b"a", b"b", b"c", b"d"))
 RADAR = bodies.Envelope(
     kind="place",
     observed=Window(start_ns=T0, end_ns=T0 + NS),
@@ -313,14 +315,21 @@ ANYBODY = SigningKey.from_seed(bytes(32))
 class Story:
     """The records of one settlement, as two logs may hold them."""
 
-    def __init__(self, number: int, cell: Cell = CELL, confirmed_s: float = 1.0, **changes: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        number: int,
+        cell: Cell = CELL,
+        confirmed_s: float = 1.0,
+        pair: tuple[bytes, bytes] = (A, B),
+        **changes: dict[str, Any],
+    ) -> None:
         self.number, self.cell, self.changes = number, cell, changes
-        nonce = bytes([number]) * 16
-        self.sid = settlement_id(A, B, nonce, cell)
-        self.grant = self.record("grant", A, self._grant(nonce))
+        nonce, (self.holder, self.user) = bytes([number]) * 16, pair
+        self.sid = settlement_id(self.holder, self.user, nonce, cell)
+        self.grant = self.record("grant", self.holder, self._grant(nonce))
         answer = answer_to(C, self.grant.digest)
         taken = bodies.Accept(sid=self.sid, grant=self.grant.digest, answer=answer)
-        self.accept = self.record("accept", B, replace(taken, **changes.get("accept", {})))
+        self.accept = self.record("accept", self.user, replace(taken, **changes.get("accept", {})))
         decided = bodies.Confirm(
             sid=self.sid,
             grant=self.grant.digest,
@@ -329,18 +338,21 @@ class Story:
             fence=1,
         )
         at = Attestation.of(fix(confirmed_s))
-        self.confirm = self.record("confirm", A, replace(decided, **changes.get("confirm", {})), at)
+        self.confirm = self.record("confirm", self.holder, replace(decided, **changes.get("confirm", {})), at)
 
     def _grant(self, nonce: bytes) -> bodies.Grant:
         base = bodies.Grant(
-            sid=self.sid, request=C, user=B, nonce=nonce, cell=self.cell, commodity="cbrs", tier=2, max_eirp_mdbm=0,
-            price=0, accept_by_ns=T0 + 2 * NS, confirm_by_ns=T0 + 3 * NS, challenge=C, rule=C, fence=1, lease_ns=NS,
+            sid=self.sid, request=C, user=self.user, nonce=nonce, cell=self.cell, commodity="cbrs", tier=2,
+            max_eirp_mdbm=0, price=0, accept_by_ns=T0 + 2 * NS, confirm_by_ns=T0 + 3 * NS, challenge=C, rule=C,
+            fence=1, lease_ns=NS,
         )  # fmt: skip
         return replace(base, **self.changes.get("grant", {}))
 
-    def record(self, typ: str, author: bytes, body: Any, at: Attestation = HERE, salt: bytes = b"") -> Record:
+    def record(
+        self, typ: str, author: bytes, body: Any, at: Attestation = HERE, salt: bytes = b"", seq: int | None = None
+    ) -> Record:
         name = hashlib.sha256(typ.encode() + author + repr(body).encode() + salt).digest()
-        seq = int.from_bytes(name[:4], "big")
+        seq = int.from_bytes(name[:4], "big") if seq is None else seq
         frame = Frame(network=NETWORK, author=author, seq=seq, attestation=at)
         made = make_record(ANYBODY, frame, body)
         assert made.typ == typ
@@ -425,6 +437,123 @@ def test_one_that_was_confirmed_after_the_other_was_over_does_not_clash() -> Non
     long_lease = Story(1, confirm={"transmit_until_ns": T0 + 99 * NS})
     after = Story(4, CELL, 10.0 + 1e-6, grant=grant)
     assert told(*long_lease.all, given_back(long_lease), *after.all) == [], "never past the window"
+
+
+def ruled(*changed: dict[str, Any]) -> Record:
+    """A rule with a class for each change to the usual one, in somebody's log."""
+    classes = tuple(replace(TERMS, **one) for one in changed)
+    return Story(99).record("rule", A, replace(RULE, classes=classes))
+
+
+def clashes(*stories: Story, rule: Record) -> int:
+    problems = told(rule, *(record for story in stories for record in story.all))
+    assert all(one.endswith("were live on the same cell") for one in problems), problems
+    return len(problems)
+
+
+@pytest.mark.attack(62)
+@pytest.mark.parametrize(("users", "found"), [(1, 3), (2, 2), (3, 0)])
+def test_a_cell_that_a_class_lets_several_share_is_shared_by_no_more_at_once(users: int, found: int) -> None:
+    rule = ruled({"users": users})
+    grant = {"rule": rule.digest}
+    assert clashes(*(Story(number, grant=grant) for number in (1, 2, 3)), rule=rule) == found
+
+
+@pytest.mark.attack(62)
+def test_what_no_rule_in_hand_lets_share_is_not_shared() -> None:
+    rule = ruled({"users": 2}, {"name": "other", "users": 2}, {"name": "alone"})
+    named = {"rule": rule.digest}
+    other, alone = ({**named, "commodity": name} for name in ("other", "alone"))
+    assert clashes(Story(1, grant=named), Story(2, grant=named), rule=rule) == 0
+    assert clashes(Story(1, grant=named), Story(2), rule=rule) == 1, "a GRANT under a rule that nobody has"
+    assert clashes(Story(1, grant=named), Story(2, grant=other), rule=rule) == 1, "of two classes"
+    assert clashes(Story(1, grant=alone), Story(2, grant=alone), rule=rule) == 1, "the class says nothing of it"
+    unknown = {**named, "commodity": "nothing"}
+    assert clashes(Story(1, grant=unknown), Story(2, grant=unknown), rule=rule) == 1, "no class of the rule"
+
+
+def handed_on(lease: Story, by: bytes, to: bytes) -> Record:
+    """A HANDOVER of a settlement's whole lease, whoever signs it."""
+    body = Handover(
+        sid=lease.sid, confirm=lease.confirm.digest, kind=TRANSFER, to=to, cell=lease.cell, commodity="cbrs", tier=2,
+        max_eirp_mdbm=0, price=0, rule=C, artifact=b"a",
+    )  # fmt: skip
+    return lease.record("handover", by, body)
+
+
+def silent(lease: Story, handover: Record, by: bytes, seq: int = 1) -> Record:
+    body = Vacated(sid=lease.sid, handover=handover.digest, silent_earliest_ns=T0, silent_latest_ns=T0 + 1)
+    return lease.record("vacated", by, body, seq=seq)
+
+
+def problems_of(lease: Story, handover: Record, pair: tuple[bytes, bytes], *beside: Record) -> list[str]:
+    """What is told of a lease and of a settlement on its cell that names a HANDOVER, without the name of that one."""
+    onward = Story(2, pair=pair, grant={"handover": handover.digest})
+    both = sorted(one.sid.hex()[:16] for one in (lease, onward))
+    found = told(*lease.all, handover, *onward.all, *beside)
+    clash = f"settlements {both[0]} and {both[1]} were live on the same cell"
+    return ["clash" if one == clash else one.removeprefix(f"settlement {onward.sid.hex()[:16]}: ") for one in found]
+
+
+@pytest.mark.feature("M10")
+def test_a_lease_and_what_it_was_handed_on_to_do_not_clash_once_its_user_was_silent() -> None:
+    lease = Story(1)
+    handover = handed_on(lease, B, C)
+    early = "confirmed before its old user said that its radio is silent"
+    assert problems_of(lease, handover, (B, C), silent(lease, handover, B)) == []
+    assert problems_of(lease, handover, (B, C)) == [early]
+    assert problems_of(lease, handover, (B, C), silent(lease, handover, A)) == [early], "the holder's word"
+    confirm = Story(2, pair=(B, C), grant={"handover": handover.digest}).confirm
+    assert problems_of(lease, handover, (B, C), silent(lease, handover, B, confirm.frame.seq + 1)) == [early]
+    assert problems_of(lease, handover, (B, C), silent(lease, handover, B, confirm.frame.seq - 1)) == []
+
+
+@pytest.mark.attack(62)
+@pytest.mark.feature("M10")
+def test_no_second_grant_of_a_cell_hides_behind_a_handover() -> None:
+    """A holder that grants one cell twice names some HANDOVER: its own, its user's to somebody else, or another's."""
+    lease = Story(1)
+    own, users, others = handed_on(lease, A, C), handed_on(lease, B, C), handed_on(lease, C, B)
+    not_its = "granted under a HANDOVER by somebody who has not the lease that it hands on"
+    assert problems_of(lease, own, (A, C), silent(lease, own, A)) == [not_its, "clash"]
+    assert problems_of(lease, others, (C, B), silent(lease, others, C)) == [not_its, "clash"]
+    elsewhere = "granted under a HANDOVER that somebody else signed"
+    assert problems_of(lease, users, (A, C), silent(lease, users, A)) == [elsewhere, "clash"]
+    astray = "granted under a HANDOVER to somebody else"
+    assert problems_of(lease, users, (B, D), silent(lease, users, B)) == [astray, "clash"]
+
+
+@pytest.mark.feature("M10")
+def test_a_handover_of_a_lease_that_no_log_has_is_left_as_it_is() -> None:
+    lease = Story(1)
+    handover = handed_on(lease, B, C)
+    onward = Story(2, pair=(B, C), grant={"handover": handover.digest})
+    assert told(handover, *onward.all, silent(lease, handover, B)) == []
+
+
+def test_settlements_that_two_logs_hold_whole_are_each_read_as_one() -> None:
+    records = [*Story(1).all, *Story(2, APART["another band"]).all, *Story(3, APART["another place"]).all]
+    logs = [Audited(path=Path(name), origin=name, held=records) for name in ("x", "y")]
+    assert cross_check(logs).problems == []
+
+
+def test_one_that_was_over_before_its_window_opened_was_never_live() -> None:
+    """Confirmed, and taken back while its lease, that reaches less far than to its window, was the only one."""
+    ahead = changed_cell(window=Window(start_ns=T0 + 5 * NS, end_ns=T0 + 15 * NS))
+    one, two = Story(1, ahead), Story(2, ahead)
+    assert told(*one.all, *two.all) != []
+    assert told(*one.all, displaced(one), *two.all) == []
+    assert told(*one.all, *two.all, displaced(two)) == []
+
+
+def test_what_is_live_from_the_instant_at_which_another_is_over_does_not_clash() -> None:
+    first, then = (LiveCell(sid=b"s", cell=CELL, from_ns=a, until_ns=b) for a, b in ((0, 5), (5, 9)))
+    assert not first.clashes(then)
+    assert not then.clashes(first)
+    before = replace(then, from_ns=4)
+    assert first.clashes(before)
+    assert before.clashes(first)
+    assert not first.clashes(replace(before, cell=APART["another band"]))
 
 
 def test_an_aborted_one_was_never_live() -> None:

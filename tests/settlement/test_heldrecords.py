@@ -19,7 +19,7 @@ from tests.settlement.test_crosscheck import Story
 
 pytestmark = pytest.mark.feature("X3")
 ANYBODY = SigningKey.from_seed(bytes(32))
-NOBODY = HandedChains(handovers={}, vacated={}, above={})
+NOBODY = HandedChains(handovers={}, vacated={}, above={}, wrong={})
 HERE = Area(lat_e7=0, lon_e7=0, radius_mm=1000)
 
 

@@ -185,7 +185,7 @@ def test_a_grant_names_its_fallback_and_its_jurisdictions_or_none(tmp_path: Path
     body, names = Collusion(tmp_path).grant_body(), (bytes(32), b"j" * 32)
 
     def deal(**changes: Any) -> Deal:
-        return deal_of_grant(cast(Record, SimpleNamespace(body=replace(body, **changes), frame=SIGNED)))
+        return deal_of_grant(cast("Record", SimpleNamespace(body=replace(body, **changes), frame=SIGNED)))
 
     assert (deal().fallback, deal().jurisdictions) == (None, ())
     assert (deal(fallback=4).fallback, deal(jurisdictions=names).jurisdictions) == (4, names)
