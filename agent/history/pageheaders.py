@@ -1,9 +1,11 @@
 """The page headers of a Parquet file: how much each says that it unpacks to, before anything is unpacked.
 
 A column's entry in the file's footer says how much its pages unpack to, and each page says it again in a header of its
-own, which is what a reader goes by. Where they differ a file of some kilobytes takes gigabytes. A header is a struct
+own, which is what a reader goes by. Where they differ a file of some kilobytes takes gigabytes. So it does where a page
+of some bytes says that millions of values are in it, all alike or none: a row may hold a list. A header is a struct
 of Apache Thrift in its compact protocol ("Thrift compact protocol encoding"; parquet.thrift, PageHeader): field 2 is
-the unpacked size, field 3 the size in the file.
+the unpacked size, field 3 the size in the file, fields 5, 7 and 8 the structs of one kind of page each, whose field 1
+is the number of values.
 """
 
 from collections.abc import Iterator
@@ -15,8 +17,13 @@ import pyarrow.parquet as pq
 HEADER_BYTES: Final = 1 << 16
 DEPTH: Final = 8
 PAGES: Final = 100_000
+VALUES: Final = 1_000_000
+"""Values of one column in a file, those of lists and those that are none counted."""
 _I32: Final = 5
+_STRUCT: Final = 12
 _UNPACKED, _PACKED = 2, 3
+_KINDS: Final = (5, 7, 8)
+_VALUES = 1
 
 
 class HeaderUnread(ValueError):
@@ -84,36 +91,55 @@ class _Compact:
                 raise HeaderUnread("a list or map, which no header has")
 
 
-def page_sizes(header: bytes) -> tuple[int, int, int]:
-    """A page's unpacked size, its size in the file, and the length of its header, bytes. Raises HeaderUnread."""
+def page_sizes(header: bytes) -> tuple[int, int, int, int]:
+    """A page's unpacked size, its size in the file, the length of its header, bytes, and how many values it has.
+
+    Raises HeaderUnread.
+    """
     read = _Compact(header)
     sizes: dict[int, int] = {}
+    values = 0
     for number, kind in read.fields():
         if number in (_UNPACKED, _PACKED) and kind == _I32:
             sizes[number] = read.integer()
+        elif number in _KINDS and kind == _STRUCT:
+            values = max(values, _values(read))
         else:
             read.skip(kind)
     unpacked, packed = sizes.get(_UNPACKED, -1), sizes.get(_PACKED, -1)
     if unpacked < 0 or packed < 0:
         raise HeaderUnread("it says no size")
-    return unpacked, packed, read.at
+    return unpacked, packed, read.at, values
+
+
+def _values(read: _Compact) -> int:
+    """How many values the struct of one kind of page says."""
+    values = 0
+    for number, kind in read.fields():
+        if number == _VALUES and kind == _I32:
+            values = max(values, read.integer())
+        else:
+            read.skip(kind, 1)
+    return values
 
 
 def unpacked_bytes(path: Path, footer: pq.FileMetaData) -> int:
     """What all pages of a file say that they unpack to, bytes. Raises HeaderUnread, OSError."""
     total = pages = 0
+    held: dict[int, int] = {}
     with path.open("rb") as file:
         for group in range(footer.num_row_groups):
             for column in range(footer.num_columns):
-                for unpacked in _pages(file, footer.row_group(group).column(column)):
+                for unpacked, values in _pages(file, footer.row_group(group).column(column)):
                     total, pages = total + unpacked, pages + 1
-                    if pages > PAGES:
-                        raise HeaderUnread("more pages than a history has")
+                    held[column] = held.get(column, 0) + values
+                    if pages > PAGES or held[column] > VALUES:
+                        raise HeaderUnread("more pages or values than a history has")
     return total
 
 
-def _pages(file: BinaryIO, chunk: pq.ColumnChunkMetaData) -> Iterator[int]:
-    """The unpacked size of each page of a column's chunk, which lie one behind the other."""
+def _pages(file: BinaryIO, chunk: pq.ColumnChunkMetaData) -> Iterator[tuple[int, int]]:
+    """Unpacked size and number of values of each page of a column's chunk, which lie one behind the other."""
     start, first = chunk.data_page_offset, chunk.dictionary_page_offset
     at = first if first is not None and 0 < first < start else start
     end = at + chunk.total_compressed_size
@@ -121,6 +147,6 @@ def _pages(file: BinaryIO, chunk: pq.ColumnChunkMetaData) -> Iterator[int]:
         raise HeaderUnread("its pages lie nowhere")
     while at < end:
         file.seek(at)
-        unpacked, packed, length = page_sizes(file.read(HEADER_BYTES))
-        yield unpacked
+        unpacked, packed, length, values = page_sizes(file.read(HEADER_BYTES))
+        yield unpacked, values
         at += length + packed

@@ -22,9 +22,9 @@ def header(unpacked: bytes, packed: bytes = b"\x08", rest: bytes = b"\x00") -> b
 
 
 def test_a_header_says_its_sizes() -> None:
-    assert page_sizes(header(b"\xfe\xff\xff\xff\x0f")) == ((1 << 31) - 1, 4, 11)
+    assert page_sizes(header(b"\xfe\xff\xff\xff\x0f")) == ((1 << 31) - 1, 4, 11, 0)
     inside = b"\x2c\x15\x02\x15\x00\x1c\x18\x02ab\x11\x00\x00\x00"
-    assert page_sizes(header(b"\x06", rest=inside)) == (3, 4, 6 + len(inside))
+    assert page_sizes(header(b"\x06", rest=inside)) == (3, 4, 6 + len(inside), 1)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,23 @@ def test_a_file_of_more_pages_than_any_history_is_given_up(tmp_path: Path, monke
     monkeypatch.setattr(pageheaders, "PAGES", 50)
     with pytest.raises(HeaderUnread, match="more pages"):
         unpacked_bytes(path, pq.read_metadata(path))
+
+
+def test_a_list_of_millions_of_values_that_are_none_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of some bytes says that they are all alike; a reader takes 45 bytes for each: 6 KB became a gigabyte."""
+    many, path = pageheaders.VALUES + 1, tmp_path / "node.parquet"
+    columns: dict[str, Any] = {one.name: pa.nulls(1, one.type) for one in SCHEMAS["node"]}
+    kind = SCHEMAS["node"].field("incumbents").type
+    columns["incumbents"] = pa.ListArray.from_arrays(pa.array([0, many], pa.int32()), pa.nulls(many, kind.value_type))
+    pq.write_table(pa.table(columns, schema=SCHEMAS["node"]), path, compression="zstd")
+    assert path.stat().st_size < 1 << 14
+    opened = Mock(side_effect=pq.ParquetFile)
+    monkeypatch.setattr(pq, "ParquetFile", opened)
+    with pytest.raises(NotOurs, match="values"):
+        read_rows(path, "node")
+    assert opened.call_count == 0
 
 
 @pytest.mark.parametrize(("offset", "length"), [(-4, 100), (4, -1)])
