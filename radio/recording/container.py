@@ -6,7 +6,7 @@ import stat
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import BinaryIO, Final
 
 from radio.errors import SourceError
 from radio.recording.fields import shown
@@ -16,6 +16,9 @@ META, DATA, ARCHIVE = ".sigmf-meta", ".sigmf-data", ".sigmf"
 META_BYTES_MAX: Final = 64 << 20
 MEMBERS_MAX: Final = 1000
 HASH_CHUNK: Final = 1 << 22
+EXTENDED_BYTES_MAX: Final = 4096
+"""What may lie between the heads of two members: `tarfile` searches it in a time that grows with its square."""
+EXTENDED_TOTAL_MAX: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,29 @@ def _regular(path: Path, *, missing: str) -> tuple[int, int]:
     return descriptor, about.st_size
 
 
+class _Heads:
+    """An archive as `tarfile` reads it: the heads of its members, and no more than a few short words between them."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._left = stream, EXTENDED_TOTAL_MAX
+
+    def read(self, size: int = -1) -> bytes:
+        """Read a head or what belongs to one. Raises tarfile.ReadError where that is longer than any is."""
+        if size > tarfile.BLOCKSIZE:
+            self._left -= size
+        if not 0 <= size <= EXTENDED_BYTES_MAX or self._left < 0:
+            raise tarfile.ReadError("its extended headers are too long")
+        return self._stream.read(size)
+
+    def seek(self, at: int) -> int:
+        """As of the file."""
+        return self._stream.seek(at)
+
+    def tell(self) -> int:
+        """As of the file."""
+        return self._stream.tell()
+
+
 def _archive(path: Path) -> Stored:
     """The one recording of an archive, read in place. Raises SourceError."""
     descriptor, size = _regular(path, missing=f"{path}: no such recording; check the path")
@@ -107,11 +133,15 @@ def _data_of(path: Path, meta: Metadata, members: dict[str, tarfile.TarInfo], si
     return data
 
 
+def _opened(stream: BinaryIO) -> tarfile.TarFile:
+    return tarfile.open(fileobj=_Heads(stream), mode="r:")  # type: ignore[call-overload,no-any-return]
+
+
 def _members(path: Path, descriptor: int) -> tuple[bytes, dict[str, tarfile.TarInfo]]:
     """The plain files of an archive by name, and the bytes of its metadata."""
     files: dict[str, tarfile.TarInfo] = {}
     try:
-        with os.fdopen(descriptor, "rb", closefd=False) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+        with os.fdopen(descriptor, "rb", closefd=False) as stream, _opened(stream) as tar:
             for count, member in enumerate(tar, 1):
                 if count > MEMBERS_MAX:
                     raise SourceError(f"{path}: more than {MEMBERS_MAX} members; unpack it and name one recording")
@@ -129,8 +159,10 @@ def _members(path: Path, descriptor: int) -> tuple[bytes, dict[str, tarfile.TarI
                 raise SourceError(f"{path}: holds {len(metas)} recordings; unpack it and name one .sigmf-meta")
             if files[metas[0]].size > META_BYTES_MAX:
                 raise SourceError(f"{path}: more than {META_BYTES_MAX} bytes of metadata; split the recording")
-            held = tar.extractfile(files[metas[0]])
-            return (held.read() if held is not None else b""), files
+            meta = files[metas[0]]
+            if meta.issparse() or meta.size < 0:
+                raise SourceError(f"{path}: its metadata is stored with holes; pack the archive again")
+            return os.pread(descriptor, meta.size, meta.offset_data), files
     except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError, MemoryError) as exc:
         raise SourceError(f"{path}: no SigMF archive, which is a plain tar ({shown(exc)}); unpack it by hand") from exc
     except OSError as exc:

@@ -34,8 +34,8 @@ def parsed(raw: bytes, *, where: str) -> dict[str, Any]:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        first = dict[str, int]()
+        twice = next(key for number, (key, _) in enumerate(pairs) if first.setdefault(key, number) != number)
         raise ValueError(f"{shown(twice)} is there twice")
     return made
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -390,3 +391,40 @@ def test_any_archive_is_read_or_refused_in_one_line(tmp_path: Path, spoiled: lis
         raw[place % len(raw)] = value
     path.write_bytes(bytes(raw[: len(raw) if cut > 4096 else cut]))
     opened(path)
+
+
+@pytest.mark.attack(69)
+def test_an_archives_extended_header_takes_no_longer_than_it_is_long(tmp_path: Path) -> None:
+    """`tarfile` looks for a word in it in a time that grows with its square: 10 MB would take most of a day."""
+    size = 100_000
+    member = tarfile.TarInfo("pax")
+    member.type, member.size = tarfile.XHDTYPE, size
+    path = tmp_path / "long.sigmf"
+    path.write_bytes(member.tobuf(tarfile.USTAR_FORMAT) + b"1" * size + b"\0" * (-size % 512 + 1024))
+    began_s = time.process_time()
+    with pytest.raises(SourceError, match="extended headers"):
+        open_recording(path)
+    assert time.process_time() - began_s < 1.0
+
+
+@pytest.mark.attack(69)
+def test_an_archive_with_short_extended_headers_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "r.sigmf"
+    meta = json.dumps({"global": {"core:datatype": "ci16_le", "core:sample_rate": 1e6, "core:version": "1.0.0"}})
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT, pax_headers={"comment": "x" * 1000}) as tar:
+        for name, data in (("r/r.sigmf-meta", meta.encode()), ("r/r.sigmf-data", bytes(4096))):
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime = len(data), 1.5
+            tar.addfile(member, io.BytesIO(data))
+    open_recording(path)
+
+
+@pytest.mark.attack(69)
+def test_a_key_that_is_there_twice_is_found_at_once_among_many(tmp_path: Path) -> None:
+    many = ",".join(f'"k{number}":0' for number in range(50_000))
+    path = tmp_path / "r.sigmf-meta"
+    path.write_text('{"global":{' + many + ',"k49999":0}}')
+    began_s = time.process_time()
+    with pytest.raises(SourceError, match="'k49999' is there twice"):
+        open_recording(path)
+    assert time.process_time() - began_s < 2.0
