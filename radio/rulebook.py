@@ -18,7 +18,7 @@ from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import SECRET_MODE, write_whole
 from settlement.chain.codec import array, blob, decode, encode, uint
 from settlement.chain.credentials import Registry
-from settlement.chain.ruling import HeldRule, commands, judge_next, read_held
+from settlement.chain.ruling import HeldRule, commands, judge_before, judge_next, read_held
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -183,7 +183,14 @@ class RuleBook:
         present = self._at(now.earliest_ns, now.latest_ns) if now is not None and now.trusted else self.newest
         if present is None or present.rule.hash != name:
             return _superseded(permit, present, "now")
-        return None
+        return self._above(permit)
+
+    def _above(self, permit: VerifiedPermit) -> Refusal | None:
+        """Every lease that it hands on was granted under the rule of its time."""
+        chain = [held.rule for held in self._rules]
+        above = permit.parent.rules if permit.parent is not None else ()
+        found = (judge_before(chain, one.ruled.rule, one.granted) for one in above)
+        return next((refusal for refusal in found if refusal is not None), None)
 
     def _at(self, earliest_ns: int, latest_ns: int) -> HeldRule | None:
         """The newest rule whose window surely holds that interval."""

@@ -7,6 +7,7 @@ from settlement.chain.admission import RuleInForce, prove
 from settlement.chain.bodies import Rule
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.entitlement import outlines
+from settlement.chain.records import Attestation
 from settlement.chain.status import next_version
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.governing.jurisdictions import prove_links
@@ -98,6 +99,27 @@ def judge_successor(old: RuleInForce, new: Rule) -> Refusal | None:
     if new.effective.start_ns < old.rule.effective.start_ns:
         return refuse(Reason.ROLLBACK, "rule.effective", new.effective.start_ns, f">= {old.rule.effective.start_ns} ns")
     return None
+
+
+def judge_before(chain: Sequence[RuleInForce], old: RuleInForce, granted: Attestation) -> Refusal | None:
+    """Was something granted under the rule in force then, by a chain of rules, the oldest first?
+
+    Of one older than all of the chain no more is known than its name, and that its author could have given the first.
+    """
+    for held in reversed(chain):
+        window = held.rule.effective
+        if window.start_ns <= granted.earliest_ns and granted.latest_ns < window.end_ns:
+            if held.hash == old.hash:
+                return None
+            measured = f"version {old.rule.version} of {old.rule.name}"
+            return refuse(Reason.RULE_UNKNOWN, "rule.before", measured, f"version {held.rule.version}, in force then")
+    first = chain[0]
+    if old.rule.name != first.rule.name or old.rule.version >= first.rule.version:
+        measured = f"version {old.rule.version} of {old.rule.name}"
+        return refuse(Reason.RULE_UNKNOWN, "rule.before", measured, f"one before version {first.rule.version}")
+    if commands(old.seat, first.seat):
+        return None
+    return refuse(Reason.SCOPE, "rule.before", " > ".join(old.seat), f"{' > '.join(first.seat)}, or above")
 
 
 def judge_next(chain: Sequence[RuleInForce], new: RuleInForce) -> Refusal | None:

@@ -42,6 +42,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.coordination import CoordinationSigned, belongs, lacking, shards_of
 from settlement.pair.envelopes import PARTS_MAX, UNIT, judge_bound
 from settlement.pair.handover import (
+    GrantedUnder,
     HandedOn,
     ParentLease,
     judge_consent,
@@ -187,6 +188,7 @@ class VerifiedPermit:
     @property
     def as_parent(self) -> ParentLease:
         """What bounds whoever is handed this lease, or a part of it."""
+        above = self.parent.rules if self.parent is not None else ()
         return ParentLease(
             sid=self.sid,
             confirm=self.confirm,
@@ -198,6 +200,7 @@ class VerifiedPermit:
             max_eirp_mdbm=self.max_eirp_mdbm,
             depth=self.depth,
             until_ns=self.transmit_until_ns,
+            rules=(GrantedUnder(ruled=self.ruled, granted=self.granted), *above),
         )
 
 

@@ -13,7 +13,8 @@ Pure. What is not there yet (a GRANT that is not confirmed) is judged as far as 
 from dataclasses import dataclass
 
 from settlement.chain.codec import blob
-from settlement.chain.records import Record
+from settlement.chain.records import Attestation, Record
+from settlement.chain.ruling import HeldRule
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -42,10 +43,19 @@ class LeaseExtent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GrantedUnder:
+    """The rule that a settlement was made under, and when and where its GRANT was signed."""
+
+    ruled: HeldRule
+    granted: Attestation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ParentLease:
     """The settlement that is handed on, as far as it bounds what comes of it; `holder` and `user` are their hashes.
 
     `depth` is how often it changed hands itself; `until_ns` (UTC) how far its newest lease reaches, as far as is known.
+    `rules` has the rule of it, and of each settlement above it that it hands on the lease of.
     """
 
     sid: bytes
@@ -58,6 +68,7 @@ class ParentLease:
     max_eirp_mdbm: int
     depth: int
     until_ns: int
+    rules: tuple[GrantedUnder, ...] = ()
 
     @property
     def extent(self) -> LeaseExtent:

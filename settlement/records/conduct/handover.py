@@ -52,6 +52,7 @@ def _judge_handover(case: RecordCase) -> HandoverHeard | Consenting | HandoverSh
     if isinstance(lease, Refusal):
         return lease
     refusal = judge_handover(case.record, lease.as_parent, case.state.rule.rule.terms(body.commodity))
+    refusal = refusal or case.state.rules.judge_above(lease.as_parent.rules)
     refusal = refusal or eligible(case.state, case.step, body, case.author.hash)
     if refusal is not None:
         return refusal
@@ -171,6 +172,9 @@ def judge_under(state: NodeState, grant: Record) -> Refusal | None:
     lease = verify(handover.body.artifact, network=state.identity.network, anchors=state.registry.anchors)
     if isinstance(lease, Refusal):
         return lease
+    beyond = state.rules.judge_above(lease.as_parent.rules)
+    if beyond is not None:
+        return beyond
     return judge_granted_under(grant, handover, lease.as_parent, state.rule.rule.terms(grant.body.commodity))
 
 
