@@ -51,7 +51,7 @@ from radio.transmit import TransmitChain
 from radio.wakeup import Rouser, unheard
 from settlement.chain.records import parse
 from settlement.chain.scope import Band
-from settlement.core.fixes import Fix
+from settlement.core.fixes import Fix, TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit
 
@@ -271,7 +271,7 @@ class Warden:
         inputs = self._inputs(now, mono_ns, held)
         decision = gate.decide(inputs)
         self._settle(gate.state_after(self._state, inputs, decision), decision, held, mono_ns)
-        self._say_vacated()
+        self._say_vacated(now.time)
         self._silent_for = self._chain.latched or (decision if isinstance(decision, Refusal) else None)
         self._silent_by_ns, self._decided_on = None, None
         self._term_ns = mono_ns + decision.for_ns if isinstance(decision, Allow) else mono_ns
@@ -782,14 +782,29 @@ class Warden:
         from_agent = refusal is not None and refusal.reason in FROM_AGENT
         return self._cause_ns if from_agent and self._cause_ns is not None else at_ns
 
-    def _say_vacated(self) -> None:
-        """The gate's decision stands with what was handed on taken out: by now nothing radiates in it."""
+    def _say_vacated(self, now: TimeFix) -> None:
+        """The gate's decision stands with what was handed on taken out: by now nothing radiates in it.
+
+        What base stations were given in it cannot be called back, so that it is said once the last has to be silent.
+        """
         for held in (one for one in self._permits.all() if one.untold):
             tuned = self._chain.band(held.permit) if self._state is GateState.OPEN else None
             inside = tuned is None or self._sid != held.permit.sid or held.permit.cell.band.holds(tuned)
-            while held.untold and inside:
-                name = held.untold.pop()
+            quiet = [name for name in held.untold if inside and not self._given_out(held, name, now)]
+            for name in quiet:
+                held.untold.remove(name)
                 self._link.send(BandVacated(sid=held.permit.sid, handover=name, at_ns=self._monotonic_ns()))
+
+    def _given_out(self, held: HeldPermit, name: bytes, now: TimeFix) -> bool:
+        """Whether a base station may still use something of what a HANDOVER hands on."""
+        body, stations = held.handed.get(name), self._stations
+        if body is None or stations is None:
+            return False
+        return any(
+            out.low_hz < body.cell.band.high_hz and body.cell.band.low_hz < out.high_hz
+            for out in stations.outlet.book.under(held.permit.sid)
+            if not now.after(out.silent_by_ns)
+        )
 
     def _account(self, now: Fix) -> None:
         for held in self._permits.finished(now.time):
