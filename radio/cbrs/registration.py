@@ -4,7 +4,9 @@
 (2) its groups are known, else 201
 (3) what the installer signed is verified (an installer this node knows, the same device), else 103
 (4) category, radio technology, place and capabilities are there, in the message, signed, or in the list; else 200
-(5) a category B device, and an outdoor one of category A above 6 m, has an installer's signature, else 200
+(5) a category B device, and an outdoor one of category A above 6 m, has an installer's signature, else 200; where the
+    list has its whole place this node's operator vouches for it
+(6) what the list says goes before what the device says without a signature; another category than listed is 103
 """
 
 from collections.abc import Callable
@@ -66,7 +68,7 @@ class Registrar:
     verify: Verify = field(default=_no_installer)
 
     def judge(self, asked: Registration, certificate: str) -> Cbsd | CodeFault:
-        """Rules (1) to (5). `certificate` is the SHA-256 of the one its connection came with."""
+        """Rules (1) to (6). `certificate` is the SHA-256 of the one its connection came with."""
         listed = next((k for k in self.known if (k.fcc, k.serial) == (asked.fcc, asked.serial)), None)
         if listed is None:
             return CodeFault(
@@ -90,8 +92,16 @@ class Registrar:
             if fault is not None:
                 return fault
             signed = verified
-        place: Item = {**(listed.installation or {}), **(asked.installation or {}), **signed}
-        category = asked.category or listed.category
+        own, vouched = asked.installation or {}, listed.installation or {}
+        sited = all(vouched.get(name) is not None for name in NEEDED)
+        if sited:  # what it says of itself moves it nowhere; that it can do less is believed
+            own = {name: own[name] for name in ("eirpCapability",) if name in own and name not in vouched}
+        place: Item = {**own, **vouched, **signed}
+        category = listed.category or asked.category
+        if asked.category not in (None, category):
+            return CodeFault(
+                code=Code.INVALID_VALUE, data=("cbsdCategory",), message=f"on this node's list as category {category}"
+            )
         technology = asked.air_interface or listed.air_interface
         measures = asked.capabilities if asked.capabilities is not None else listed.capabilities
         has = {"cbsdCategory": category, "airInterface": technology, "measCapability": measures}
@@ -99,7 +109,7 @@ class Registrar:
         missing += ["installationParam"] if any(place.get(name) is None for name in NEEDED) else []
         if missing or category is None:
             return CodeFault(code=Code.REG_PENDING, data=tuple(missing))
-        if _needs_installer(category, place) and not signed and listed.installation is None:
+        if _needs_installer(category, place) and not signed and not sited:
             return CodeFault(code=Code.REG_PENDING, data=("cpiSignatureData",))
         return Cbsd(
             cbsd=f"{asked.fcc}/{asked.serial}",

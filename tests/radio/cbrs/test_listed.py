@@ -1,0 +1,41 @@
+"""What this node's list says of a base station is not what the base station makes of it without a signature."""
+
+from dataclasses import replace
+
+import pytest
+
+from radio.cbrs.codes import Code, CodeFault
+from radio.cbrs.messages import read_item
+from radio.cbrs.registration import Cbsd, KnownCbsd, Registrar
+from tests.radio.cbrs.made import PLACE
+
+pytestmark = [pytest.mark.feature("R12"), pytest.mark.attack(75)]
+LOW = {**PLACE, "height": 3.0, "heightType": "AGL", "indoorDeployment": False}
+LISTED = KnownCbsd(fcc="fcc1", serial="s1", category="A", air_interface="NR", capabilities=(), installation=LOW)
+
+
+def judged(listed: KnownCbsd, **said: object) -> Cbsd | CodeFault:
+    item = {"userId": "u", "fccId": "fcc1", "cbsdSerialNumber": "s1", **said}
+    asked = read_item("registration", item)
+    assert not isinstance(asked, CodeFault), asked
+    return Registrar(known=(listed,)).judge(asked, "cert")  # type: ignore[arg-type]
+
+
+def test_a_device_of_category_a_does_not_call_itself_one_of_category_b() -> None:
+    found = judged(LISTED, cbsdCategory="B")
+    assert isinstance(found, CodeFault), f"allowed {found.eirp_max_dbm} dBm/MHz"
+    assert found.code in (Code.INVALID_VALUE, Code.REG_PENDING)
+
+
+def test_a_device_does_not_move_itself_from_where_the_list_has_it() -> None:
+    elsewhere = {**LOW, "latitude": PLACE["latitude"] + 1.0, "horizontalAccuracy": 0.001}
+    found, listed = judged(LISTED, installationParam=elsewhere), judged(LISTED)
+    assert isinstance(listed, Cbsd)
+    assert isinstance(found, CodeFault) or found.spot == listed.spot
+
+
+def test_a_mast_needs_a_signature_though_something_of_the_device_is_listed() -> None:
+    partly = replace(LISTED, installation={"antennaGain": 3.0})
+    found = judged(partly, installationParam={**LOW, "height": 60.0})
+    assert isinstance(found, CodeFault), "an outdoor device at 60 m without an installer's signature"
+    assert found.code is Code.REG_PENDING
