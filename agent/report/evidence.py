@@ -1,6 +1,7 @@
 """What the logs of a run with real radios say, from folders, logs and events: only what somebody signed or noted."""
 
 import json
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,9 @@ from settlement.chain.credentials import Registry, Subject
 READY = "ready"
 WATERFALL_MAX = 256 << 20
 """Bytes of the largest waterfall, unpacked."""
+_UNREAD = (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, MemoryError,
+           RecursionError, SyntaxError, tokenize.TokenError)  # fmt: skip
+"""What numpy raises of a file that is none: it reads the head of an array as Python text, in more than one way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +150,7 @@ def heard_by(log: NodeLog, zero_ns: int) -> WaterfallPicture | None:
         with np.load(path) as saved:
             level, times_ns, edges = saved["level_db"], saved["times_ns"], saved["edges_hz"]
         wrong = _misshapen(level, times_ns, edges)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as exc:
+    except _UNREAD as exc:
         raise AuditError(f"{path}: {exc}; take it away, the report does without") from exc
     if wrong:
         raise AuditError(f"{path}: {wrong}; take it away, the report does without")
