@@ -26,6 +26,8 @@ ENTRY_LIMIT = 256 * 1024
 ANSWER_LIMIT = ANSWER_MAX * 64 * 1024
 ANSWER_HEAD, ITEM_HEAD = 16, 9
 """Bytes that an answer and each of its entries take beside the entries' own, at the most."""
+COMPARED_MAX = 64
+"""Outlines that one question is held against: each takes milliseconds, and anybody may ask."""
 OF_ONE_MAX, AUTHORS_MAX = 64, 256
 OF_ONE_BYTES = 1 << 20
 """What the entries of one author may take together; the oldest give way."""
@@ -138,11 +140,18 @@ class DirectoryIndex:
         """Entries that fit, at most ANSWER_MAX in ANSWER_LIMIT bytes: of each author its newest, then each one's next.
 
         Issuers take turns, and so do the authors of each. So no author hides another behind entries of its own,
-        however many and however long they are, and no issuer another's authors behind its own.
+        however many and however long they are, and no issuer another's authors behind its own. After COMPARED_MAX
+        comparisons of areas by their outlines, which take long, it is what was found so far.
         """
         self._forget(now_ns)
-        found, left = list[DirectoryEntry](), ANSWER_LIMIT - ANSWER_HEAD
-        for one in _in_turns([one for one in reversed(self._listed.values()) if fits(query, one.body)]):
+        found, left, compared = list[DirectoryEntry](), ANSWER_LIMIT - ANSWER_HEAD, 0
+        for one in _in_turns([one for one in reversed(self._listed.values()) if _fits_but_area(query, one.body)]):
+            area = one.body.cell.area
+            compared += query.area is not None and (query.area.outline or area.outline) is not None
+            if compared > COMPARED_MAX:
+                break
+            if query.area is not None and not query.area.overlaps(area):
+                continue
             left -= one.size + ITEM_HEAD
             if len(found) == ANSWER_MAX or left < 0:
                 break
@@ -184,6 +193,10 @@ def gives_way(known: Mapping[bytes, tuple[bytes, ...]], fresh: tuple[bytes, ...]
 
 def fits(query: DirectoryQuery, body: Declaration | Intent) -> bool:
     """Is an offer or an intent what is looked for? A directory's answers are held against the question by this too."""
+    return _fits_but_area(query, body) and (query.area is None or query.area.overlaps(body.cell.area))
+
+
+def _fits_but_area(query: DirectoryQuery, body: Declaration | Intent) -> bool:
     kind = OFFERS if isinstance(body, Declaration) else INTENTS
     cell = body.cell
     return (
@@ -192,5 +205,4 @@ def fits(query: DirectoryQuery, body: Declaration | Intent) -> bool:
         and (query.band is None or query.band.overlaps(cell.band))
         and (query.window is None or query.window.overlaps(cell.window))
         and (query.price_max is None or body.price <= query.price_max)
-        and (query.area is None or query.area.overlaps(cell.area))
     )

@@ -1,5 +1,6 @@
 """An issuer that credentials authors without number takes places of a directory from its own, and nobody else's."""
 
+import math
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -9,8 +10,9 @@ from settlement.chain import bodies
 from settlement.chain.credentials import Registry, issue
 from settlement.chain.keys import SigningKey
 from settlement.chain.records import Attestation, Frame, digest, sign_record
-from settlement.chain.scope import Cell, Window
+from settlement.chain.scope import Area, Cell, Corner, Window
 from settlement.core.reasons import Reason
+from settlement.market import directory
 from settlement.market.directory import (
     ANSWER_MAX,
     AUTHORS_MAX,
@@ -23,7 +25,22 @@ from settlement.market.directory import (
     _Listed,
     gives_way,
 )
-from tests.settlement.world import AREA, BAND, HOLDER_ACTIONS, NETWORK, NS, T0, World, claims, fix, held, scope, seed
+from tests.settlement.world import (
+    AREA,
+    BAND,
+    HOLDER_ACTIONS,
+    LAT,
+    LON,
+    NETWORK,
+    NS,
+    T0,
+    World,
+    claims,
+    fix,
+    held,
+    scope,
+    seed,
+)
 
 pytestmark = [pytest.mark.feature("A8"), pytest.mark.attack(65)]
 QUERY = DirectoryQuery(kind=OFFERS)
@@ -96,6 +113,34 @@ def test_what_one_author_lists_takes_a_bounded_number_of_bytes(crowd: Crowd, mon
     for one in entries:
         assert index.add(one.encoded(), T0) is None
     assert index.find(QUERY, T0).entries == tuple(reversed(entries[-3:]))
+
+
+def round_about(east: int, corners: int = 5) -> Area:
+    """An outline round where everybody is, moved a little to the east."""
+    return Area(
+        outline=tuple(
+            Corner(
+                lat_e7=LAT + round(100_000 * math.sin(math.tau * n / corners)),
+                lon_e7=LON + east + round(100_000 * math.cos(math.tau * n / corners)),
+            )
+            for n in range(corners)
+        )
+    )
+
+
+def test_a_question_is_held_against_few_outlines_whoever_asks(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes milliseconds, of which nobody signed the question."""
+    index, compared = DirectoryIndex(Registry(NETWORK, crowd.anchors)), []
+    chain = crowd.below("one", (crowd.root,), crowd.root_key, 0)
+    for number in range(8):
+        assert index.add(crowd.entry("one", chain, price=number).encoded(), T0) is None
+    overlaps = Area.overlaps
+    monkeypatch.setattr(Area, "overlaps", lambda here, there: compared.append(there) or overlaps(here, there))
+    monkeypatch.setattr(directory, "COMPARED_MAX", 3)
+    found = index.find(DirectoryQuery(kind=OFFERS, area=round_about(0)), T0)
+    assert len(found.entries) == 3
+    assert len([area for area in compared if area == AREA]) <= 3
+    assert len(index.find(DirectoryQuery(kind=OFFERS, area=AREA), T0).entries) == 8, "circles cost nothing"
 
 
 def paths(*names: str) -> dict[bytes, tuple[bytes, ...]]:
