@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.market.debts import amount_owed
+from settlement.market.prices import Pricing, price_of
 from settlement.records.authority import ClassTerms
 from settlement.records.complaint import Fallback
 from settlement.records.complaintterms import POOL, SAME_HOLDER, FallbackTerms
 from settlement.records.market import Declaration
+from settlement.records.marketterms import Tariff
 
 
 def fallback_terms(terms: ClassTerms, number: int | None) -> FallbackTerms | None:
@@ -26,17 +28,25 @@ def judge_chosen(terms: ClassTerms, number: int | None) -> Refusal | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Substitute:
-    """A substitute as it is offered: by whom, by which offer, and when the FALLBACK was surely signed (UTC, ns)."""
+    """A substitute as it is offered: by whom, by which offer, and when the FALLBACK was surely signed (UTC, ns).
+
+    `commodity` and `price` are of the settlement that is moved, `eirp_mdbm` what the substitute is asked for at the
+    most; `tariff` is the class's.
+    """
 
     body: Fallback
     signed_ns: int
     holder: str
     offer: Declaration | None = None
     offerer: str | None = None
+    commodity: str | None = None
+    price: int | None = None
+    eirp_mdbm: int = 0
+    tariff: Tariff | None = None
 
 
 def judge_substitute(by: FallbackTerms, first: Cell, one: Substitute) -> Refusal | None:
-    """Does a FALLBACK keep what its terms promise: in time, as wide, to the end, by who may offer it?"""
+    """Does a FALLBACK keep what its terms promise: in time, as wide, to the end, no dearer, by who may offer it?"""
     body, wide = one.body, first.band.high_hz - first.band.low_hz
     if body.choice != by.number:
         return refuse(Reason.TERMS, "fallback.choice", body.choice, by.number)
@@ -54,7 +64,27 @@ def judge_substitute(by: FallbackTerms, first: Cell, one: Substitute) -> Refusal
         return refuse(Reason.TERMS, "fallback.area", body.cell.area, f"all of {first.area}")
     if one.offer is not None and not _offered(one.offer, body.cell):
         return refuse(Reason.TERMS, "fallback.declaration", body.cell.band, "inside the offer that it names")
-    return _by_whom(by, one)
+    return _dearer(one) or _by_whom(by, one)
+
+
+def _dearer(one: Substitute) -> Refusal | None:
+    """Whoever is moved asks by itself: for nothing of another class, and at no price that nobody chose."""
+    offer = one.offer
+    if offer is None or one.commodity is None or one.price is None:
+        return None
+    if offer.commodity != one.commodity:
+        return refuse(Reason.TERMS, "fallback.class", offer.commodity, one.commodity)
+    by = Pricing(
+        form=offer.price_form,
+        price=offer.price,
+        begins_ns=offer.cell.window.start_ns,
+        curve=offer.curve or (),
+        tariff=one.tariff,
+    )
+    price = price_of(by, one.body.cell, min(one.eirp_mdbm, offer.max_eirp_mdbm))
+    if isinstance(price, Refusal):
+        return price
+    return None if price <= one.price else refuse(Reason.PRICE, "fallback.price", price, f"<= {one.price}, as before")
 
 
 def _offered(offer: Declaration, cell: Cell) -> bool:

@@ -168,6 +168,10 @@ def _moved(case: DisputeCase, move: Record) -> Refusal | None:
         holder=s.holder.name,
         offer=offer.body,
         offerer=by.name if by is not None else "unknown",
+        commodity=s.given.commodity,
+        price=s.given.price,
+        eirp_mdbm=s.given.max_eirp_mdbm,
+        tariff=s.terms.tariff,
     )
     refusal = judge_substitute(bound, s.given.cell, one)
     return refusal if refusal is not None else _granted(case, move)

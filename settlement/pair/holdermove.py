@@ -69,7 +69,17 @@ class MoveKeeper:
             declaration=offer.declaration,
             owed=owed_for_move(bound, pair.price or 0, pair.cell, from_ns) or None,
         )
-        one = Substitute(body=body, signed_ns=now_ns, holder=me, offer=offer.body, offerer=offer.by)
+        one = Substitute(
+            body=body,
+            signed_ns=now_ns,
+            holder=me,
+            offer=offer.body,
+            offerer=offer.by,
+            commodity=pair.commodity,
+            price=pair.price,
+            eirp_mdbm=offer.body.max_eirp_mdbm,
+            tariff=terms.tariff if terms is not None else None,
+        )
         return judge_substitute(bound, pair.cell, one) or body
 
     def move(self, work: Work, pair: HolderPair, body: Fallback) -> Record:

@@ -49,6 +49,7 @@ class MoveTaker:
             declaration=body.declaration or b"",
             eirp_mdbm=granted.max_eirp_mdbm,
             tier=granted.tier,
+            price=granted.price,
         )
         self._user.store.move(work, pair, Event.FALLBACK, moving=moving)
         work.event("moving", sid=pair.sid, band=body.cell.band, from_ns=body.from_ns, owed=body.owed or 0)
@@ -91,6 +92,8 @@ class MoveTaker:
             tariff=terms.tariff,
         )
         price = price_of(by, moving.cell, eirp_mdbm)
+        if moving.price is not None and not isinstance(price, Refusal) and price > moving.price:
+            return  # an offer that came after the FALLBACK; nobody here chose that price
         asked = self._user.request(
             work,
             offer,

@@ -30,6 +30,7 @@ class Moving:
     declaration: bytes = blob(4, 32)
     eirp_mdbm: int = sint(5)
     tier: int = uint(6, high=255)
+    price: int | None = uint(7, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

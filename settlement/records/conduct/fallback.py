@@ -61,6 +61,10 @@ def _kept(case: RecordCase, pair: UserPair, granted: Grant) -> Refusal | None:
         holder=case.author.name,
         offer=offer.body if offer is not None and isinstance(offer.body, Declaration) else None,
         offerer=by.name if by is not None else None,
+        commodity=granted.commodity,
+        price=granted.price,
+        eirp_mdbm=granted.max_eirp_mdbm,
+        tariff=terms.tariff if terms is not None else None,
     )
     return judge_substitute(bound, granted.cell, one)
 
