@@ -15,6 +15,7 @@ from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import HolderState
 from settlement.party.party import Party
 from settlement.records.conduct.decision import lent_artifact
+from settlement.records.conduct.handover import CONSENTED
 from settlement.records.endings import Preempt, Relinquish
 from settlement.records.lease import CHANGES
 from settlement.records.registry import TYPE_OF
@@ -60,14 +61,19 @@ class Lending:
         for pair in list(self.party.holder.busy.values()):
             if pair.state not in STANDING:
                 continue
-            if pair.sid not in self.handed and self._bound(pair):
+            if pair.sid not in self.handed and self._bound(pair) and not self._let_go(pair):
                 self._hand(pair)
             if self.handed.get(pair.sid, pair.renewals) != pair.renewals:
                 self._changed(pair)
+        self.party.lent = frozenset(self.handed)
 
     def _bound(self, pair: HolderPair) -> bool:
         user = self.party.registry.get(pair.user)
         return user is not None and any(binds(user.device, one, self.members) for one in self.members)
+
+    def _let_go(self, pair: HolderPair) -> bool:
+        """Whether this holder agreed that something of it is another's: its user's base stations get none of it."""
+        return any(True for _ in self.party.lineage.items_from(CONSENTED, pair.sid))
 
     def _hand(self, pair: HolderPair) -> None:
         artifact = lent_artifact(self.party, pair)

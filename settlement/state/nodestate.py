@@ -90,6 +90,8 @@ class NodeState:
         self._failed_duties: dict[str, tuple[int, int]] = {}
         self.heads_heard: set[bytes] = set()
         self.consents = True
+        self.lent: frozenset[bytes] = frozenset()
+        """Settlements that this node's own warden answers base stations by: another's word silences none of them."""
         self.replays = Replays()
         self.retention = LogRetention(lineage, rule=lambda: self.rule, live=self._live)
         self._proven: Recent[bytes, Record] = Recent()

@@ -41,6 +41,8 @@ def moved_to(court: Court, at_s: float = 10.0, *, first: bool = True, **changes:
         assert isinstance(plan, Fallback), plan
         return party.holder.moves.move(step, pair, replace(plan, declaration=name))
 
+    if not first:  # nothing else that the substitute could be asked from
+        court.alice.user.offers.clear()
     court.world.do("holder", at_s, act)
     court.world.carry(at_s + 0.1)
     for one in late:
