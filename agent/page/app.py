@@ -268,10 +268,10 @@ def _event(kept: Mapping[str, Any]) -> dict[str, Any] | None:
     """An event as it was told; None for what is none of ours."""
     try:
         fields = json.loads(kept["fields"])
-    except (ValueError, RecursionError):
+        told = {**fields, "at_ns": kept["at_ns"], "event": kept["event"]} if isinstance(fields, dict) else None
+        return None if told is None else shown(told)
+    except (ValueError, RecursionError):  # what reads may still be nested too deep to be written out
         return None
-    told = {**fields, "at_ns": kept["at_ns"], "event": kept["event"]} if isinstance(fields, dict) else None
-    return None if told is None else shown(told)
 
 
 def _viewer(connection: HTTPConnection) -> tuple[str, Callable[[], None]]:
