@@ -11,6 +11,8 @@ from radio.errors import SourceError
 
 INDEX_MAX: Final = 2**63 - 1
 SHOWN_MAX: Final = 40
+PARTS_MAX: Final = 1_000_000
+"""Objects and lists: one of two or three bytes takes 150 in memory, so that 64 MiB of them would take 3 GiB."""
 _TIME: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,30}))?\s*([Zz]|[+-]\d\d:?\d\d)?\Z", re.ASCII
 )
@@ -19,6 +21,8 @@ NS: Final = 10**9
 
 def parsed(raw: bytes, *, where: str) -> dict[str, Any]:
     """Metadata as an object with no key twice; raises SourceError for anything else."""
+    if raw.count(b"{") + raw.count(b"[") > PARTS_MAX:
+        raise SourceError(f"{where}: more than {PARTS_MAX} objects in its metadata; split the recording")
     try:
         meta = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_once)
     except UnicodeDecodeError as exc:

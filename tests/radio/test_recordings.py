@@ -428,3 +428,15 @@ def test_a_key_that_is_there_twice_is_found_at_once_among_many(tmp_path: Path) -
     with pytest.raises(SourceError, match="'k49999' is there twice"):
         open_recording(path)
     assert time.process_time() - began_s < 2.0
+
+
+@pytest.mark.attack(69)
+@pytest.mark.parametrize("part", ["{}", "[]"])
+def test_metadata_of_very_many_parts_is_not_taken_apart(tmp_path: Path, part: str) -> None:
+    """4 MiB of them took 196 MiB and two seconds; a file may have 64 MiB."""
+    path = tmp_path / "r.sigmf-meta"
+    path.write_text('{"global":{},"annotations":[' + f"{part}," * 1_000_001 + part + "]}")
+    began_s = time.process_time()
+    with pytest.raises(SourceError, match="more than 1000000 objects"):
+        open_recording(path)
+    assert time.process_time() - began_s < 0.5
