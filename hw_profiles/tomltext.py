@@ -7,10 +7,14 @@ DEPTH_MAX: Final = 32
 """Tables in tables; a file of ours has four."""
 BITS_MAX: Final = 256
 """Of a whole number: in hexadecimal it may be read with any number of digits, and then not be printed."""
+DOTS_MAX: Final = 1024
+"""On one line: for a key `tomllib` takes a time that grows with the square of its parts; 1 MiB takes half an hour."""
 
 
 def read_toml(text: str) -> dict[str, Any]:
     """The tables of a TOML text. Raises tomllib.TOMLDecodeError, for all that cannot be read alike."""
+    if any(line.count(".") > DOTS_MAX for line in text.split("\n")):
+        raise tomllib.TOMLDecodeError(f"nested more than {DEPTH_MAX} deep")
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError:

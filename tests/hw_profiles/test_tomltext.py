@@ -1,5 +1,6 @@
 """Text without end is no TOML to anybody: one error for all of it, and nobody reads TOML in another way."""
 
+import time
 import tomllib
 from pathlib import Path
 
@@ -43,3 +44,14 @@ def test_nobody_reads_toml_in_another_way() -> None:
         for path in (ROOT / package).rglob("*.py"):
             if path.name != "tomltext.py":
                 assert "tomllib.load" not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.attack(69)
+@pytest.mark.parametrize(
+    "text", ["a" + ".a" * 30_000 + " = 1", "[" + '"/".' * 30_000 + "a]", "x = {b" + ".b" * 30_000 + " = 1}"]
+)
+def test_a_key_of_very_many_parts_takes_no_time(text: str) -> None:
+    began_s = time.process_time()
+    with pytest.raises(tomllib.TOMLDecodeError, match="nested more than 32 deep"):
+        read_toml(text)
+    assert time.process_time() - began_s < 0.5
