@@ -25,7 +25,16 @@ import pyarrow.parquet as pq
 
 from agent.history.parquetfile import ROWS, NotOurs, read_rows
 from agent.history.rows import Row, merged, rolled
-from agent.history.table import SCHEMAS, channel_table, event_table, lightest, node_table, rows_of
+from agent.history.table import (
+    SCHEMAS,
+    channel_table,
+    event_table,
+    lightest,
+    minutes_of,
+    node_table,
+    rows_of,
+    within,
+)
 
 NS: Final = 1_000_000_000
 SECOND, MINUTE, QUARTER = "1s", "1min", "15min"
@@ -44,7 +53,6 @@ CHANNEL_ROWS_MAX: Final = 1_000_000
 EVENT_BYTES_MAX: Final = 64 << 20
 """Bytes of events that are read at the most for one question; of more events the newest are read."""
 HOUR_NS: Final = 3600 * NS
-MINUTES_AT_ONCE: Final = 5
 Event = tuple[int, str, dict[str, Any]]
 
 
@@ -166,7 +174,7 @@ class Store:
         folder = self.folder / SECOND
         node, channels = (self._hour(kind, stamp) for kind in ("node", "channels"))
         events = self._hour("events", stamp)
-        minutes = _minutes_of(node, channels)
+        minutes = minutes_of(node, channels, LENGTHS[MINUTE])
         if minutes:
             self._extend(MINUTE, minutes)
             self._extend(QUARTER, rolled(minutes, LENGTHS[QUARTER]))
@@ -267,7 +275,7 @@ class Store:
         for path in reversed(self._between("events", SECOND, from_ns, to_ns)):
             if count >= newest or size >= EVENT_BYTES_MAX:
                 break
-            found.append(lightest(_within(_distinct("events", [path]), "at_ns", from_ns, to_ns), EVENT_BYTES_MAX))
+            found.append(lightest(within(_distinct("events", [path]), "at_ns", from_ns, to_ns), EVENT_BYTES_MAX))
             count, size = count + found[-1].num_rows, size + found[-1].nbytes
         table = pa.concat_tables(found).group_by(SCHEMAS["events"].names).aggregate([]).sort_by("at_ns")
         return lightest(table.slice(max(0, table.num_rows - newest)), EVENT_BYTES_MAX)
@@ -275,7 +283,7 @@ class Store:
     def _read(self, kind: str, resolution: str, from_ns: int, to_ns: int, most: int) -> pa.Table:
         found, count = [SCHEMAS[kind].empty_table()], 0
         for path in self._between(kind, resolution, from_ns, to_ns):
-            found.append(_within(_distinct(kind, [path]), "start_ns", from_ns, to_ns))
+            found.append(within(_distinct(kind, [path]), "start_ns", from_ns, to_ns))
             count += found[-1].num_rows
             if count > most:
                 raise NoHistory(f"{self.folder}: more than {most} rows in this time; ask for less, or by the minute")
@@ -290,21 +298,6 @@ class Store:
             and _began_ns(path, resolution) < to_ns
             and from_ns < _ended_ns(path, resolution)
         ]
-
-
-def _minutes_of(node: pa.Table, channels: pa.Table) -> list[Row]:
-    """The minutes of seconds, ascending, made of a few at a time: an hour of seconds as objects takes 20 MB."""
-    length_ns, found = LENGTHS[MINUTE], []
-    starts = sorted({start // length_ns * length_ns for start in node.column("start_ns").to_pylist()})
-    for first in range(0, len(starts), MINUTES_AT_ONCE):
-        some = starts[first : first + MINUTES_AT_ONCE]
-        parts = (_within(table, "start_ns", some[0], some[-1] + length_ns) for table in (node, channels))
-        found += rolled(rows_of(*parts), length_ns)
-    return found
-
-
-def _within(table: pa.Table, column: str, from_ns: int, to_ns: int) -> pa.Table:
-    return table.filter((pc.field(column) >= from_ns) & (pc.field(column) < to_ns))
 
 
 def _is_stamp(stamp: str, resolution: str) -> bool:

@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from agent.history import store as stores
+from agent.history import table as tables
 from agent.history.rows import Row, rolled
-from agent.history.store import LENGTHS, MINUTE, MINUTES_AT_ONCE, NS, SECOND, Store
+from agent.history.store import LENGTHS, MINUTE, NS, SECOND, Store
+from agent.history.table import MINUTES_AT_ONCE
 from agent.page.pageprocess import PageBeside
 from tests.agent.history.days import START_NS, seconds
 
@@ -49,14 +50,14 @@ def test_an_hour_is_made_a_few_minutes_at_a_time_and_is_the_same(
         if not 130 <= number < 310:
             store.add(row)
     store.close()
-    made = stores.rows_of
+    made = tables.rows_of
 
     def rows_of(*tables: Any) -> list[Row]:
         rows = made(*tables)
         most.append(len(rows))
         return rows
 
-    monkeypatch.setattr(stores, "rows_of", rows_of)
+    monkeypatch.setattr(tables, "rows_of", rows_of)
     Store(folder=tmp_path).open()  # finishes the hour
     monkeypatch.undo()
     assert max(most) == 60 * MINUTES_AT_ONCE
