@@ -24,7 +24,7 @@ from settlement.chain.credentials import Registry
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
-from settlement.chain.records import Attestation, Frame, Record, make_record
+from settlement.chain.records import Attestation, Frame, Record, make_record, sign_record
 from settlement.chain.scope import Area, Cell, Window
 from settlement.core.reasons import Reason
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact
@@ -195,6 +195,18 @@ def test_every_record_that_carries_a_head_is_looked_at(witnessed: World) -> None
     assert list(heads.of_record(replace(wrote, typ="gate"), "bob.db", None)) == []
 
 
+def test_what_a_checkpoint_claims_to_extend_comes_with_its_head(witnessed: World) -> None:
+    """As a record, and as one that somebody shows as evidence."""
+    heads, asked, _ = holders_head(witnessed)
+    body = replace(asked.body, old_size=1, proof=(A,))
+    (one,) = heads.of_record(replace(asked, body=body), "bob.db", None)
+    assert (one.old_size, one.proof) == (1, (A,))
+    raw = sign_record(witnessed.members["holder"].key, replace(asked.frame, seq=909), body)
+    twice = bodies.Evidence(reason="FORK", first=raw, second=raw)
+    shown = list(heads.of_record(replace(asked, typ="evidence", body=twice), "bob.db", None))
+    assert [(one.old_size, one.proof) for one in shown] == [(1, (A,))] * 2
+
+
 def test_a_head_that_its_owner_did_not_sign_is_none(witnessed: World) -> None:
     heads, asked, wrote = holders_head(witnessed)
     note = asked.body.note
@@ -223,6 +235,8 @@ def test_the_head_under_a_settlements_proof_is_looked_at(tmp_path: Path) -> None
     (one,) = heads.of_artifact(artifact, "alice.db")
     whole = decode(Artifact, artifact, "artifact", limit=ARTIFACT_LIMIT)
     assert isinstance(whole, Artifact)
+    largest = replace(whole, derivation=(bytes(8_000),) * 16).encoded()
+    assert list(heads.of_artifact(largest, "alice.db")) == [one], "however much lies beside the proof"
     assert (one.holder, one.where, one.note) == ("alice.db", "an artifact", whole.proof.checkpoint)
     assert (one.leaf, one.index) == (merkle.leaf_hash(whole.proof.leaf), whole.proof.index)
     moved = replace(whole, proof=replace(whole.proof, index=0)).encoded()
@@ -287,6 +301,27 @@ def test_a_part_of_a_log_is_held_against_what_claims_to_extend_it() -> None:
     (fork,) = forks([later], [tree(*OTHER[:6])])
     assert str(fork) == "FORK: bob holds a head of log at 9, signed by its owner; at 5 the entries here say otherwise"
     proves(5, fork.other, fork.consistency, BundledLog(origin="log", checkpoint="", entries=tuple(OTHER[:6])))
+
+
+@pytest.mark.parametrize("old_size", [1, 5])
+def test_what_is_claimed_of_the_first_entry_and_of_all_that_are_here_counts(old_size: int) -> None:
+    nodes = {(lv, i): h for lv, i, h in _nodes(LEAVES)}
+    proof = merkle.consistency_proof(old_size, 9, lambda lv, i: nodes[lv, i])
+    later = found(9, root_of(LEAVES), old_size=old_size, proof=proof)
+    changed = [b"other", *LEAVES[1:old_size]]
+    assert sizes([later], tree(*LEAVES[:old_size])) == []
+    assert sizes([later], tree(*changed)) == [old_size]
+
+
+def test_a_fork_has_both_heads_and_what_proves_them_apart() -> None:
+    (fork,) = forks([found(4, A), replace(found(4, B), note="later")], [])
+    assert (fork.signed, fork.other, fork.other_note, fork.consistency) == ("later", A, "4", ())
+    for size in (1, 4, 9):
+        (fork,) = forks([found(size, A)], [tree(*LEAVES)])
+        assert (fork.signed, fork.other_note, fork.holder) == (f"{size}", "newest", "bob")
+        proves(size, fork.other, fork.consistency, BundledLog(origin="log", checkpoint="", entries=tuple(LEAVES)))
+    (fork,) = forks([found(0, A)], [tree(*LEAVES)])
+    assert (fork.size, fork.other, fork.consistency) == (0, merkle.EMPTY_ROOT, ()), "of no entries there is one tree"
 
 
 def _nodes(leaves: list[bytes]) -> Iterator[tuple[int, int, bytes]]:
