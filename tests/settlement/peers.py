@@ -50,6 +50,7 @@ from settlement.state.step import Identity, Outgoing, Step
 from sim.world.transmitter import ModelledTransmitter
 from tests.settlement.world import AREA, BAND, LAT, LON, NETWORK, NS, RULE, T0, World, fix, held, seed
 
+AGAIN_S = 2.0
 WAIT_S = 10.0
 REFUSES_TO_START = 7
 BEFORE_COMMIT, AFTER_COMMIT, AFTER_SEND = "before commit", "after commit", "after send"
@@ -463,6 +464,17 @@ class Street(World):
             **how,
         )
 
+    def heard_offer(self, name: str) -> None:
+        """Wait until a user has an offer; one that is sent before a socket is connected is lost, and made again."""
+        deadline = time.monotonic() + WAIT_S
+        again = time.monotonic() + AGAIN_S
+        while not self.peers[name].ask("offers"):
+            now = time.monotonic()
+            assert now < deadline, f"{name} hears of no offer"
+            if now >= again:
+                self.peers["holder"].ask("offer")
+                again = now + AGAIN_S
+
     def start(self, spec: Spec) -> Peer:
         ours, theirs = _forks.Pipe()
         process = _forks.Process(target=serve, args=(spec, theirs), daemon=True)
@@ -515,6 +527,9 @@ def street(folder: Path, rule: bodies.Rule = RULE, **kill: tuple[str, str] | Non
         others = {other: place for other, place in places.items() if other != name}
         made.start(made.spec(name, places[name], others, kill.get(name)))
     made.peers["holder"].ask("offer")
+    if not kill:
+        for name in ("alice", "bob"):
+            made.heard_offer(name)
     return made
 
 
