@@ -64,7 +64,7 @@ class HandedChains:
         name: bytes | None = grant.body.handover
         if name is None or name not in self.handovers:
             return ""
-        wrong = self.wrong.get(grant.digest, "")
+        wrong = self.wrong.get(grant.digest)
         silent = self.vacated.get(name)
         early = silent is None or silent.frame.author != confirm.frame.author or silent.frame.seq >= confirm.frame.seq
         return wrong or ("confirmed before its old user said that its radio is silent" if early else "")

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from settlement.audit.bundle import AuditedBundle, Bundle, BundledLog, verify_bundle
 from settlement.audit.crosscheck import LiveCell, _check_numbers, cross_check
 from settlement.audit.findings import SHOWN_MAX, Audited, Findings
+from settlement.audit.handed import HandedChains
 from settlement.audit.heads import FoundHead, Heads, LogTree, forks
 from settlement.audit.heldrecords import HeldRow
 from settlement.audit.verify import audit_lineage, leaves
@@ -29,7 +31,7 @@ from settlement.chain.scope import Area, Cell, Window
 from settlement.core.reasons import Reason
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact
 from settlement.pair.work import answer_to, settlement_id
-from settlement.records.handingterms import TRANSFER
+from settlement.records.handingterms import DEPTH_MAX, TRANSFER
 from settlement.records.handover import Handover, Vacated
 from settlement.state.messages import Message
 from tests.settlement.test_witness import QUORUM, greet
@@ -564,6 +566,31 @@ def test_a_handover_of_a_lease_that_no_log_has_is_left_as_it_is() -> None:
     handover = handed_on(lease, B, C)
     onward = Story(2, pair=(B, C), grant={"handover": handover.digest})
     assert told(handover, *onward.all, silent(lease, handover, B)) == []
+    assert told(*onward.all) == [], "nor is anything told of a HANDOVER that no log has"
+
+
+@pytest.mark.feature("M10")
+def test_silence_said_with_the_number_of_the_confirm_is_not_before_it() -> None:
+    lease = Story(1)
+    handover = handed_on(lease, B, C)
+    confirm = Story(2, pair=(B, C), grant={"handover": handover.digest}).confirm
+    found = problems_of(lease, handover, (B, C), silent(lease, handover, B, confirm.frame.seq))
+    assert "confirmed before its old user said that its radio is silent" in found
+
+
+@pytest.mark.feature("M10")
+def test_each_link_of_a_chain_of_leases_is_related_to_those_above_it() -> None:
+    names = [bytes([n]) * 32 for n in range(DEPTH_MAX + 3)]
+    above = dict(itertools.pairwise(names))
+    chains = HandedChains(handovers={}, vacated={}, above=above, wrong={})
+    assert chains.line(names[0]) == names[1 : DEPTH_MAX + 2], "so deep as a lease may be, and one more"
+    for low, high in itertools.pairwise(names):
+        assert chains.related(low, high)
+        assert chains.related(high, low)
+    assert not chains.related(names[0], names[-1])
+    assert not chains.related(names[0], B)
+    loop = HandedChains(handovers={}, vacated={}, above={A: B, B: A}, wrong={})
+    assert len(loop.line(A)) == DEPTH_MAX + 1, "two that hand on each other's lease end too"
 
 
 def test_settlements_that_two_logs_hold_whole_are_each_read_as_one() -> None:
