@@ -30,7 +30,7 @@ from settlement.state.step import HaltedError, Identity, Notice, Outgoing, Step
 from sim.world.clock import VirtualClock
 from sim.world.disk import CrashedError, Disk, FusedLog
 from sim.world.plan import Role
-from sim.world.transmitter import ModelledEmission, ModelledTransmitter
+from sim.world.transmitter import HEARTBEAT_NS, ModelledEmission, ModelledTransmitter
 from sim.world.trust import NETWORK, WorldTrust, secret, transport_of
 
 
@@ -58,7 +58,7 @@ class Member:
         self.log: FusedLog | None = None
         self.transmitter = self._transmitter()
         self.dead = self.restored = self.dies_unsent = self.resumed = False
-        self.starts = 0
+        self.starts = self.silent_ns = 0
 
     def _transmitter(self) -> ModelledTransmitter:
         return ModelledTransmitter(self.name, self.hash, self.trust.anchors)
@@ -115,7 +115,11 @@ class Member:
         return lambda size: hashlib.sha256(rng.randbytes(32)).digest()[:size]
 
     def crash(self, at_ns: int) -> list[ModelledEmission]:
-        """Die: memory is gone, and the warden falls silent once it misses the heartbeat."""
+        """Die: memory is gone, and the warden falls silent once it misses the heartbeat.
+
+        Until then no other warden of this node runs (its lock), so that nothing is called silent.
+        """
+        self.silent_ns = at_ns + HEARTBEAT_NS
         if self.log is not None:
             self.log.close()
         self.party = self.log = None

@@ -252,7 +252,7 @@ class World:
             ] += 1
         self._radiated(member.transmitter.turn(self.now_ns, done.fix))
         for name in member.transmitter.vacated():
-            self.at(self.now_ns + MS, self._vacater(member, name))
+            self.at(max(self.now_ns, member.silent_ns) + MS, self._vacater(member, name))
         if not done.durable:
             self.crash(member, "died in a step")
             return
