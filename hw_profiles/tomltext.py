@@ -14,7 +14,7 @@ DOTS_MAX: Final = 1024
 def read_toml(text: str) -> dict[str, Any]:
     """The tables of a TOML text. Raises tomllib.TOMLDecodeError, for all that cannot be read alike."""
     if any(line.count(".") > DOTS_MAX for line in text.split("\n")):
-        raise tomllib.TOMLDecodeError(f"nested more than {DEPTH_MAX} deep")
+        raise tomllib.TOMLDecodeError(f"a line of more than {DOTS_MAX} dots; break it into several lines")
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError:

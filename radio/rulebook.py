@@ -18,12 +18,13 @@ from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import SECRET_MODE, write_whole
 from settlement.chain.codec import array, blob, decode, encode, uint
 from settlement.chain.credentials import Registry
-from settlement.chain.ruling import HeldRule, commands, judge_before, judge_next, read_held
+from settlement.chain.ruling import HeldRule, commands, judge_next, read_held
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.governing.limits import wider_rule
 from settlement.pair.artifact import VerifiedPermit
+from settlement.pair.handover import judge_above
 
 SEEN_LIMIT = 16 * 1024 * 1024
 RULES_MAX = 256
@@ -183,14 +184,8 @@ class RuleBook:
         present = self._at(now.earliest_ns, now.latest_ns) if now is not None and now.trusted else self.newest
         if present is None or present.rule.hash != name:
             return _superseded(permit, present, "now")
-        return self._above(permit)
-
-    def _above(self, permit: VerifiedPermit) -> Refusal | None:
-        """Every lease that it hands on was granted under the rule of its time."""
-        chain = [held.rule for held in self._rules]
         above = permit.parent.rules if permit.parent is not None else ()
-        found = (judge_before(chain, one.ruled.rule, one.granted) for one in above)
-        return next((refusal for refusal in found if refusal is not None), None)
+        return judge_above([held.rule for held in self._rules], above)
 
     def _at(self, earliest_ns: int, latest_ns: int) -> HeldRule | None:
         """The newest rule whose window surely holds that interval."""

@@ -47,14 +47,8 @@ def whole_of(offer: Offer, cell: Cell, eirp_mdbm: int) -> tuple[Cell, int]:
 
 def pricing_of(party: Party, offer: Offer) -> Pricing:
     """What the price of an offer follows from."""
-    terms, body = party.rule.rule.terms(offer.body.commodity), offer.body
-    return Pricing(
-        form=body.price_form,
-        price=body.price,
-        begins_ns=body.cell.window.start_ns,
-        curve=body.curve or (),
-        tariff=terms.tariff if terms is not None else None,
-    )
+    terms = party.rule.rule.terms(offer.body.commodity)
+    return Pricing.of(offer.body, terms.tariff if terms is not None else None)
 
 
 def price_for(party: Party, offer: Offer, cell: Cell, eirp_mdbm: int) -> int | None:

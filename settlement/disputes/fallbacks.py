@@ -64,24 +64,17 @@ def judge_substitute(by: FallbackTerms, first: Cell, one: Substitute) -> Refusal
         return refuse(Reason.TERMS, "fallback.area", body.cell.area, f"all of {first.area}")
     if one.offer is not None and not _offered(one.offer, body.cell):
         return refuse(Reason.TERMS, "fallback.declaration", body.cell.band, "inside the offer that it names")
-    return _dearer(one) or _by_whom(by, one)
+    return _other_or_dearer(one) or _by_whom(by, one)
 
 
-def _dearer(one: Substitute) -> Refusal | None:
+def _other_or_dearer(one: Substitute) -> Refusal | None:
     """Whoever is moved asks by itself: for nothing of another class, and at no price that nobody chose."""
     offer = one.offer
     if offer is None or one.commodity is None or one.price is None:
         return None
     if offer.commodity != one.commodity:
         return refuse(Reason.TERMS, "fallback.class", offer.commodity, one.commodity)
-    by = Pricing(
-        form=offer.price_form,
-        price=offer.price,
-        begins_ns=offer.cell.window.start_ns,
-        curve=offer.curve or (),
-        tariff=one.tariff,
-    )
-    price = price_of(by, one.body.cell, min(one.eirp_mdbm, offer.max_eirp_mdbm))
+    price = price_of(Pricing.of(offer, one.tariff), one.body.cell, min(one.eirp_mdbm, offer.max_eirp_mdbm))
     if isinstance(price, Refusal):
         return price
     return None if price <= one.price else refuse(Reason.PRICE, "fallback.price", price, f"<= {one.price}, as before")

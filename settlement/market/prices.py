@@ -18,6 +18,7 @@ from typing import Final
 
 from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.market import Declaration
 from settlement.records.marketterms import FORMS, PricePoint, Tariff
 from settlement.records.sizes import PPM
 
@@ -36,6 +37,17 @@ class Pricing:
     begins_ns: int
     curve: tuple[PricePoint, ...] = ()
     tariff: Tariff | None = None
+
+    @classmethod
+    def of(cls, offer: Declaration, tariff: Tariff | None) -> "Pricing":
+        """What the price of an offer follows from; `tariff` is its class's."""
+        return cls(
+            form=offer.price_form,
+            price=offer.price,
+            begins_ns=offer.cell.window.start_ns,
+            curve=offer.curve or (),
+            tariff=tariff,
+        )
 
 
 def price_of(by: Pricing, cell: Cell, eirp_mdbm: int) -> int | Refusal:

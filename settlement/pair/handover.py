@@ -10,11 +10,13 @@
 Pure. What is not there yet (a GRANT that is not confirmed) is judged as far as it goes.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from settlement.chain.admission import RuleInForce
 from settlement.chain.codec import blob
 from settlement.chain.records import Attestation, Record
-from settlement.chain.ruling import HeldRule
+from settlement.chain.ruling import HeldRule, judge_before
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -74,6 +76,12 @@ class ParentLease:
     def extent(self) -> LeaseExtent:
         """What no part of it may reach beyond."""
         return LeaseExtent(cell=self.cell, max_eirp_mdbm=self.max_eirp_mdbm, tier=self.tier)
+
+
+def judge_above(chain: Sequence[RuleInForce], above: Iterable[GrantedUnder]) -> Refusal | None:
+    """Were the leases above one that was handed on granted under the rules of their time? The chain's oldest first."""
+    found = (judge_before(chain, one.ruled.rule, one.granted) for one in above)
+    return next((refusal for refusal in found if refusal is not None), None)
 
 
 def judge_handover(handover: Record, parent: ParentLease, terms: ClassTerms | None) -> Refusal | None:

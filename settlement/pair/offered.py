@@ -19,11 +19,4 @@ def inside_offer(body: Request, offer: Declaration, terms: ClassTerms) -> Refusa
     for axis, held, measured, required in checks:
         if not held:
             return refuse(Reason.TERMS, f"request.{axis}", measured, required)
-    by = Pricing(
-        form=offer.price_form,
-        price=offer.price,
-        begins_ns=offered.window.start_ns,
-        curve=offer.curve or (),
-        tariff=terms.tariff,
-    )
-    return judge_price(by, cell, body.eirp_mdbm, body.price)
+    return judge_price(Pricing.of(offer, terms.tariff), cell, body.eirp_mdbm, body.price)

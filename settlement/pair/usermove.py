@@ -84,14 +84,7 @@ class MoveTaker:
         if offer is None or terms is None:
             return
         eirp_mdbm = min(moving.eirp_mdbm, offer.body.max_eirp_mdbm)
-        by = Pricing(
-            form=offer.body.price_form,
-            price=offer.body.price,
-            begins_ns=offer.body.cell.window.start_ns,
-            curve=offer.body.curve or (),
-            tariff=terms.tariff,
-        )
-        price = price_of(by, moving.cell, eirp_mdbm)
+        price = price_of(Pricing.of(offer.body, terms.tariff), moving.cell, eirp_mdbm)
         if moving.price is not None and not isinstance(price, Refusal) and price > moving.price:
             return  # an offer that came after the FALLBACK; nobody here chose that price
         asked = self._user.request(

@@ -7,9 +7,9 @@ force when it was signed; what a node signs itself is under the one in force now
 from collections.abc import Iterable
 
 from settlement.chain.admission import RuleInForce
-from settlement.chain.ruling import HeldRule, judge_before, judge_next, judge_successor, read_held
+from settlement.chain.ruling import HeldRule, judge_next, judge_successor, read_held
 from settlement.core.reasons import Reason, Refusal, refuse
-from settlement.pair.handover import GrantedUnder
+from settlement.pair.handover import GrantedUnder, judge_above
 from settlement.records.authority import Rule
 
 __all__ = ["RULE", "HeldRule", "Rules", "chained", "read_held"]
@@ -59,9 +59,7 @@ class Rules:
 
     def judge_above(self, above: Iterable[GrantedUnder]) -> Refusal | None:
         """Were the leases that something hands on granted under the rules of their time?"""
-        chain = [held.rule for held in self._held]
-        found = (judge_before(chain, one.ruled.rule, one.granted) for one in above)
-        return next((refusal for refusal in found if refusal is not None), None)
+        return judge_above([held.rule for held in self._held], above)
 
     def judging(self, earliest_ns: int, latest_ns: int) -> RuleInForce:
         """What a record attested over that interval is judged by: the rule in force then, else the newest."""

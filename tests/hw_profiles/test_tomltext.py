@@ -52,6 +52,6 @@ def test_nobody_reads_toml_in_another_way() -> None:
 )
 def test_a_key_of_very_many_parts_takes_no_time(text: str) -> None:
     began_s = time.process_time()
-    with pytest.raises(tomllib.TOMLDecodeError, match="nested more than 32 deep"):
+    with pytest.raises(tomllib.TOMLDecodeError, match="a line of more than 1024 dots"):
         read_toml(text)
     assert time.process_time() - began_s < 0.5
