@@ -34,6 +34,14 @@ def test_a_device_does_not_move_itself_from_where_the_list_has_it() -> None:
     assert isinstance(found, CodeFault) or found.spot == listed.spot
 
 
+def test_what_the_list_leaves_open_of_a_place_it_has_is_not_filled_by_the_device() -> None:
+    bare = {name: value for name, value in LOW.items() if name != "horizontalAccuracy"}
+    listed = replace(LISTED, installation=bare)
+    found = judged(listed, installationParam={**bare, "horizontalAccuracy": 0.001})
+    assert isinstance(found, Cbsd)
+    assert found == judged(listed)
+
+
 def test_a_mast_needs_a_signature_though_something_of_the_device_is_listed() -> None:
     partly = replace(LISTED, installation={"antennaGain": 3.0})
     found = judged(partly, installationParam={**LOW, "height": 60.0})

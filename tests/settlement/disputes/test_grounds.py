@@ -160,6 +160,9 @@ def test_a_fallback_that_the_class_does_not_have_is_refused_by_the_holder_and_ev
         ({"band": Band(low_hz=UPPER.low_hz, high_hz=UPPER.low_hz + 5_000_000)}, {}, "holder", "fallback.band"),
         ({"radius_mm": 1000}, {}, "holder", "fallback.area"),
         ({"band": Band(low_hz=3_570_000_000, high_hz=3_580_000_000)}, {}, "holder", "fallback.declaration"),
+        ({"agreed": 6}, {}, "holder", "fallback.price"),
+        ({"agreed": 8}, {}, "holder", None),
+        ({"commodity": "other"}, {}, "holder", "fallback.class"),
         ({}, {}, "neighbour", "fallback.scope"),
         ({}, {"scope": "pool", "pool": ("neighbour",)}, "neighbour", None),
         ({}, {"scope": "pool", "pool": ("neighbour",)}, "holder", "fallback.scope"),
@@ -181,9 +184,13 @@ def test_what_a_substitute_must_be(
     )  # fmt: skip
     offer = Declaration(
         cell=replace(first, band=BAND, window=Window(start_ns=T0, end_ns=T0 + 300 * NS)),
-        commodity="cbrs", tier_low=2, tier_high=3, max_eirp_mdbm=30_000, price_form="fixed", price=7, rule=bytes(32),
+        commodity=changes.get("commodity", "cbrs"), tier_low=2, tier_high=3, max_eirp_mdbm=30_000, price_form="fixed",
+        price=7, rule=bytes(32),
     )  # fmt: skip
-    one = Substitute(body=body, signed_ns=T0 + 10 * NS, holder="holder", offer=offer, offerer=offerer)
+    one = Substitute(
+        body=body, signed_ns=T0 + 10 * NS, holder="holder", offer=offer, offerer=offerer, commodity="cbrs",
+        price=changes.get("agreed", 7), eirp_mdbm=20_000,
+    )  # fmt: skip
     found = judge_substitute(replace(FALLBACK, **terms), first, one)
     assert (found.clause if found is not None else None) == clause
     assert found is None or (found.measured and found.required)
