@@ -79,7 +79,7 @@ class ParentLease:
 
 
 def judge_above(chain: Sequence[RuleInForce], above: Iterable[GrantedUnder]) -> Refusal | None:
-    """Were the leases above one that was handed on granted under the rules of their time? The chain's oldest first."""
+    """None where every lease above a handed-on one was granted under the rule in force then; `chain`: oldest first."""
     found = (judge_before(chain, one.ruled.rule, one.granted) for one in above)
     return next((refusal for refusal in found if refusal is not None), None)
 
