@@ -13,7 +13,7 @@ ROOM = 128
 """Files and sockets of a process beside the connections with neighbours."""
 
 OF_A_CONNECTION = 2
-"""Files that one connection takes: ZeroMQ's own, and the copy by which its unread bytes are watched."""
+"""Files for each connection: its own, and one of a connection that was cut and that ZeroMQ has yet to close."""
 
 AT_ONCE = 4096
 """Further files, for connections that strangers open before the surplus is cut; fewer where the host has fewer."""

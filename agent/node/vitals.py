@@ -126,7 +126,7 @@ class Vitals:
     def look_at_disk(self) -> str | None:
         """Why the disk is running low, noted as well: the node's folder is near its budget, or little is free."""
         budget = self.config.shares.disk_bytes
-        self.log_bytes, free = _size(self.config.folder), _free(self.config)
+        self.log_bytes, free = _size(self.config.folder, self.log_bytes or 0), _free(self.config)
         self.disk_low = None
         if self.log_bytes * 100 >= budget * LOW_PERCENT:
             self.disk_low = f"{self.log_bytes / 1e9:.2f} GB kept of a budget of {budget / 1e9:.2f} GB"
@@ -161,10 +161,17 @@ def _free(config: NodeConfig) -> int | None:
         return None
 
 
-def _size(folder: Path) -> int:
-    """Bytes of the files right in a node's folder: its log, what lies beside it, its events."""
+def _size(folder: Path, before: int) -> int:
+    """Bytes of the files right in a node's folder: its log, what lies beside it, its events.
+
+    What was seen `before` where the folder cannot be listed: strangers' connections may hold every file of a process.
+    """
     total = 0
-    for path in folder.iterdir():
+    try:
+        paths = list(folder.iterdir())
+    except OSError:
+        return before
+    for path in paths:
         with suppress(OSError):
             held = path.stat()
             total += held.st_size if S_ISREG(held.st_mode) else 0

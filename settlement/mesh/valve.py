@@ -9,12 +9,14 @@ nor a neighbour keeps the others out.
 """
 
 import contextlib
+import ctypes
 import errno
 import socket
 import struct
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Network, ip_address
 
@@ -37,11 +39,16 @@ OF_ONE_KEY_MAX = 8
 """Connections that messages of one key come by: a peer holds one, and for a while those that its host has forgotten."""
 
 
+_getsockopt = ctypes.PyDLL(None).getsockopt
+
+
 @dataclass(slots=True)
 class _Connection:
-    """A handle of our own, so that its number cannot come to mean another connection."""
+    """A connection by libzmq's own descriptor: one of ours for each would take twice the files that strangers take."""
 
-    handle: socket.socket
+    descriptor: int
+    peer: object
+    """Address and port at the other end: whether the descriptor's number still means this connection."""
     origin: str
     delivered_at_bytes: int
     delivered_at_ns: int
@@ -50,24 +57,44 @@ class _Connection:
 
     def unread(self, now_ns: int) -> int:
         idle_s = (now_ns - self.delivered_at_ns) // NS + 1
-        unread = _received(self.handle) - self.delivered_at_bytes - idle_s * IDLE_BYTES_PER_S
+        unread = _received(self.descriptor) - self.delivered_at_bytes - idle_s * IDLE_BYTES_PER_S
         return unread if unread > 0 else 0
 
 
-def _received(handle: socket.socket) -> int:
+def _received(descriptor: int) -> int:
     """Bytes the kernel received on a connection; 0 where it does not say."""
-    try:
-        info = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
-    except OSError:
+    info, size = ctypes.create_string_buffer(TCP_INFO_BYTES), ctypes.c_uint32(TCP_INFO_BYTES)
+    if _getsockopt(descriptor, socket.IPPROTO_TCP, socket.TCP_INFO, info, ctypes.byref(size)):
         return 0
-    return int(RECEIVED.unpack_from(info, RECEIVED_AT)[0]) if len(info) >= TCP_INFO_BYTES else 0
+    return int(RECEIVED.unpack_from(info, RECEIVED_AT)[0]) if size.value >= TCP_INFO_BYTES else 0
 
 
-def _origin(handle: socket.socket) -> str:
+@contextlib.contextmanager
+def _handle(descriptor: int) -> Iterator[socket.socket]:
+    """A descriptor of our own for a while, which cannot come to mean another connection; libzmq's where none is left.
+
+    Raises OSError where there is no such connection any more.
+    """
+    try:
+        handle, ours = socket.socket(fileno=socket.dup(descriptor)), True
+    except OSError as exc:
+        if exc.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        handle, ours = socket.socket(fileno=descriptor), False
+    try:
+        yield handle
+    finally:
+        if ours:
+            handle.close()
+        else:
+            handle.detach()
+
+
+def _origin(peer: tuple[object, ...]) -> str:
     """Where a connection comes from: an IPv4 address, or the 64 bits of an IPv6 one that one host may have whole."""
     try:
-        address = ip_address(str(handle.getpeername()[0]).partition("%")[0])
-    except (OSError, ValueError, IndexError):
+        address = ip_address(str(peer[0]).partition("%")[0])
+    except (ValueError, IndexError):
         return ""
     if isinstance(address, IPv4Address):
         return str(address)
@@ -103,7 +130,7 @@ class Valve:
             connection = self._connections.get(descriptor)
             if connection is None:
                 return
-            connection.delivered_at_bytes, connection.delivered_at_ns = _received(connection.handle), now_ns
+            connection.delivered_at_bytes, connection.delivered_at_ns = _received(connection.descriptor), now_ns
             if connection.key is not None:
                 return
             connection.key = key
@@ -117,7 +144,7 @@ class Valve:
         """All that came on any connection so far came out of the socket."""
         with self._lock:
             for connection in self._connections.values():
-                connection.delivered_at_bytes, connection.delivered_at_ns = _received(connection.handle), now_ns
+                connection.delivered_at_bytes, connection.delivered_at_ns = _received(connection.descriptor), now_ns
 
     def watch(self, now_ns: int) -> None:
         """Cut connections that hold more than may be unread."""
@@ -149,26 +176,15 @@ class Valve:
 
     def _accept(self, descriptor: int) -> None:
         try:
-            handle = socket.socket(fileno=socket.dup(descriptor))
-        except OSError as exc:
-            if exc.errno in (errno.EMFILE, errno.ENFILE):
-                self._turn_away(descriptor)
-            return  # else it is gone already
-        origin = _origin(handle)
-        self._connections[descriptor] = _Connection(handle, origin, 0, time.monotonic_ns())
+            with _handle(descriptor) as handle:
+                peer = handle.getpeername()
+        except OSError:
+            return  # it is gone already
+        origin = _origin(peer)
+        self._connections[descriptor] = _Connection(descriptor, peer, origin, 0, time.monotonic_ns())
         self._silent.setdefault(origin, {})[descriptor] = None
         if len(self._connections) > self._limits.connections:
             self._shut(self._spare(), CONNECTIONS)
-
-    def _turn_away(self, descriptor: int) -> None:
-        """End a connection of which no handle is to be had: this process may open no more."""
-        self.cut[CONNECTIONS] += 1
-        with contextlib.suppress(OSError):
-            borrowed = socket.socket(fileno=descriptor)
-            try:
-                borrowed.shutdown(socket.SHUT_RDWR)
-            finally:
-                borrowed.detach()
 
     def _spare(self) -> int:
         """The connection that gives way: of the address with most, the oldest of those that nobody has spoken on.
@@ -187,8 +203,9 @@ class Valve:
     def _shut(self, number: int, cause: str) -> None:
         """End a connection; libzmq then drops what it holds of it."""
         self.cut[cause] += 1
-        with contextlib.suppress(OSError):  # the other side was faster
-            self._connections[number].handle.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError), _handle(number) as handle:  # the other side was faster
+            if handle.getpeername() == self._connections[number].peer:
+                handle.shutdown(socket.SHUT_RDWR)
         self._forget(number)
 
     def _forget(self, descriptor: int) -> None:
@@ -200,7 +217,6 @@ class Valve:
             theirs.pop(descriptor, None)
             if not theirs:
                 kept.pop(connection.origin, None)
-        connection.handle.close()
 
     @property
     def open(self) -> int:
@@ -208,7 +224,7 @@ class Valve:
         return len(self._connections)
 
     def close(self) -> None:
-        """Let go of the handles."""
+        """Follow the socket no more."""
         self._watched.disable_monitor()
         self._thread.join(JOIN_S)
         self._events.close()

@@ -15,10 +15,12 @@ import structlog
 
 from agent.cli.entry import _ended
 from agent.config.openfiles import ADDRESSES, AT_ONCE, ROOM, have_addresses, have_open_files
-from agent.config.settings import ConfigError
+from agent.config.settings import ConfigError, load
 from agent.service import logs
 from agent.service.logstream import LogStream
+from agent.service.snapshot import read_status
 from settlement.chain.lineage import LineageError
+from tests.agent.test_plugs import waited
 from tests.agent.test_run import laid_out
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -198,6 +200,28 @@ def test_help_that_a_full_disk_does_not_take_is_a_line_and_no_defect(words: list
     assert (done.returncode, done.stderr) == (1, "bandpact: standard output: No space left on device\n")
 
 
+@pytest.mark.attack(65)
+def test_a_node_that_for_a_while_may_open_nothing_more_goes_on(tmp_path: Path) -> None:
+    """As where strangers' connections hold every file that its process may open, until they are cut."""
+    config = laid_out(tmp_path).config_of("user-a")
+    ready, said = tmp_path / "user-a" / "events.jsonl", tmp_path / "said"
+    with said.open("wb") as stream:
+        node = subprocess.Popen([sys.executable, "-m", "agent.node.process", str(config)], cwd=ROOT, stderr=stream)
+    try:
+        assert waited(lambda: said_ready(ready) and read_status(load(config).run_folder) is not None)
+        kept = resource.prlimit(node.pid, resource.RLIMIT_NOFILE)
+        held = len(list(Path(f"/proc/{node.pid}/fd").iterdir()))
+        resource.prlimit(node.pid, resource.RLIMIT_NOFILE, (held // 2, kept[1]))
+        with pytest.raises(subprocess.TimeoutExpired):
+            node.wait(4)  # it looks at its disk each second
+        resource.prlimit(node.pid, resource.RLIMIT_NOFILE, kept)
+        before = read_status(load(config).run_folder)
+        assert waited(lambda: read_status(load(config).run_folder) != before), "it says how it is again"
+    finally:
+        node.terminate()
+        assert node.wait(60) == 0, said.read_text(encoding="utf-8")
+
+
 def opened(port: int, number: int) -> socket.socket | None:
     """A connection that says nothing, from one of many addresses of this host."""
     one = socket.socket()
@@ -228,7 +252,7 @@ def test_strangers_that_connect_faster_than_a_node_looks_do_not_end_it(tmp_path:
         node = subprocess.Popen(["sh", "-c", limited], cwd=ROOT, stderr=said)
     ready = tmp_path / "user-a" / "events.jsonl"
     try:
-        while node.poll() is None and number < 200_000 and (number < 8000 or not said_ready(ready)):
+        while node.poll() is None and number < 5_000_000 and (number < 8000 or not said_ready(ready)):
             fresh = [one for one in (opened(port, number + n) for n in range(400)) if one is not None]
             number += len(fresh)
             held += fresh

@@ -1,9 +1,12 @@
 """The mesh over real sockets on loopback: only credentialed keys, and the sender is the key."""
 
+import contextlib
+import resource
 import struct
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import zmq
@@ -11,7 +14,7 @@ from zmq.utils import z85
 
 from settlement.mesh import Arrived, Limits, Mesh, MeshError, Rate, TransportKey
 from settlement.mesh.door import Door
-from settlement.mesh.valve import OF_ONE_KEY_MAX, _origin
+from settlement.mesh.valve import OF_ONE_KEY_MAX, _handle, _origin
 from settlement.state.messages import MESSAGE_LIMIT
 
 WAIT_S = 5.0
@@ -376,22 +379,13 @@ def test_of_too_many_connections_one_goes_of_the_address_with_most(net: Net) -> 
         one.close()
 
 
-class At:
-    """The handle of a connection from an address."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-
-    def getpeername(self) -> tuple[str, int]:
-        return self.address, 1
-
-
 @pytest.mark.attack(65)
 def test_a_host_with_very_many_addresses_of_its_network_is_one_place() -> None:
     one, *others = ("2001:db8:0:7::1", "2001:db8:0:7:ffff::2", "2001:db8:0:7::3%eth0")
-    assert {_origin(At(address)) for address in others} == {_origin(At(one))}  # type: ignore[arg-type]
-    assert _origin(At("2001:db8:0:8::1")) != _origin(At(one))  # type: ignore[arg-type]
-    assert _origin(At("::ffff:192.0.2.1")) == _origin(At("192.0.2.1")) == "192.0.2.1"  # type: ignore[arg-type]
+    assert {_origin((address, 5)) for address in others} == {_origin((one, 5))}
+    assert _origin(("2001:db8:0:8::1", 5)) != _origin((one, 5))
+    assert _origin(("::ffff:192.0.2.1", 5)) == _origin(("192.0.2.1", 5)) == "192.0.2.1"
+    assert _origin(("no address",)) == _origin(()) == ""
 
 
 @pytest.mark.attack(65)
@@ -510,3 +504,37 @@ def test_the_mesh_says_who_came_up(net: Net) -> None:
     exchange(net, a, b, keys[1].public, b"hello")
     assert b.entered() == [keys[0].public]
     assert b.entered() == []
+
+
+@pytest.mark.attack(65)
+def test_a_connection_whose_number_means_another_by_now_is_not_cut(net: Net) -> None:
+    """The descriptor is ZeroMQ's: it may have closed a connection and accepted another before it said so."""
+    key = TransportKey.generate()
+    server = net.mesh(key=key)
+    with contextlib.closing(Raw(server, key, TransportKey.generate())):
+        assert net.until(lambda: server.connections == 1)
+        (number,) = server._valve._connections
+        server._valve._connections[number].peer = ("127.0.0.1", 1)
+        with mock.patch("settlement.mesh.valve.socket.socket.shutdown") as shut, server._valve._lock:
+            server._valve._shut(number, "TRIED")
+        assert not shut.called
+        assert server.denied["TRIED"] == 1
+
+
+@pytest.mark.attack(65)
+def test_a_connection_is_cut_where_no_file_is_left_for_a_handle_of_it(net: Net) -> None:
+    key = TransportKey.generate()
+    server = net.mesh(key=key)
+    with contextlib.closing(Raw(server, key, TransportKey.generate())):
+        assert net.until(lambda: server.connections == 1)
+        (number,) = server._valve._connections
+        kept = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, kept[1]))
+        try:
+            with _handle(number) as borrowed:
+                assert borrowed.fileno() == number
+            with server._valve._lock:
+                server._valve._shut(number, "TRIED")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, kept)
+        assert net.until(lambda: server.connections == 0)
