@@ -199,10 +199,14 @@ def _quantile_ms(values: list[float], share: float) -> float:
 
 
 def latency(folder: Path, users: int, count: int, mode: Mode = BARE) -> dict[str, Any]:
-    """REQUEST to permit of single settlements, in turns with the floor."""
+    """REQUEST to permit of single settlements, in turns with the floor.
+
+    `cpu_of_two_ms` is processor time of the holder's process and of the turns of the user that settles: the users share
+    a process, and what those cost that do nothing, whose sockets are open all the same, is in `cpu_ms`.
+    """
     ours: list[float] = []
     floor: list[float] = []
-    ours_cpu_s = floor_cpu_s = 0.0
+    ours_cpu_s = floor_cpu_s = two_s = 0.0
     sizes: tuple[Trip, ...] = ()
     while len(ours) < count:
         # A co-signer holds so many cells of one holder until their windows are over: then a town anew.
@@ -213,9 +217,11 @@ def latency(folder: Path, users: int, count: int, mode: Mode = BARE) -> dict[str
             sizes = trips = _trips(holder, made, mode)
             _floor(holder, made, trips, WARM_UP)
             for _ in range(0, min(most, count - len(ours)), ROUND):
-                began_s = cpu_s() + holder.tell("usage")
+                theirs_s, made.alone_s = holder.tell("usage"), 0.0
+                began_s = cpu_s() + theirs_s
                 ours += [made.one() for _ in range(ROUND)]
                 made.until(_settled(made), 2)
+                two_s += holder.tell("usage") - theirs_s + made.alone_s
                 between_s = cpu_s() + holder.tell("usage")
                 floor += _floor(holder, made, trips, ROUND)
                 ended_s = cpu_s() + holder.tell("usage")
@@ -237,6 +243,7 @@ def latency(folder: Path, users: int, count: int, mode: Mode = BARE) -> dict[str
         "floor_p99_ms": _quantile_ms(floor, 0.99),
         "p50_over_floor": round(ratio, 2),
         "cpu_ms": round(ours_cpu_s / len(ours) * 1000, 2),
+        "cpu_of_two_ms": round(two_s / len(ours) * 1000, 2),
         "floor_cpu_ms": round(floor_cpu_s / len(floor) * 1000, 2),
     }
 

@@ -139,11 +139,20 @@ def side_of(spec: SideSpec, name: str, peers: dict[str, str], do: Callable[[Effe
 
 
 class MeasuredSettling(Settling):
-    """A settlement side that keeps the messages it sent last, whose sizes the floor's messages have."""
+    """A settlement side that keeps the messages it sent last, whose sizes the floor's have, and what its turns took."""
+
+    turns_s = 0.0
+    """Processor time of its turns so far, by the thread that takes them."""
 
     def __init__(self, party: Party, mesh: Mesh, fix: Callable[[], Fix], *, do: Callable[[Effect], None]) -> None:
         super().__init__(party, mesh, fix, do=do)
         self._sent: deque[Outgoing] = deque(maxlen=SENT_KEPT)
+
+    def turn(self, wait_ms: int) -> None:
+        """As ever, and count what it takes."""
+        began_s = time.thread_time()
+        super().turn(wait_ms)
+        self.turns_s += time.thread_time() - began_s
 
     def leave(self, step: Step) -> None:
         """As ever, and keep what is sent; it is read once the measuring is over."""
@@ -448,6 +457,8 @@ class Users:
         self._all_ns = 0
         self.together = False
         """Whether the others have a part in a settlement: they witness, or co-sign."""
+        self.alone_s = 0.0
+        """Processor time, in settlements one at a time, of the turns of the user that settled."""
         for name in spec.chains:
             if name.startswith(USER):
                 self.users.append(BenchUser())
@@ -518,7 +529,7 @@ class Users:
     def one(self) -> float:
         """Seconds from REQUEST to permit, of one settlement alone; what follows it is dealt with before the next."""
         user = self.users[self.slot % len(self.users)]
-        before = user.permits
+        before, before_s = user.permits, user.side.turns_s
         self.ask(user)
         if self.together:
             self.until(lambda: user.permits > before, WAIT_MS)
@@ -526,6 +537,7 @@ class Users:
             self.until(lambda: user.permits > before, WAIT_MS, only=user)
         for _ in range(QUIET_TURNS):
             self.turn(2)
+        self.alone_s += user.side.turns_s - before_s
         return user.took_s.pop()
 
     @property

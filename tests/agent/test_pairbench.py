@@ -72,7 +72,10 @@ def test_where_the_time_of_a_settlement_goes_is_told_for_both_processes(tmp_path
 
 def test_the_table_says_where_the_time_goes_beside_what_it_took() -> None:
     timed = {"p99_ms": 8, "floor_p50_ms": 2, "floor_p99_ms": 3, "floor_cpu_ms": 2, "settlements": 30, "mode": "bare"}
-    latency = [timed | {"peers": peers, "p50_ms": 5, "cpu_ms": cpu_ms} for peers, cpu_ms in ((4, 7.0), (64, 7.7))]
+    latency = [
+        timed | {"peers": peers, "p50_ms": 5, "cpu_ms": cpu_ms, "cpu_of_two_ms": cpu_ms - 1}
+        for peers, cpu_ms in ((4, 7.0), (64, 14.0))
+    ]
     load = [
         {"peers": peers, "in_flight": 32, "settlements": 30, "settlements_per_s": 300, "cpu_ms_per_settlement": cpu_ms}
         for peers, cpu_ms in ((4, 3.0), (64, 6.0))
@@ -83,7 +86,8 @@ def test_the_table_says_where_the_time_goes_beside_what_it_took() -> None:
     rows = {row.what: row for row in pair_rows(found)}
     assert rows["p50, bare, 4 peers"].note.endswith("profile: log and commits 40%, steps of the pair 60%")
     alone = rows["CPU of a settlement at 64 peers, one at a time"]
-    assert (alone.ours, alone.beside) == (7.7, 7.0)
+    assert (alone.ours, alone.beside) == (13.0, 6.0)
+    assert "14 beside 7 ms" in alone.note, "what idle users cost is told too"
     assert "8 at 4 peers, 0.5 at 64 peers" in rows["CPU of a settlement at 64 peers, 32 in flight"].note
 
 

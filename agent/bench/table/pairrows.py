@@ -80,8 +80,11 @@ def _witnessed(one: Any, bare: Any) -> BenchRow:
 def _alone(latency: Any) -> Iterator[BenchRow]:
     """What a settlement costs where no other is under way: no commit is shared, however many peers there are."""
     for few, many in _few_and_many(latency):
-        note = f"{many['settlements']} settlements each, over both processes"
-        yield _at_many("one at a time", few, many, "cpu_ms", note)
+        note = (
+            f"{many['settlements']} settlements each; the holder's process and the turns of its user: with "
+            f"all {many['peers']} users, which share a process, {many['cpu_ms']:g} beside {few['cpu_ms']:g} ms"
+        )
+        yield _at_many("one at a time", few, many, "cpu_of_two_ms", note)
 
 
 def _growth(load: Any) -> Iterator[BenchRow]:
