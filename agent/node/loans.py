@@ -51,6 +51,10 @@ class Lending:
     said: Callable[[str, bytes], None]
     handed: dict[bytes, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """From the first message on, not from the first turn: a warden apart still answers by what it was handed."""
+        self.party.lends = lambda pair: self._bound(pair) and not self._let_go(pair)
+
     def turn(self) -> None:
         """Hand over what is new, what changed and what ended; nothing before the log is known to be whole."""
         if not self.members or self.party.halted is not None:
@@ -65,7 +69,6 @@ class Lending:
                 self._hand(pair)
             if self.handed.get(pair.sid, pair.renewals) != pair.renewals:
                 self._changed(pair)
-        self.party.lent = frozenset(self.handed)
 
     def _bound(self, pair: HolderPair) -> bool:
         user = self.party.registry.get(pair.user)

@@ -59,7 +59,7 @@ def check_handed(v, deal, terms, made, network, anchors, links):
     vacated = said(v, shown.vacated, "vacated", holder, people, network, rule)
     consent = shown.consent and said(v, shown.consent, "consent", above.holder, people, network, rule)
     until = extended(v, above, vacated.body.lease, network) if vacated.body.lease else above.until
-    hand = terms.handing
+    hand, then = terms.handing, v.class_of(above.rule, above.commodity, "handing.class").handing
     v.need(given.handover == handover.name, "TERMS handing.handover", given.user == body.to, "BINDING handing.to",
         (body.sid, body.confirm) == (above.sid, above.confirm), "TERMS handing.sid", handover.author == above.user.name,
         "BINDING handing.author", hand and body.kind in hand.kinds, "TERMS handing.kind")
@@ -67,7 +67,7 @@ def check_handed(v, deal, terms, made, network, anchors, links):
         body.commodity == above.commodity, "SCOPE handing.class")
     no_wider(v, body, above, body.kind == "transfer")
     v.need(given.commodity == above.commodity, "SCOPE handing.class"); no_wider(v, given, body, body.kind == "transfer")
-    v.need(consent or not hand.consent, "CONSENT handing.consent", not consent or (consent.body.sid,
+    v.need(consent or then and not then.consent and not hand.consent, "CONSENT handing.consent", not consent or (consent.body.sid,
         consent.body.handover) == (above.sid, handover.name), "CONSENT handing.consent")
     word = vacated.body
     v.need((word.handover, word.sid) == (handover.name, above.sid), "PROOF handing.vacated", vacated.seq < confirm.seq,

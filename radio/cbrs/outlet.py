@@ -13,6 +13,8 @@ clock, and on the same decision that opens an SDR's gate (`radio.gate.decide`), 
     (g) a calendar of incumbents closes a band from (e) before a reservation begins
     (h) a grant that may still be used keeps its band and its power: whoever asks for another under its name would have
         the louder one forgotten while its base station is on
+    (i) what is another's lease is given out only where it changes hands by its holder's consent: the holder would not
+        hear that its user handed it on, and two radios would be on in one band
 
 What is given out is noted before it is told, and outlives this process (`Book`).
 """
@@ -32,6 +34,7 @@ from settlement.chain.scope import Band
 from settlement.core.fixes import Fix, PositionFix, PositionSource
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit
+from settlement.pair.handover import asks_consent
 
 NS = 1_000_000_000
 HORIZON_NS = 60 * NS
@@ -115,7 +118,7 @@ class Outlet:
         fitting = [one for one in bound if one.permit.cell.band.holds(band)]
         if not fitting:
             return _withheld(refuse(Reason.BAND, "outlet.band", band, [str(one.permit.cell.band) for one in bound]))
-        answers = [self._under(ask, one, band, now) for one in fitting]
+        answers = [self._under(ask, one, band, now, mine) for one in fitting]
         given = [one for one in answers if isinstance(one, Given)]
         if given:
             return max(given, key=lambda one: one.transmit_until_ns)
@@ -135,10 +138,13 @@ class Outlet:
         ]
         return found or refuse(Reason.NO_PERMIT, "gate.4", "none", f"a settlement whose user's device is {device}")
 
-    def _under(self, ask: Ask, one: HeldPermit, band: Band, now: Outside) -> Answer:
+    def _under(self, ask: Ask, one: HeldPermit, band: Band, now: Outside, mine: frozenset[bytes]) -> Answer:
         permit = one.permit
         refusal = (
-            self._quiet_in_time(permit) or self._loud(ask, permit) or self._reserved(permit, band, _there(ask, now))
+            _handed_on_unheard(permit, mine)
+            or self._quiet_in_time(permit)
+            or self._loud(ask, permit)
+            or self._reserved(permit, band, _there(ask, now))
         )
         if refusal is not None:
             return _withheld(refusal)
@@ -229,9 +235,21 @@ class Outlet:
             density = density_mdbm_per_mhz(dbm_of(left), band.high_hz - band.low_hz)
             ask = Ask(device=device, grant="", low_hz=band.low_hz, high_hz=band.high_hz, density_mdbm_per_mhz=density,
                       spot=spot, fresh=True)  # fmt: skip
-            if isinstance(self._under(ask, one, band, now), Given):
+            if isinstance(self._under(ask, one, band, now, mine), Given):
                 made.append(Room(low_hz=band.low_hz, high_hz=band.high_hz, density_mdbm_per_mhz=density))
         return made
+
+
+def _handed_on_unheard(permit: VerifiedPermit, mine: frozenset[bytes]) -> Refusal | None:
+    """Rule (i)."""
+    if permit.user.hash in mine or asks_consent(permit.terms):
+        return None
+    return refuse(
+        Reason.CONSENT,
+        "outlet.handing",
+        f"another's lease, and leases of {permit.terms.name} change hands without this node's consent",
+        "handing.consent = 1 in the rule, or a base station of its user's own node",
+    )
 
 
 def _there(ask: Ask, now: Outside) -> Fix:

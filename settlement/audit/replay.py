@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from settlement.audit.findings import Audited, ListTaken, Review
+from settlement.audit.handedleases import HandedLeases
 from settlement.audit.heads import Heads
 from settlement.audit.prunings import stub_record
 from settlement.chain import keys
@@ -69,6 +70,7 @@ class Replay:
     tally: Tally = field(default_factory=Tally)
     verify: Verify = keys.verify
     heads: Heads | None = None
+    handed: HandedLeases = field(default_factory=HandedLeases)
     _owner: Subject | None = None
 
     @property
@@ -237,7 +239,8 @@ def _check_entitled(state: Replay, index: int, leaf: Leaf, record: Record) -> No
     own = state.is_own(admitted.author.hash)
     if refusal is not None and not (own and excused(record.typ, refusal)):
         add(f"entry {index}: admitted, but {refusal}")
-    beyond = _beyond_terms(state, record, admitted.author, rule)
+    handed = state.handed.judge(record, state.rules, rule, state.registry, own=own)
+    beyond = _beyond_terms(state, record, admitted.author, rule) or handed
     if refusal is None and beyond is not None:
         add(f"entry {index}: admitted, but {beyond}")
     if record.frame.attestation.earliest_ns > leaf.arrived_latest_ns:

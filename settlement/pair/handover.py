@@ -3,7 +3,7 @@
     (1) the HANDOVER is of this very settlement, signed by its user, to the party that the GRANT names
     (2) the class lets leases change hands this way, and not deeper below the licence than it says
     (3) what is handed on is no wider than the lease on any axis, and the GRANT no wider than that; a transfer is whole
-    (4) where the class asks for it, the holder of the settlement that is handed on has signed a CONSENT to it
+    (4) where the class asks for it, now or when the lease was granted, its holder has signed a CONSENT to it
     (5) the old user's radio was silent, by its signed word, before the CONFIRM that lets the new one radiate
     (6) no lease of the next user reaches beyond the lease it comes from
 
@@ -170,11 +170,25 @@ def judge_granted_under(
     )
 
 
+def asks_consent(terms: ClassTerms | None) -> bool:
+    """Whether leases of a class change hands only by their holder's consent: unless the rule asks for none."""
+    return terms is None or terms.handing is None or bool(terms.handing.consent)
+
+
+def consent_needed(parent: ParentLease, terms: ClassTerms | None) -> bool:
+    """Whether its holder is asked: by the rule of now, or by the one under which the lease was granted.
+
+    What a holder does with its lease, lend it to a base station for instance, it does by the rule of that time.
+    """
+    then = parent.rules[0].ruled.rule.rule.terms(parent.commodity) if parent.rules else terms
+    return asks_consent(then) or asks_consent(terms)
+
+
 def judge_consent(
     handover: Record, consent: Record | None, parent: ParentLease, terms: ClassTerms | None
 ) -> Refusal | None:
     """Check (4)."""
-    needed = terms is not None and terms.handing is not None and bool(terms.handing.consent)
+    needed = consent_needed(parent, terms)
     if consent is None:
         absent = refuse(Reason.CONSENT, "handing.consent", "none", "the CONSENT of the settlement's holder")
         return absent if needed else None

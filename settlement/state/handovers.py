@@ -10,7 +10,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit, verify
 from settlement.pair.effects import HandOn, WithdrawPermit
 from settlement.pair.handings import Handing
-from settlement.pair.handover import judge_handing
+from settlement.pair.handover import consent_needed, judge_handing
 from settlement.pair.holder import OFFERS
 from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import Event, HolderState
@@ -85,6 +85,7 @@ def hand_on(state: NodeState, step: Step, wanted: WantedHandover) -> Record | Re
     record = step.sign(body)
     state.holder.offers[record.digest] = body.offered
     step.put(OFFERS, record.digest, encode(body.offered))
+    asks = consent_needed(lease.as_parent, terms)
     state.holder.handings.save(
         step,
         Handing(
@@ -95,11 +96,11 @@ def hand_on(state: NodeState, step: Step, wanted: WantedHandover) -> Record | Re
             cell=body.cell,
             max_eirp_mdbm=body.max_eirp_mdbm,
             tier=body.tier,
-            asks=terms.handing.consent,
+            asks=int(asks),
             raw=record.raw,
         ),
     )
-    for other in (body.to, *((pair.holder,) if terms.handing.consent else ())):
+    for other in (body.to, *((pair.holder,) if asks else ())):
         step.pass_on(other, record.raw)
     step.event("handed on", kind=body.kind, sid=body.sid, to=body.to, band=body.cell.band)
     return record

@@ -25,6 +25,7 @@ from settlement.pair.debts import DEBT
 from settlement.pair.governed import Governed
 from settlement.pair.handings import STORE as HANDING
 from settlement.pair.holder import restored_holder
+from settlement.pair.holderpairs import HolderPair
 from settlement.pair.patience import STORE as FAILING
 from settlement.pair.user import restored_user
 from settlement.records.row import Charge
@@ -90,8 +91,8 @@ class NodeState:
         self._failed_duties: dict[str, tuple[int, int]] = {}
         self.heads_heard: set[bytes] = set()
         self.consents = True
-        self.lent: frozenset[bytes] = frozenset()
-        """Settlements that this node's own warden answers base stations by: another's word silences none of them."""
+        self.lends: Callable[[HolderPair], bool] = lambda _pair: False
+        """Whether this node's own warden may answer base stations by a settlement: another's word silences none."""
         self.replays = Replays()
         self.retention = LogRetention(lineage, rule=lambda: self.rule, live=self._live)
         self._proven: Recent[bytes, Record] = Recent()

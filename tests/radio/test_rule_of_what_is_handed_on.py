@@ -121,3 +121,29 @@ def test_nobody_takes_a_lease_of_a_wider_rule_from_who_hands_it_on(tmp_path: Pat
     outcome = world.give("alice", "bob", said, 3.1)
     assert isinstance(outcome, Refusal)
     assert outcome.clause == "rule.before", str(outcome)
+
+
+@pytest.mark.attack(61)
+@pytest.mark.parametrize("consents", [True, False])
+def test_a_later_rule_takes_no_consent_away_that_the_lease_was_granted_with(tmp_path: Path, consents: bool) -> None:
+    """What its holder does with a lease rests on being asked: it may lend it to a base station of its user's."""
+    scene = Scene(tmp_path)
+    world = scene.world
+    child = artifact_of(world, "bob", scene.settle())
+    rule = body_of(world.rule_raw)
+    handing = replace(rule.classes[0].handing, consent=0)
+    later = replace(rule, version=2, classes=(replace(rule.classes[0], handing=handing),))
+    raw = world.by_authority(later, 3.0)
+    assert child.handed is not None
+    handover = signed(world, "alice", replace(body_of(child.handed.handover), rule=records.digest(raw)), 3.0)
+    name = records.digest(handover)
+    consent = signed(world, "holder", Consent(sid=scene.lease, handover=name), 3.1) if consents else None
+    vacated = signed(world, "alice", replace(body_of(child.handed.vacated), handover=name), 3.3)
+    handed = replace(child.handed, handover=handover, consent=consent, vacated=vacated)
+    made = forged(world, child, 3.4, ("alice", "bob"), rule=records.digest(raw), handover=name)
+    outcome = verdict(world, replace(made, rule=raw, handed=handed))
+    if consents:
+        assert isinstance(outcome, VerifiedPermit), outcome
+    else:
+        assert isinstance(outcome, Refusal), "handed on without the holder's consent"
+        assert (outcome.reason, outcome.clause) == (Reason.CONSENT, "handing.consent")

@@ -68,7 +68,7 @@ def _judge_handover(case: RecordCase) -> HandoverHeard | Consenting | HandoverSh
         return refuse(Reason.EXPIRED, "handing.ended", f"{body.sid.hex()[:16]}: {state}", "a settlement in force")
     if not case.state.consents:
         return _not_wanted(case.author.name)
-    if pair.sid in case.state.lent:
+    if case.state.lends(pair):
         # Its user's warden can say that its own radio is silent, and not that these are.
         return refuse(
             Reason.CONSENT, "handing.lent", "lent to base stations of this node", "a lease of no base station"

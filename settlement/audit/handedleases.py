@@ -1,0 +1,83 @@
+"""Leases that one log says were handed on: judged again by what their user, their holder and the next user go by.
+
+A HANDOVER holds the artifact of the lease it is of, so that nothing beside the log and the anchors is needed. Every
+lease above it was granted under the rule that the log has for that time, each link is no wider than the one above, and
+who had to consent did before the CONFIRM.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from settlement.chain.admission import RuleInForce
+from settlement.chain.credentials import Registry
+from settlement.chain.records import Record
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.artifact import verify
+from settlement.pair.handover import ParentLease, consent_needed, judge_above, judge_granted_under, judge_handover
+from settlement.records.authority import ClassTerms
+from settlement.records.decision import Confirm
+from settlement.records.grant import Grant
+from settlement.records.handover import Consent, Handover
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A HANDOVER without the artifact in it, the lease that it is of, and whether that one's holder has to consent."""
+
+    handover: Record
+    parent: ParentLease
+    asks: bool
+
+
+@dataclass(slots=True)
+class HandedLeases:
+    """What the entries of one log said so far of leases that changed hands."""
+
+    _links: dict[bytes, _Link] = field(default_factory=dict)
+    _consents: dict[bytes, set[bytes]] = field(default_factory=dict)
+    _under: dict[bytes, bytes] = field(default_factory=dict)
+    """HANDOVERs by the GRANTs under them."""
+
+    def judge(
+        self, record: Record, rules: Sequence[RuleInForce], rule: RuleInForce, registry: Registry, *, own: bool
+    ) -> Refusal | None:
+        """Why an admitted record of the log should not have been; `own` where the log's owner signed it."""
+        match record.body:
+            case Handover():
+                return self._handover(record, rules, rule, registry)
+            case Consent():
+                self._consents.setdefault(record.body.handover, set()).add(record.frame.author or b"")
+                return None
+            case Grant():
+                return self._grant(record, rule.rule.terms(record.body.commodity))
+            case Confirm() if own:
+                return self._confirm(record)
+            case _:
+                return None
+
+    def _handover(
+        self, record: Record, rules: Sequence[RuleInForce], rule: RuleInForce, registry: Registry
+    ) -> Refusal | None:
+        body: Handover = record.body
+        lease = verify(body.artifact, network=registry.network, anchors=registry.anchors)
+        if isinstance(lease, Refusal):
+            return lease
+        parent, terms = lease.as_parent, rule.rule.terms(body.commodity)
+        slim = replace(record, raw=b"", body=replace(body, artifact=b""))
+        self._links[record.digest] = _Link(slim, replace(parent, rules=()), consent_needed(parent, terms))
+        return judge_handover(record, parent, terms) or judge_above(rules, parent.rules)
+
+    def _grant(self, grant: Record, terms: ClassTerms | None) -> Refusal | None:
+        link = self._links.get(grant.body.handover or b"")
+        if link is None:
+            return None
+        self._under[grant.digest] = link.handover.digest
+        return judge_granted_under(grant, link.handover, link.parent, terms)
+
+    def _confirm(self, confirm: Record) -> Refusal | None:
+        """The node that hands a lease on confirms to the next user only what the lease's holder consented to."""
+        name = self._under.get(confirm.body.grant)
+        link = self._links.get(name or b"")
+        if name is None or link is None or not link.asks or link.parent.holder in self._consents.get(name, ()):
+            return None
+        return refuse(Reason.CONSENT, "handing.consent", "none", "the CONSENT of the settlement's holder")
