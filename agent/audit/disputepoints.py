@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from settlement.chain.records import Record
+from settlement.disputes.incumbentproof import claims_incumbent, judge_incumbent
 from settlement.records.complaint import Dispute, DisputeAnswer, Fallback, Ruling
 from settlement.records.decision import Confirm
-from settlement.records.endings import UNDELIVERED, Compensation, Preempt
+from settlement.records.endings import Compensation, Preempt
 from settlement.records.grant import Grant
 from settlement.records.verdict import Verdict
+from settlement.state.handovers import OVER
 
 Named = Callable[[bytes], str]
 
@@ -33,13 +35,34 @@ def moved_points(name: Named, found: list[Record]) -> list[dict[str, Any]]:
 
 
 def broken_points(name: Named, found: list[Record]) -> list[dict[str, Any]]:
-    """Every settlement that its holder ended for nobody, and the fallback that it was bound to."""
-    bound = {r.body.sid: r.body.fallback for r in found if isinstance(r.body, Grant)}
-    ended = [r for r in found if isinstance(r.body, Preempt) and r.body.reason == UNDELIVERED]
-    return [
-        {"sid": r.body.sid.hex(), "holder": name(r.frame.author or b""), "fallback": bound.get(r.body.sid)}
-        for r in ended
-    ]
+    """Every settlement that its holder ended for nobody, why it says it did, and the fallback that it was bound to.
+
+    For an incumbent was ended what the envelope that the PREEMPT names shows; a lease that was handed on ends with the
+    one it is of.
+    """
+    grants = {r.body.sid: r for r in found if isinstance(r.body, Grant)}
+    by_name = {r.digest: r for r in found}
+    rows = []
+    for ended in (r for r in found if isinstance(r.body, Preempt) and r.body.by is None):
+        grant = grants.get(ended.body.sid)
+        if grant is not None and grant.body.handover is not None and ended.body.reason == OVER:
+            continue
+        why = _why_broken(ended, by_name.get(ended.body.evidence or b""), grant)
+        if why is not None:
+            bound = grant.body.fallback if grant is not None else None
+            who = name(ended.frame.author or b"")
+            rows.append({"sid": ended.body.sid.hex(), "holder": who, "fallback": bound, "why": why})
+    return rows
+
+
+def _why_broken(ended: Record, evidence: Record | None, grant: Record | None) -> str | None:
+    """Why nobody stronger is shown for whom a settlement was ended; None where an incumbent is."""
+    if not claims_incumbent(ended.body):
+        return f"its holder says {ended.body.reason}"
+    if grant is None:
+        return None
+    refusal = judge_incumbent(ended, evidence, grant.body.cell)
+    return None if refusal is None else f"no incumbent is shown: {refusal.measured}"
 
 
 def dispute_points(name: Named, found: list[Record]) -> list[dict[str, Any]]:

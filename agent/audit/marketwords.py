@@ -62,7 +62,7 @@ def _moved(row: dict[str, Any]) -> Iterator[str]:
 
 def _broken(row: dict[str, Any]) -> Iterator[str]:
     bound = f"bound to fallback {row['fallback']}" if row["fallback"] is not None else "bound to no fallback"
-    yield f"ended for nobody {row['sid'][:16]} by {row['holder']}: {bound}"
+    yield f"ended for nobody {row['sid'][:16]} by {row['holder']}: {row['why']}; {bound}"
 
 
 def _dispute(row: dict[str, Any]) -> Iterator[str]:

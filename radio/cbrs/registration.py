@@ -7,6 +7,8 @@
 (5) a category B device, and an outdoor one of category A above 6 m, has an installer's signature, else 200; where the
     list has its whole place this node's operator vouches for it
 (6) what the list says goes before what the device says without a signature; another category than listed is 103
+(7) its place is known to the 50 m that 47 CFR 96.39(a) asks for, whatever the device itself claims; better only where
+    an installer signed or the list says the accuracy with both coordinates, never better than `HORIZONTAL_MIN_M`
 """
 
 from collections.abc import Callable
@@ -21,6 +23,9 @@ from radio.cbrs.permission import Spot
 CATEGORY_EIRP_DBM = {"A": 20.0, "B": 37.0}
 """The most of a category, dBm/MHz: 30 and 47 dBm/10 MHz (47 CFR 96.41)."""
 TEN_MHZ_DB = 10.0
+COORDINATES = ("latitude", "longitude")
+HORIZONTAL_MIN_M = 1.0
+"""Nobody is surer than that of where an antenna stands: the datum alone, WGS 84 or NAD 83, makes a metre or two."""
 NEEDED = ("latitude", "longitude", "height", "heightType", "indoorDeployment")
 
 
@@ -115,7 +120,7 @@ class Registrar:
             cbsd=f"{asked.fcc}/{asked.serial}",
             device=identity(asked.fcc, asked.serial),
             certificate=certificate,
-            spot=_spot(place),
+            spot=_spot(place, signed, vouched),
             eirp_max_dbm=_loudest(category, place),
             measures=measures or (),
         )
@@ -126,14 +131,22 @@ def _needs_installer(category: str, place: Item) -> bool:
     return category == "B" or (not place["indoorDeployment"] and high)
 
 
-def _spot(place: Item) -> Spot:
-    accuracy = real(place.get("horizontalAccuracy"))
-    radius_m = HORIZONTAL_MAX_M if accuracy is None else accuracy
+def _spot(place: Item, signed: Item, vouched: Item) -> Spot:
+    """Where it stands, and how far off that may be: rule (7)."""
     return Spot(
         lat_e7=round((real(place["latitude"]) or 0.0) * 1e7),
         lon_e7=round((real(place["longitude"]) or 0.0) * 1e7),
-        radius_mm=round(radius_m * 1000) + 1,
+        radius_mm=round(_accuracy_m(signed, vouched) * 1000) + 1,
     )
+
+
+def _accuracy_m(signed: Item, vouched: Item) -> float:
+    """As told by whoever gave both coordinates, an installer before this node's list; else what the rules ask for."""
+    given = [one for one in (signed, vouched) if any(one.get(name) is not None for name in COORDINATES)]
+    if not given or any(given[0].get(name) is None for name in COORDINATES):
+        return HORIZONTAL_MAX_M
+    told = real(given[0].get("horizontalAccuracy"))
+    return HORIZONTAL_MAX_M if not told else max(told, HORIZONTAL_MIN_M)
 
 
 def _loudest(category: str, place: Item) -> float:

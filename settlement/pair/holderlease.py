@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from settlement.chain.bodies import Compensation, Preempt, Renew, Resume, Suspend
-from settlement.chain.records import digest
+from settlement.chain.records import Record, Unproven, digest, parse
 from settlement.chain.scope import Area, Band
 from settlement.core.reasons import Reason
 from settlement.pair.blocks import BLOCKED, Block, Blocks
@@ -25,6 +25,19 @@ __all__ = ["BLOCKED", "SUSPENDS", "LeaseKeeper"]
 
 SUSPENDS = 1
 """`on_incumbent` of a class whose settlements wait an incumbent out."""
+
+
+def _shown_by(work: Work, body: Any) -> tuple[bytes, ...]:
+    """The envelope for which something is taken away travels with it: its user may have to be convinced."""
+    name: bytes | None = getattr(body, "evidence", None)
+    raw = work.on_record(name) if name is not None else None
+    return () if raw is None else (raw,)
+
+
+def _said_in(notice: bytes) -> Any:
+    unproven = parse(notice)
+    opened = unproven.opened() if isinstance(unproven, Unproven) else None
+    return opened.body if isinstance(opened, Record) else None
 
 
 class LeaseKeeper:
@@ -163,7 +176,7 @@ class LeaseKeeper:
         record, now_ns = work.sign(body), work.now.time.latest_ns
         told = {"notice": record.raw, "noticed_ns": now_ns, "notice_since_ns": now_ns}
         self._pairs.move(work, pair, event, **changes, **told)
-        work.send(pair.user, record.raw)
+        work.send(pair.user, record.raw, _shown_by(work, record.body))
 
     def _notify_again(self, work: Work, pair: HolderPair) -> None:
         now = work.now.time
@@ -173,7 +186,7 @@ class LeaseKeeper:
             self._pairs.save(work, replace(pair, notice=None))
             return
         self._pairs.save(work, replace(pair, noticed_ns=now.latest_ns))
-        work.send(pair.user, pair.notice)
+        work.send(pair.user, pair.notice, _shown_by(work, _said_in(pair.notice)))
 
     def heard(self, work: Work, subject: bytes) -> None:
         """The user says that it has a SUSPEND, RESUME or PREEMPT of ours: no need to say it again."""

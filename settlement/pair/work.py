@@ -55,6 +55,10 @@ class Work(Protocol):
         """Leave a record that answers nothing."""
         ...
 
+    def on_record(self, name: bytes) -> bytes | None:
+        """The bytes of a record in this node's log, by its name."""
+        ...
+
     def send_beside(self, to: bytes, name: bytes, beside: tuple[bytes, ...]) -> None:
         """Leave a logged record with other logged ones beside it, all by their names; it answers nothing."""
         ...

@@ -33,6 +33,10 @@ def evidence_for(state: NodeState, sid: bytes, ground: str) -> tuple[bytes, ...]
         case str(one) if one == MISAPPLIED:
             names += _asked(state, here)
         case str(one) if one == NOT_KEPT:
+            shown = [
+                one.body.evidence for one in here if isinstance(one.body, Preempt) and one.body.evidence is not None
+            ]
+            names += [name for name in shown if state.record_of(name) is not None]
             for move in [one for one in here if isinstance(one.body, Fallback)]:
                 names += _substitute(state, move)
         case str(one) if one == INVALID:

@@ -181,6 +181,10 @@ class Step:
         """Leave a record for a node with those it rests on; it answers `reply_to`, or what is being answered."""
         self._leave(to, Message(record=raw, beside=beside or None).encoded(), reply_to)
 
+    def on_record(self, name: bytes) -> bytes | None:
+        """The bytes of a record in this node's log, by its name."""
+        return self.lineage.raw_of(name)
+
     def _logged(self, name: bytes) -> bytes:
         raw = self.lineage.raw_of(name)
         if raw is None:

@@ -248,7 +248,9 @@ def test_the_points_of_a_trial_tell_what_became_of_promises(court: Court) -> Non
     who = {court.holder.identity.credential: "holder", court.alice.identity.credential: "alice"}
     named = lambda credential: who.get(credential, "authority")  # noqa: E731
     assert moved_points(named, found) == []
-    assert broken_points(named, found) == [{"sid": court.sid.hex(), "holder": "holder", "fallback": 1}]
+    (ended,) = broken_points(named, found)
+    assert (ended["sid"], ended["holder"], ended["fallback"]) == (court.sid.hex(), "holder", 1)
+    assert ended["why"] == "its holder says UNDELIVERED"
     (point,) = dispute_points(named, found)
     ruled = point["ruling"]
     assert (point["by"], point["against"], ruled["owed"], ruled["paid"]) == ("alice", "holder", 6, 6)

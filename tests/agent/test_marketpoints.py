@@ -107,10 +107,14 @@ def test_an_auction_is_read_from_a_bundle_alone(tmp_path: Path) -> None:
 def test_a_broken_promise_and_its_ruling_are_read_from_a_bundle_alone(tmp_path: Path) -> None:
     court = ruled_court(tmp_path / "court")
     market, text = bundle_alone(court.world, tmp_path)
-    assert market["broken"] == [{"sid": court.sid.hex(), "holder": "holder", "fallback": 1}]
+    assert market["broken"] == [
+        {"sid": court.sid.hex(), "holder": "holder", "fallback": 1, "why": "its holder says UNDELIVERED"}
+    ]
     (row,) = market["disputes"]
     assert (row["by"], row["against"], row["ruling"]["owed"], row["ruling"]["settled"]) == ("alice", "holder", 6, 6)
-    assert f"ended for nobody {court.sid.hex()[:16]} by holder: bound to fallback 1" in text
+    assert (
+        f"ended for nobody {court.sid.hex()[:16]} by holder: its holder says UNDELIVERED; bound to fallback 1" in text
+    )
     assert "holder pays alice 6, 6 paid and receipted" in text
 
 

@@ -47,3 +47,30 @@ def test_a_mast_needs_a_signature_though_something_of_the_device_is_listed() -> 
     found = judged(partly, installationParam={**LOW, "height": 60.0})
     assert isinstance(found, CodeFault), "an outdoor device at 60 m without an installer's signature"
     assert found.code is Code.REG_PENDING
+
+
+UNPLACED = replace(LISTED, installation=None)
+
+
+@pytest.mark.parametrize("claimed", [0, 1e-9, 0.5, 10.0, 50.0, None])
+def test_what_a_device_claims_of_its_own_accuracy_makes_its_place_no_surer(claimed: float | None) -> None:
+    """Nobody vouches for it: its place is known to the 50 m that 47 CFR 96.39(a) asks of every base station."""
+    said = {**LOW, "horizontalAccuracy": claimed, "verticalAccuracy": 0}
+    found = judged(UNPLACED, installationParam=said)
+    assert isinstance(found, Cbsd), found
+    assert found.spot.radius_mm >= 50_000
+
+
+@pytest.mark.parametrize(("listed_m", "least_mm"), [(0, 50_000), (1e-9, 1000), (5.0, 5000), (None, 50_000)])
+def test_an_accuracy_on_the_list_counts_and_is_never_none_at_all(listed_m: float | None, least_mm: int) -> None:
+    found = judged(replace(LISTED, installation={**LOW, "horizontalAccuracy": listed_m}))
+    assert isinstance(found, Cbsd)
+    assert least_mm <= found.spot.radius_mm <= least_mm + 1
+
+
+def test_an_accuracy_on_the_list_is_of_the_place_on_the_list() -> None:
+    """Not of one that the device gives because the list has none."""
+    for listed in ({"horizontalAccuracy": 2.0}, {"horizontalAccuracy": 2.0, "latitude": LOW["latitude"]}):
+        found = judged(replace(LISTED, installation=listed), installationParam=LOW)
+        assert isinstance(found, Cbsd)
+        assert found.spot.radius_mm >= 50_000, listed

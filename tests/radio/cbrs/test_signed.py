@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from radio.cbrs import calendar, cpi
 from radio.cbrs.calendar import Calendar, Reservation, open_calendar, seal
-from radio.cbrs.registration import KnownCbsd, Registrar
+from radio.cbrs.messages import Registration, read_item
+from radio.cbrs.registration import Cbsd, KnownCbsd, Registrar
 from radio.cbrs.tardys import WHOLE, Lists, imported
 from settlement.chain.keys import SigningKey
 from settlement.chain.scope import Area, Band
@@ -90,6 +91,11 @@ def test_a_device_that_needs_an_installer_registers_with_one() -> None:
     made.registrar = Registrar(known=known, verify=lambda i, f, s: cpi.verify(i, f, s, [installer()]))
     assert codes(answers(made, "registration", with_signature)) == [0]
     assert codes(answers(made, "registration", {**outdoor, "cpiSignatureData": signed(serial="s2")})) == [103]
+    asked = read_item("registration", with_signature)
+    assert isinstance(asked, Registration)
+    station = made.registrar.judge(asked, CERT)
+    assert isinstance(station, Cbsd)
+    assert station.spot.radius_mm == 10_001, "the accuracy that the installer signed"
     bad = signed(place={**OUTDOOR, "horizontalAccuracy": 51})
     assert codes(answers(made, "registration", {**outdoor, "cpiSignatureData": bad}, cert=CERT)) == [103]
 

@@ -207,11 +207,15 @@ class Court:
 
     def all(self, who: str, kind: type[Any]) -> list[Any]:
         """Bodies of the admitted records of a kind in a log."""
+        return [one.body for one in self.records(who, kind)]
+
+    def records(self, who: str, *kinds: type[Any]) -> list[Record]:
+        """The admitted records of some kinds in a log."""
         party = self.world.members[who].party
         leaves = [decode_leaf(body) for body in party.lineage.bodies()]
         raws = [leaf.record for leaf in leaves if not isinstance(leaf, Refusal) and leaf.admitted and leaf.record]
         records = [party.record_of(digest(raw)) for raw in raws]
-        return [one.body for one in records if one is not None and isinstance(one.body, kind)]
+        return [one for one in records if one is not None and isinstance(one.body, kinds)]
 
 
 __all__ = ["AREA", "CLASS", "DISPUTES", "FALLBACK", "PRICE", "Court", "fix"]
