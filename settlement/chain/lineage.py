@@ -22,6 +22,7 @@ from settlement.chain.foreign import NoDatabase, check_schema, harden, open_fore
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.memory import Memory
+from settlement.chain.packedrows import pack_rows, stubs_among
 from settlement.chain.prunedleaf import PRUNED, SUM, PrunedLeaf, entry_hash, sum_bytes, with_stub
 from settlement.chain.records import Record
 from settlement.chain.snapshot import META, SNAPSHOT_EVERY, Snapshot, StartLook, check_from_snapshot, read_snapshot
@@ -363,6 +364,15 @@ class Lineage:
         self._change("UPDATE leaf SET body=? WHERE idx=?", (body, index))
         self.put(PRUNED, SUM, sum_bytes(with_stub(total, index, body)))
         self._memory.records.pop(stub.subject, None)
+
+    def pruned_among(self, typ: str, first: int, last: int) -> int:
+        """How many entries of a type have a stub in their place, among those from `first` to before `last`."""
+        return stubs_among(self._db, typ, first, last)
+
+    def pack(self, first: int, last: int) -> None:
+        """Give back the room that bodies left in the pages of these entries, inside a transaction; no byte changes."""
+        self._begin()
+        pack_rows(self._db, first, last)
 
     def newest_ns(self) -> int:
         """The instant the last entry surely came after, UTC in ns; 0 for an empty log or a damaged entry."""

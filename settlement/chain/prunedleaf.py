@@ -12,7 +12,7 @@ from settlement.chain import merkle
 from settlement.chain.codec import blob, decode, encode, text, uint
 from settlement.core.reasons import Refusal
 
-_START = b"\xa8\x14"
+START = b"\xa8\x14"
 """A map of eight whose first key is 20: no entry begins so, its first key is 1."""
 _LIMIT = 1024
 _SUM_BYTES = 512
@@ -45,7 +45,7 @@ class PrunedLeaf:
 
 def is_pruned(body: bytes) -> bool:
     """Does this claim to be the stub of an entry?"""
-    return body[:2] == _START
+    return body[:2] == START
 
 
 def decode_pruned(body: bytes) -> PrunedLeaf | Refusal:

@@ -407,6 +407,7 @@ class Party(NodeState):
         self._if_any(step, "proposals", self.assembly.states, lambda: assembly.tick(self, step))
         self.duty(step, "replies", lambda: self.sweep_replies(step))
         self.duty(step, "retention", lambda: self.retention.act(step))
+        self.duty(step, "packing", lambda: self.packer.act(step))
         now = step.now.time
         ended = self.duty(step, "user", lambda: self.user.tick(step, lambda holder: self.silenced(holder, now)))
         self._if_any(step, "wholes", self.user.wholes, lambda: together.tick(self, step))

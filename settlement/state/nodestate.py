@@ -30,6 +30,7 @@ from settlement.pair.patience import STORE as FAILING
 from settlement.pair.user import restored_user
 from settlement.records.row import Charge
 from settlement.state.assembly import PROPOSED, WITHDRAWN, Assembly
+from settlement.state.logpacker import LogPacker
 from settlement.state.ownword import attested, judge_own, last_attested
 from settlement.state.replays import Replays
 from settlement.state.retention import LogRetention
@@ -95,6 +96,7 @@ class NodeState:
         """Whether this node's own warden may answer base stations by a settlement: another's word silences none."""
         self.replays = Replays()
         self.retention = LogRetention(lineage, rule=lambda: self.rule, live=self._live)
+        self.packer = LogPacker(lineage)
         self._proven: Recent[bytes, Record] = Recent()
         self.attested_ns = max((self._attested(one) for one in (identity.credential, *self.former)), default=0)
         self.restore()

@@ -55,6 +55,8 @@ KINDS: Final[Mapping[str, type[Any]]] = MappingProxyType(
     {"envelopes": Envelope, "intents": Intent, "usage": Usage, RENEWALS: Renew}
 )
 """What may go at all, as classes name it, and the type of record that each is."""
+CURSOR: Final = "pruned:"
+"""Before a kind's name: the counter of the first entry that is not decided on."""
 CLAUSE: Final = "retention."
 PRUNED_REASON: Final = "PRUNED"
 _LOT: Final = re.compile(
@@ -170,7 +172,7 @@ class LogRetention:
         rule = self._rule().rule
         if all(kind not in [r.what for r in one.retention or ()] for one in rule.classes):
             return 0, False
-        lineage, cursor = self._lineage, f"pruned:{kind}"
+        lineage, cursor = self._lineage, f"{CURSOR}{kind}"
         first = lineage.counted(cursor)
         if first + 1 >= lineage.size:
             return 0, False

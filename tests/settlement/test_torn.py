@@ -10,34 +10,52 @@ import pytest
 
 from settlement.chain import lineage as lineage_module
 from settlement.chain.keys import SigningKey
-from settlement.chain.leaf import OWN, Leaf, admitted_leaf, decode_leaf
 from settlement.chain.lineage import Lineage, LineageError
+from settlement.state import logpacker
+from settlement.state.logpacker import PACKED
+from settlement.state.retention import RENEWALS
+from tests.settlement.packedlog import CURSOR_OF_RENEWALS, check_entries, grow, let_go, packed
 from tests.settlement.tornfiles import PowerLostError, torn_disk
-from tests.settlement.world import fix, seed
+from tests.settlement.world import seed
 
 pytestmark = pytest.mark.feature("G6")
 ORIGIN, KEY = "bandpact/test-net/torn", SigningKey.from_seed(seed("torn"))
 GROUPS = (1, 3, 2, 7)
 EVERY = 16
+KEPT, STRETCH = 10, 8
+"""Bodies that stay, and rows packed in a step."""
 POWER_LOSSES = 60
 
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lineage_module, "SNAPSHOT_EVERY", EVERY)
+    monkeypatch.setattr(logpacker, "STRETCH", STRETCH)
 
 
 def step(log: Lineage, group: int) -> int:
-    """One durable step of so many entries with state, a counter, a head and the standing; returns the size."""
+    """One durable step of so many entries with state, a counter, a head and the standing; returns the size.
+
+    It also lets old bodies go and packs the pages behind them.
+    """
     with log.transaction():
-        for _ in range(group):
-            log.append(admitted_leaf(b"entry %d" % log.size, origin=OWN, now=fix(log.size).time), None)
+        grow(log, group)
+        let_go(log, max(0, log.size - KEPT - log.counted(CURSOR_OF_RENEWALS)))
+        packed(log, KEY)
         log.put("kind", b"%d" % (log.size % 5), b"x" * (log.size % 300 + 1))
         log.count("fence")
         if group == 3:
             log.checkpoint(KEY)
         log.stand(KEY)
     return log.size
+
+
+def packed_to(path: Path) -> int:
+    """How many of a log's oldest entries were packed."""
+    log = Lineage(path, origin=ORIGIN)
+    found = log.counted(f"{PACKED}{RENEWALS}")
+    log.close()
+    return found
 
 
 def whole(path: Path, acknowledged: int, at_most: int) -> int:
@@ -47,9 +65,9 @@ def whole(path: Path, acknowledged: int, at_most: int) -> int:
     assert look.refusal is None, look
     assert acknowledged <= log.size <= at_most
     for index in range(log.size):
-        leaf = decode_leaf(log.leaf_body(index))
-        assert isinstance(leaf, Leaf)
-        assert leaf.record == b"entry %d" % index
+        log.leaf_body(index)
+    assert check_entries(log) == max(0, log.size - KEPT)
+    assert log._one("PRAGMA integrity_check") == "ok"
     assert log.verify(KEY.public, standing=True) is None
     size = log.size
     log.close()
@@ -84,7 +102,7 @@ def test_power_lost_in_any_write_loses_no_acknowledged_entry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int
 ) -> None:
     """A seed says after how many writes; writes that were not synced are kept, lost or torn sector by sector."""
-    unsynced = died = 0
+    unsynced = died = packed_before = 0
     for number in range(first, first + 20):
         path, chosen = tmp_path / f"{number}.db", random.Random(number)
         Lineage(path, origin=ORIGIN).close()
@@ -92,7 +110,7 @@ def test_power_lost_in_any_write_loses_no_acknowledged_entry(
         with torn_disk(monkeypatch, chosen) as disk:
             log = Lineage(path, origin=ORIGIN)
             log._db.execute(f"PRAGMA wal_autocheckpoint={chosen.choice((4, 20, 1000))}")
-            disk.fuse = chosen.randrange(1, 400)
+            disk.fuse = chosen.randrange(1, 800)
             try:
                 while acknowledged < 150:
                     group = chosen.choice(GROUPS)
@@ -104,7 +122,9 @@ def test_power_lost_in_any_write_loses_no_acknowledged_entry(
             with suppress(PowerLostError, apsw.Error):
                 log._db.close()
         whole(path, acknowledged, max(acknowledged, tried))
+        packed_before += packed_to(path) >= 2 * STRETCH
     assert died > 10
+    assert packed_before > 5
     assert unsynced > 20
 
 
