@@ -87,16 +87,14 @@ class NodeState:
         self._whole = self.damaged is None
         self.shares, self.clock = shares or Shares(), clock
         self._last_charge = Charge.WHOLE
-        self._beside_bytes, self._cost_of, self._now_ns = 0, b"", 0
-        self._swept_ns = 0
+        self._beside_bytes, self._cost_of, self._now_ns, self._swept_ns = 0, b"", 0, 0
         self._failed_duties: dict[str, tuple[int, int]] = {}
         self.heads_heard: set[bytes] = set()
         self.consents = True
         self.lends: Callable[[HolderPair], bool] = lambda _pair: False
         """Whether this node's own warden may answer base stations by a settlement: another's word silences none."""
-        self.replays = Replays()
+        self.replays, self.packer = Replays(), LogPacker(lineage)
         self.retention = LogRetention(lineage, rule=lambda: self.rule, live=self._live)
-        self.packer = LogPacker(lineage)
         self._proven: Recent[bytes, Record] = Recent()
         self.attested_ns = max((self._attested(one) for one in (identity.credential, *self.former)), default=0)
         self.restore()
