@@ -23,7 +23,7 @@ from settlement.core.fixes import TimeFix, TimeSource
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.disputes.case import DisputeCase
 from settlement.disputes.fallbacks import Substitute, fallback_terms, judge_substitute
-from settlement.disputes.incumbentproof import claims_incumbent, judge_incumbent, judge_reporter
+from settlement.disputes.incumbentproof import ended_for_incumbent
 from settlement.market.tiers import Displaceable, compensation, tier_of
 from settlement.pair.offered import inside_offer
 from settlement.pair.terms import deal_of_grant, judge_terms
@@ -133,7 +133,7 @@ def _price(case: DisputeCase) -> Refusal | None:
 def _not_kept(case: DisputeCase) -> DisputeFinding:
     s = case.settled
     ended = [one for one in case.cited(Preempt) if case.of(one, s.holder) and one.body.by is None]
-    early = [one.body for one in ended if not _for_an_incumbent(case, one)]
+    early = [one.body for one in ended if not ended_for_incumbent(case, one)]
     moves = [one for one in case.cited(Fallback) if case.of(one, s.holder)]
     if not early and not moves:
         return _kept(case, "fallback.delivered", "no end by the holder is cited", "a PREEMPT or a FALLBACK of it")
@@ -153,18 +153,6 @@ def _not_kept(case: DisputeCase) -> DisputeFinding:
     if failing is None or None in failings:
         return _kept(case, "fallback.kept", "a substitute as it was bound to offer", "no such substitute")
     return _broken(case, failing.clause, failing.measured, failing.required, from_ns=from_ns)
-
-
-def _for_an_incumbent(case: DisputeCase, preempt: Record) -> bool:
-    """Whether the envelope that a PREEMPT names is in evidence, and shows an incumbent in the cell at that time."""
-    if not claims_incumbent(preempt.body):
-        return False
-    s = case.settled
-    evidence = next((one for one in case.evidence if one.digest == preempt.body.evidence), None)
-    if evidence is None or judge_incumbent(preempt, evidence, s.given.cell) is not None:
-        return False
-    author = case.sources.subject(evidence.frame.author or b"")
-    return judge_reporter(author, s.given.cell, s.rule, own=case.of(evidence, s.holder)) is None
 
 
 def _moved(case: DisputeCase, move: Record) -> Refusal | None:

@@ -13,6 +13,7 @@ from settlement.chain.records import Record
 from settlement.chain.scope import Cell
 from settlement.chain.taxonomy import Behaviour, behaviour_of
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.disputes.case import DisputeCase
 from settlement.records.authority import Rule
 from settlement.records.endings import Preempt
 from settlement.records.observation import FREE, PLACE, Envelope
@@ -56,3 +57,14 @@ def judge_reporter(author: Subject | None, cell: Cell, rule: Rule, *, own: bool)
     if not author.scope.area.overlaps(cell.area):
         return refuse(Reason.SCOPE, "preempt.reporter", f"{author.name}: {author.scope.area}", f"near {cell.area}")
     return None
+
+
+def ended_for_incumbent(case: DisputeCase, preempt: Record) -> bool:
+    """Checks (1) to (4), where the envelope that a PREEMPT names has to be in evidence."""
+    settled, name = case.settled, preempt.body.evidence
+    evidence = next((one for one in case.evidence if one.digest == name), None)
+    if evidence is None or not claims_incumbent(preempt.body):
+        return False
+    cell, author = settled.given.cell, case.sources.subject(evidence.frame.author or b"")
+    refusal = judge_incumbent(preempt, evidence, cell)
+    return (refusal or judge_reporter(author, cell, settled.rule, own=case.of(evidence, settled.holder))) is None

@@ -121,7 +121,9 @@ def test_a_word_of_somebody_far_away_ends_nothing(tmp_path: Path) -> None:
     court = settled(tmp_path)
     ended(court, by(court, "bob", 9.5, SEEN))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("settlement.disputes.grounds.judge_reporter", lambda *_, **__: refuse(Reason.SCOPE, "", "", ""))
+        patch.setattr(
+            "settlement.disputes.incumbentproof.judge_reporter", lambda *_, **__: refuse(Reason.SCOPE, "", "", "")
+        )
         raised = court.dispute()
         assert isinstance(raised, Record), raised
         assert court.ruling(raised.digest).outcome == "compensation"
