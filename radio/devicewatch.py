@@ -65,9 +65,10 @@ class DeviceWatch:
         asked_ns = time.monotonic_ns()
         try:
             found = self._device.drift()
-        except RadioError as exc:
+        except Exception as exc:  # noqa: BLE001 - a device that is not asked any more is one that nobody watches
+            why = str(exc) if isinstance(exc, RadioError) else f"{type(exc).__name__}: {exc}"
             with self._lock:
-                self._failure, self._failed_ns = str(exc), time.monotonic_ns()
+                self._failure, self._failed_ns = why, time.monotonic_ns()
             self._rouse()
             return
         with self._lock:

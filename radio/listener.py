@@ -76,8 +76,8 @@ class Listener:
                 self.fault = None
                 self._listen()
                 self._stop.wait(RETRY_S)
-            except RadioError as exc:
-                self.fault = str(exc)
+            except Exception as exc:  # noqa: BLE001 - whatever fails beneath, the next look is tried
+                self.fault = str(exc) if isinstance(exc, RadioError) else f"{type(exc).__name__}: {exc}"
                 self._rouse()
                 self._stop.wait(RETRY_S)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import SECRET_MODE, write_whole
+from radio.besidethread import started
 from settlement.chain.codec import array, blob, decode, encode, uint
 from settlement.chain.credentials import Registry
 from settlement.chain.ruling import HeldRule, commands, judge_next, read_held
@@ -89,9 +90,9 @@ class SeenFile:
         data = encode(seen, limit=SEEN_LIMIT)
         with self._turn:
             self._waiting = data
+            self._thread = self._thread or started(self._write, "seen rules")
             if self._thread is None:
-                self._thread = threading.Thread(target=self._write, name="seen rules", daemon=True)
-                self._thread.start()
+                self.fault = f"{self._path}: this host starts no thread to write it by; raise the limit of processes"
             self._turn.notify()
 
     def _write(self) -> None:
@@ -102,11 +103,14 @@ class SeenFile:
                 data, self._waiting = self._waiting, None
             if data is None:
                 return
-            try:
-                write_whole(self._path, data, mode=SECRET_MODE)
-                self.fault = None
-            except OSError as exc:
-                self.fault = f"{self._path}: {exc.strerror}"
+            self._written(data)
+
+    def _written(self, data: bytes) -> None:
+        try:
+            write_whole(self._path, data, mode=SECRET_MODE)
+            self.fault = None
+        except OSError as exc:
+            self.fault = f"{self._path}: {exc.strerror}"
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -115,6 +119,8 @@ class SeenFile:
             self._turn.notify()
         if self._thread is not None:
             self._thread.join()
+        elif self._waiting is not None:
+            self._written(self._waiting)
 
 
 @dataclass(slots=True)

@@ -127,8 +127,8 @@ class StreamListener:
                 self._receiver.tune_rx(self._plan.settings)
                 self.fault = None
                 self._listen(self._receiver.stream(self._stretch_ring.slot_samples))
-            except RadioError as exc:
-                self.fault = str(exc)
+            except Exception as exc:  # noqa: BLE001 - whatever fails beneath, the next look is tried
+                self.fault = str(exc) if isinstance(exc, RadioError) else f"{type(exc).__name__}: {exc}"
                 self._rouse()
             self._stop.wait(RETRY_S)
 

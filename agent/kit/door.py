@@ -26,6 +26,7 @@ from agent.kit.doors import CHUNK_BYTES
 from agent.node.control import Client, NotRunning
 from agent.service.probes import PortTaken
 from agent.service.snapshot import gate_now, problems
+from settlement.chain.codec import cut
 from settlement.chain.lineage import LineageError
 from settlement.mesh.door import DOMAIN, Door
 from settlement.mesh.limits import Limits
@@ -128,6 +129,8 @@ class TrialDoor:
             return self._done(asked)
         except (ConfigError, LineageError, OSError, NotRunning) as exc:
             return [_json(ok=False, why=str(exc))]
+        except Exception as exc:  # noqa: BLE001 - one question that cannot be answered, and the door goes on
+            return [_json(ok=False, why=cut(f"a defect: {exc!r}", 256))]
 
     def _done(self, asked: DoorRequest) -> list[bytes]:
         if asked.do == "status":

@@ -48,9 +48,13 @@ class Asking:
     """A connection to one node's door. A context that lets go of it."""
 
     def __init__(self, endpoint: str, node: bytes, coordinator: TransportKey) -> None:
+        """Raises Unreachable where this process may open no socket."""
         self._endpoint = endpoint
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
-        self._socket = self._context.socket(zmq.REQ)
+        try:
+            self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
+            self._socket = self._context.socket(zmq.REQ)
+        except zmq.ZMQError as exc:
+            raise Unreachable(f"{endpoint}: {exc}; close something, or allow more (ulimit -n)") from exc
         self._socket.linger = 0
         self._socket.setsockopt(zmq.MAXMSGSIZE, BYTES_MAX)
         self._socket.curve_serverkey = z85.encode(node)

@@ -103,9 +103,13 @@ class Client:
     """The command's end."""
 
     def __init__(self, run_folder: Path) -> None:
+        """Raises NotRunning where this process may open no socket."""
         self._path = run_folder / SOCKET
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
-        self._socket = self._context.socket(zmq.DEALER)
+        try:
+            self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
+            self._socket = self._context.socket(zmq.DEALER)
+        except zmq.ZMQError as exc:
+            raise NotRunning(f"{self._path}: {exc}; close something, or allow more (ulimit -n)") from exc
         self._socket.linger = 0
         self._socket.setsockopt(zmq.MAXMSGSIZE, 1 << 20)
         self._socket.connect(f"ipc://{self._path}")

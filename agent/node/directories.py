@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from agent.directory.client import publish
+from radio.besidethread import started
 from settlement.chain.admission import Admitted, admit
 from settlement.chain.records import digest
 from settlement.core.reasons import Reason, Refusal
@@ -87,9 +88,7 @@ class Directories:
     def _later(self, job: Callable[[], None]) -> None:
         with contextlib.suppress(queue.Full):
             self._jobs.put_nowait(job)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="directories", daemon=True)
-            self._thread.start()
+        self._thread = self._thread or started(self._work, "directories")
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

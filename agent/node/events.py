@@ -9,6 +9,8 @@ from typing import Any
 FILE, BEFORE = "events.jsonl", "events.before.jsonl"
 WATERFALL = "waterfall.npz"
 """What the node heard, left beside its events when it ends."""
+AGAIN_BYTES = 1 << 20
+"""Where no new file could be opened, it is tried again after so many bytes."""
 FILE_BYTES_MAX = 64 << 20
 """A file that is full takes the place of the one before it: refusals come at a stranger's pace, and fill no disk."""
 
@@ -37,13 +39,23 @@ class EventLog:
         kept = {key: plain(value) for key, value in fields.items()}
         line = json.dumps({"mono_ns": time.monotonic_ns(), "node": self._node, "event": name, **kept}) + "\n"
         if self._size + len(line) > FILE_BYTES_MAX:
-            self._file.close()
-            (self._folder / FILE).replace(self._folder / BEFORE)
-            self._open()
+            self._begin_anew()
         self._file.write(line)
         self._size += len(line)
         for listener in self.listeners:
             listener(name, {"node": self._node, **kept})
+
+    def _begin_anew(self) -> None:
+        """Put the full file in the place of the one before; where none can be opened now, it takes more for a while."""
+        full = self._file
+        try:
+            if (self._folder / FILE).exists():
+                (self._folder / FILE).replace(self._folder / BEFORE)
+            self._open()
+        except OSError:  # strangers hold what this process may open, or the folder is full
+            self._size = FILE_BYTES_MAX - AGAIN_BYTES
+            return
+        full.close()
 
     def close(self) -> None:
         """Close the file."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.witness.client import WitnessAnswer, ask
+from radio.besidethread import started
 from settlement.chain.checkpoint import Head, open_note
 from settlement.chain.lineage import Lineage
 from settlement.formats.tlogwitness import AddCheckpoint
@@ -98,9 +99,7 @@ class StockAsking:
         except queue.Full:
             return
         self._asked[key.name] = (size, time.monotonic_ns())
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="stock witnesses", daemon=True)
-            self._thread.start()
+        self._thread = self._thread or started(self._work, "stock witnesses")
 
     def _work(self) -> None:
         while (question := self._questions.get()) is not None:

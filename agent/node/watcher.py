@@ -27,6 +27,7 @@ from sensing.layout import short_look_bins
 from sensing.results import ChannelLook
 from sensing.survey import NOTHING_APART, LookResult, Span, Survey, SurveyReport, SurveySettings
 from sensing.values import Channel
+from settlement.chain.codec import cut
 
 ROW_NS = 100_000_000
 ROWS_MAX = 4096
@@ -199,9 +200,8 @@ class Watcher:
             give_back()
 
     def alarms(self, now_ns: int) -> list[str]:
-        """What is wrong with what is heard: looks that were planned and not taken."""
-        alarm = self._count.alarm(now_ns)
-        return [] if alarm is None else [alarm]
+        """What is wrong with what is heard: looks that were planned and not taken, or could not be sensed."""
+        return [one for one in (self._count.alarm(now_ns), self.fault) if one is not None]
 
     @property
     def looks(self) -> int:
@@ -212,9 +212,13 @@ class Watcher:
         while not self._stop:
             self._wake.wait(0.5)
             self._wake.clear()
-            while self._todo and not self._stop:
-                self._sense(self._todo.popleft())
-            self._sum_up()
+            try:
+                while self._todo and not self._stop:
+                    self._sense(self._todo.popleft())
+                self._sum_up()
+                self.fault = None
+            except Exception as exc:  # noqa: BLE001 - a look that cannot be sensed closes the gate, and is told
+                self.fault = cut(f"a look could not be sensed ({type(exc).__name__}: {exc})", 256)
             self._tidy(time.monotonic_ns())
 
     def _sense(self, look: LookTaken) -> None:

@@ -145,7 +145,10 @@ class NodeLive:
 
     async def _ask_stations(self) -> None:
         while True:
-            self.stations = shown(await asyncio.to_thread(asked, self.node.run_folder))
+            try:
+                self.stations = shown(await asyncio.to_thread(asked, self.node.run_folder))
+            except (OSError, RuntimeError):  # no file or no thread to ask by: what was said is not what is
+                self.stations = None
             await asyncio.sleep(STATIONS_S)
 
     def _take(self, topic: bytes, body: bytes) -> None:

@@ -25,7 +25,7 @@ async def stop_node(node: ServedNode) -> dict[str, Any]:
     try:
         said = await asyncio.to_thread(ask, path, {"op": "stop"}, timeout_s=WARDEN_S)
         warden: dict[str, Any] = {"latched": said.get("state") == "LATCHED", "why": ""}
-    except OperatorError as exc:
+    except (OperatorError, OSError, RuntimeError) as exc:  # no warden, or no file or thread to ask it by
         warden = {"latched": False, "why": str(exc)}
     warden["took_ms"] = round(1000 * (time.monotonic() - began))
     return {"node": node.name, "warden": warden, **await _command(node)}
@@ -33,12 +33,15 @@ async def stop_node(node: ServedNode) -> dict[str, Any]:
 
 async def _command(node: ServedNode) -> dict[str, Any]:
     command = [sys.executable, "-P", "-m", "agent.cli.main", "stop", "--json", "--config", str(node.config)]
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as exc:
+        return {"rf": "unknown", "why": f"`bandpact stop` was not started: {exc.strerror or exc}", "nodes": []}
     try:
         out, err = await asyncio.wait_for(process.communicate(), COMMAND_S)
         found = json.loads(out)

@@ -30,7 +30,7 @@ def posted(url: str, content: bytes, *, limit: int, within_s: float) -> tuple[in
                 found += chunk
                 if len(found) > limit:
                     return f"{url}: answers more than {limit} bytes"
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as exc:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RuntimeError) as exc:  # or no thread is to be had
         if not deadline.passed.is_set():
             return f"{url}: {exc or type(exc).__name__}"
     if deadline.passed.is_set():

@@ -26,6 +26,7 @@ from radio.operator import may_knock
 
 MESSAGE_MAX = 200 * 1024
 WAIT_S = 5.0
+PAUSE_S = 0.2
 CONNECTIONS_MAX = 8
 DEVICE_MAX, GRANT_MAX = 128, 64
 """Bytes; what the book has room for."""
@@ -116,7 +117,7 @@ class CbsdDoor:
         finally:
             os.umask(before)
         self._socket.listen(2)
-        self._socket.settimeout(0.2)
+        self._socket.settimeout(PAUSE_S)
         self._thread = threading.Thread(target=self._serve, name="cbsd door", daemon=True)
         self._thread.start()
 
@@ -156,10 +157,11 @@ class CbsdDoor:
                 connection, _ = self._socket.accept()
             except TimeoutError:
                 continue
-            except OSError:
-                return
+            except OSError:  # no file is left for it: whoever knocks comes again
+                self._ended.wait(PAUSE_S)
+                continue
             if may_knock(connection) and self._hearing.acquire(blocking=False):
-                connection.settimeout(0.2)
+                connection.settimeout(PAUSE_S)
                 try:
                     threading.Thread(target=self._attend, args=(connection,), daemon=True).start()
                 except RuntimeError:  # no thread to be had: whoever asks comes again

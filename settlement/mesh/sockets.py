@@ -181,19 +181,19 @@ class Mesh:
     def hint(self, peer_key: bytes, endpoint: str) -> bool:
         """Try another place where a peer may be: no more than a try, for CURVE proves who is there.
 
-        Returns False, and does nothing, for a key that is not admitted, a place known already or no place at all. Of
-        more than HINTS_MAX the oldest goes at which the peer is not connected: whoever forges hints cuts no connection.
+        Returns False, and does nothing, for a key that is not admitted, a place known already or no place at all, and
+        where this process may open no socket more. Of more than HINTS_MAX the oldest goes at which the peer is not
+        connected: whoever forges hints cuts no connection.
         """
         line = self._lines.get(peer_key)
         if not self._admits(peer_key) or (line is not None and endpoint in (line.endpoint, *line.hints)):
             return False
-        if line is None:
-            line = _Line(self._dealer(self._context, self._key, peer_key), None)
-        line.follow()
         try:
+            line = line or _Line(self._dealer(self._context, self._key, peer_key), None)
+            line.follow()
             line.socket.connect(endpoint)
         except zmq.ZMQError:
-            if peer_key not in self._lines:
+            if line is not None and peer_key not in self._lines:
                 line.close()
             return False
         self._lines[peer_key] = line
