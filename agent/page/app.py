@@ -22,6 +22,7 @@ from agent.page.codedrows import lane, spectra
 from agent.page.connections import LEAVE
 from agent.page.guard import RequestGuard, hosts_of
 from agent.page.live import NodeLive
+from agent.page.memory import given_back
 from agent.page.openapi import document
 from agent.page.plan import PagePlan
 from agent.page.stopbutton import stop_node
@@ -308,6 +309,7 @@ def app_of(plan: PagePlan, nodes: Mapping[str, NodeLive], token: str) -> Starlet
     async def living(_app: Starlette) -> AsyncIterator[None]:
         context = zmq.asyncio.Context(io_threads=1)
         tasks = [asyncio.create_task(node.run(context)) for node in nodes.values()]
+        tasks.append(asyncio.create_task(given_back()))
         try:
             yield
         finally:
