@@ -9,6 +9,7 @@ from typing import Any
 FILE, BEFORE = "events.jsonl", "events.before.jsonl"
 WATERFALL = "waterfall.npz"
 """What the node heard, left beside its events when it ends."""
+LOST = "events lost"
 AGAIN_BYTES = 1 << 20
 """Where no new file could be opened, it is tried again after so many bytes."""
 FILE_BYTES_MAX = 64 << 20
@@ -27,23 +28,43 @@ class EventLog:
 
     def __init__(self, folder: Path, node: str) -> None:
         self._node, self._folder = node, folder
+        self.lost = 0
+        """Events that the disk did not take, and nobody was told of yet."""
         self.listeners: list[Callable[[str, dict[str, object]], None]] = []
+        self._torn = False
+        """Whether the file ends in the middle of a line."""
         self._open()
 
     def _open(self) -> None:
-        self._file = (self._folder / FILE).open("a", buffering=1, encoding="utf-8")
+        self._file = (self._folder / FILE).open("ab", buffering=0)
         self._size = self._file.tell()
 
     def write(self, name: str, **fields: Any) -> None:
-        """Append an event."""
+        """Append an event; one that the disk does not take is counted, and whoever listens hears of it all the same."""
         kept = {key: plain(value) for key, value in fields.items()}
-        line = json.dumps({"mono_ns": time.monotonic_ns(), "node": self._node, "event": name, **kept}) + "\n"
-        if self._size + len(line) > FILE_BYTES_MAX:
-            self._begin_anew()
-        self._file.write(line)
-        self._size += len(line)
+        if self._append(self._line(name, kept)) and self.lost:
+            lost, self.lost = self.lost, 0
+            self._append(self._line(LOST, {"events": lost}))
         for listener in self.listeners:
             listener(name, {"node": self._node, **kept})
+
+    def _line(self, name: str, kept: dict[str, Any]) -> bytes:
+        told = {"mono_ns": time.monotonic_ns(), "node": self._node, "event": name, **kept}
+        return json.dumps(told).encode() + b"\n"
+
+    def _append(self, line: bytes) -> bool:
+        """Whether the disk took a line whole; what it took of one that it did not ends before the next."""
+        if self._size + len(line) > FILE_BYTES_MAX:
+            self._begin_anew()
+        try:
+            written = self._file.write(b"\n" + line if self._torn else line)
+        except OSError:
+            written = 0
+        self._size += written
+        whole = written == len(line) + self._torn
+        self._torn = not whole and (self._torn or written > 0)
+        self.lost += not whole
+        return whole
 
     def _begin_anew(self) -> None:
         """Put the full file in the place of the one before; where none can be opened now, it takes more for a while."""

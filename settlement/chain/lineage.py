@@ -436,6 +436,11 @@ class Lineage:
         sql = "SELECT subject FROM leaf WHERE sid=? AND admitted=1 ORDER BY idx"
         return [bytes(subject) for (subject,) in self._db.execute(sql, (sid,))]
 
+    def named_of(self, sid: bytes, typ: str) -> list[bytes]:
+        """The admitted records of a settlement of one type, by their names, in the order they came."""
+        sql = "SELECT subject FROM leaf WHERE sid=? AND typ=? AND admitted=1 ORDER BY idx"
+        return [bytes(subject) for (subject,) in self._db.execute(sql, (sid, typ))]
+
     def newest_of(self, sid: bytes, typs: Sequence[str]) -> tuple[str, bytes] | None:
         """Type and name of the newest admitted record of a settlement that is one of these types; None if none is."""
         marks = ",".join("?" * len(typs))

@@ -1,6 +1,8 @@
 """The disputes that a node knows: what it keeps of each, and the case of one from its own log."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from settlement.chain.bodies import Rule
 from settlement.chain.credentials import Subject
@@ -23,11 +25,16 @@ from settlement.disputes.table import (
 from settlement.records.complaint import Dispute, DisputeAnswer
 from settlement.records.decision import Confirm
 from settlement.records.grant import Coordination
+from settlement.records.registry import TYPE_OF
 from settlement.state.nodestate import NodeState
 from settlement.state.step import Step
 
 DISPUTES_EACH = 16
 """Disputes of one settlement by one author, escalations too: every ground there is, twice."""
+DISPUTES_A_DAY = 64
+"""Disputes by one author of all settlements here, within a day of each other."""
+DAY_NS = 24 * 3600 * 1_000_000_000
+RAISED = "raised"
 AUDIT = "audit"
 """What a credential's scope lets its bearer: dispute settlements of others."""
 
@@ -117,7 +124,7 @@ def judge_dispute(state: NodeState, body: Dispute, signed: Attestation, author: 
     if isinstance(settled, Refusal):
         return settled
     lower = dispute_of(state, body.escalates)
-    refusal = judge_few(state, body, author) or judge_by_rule(state, body, signed, author, settled, lower=lower)
+    refusal = judge_few(state, body, signed, author) or judge_by_rule(state, body, signed, author, settled, lower=lower)
     return refusal or OpenDispute(
         sid=body.sid,
         by=author.hash,
@@ -135,19 +142,37 @@ def may_complain(state: NodeState, sid: bytes, author: Subject) -> bool:
     if AUDIT in author.scope.actions:
         return True
     mine = {*state.registry.line(author.hash), author.hash}
-    cosigned = [one for one in cited_here(state, sid) if isinstance(one.body, Coordination)]
-    return any(one.frame.author in mine for one in cosigned)
+    return any(one.frame.author in mine for one in said_here(state, sid, Coordination))
 
 
-def judge_few(state: NodeState, body: Dispute, author: Subject) -> Refusal | None:
-    """One author's disputes of one settlement: each ground once, and not without number, whatever the rule says."""
+def said_here(state: NodeState, sid: bytes, kind: type[Any]) -> Iterator[Record]:
+    """The records of one kind of a settlement that are on record here; of its thousands of renewals none is read."""
+    found = (state.record_of(name) for name in state.lineage.named_of(sid, TYPE_OF[kind]))
+    return (one for one in found if one is not None)
+
+
+def judge_few(state: NodeState, body: Dispute, signed: Attestation, author: Subject) -> Refusal | None:
+    """One author's disputes: of one settlement each ground once and not without number, of all only so many a day.
+
+    Whatever the rule says: what is on record stays there, and is shown with each look at the node.
+    """
     line = {*state.registry.line(author.hash), author.hash}
-    theirs = [one for one in all_disputes(state).values() if one.sid == body.sid and one.by in line]
-    if body.escalates is None and any(one.ground == body.grounds for one in theirs):
+    theirs = [one.body for one in said_here(state, body.sid, Dispute) if one.frame.author in line]
+    if body.escalates is None and any(one.grounds == body.grounds for one in theirs):
         return refuse(Reason.CONFLICT, "dispute.once", f"{body.grounds}, a second time", "one; then escalate it")
     if len(theirs) >= DISPUTES_EACH:
         return refuse(Reason.BUDGET, "dispute.each", len(theirs), f"< {DISPUTES_EACH} of one author")
+    today = _lately(state, author.hash, signed.latest_ns)
+    if len(today) >= DISPUTES_A_DAY:
+        return refuse(Reason.BUDGET, "dispute.day", f"{len(today)} in a day", f"< {DISPUTES_A_DAY} of one author")
     return None
+
+
+def _lately(state: NodeState, author: bytes, at_ns: int) -> tuple[int, ...]:
+    """When an author's disputes of the last day came, under whatever key (UTC, ns)."""
+    raw = state.lineage.get(RAISED, state.registry.line(author)[-1]) or b""
+    times = (int.from_bytes(raw[at : at + 8], "big") for at in range(0, len(raw), 8))
+    return tuple(one for one in times if one > at_ns - DAY_NS)
 
 
 def judge_by_rule(
@@ -204,6 +229,9 @@ def _escalates(
 def opened(state: NodeState, step: Step, name: bytes, held: OpenDispute) -> None:
     """Keep a dispute that was raised or taken; the one that it escalates goes on as this one."""
     keep(step, name, held)
+    now_ns = step.now.time.latest_ns  # by this node's clock: an author may sign with an old time
+    times = (*_lately(state, held.by, now_ns), now_ns)
+    step.put(RAISED, state.registry.line(held.by)[-1], b"".join(one.to_bytes(8, "big") for one in times))
     lower = dispute_of(state, held.escalates)
     if lower is not None and held.escalates is not None:
         keep(step, held.escalates, moved(lower, DisputeMove.ESCALATE))

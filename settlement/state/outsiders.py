@@ -84,7 +84,8 @@ def judge_outsider(
     if body.against not in {one.hash for one in parties}:
         return refuse(Reason.TERMS, "dispute.against", body.against.hex()[:16], "holder or user")
     lower = _as_ruled(dispute_of(state, body.escalates), body.escalates, shown)
-    refusal = judge_few(state, body, author) or judge_by_rule(state, body, signed, author, shown.pair, lower=lower)
+    few = judge_few(state, body, signed, author)
+    refusal = few or judge_by_rule(state, body, signed, author, shown.pair, lower=lower)
     return refusal or OpenDispute(
         sid=body.sid,
         by=author.hash,

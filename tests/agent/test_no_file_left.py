@@ -6,6 +6,7 @@ import os
 import queue
 import resource
 import select
+import signal
 import socket
 import threading
 import time
@@ -96,6 +97,32 @@ def test_events_go_on_where_their_full_file_cannot_be_followed_by_another(
     assert [one["number"] for one in read_events(tmp_path)] == list(range(110))
     assert json.loads((tmp_path / BEFORE).read_text().splitlines()[-1])["number"] >= 99
     assert (tmp_path / FILE).stat().st_size <= 4000
+
+
+def test_events_that_a_full_disk_does_not_take_are_counted_and_end_nothing(tmp_path: Path) -> None:
+    """Whoever listens hears them all the same: the page, the log lines of the service."""
+    told: list[Any] = []
+    log = EventLog(tmp_path, "n")
+    log.listeners.append(lambda name, fields: told.append((name, fields["number"])))
+    log.write("told", number=0)
+    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / FILE).stat().st_size + 10, kept[1]))
+        for number in (1, 2, 3):  # the first in part
+            log.write("told", number=number)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+        signal.signal(signal.SIGXFSZ, before)
+    assert log.lost == 3
+    log.write("told", number=4)
+    log.write("told", number=5)
+    log.close()
+    found = read_events(tmp_path)
+    assert [(one["event"], one.get("number"), one.get("events")) for one in found] == [
+        ("told", 0, None), ("told", 4, None), ("events lost", None, 3), ("told", 5, None),
+    ]  # fmt: skip
+    assert told == [("told", number) for number in range(6)]
 
 
 def test_a_command_says_so_instead_of_a_defect(tmp_path: Path) -> None:

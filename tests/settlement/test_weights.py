@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from settlement.chain import bodies
 from settlement.chain.bodies import PPM, ChannelObservation, Envelope, Modality
 from settlement.chain.credentials import Subject
 from settlement.chain.records import make_record, sign_record
-from settlement.chain.scope import Area
+from settlement.chain.scope import Area, Band
 from settlement.chain.weights import Kept, trust_ppm
+from settlement.records.conduct import incumbents
 from settlement.records.conduct.incumbents import ENOUGH_PPM, Sighting, _sightings, weight_of_incumbent_ppm
 from settlement.state.messages import Message
 from tests.settlement.world import HOLDER_ACTIONS, LAT, LON, LOWER, NS, RULE, T0, UPPER, USER_ACTIONS, World, fix
@@ -175,3 +178,35 @@ def weighing_of(world: World, subject: Subject, body: Envelope) -> list[Sighting
 
     state: Any = State()
     return list(_sightings(state, fix(1.0).time))
+
+
+BANDS = st.builds(
+    lambda low, wide, unit: Band(low_hz=low, high_hz=low + wide, unit=unit),
+    st.integers(0, 12),
+    st.integers(1, 4),
+    st.sampled_from([None, None, "bit/s"]),
+)
+
+
+@given(st.lists(st.tuples(BANDS, st.sampled_from(["busy", "free"])), max_size=8), BANDS)
+def test_what_a_reporter_says_of_a_band_is_what_its_channels_in_it_say(
+    told: list[tuple[Band, str]], band: Band
+) -> None:
+    channels = tuple(ChannelObservation(band=one, state=s, floor_unit="", flags=()) for one, s in told)
+    sighting = Sighting(level="operator", kept=Kept(), envelope=replace(seen(), channels=channels))
+    states = [state for one, state in told if one.overlaps(band)]
+    assert sighting.incumbent_in(band) == (any(state != "free" for state in states) if states else None)
+
+
+@pytest.mark.attack(58)
+def test_what_one_envelope_has_weighed_grows_by_no_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    """256 channels, each weighed with 64 reporters of 256 channels: 357 ms, and 33 now."""
+    bands = [Band(low_hz=n * 10, high_hz=n * 10 + 10) for n in range(256)]
+    channels = tuple(ChannelObservation(band=one, state="busy", floor_unit="", flags=()) for one in bands)
+    held = [Sighting(level="operator", kept=Kept(), envelope=replace(seen(), channels=channels)) for _ in range(64)]
+    looked: list[object] = []
+    overlaps, touch = Band.overlaps, incumbents._Bands.touch
+    monkeypatch.setattr(Band, "overlaps", lambda self, other: looked.append(other) or overlaps(self, other))
+    monkeypatch.setattr(incumbents._Bands, "touch", lambda self, band: looked.append(band) or touch(self, band))
+    assert all(weight_of_incumbent_ppm(RULE, held, band) > 0 for band in bands)
+    assert len(looked) <= 2 * len(bands) * len(held)

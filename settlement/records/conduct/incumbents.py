@@ -6,17 +6,21 @@ protected, as by our own finding, once those who report an incumbent in it weigh
 one against all others, never does.
 """
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 
 from settlement.chain.admission import Admitted
 from settlement.chain.bodies import PPM, Envelope, Rule
 from settlement.chain.credentials import Subject
 from settlement.chain.scope import Band
-from settlement.chain.weights import FAILED, FULFILLED, Kept, consistency_ppm, observation_weight_ppm, trust_ppm
+from settlement.chain.weights import FAILED, FULFILLED, Kept, observation_weight_ppm, trust_ppm
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason
-from settlement.records.observation import FREE
+from settlement.records.observation import FREE, ChannelObservation
 from settlement.state.nodestate import SIGHTING, NodeState
 from settlement.state.step import Step
 
@@ -24,7 +28,21 @@ ENOUGH_PPM = PPM // 2
 PROTECTED_TIER = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bands:
+    """Bands in one quantity, to be asked which of many others they touch: each answer takes a look or two."""
+
+    def __init__(self, bands: Iterable[Band]) -> None:
+        edges = sorted((band.low_hz, band.high_hz) for band in bands)
+        self._lows = [low for low, _ in edges]
+        self._tops = list(accumulate((high for _, high in edges), max))
+
+    def touch(self, band: Band) -> bool:
+        """Whether one of them overlaps it: of those that begin below its end, one ends above its beginning."""
+        below = bisect_left(self._lows, band.high_hz)
+        return below > 0 and self._tops[below - 1] > band.low_hz
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sighting:
     """The newest envelope of one reporter, its level, and its record of fulfilment."""
 
@@ -32,25 +50,36 @@ class Sighting:
     kept: Kept
     envelope: Envelope
 
+    @cached_property
+    def _told(self) -> dict[str | None, tuple[_Bands, _Bands]]:
+        """By unit, the bands of which it says something, and those of them in which something is."""
+        by_unit: dict[str | None, list[ChannelObservation]] = defaultdict(list)
+        for one in self.envelope.channels:
+            by_unit[one.band.unit].append(one)
+        return {
+            unit: (_Bands(one.band for one in some), _Bands(one.band for one in some if one.state != FREE))
+            for unit, some in by_unit.items()
+        }
+
     def incumbent_in(self, band: Band) -> bool | None:
         """Does it report an incumbent in the band? None where it says nothing of the band."""
-        states = [c.state for c in self.envelope.channels if c.band.overlaps(band)]
-        return bool(self.envelope.incumbents) and any(s != FREE for s in states) if states else None
+        told = self._told.get(band.unit)
+        if told is None or not told[0].touch(band):
+            return None
+        return bool(self.envelope.incumbents) and told[1].touch(band)
 
 
 def weight_of_incumbent_ppm(rule: Rule, sightings: Sequence[Sighting], band: Band) -> int:
     """How much those together weigh who report an incumbent in the band."""
     said = [(s, found) for s in sightings if (found := s.incumbent_in(band)) is not None]
+    agreeing = sum(found for _, found in said)
+    alike_ppm = (agreeing - 1) * PPM // (len(said) - 1) if len(said) > 1 else PPM
     total = 0
-    for number, (sighting, found) in enumerate(said):
-        others = [(int(other),) * 2 for n, (_, other) in enumerate(said) if n != number]
+    for sighting in (sighting for sighting, found in said if found):
         weight_ppm = observation_weight_ppm(
-            rule,
-            level=sighting.level,
-            modality=sighting.envelope.modality,
-            consistency_ppm=consistency_ppm(others, (int(found), int(found))),
+            rule, level=sighting.level, modality=sighting.envelope.modality, consistency_ppm=alike_ppm
         )
-        total += weight_ppm * trust_ppm(sighting.kept) // PPM if found else 0
+        total += weight_ppm * trust_ppm(sighting.kept) // PPM
     return total
 
 
