@@ -70,7 +70,9 @@ def finish(where: Street) -> None:
 def agree(where: Street) -> None:
     """One decision for each settlement on both sides, one live grant of the cell, and bob is told it is taken."""
     holder, alice, bob = (where.peers[name] for name in ("holder", "alice", "bob"))
-    theirs, ours = holder.ask("pairs")[0], alice.ask("pairs")[1]
+    ours = alice.ask("pairs")[1]
+    over = {sid for sid, (state, _) in ours.items() if state == UserState.ENDED}
+    theirs, _ = holder.until("pairs", lambda p: all(p[0][sid][0] != HolderState.CONFIRMED for sid in over))
     for sid, (state, decision) in ours.items():
         assert theirs[sid][1] == decision
         assert state != UserState.SETTLED or theirs[sid][0] == HolderState.CONFIRMED
