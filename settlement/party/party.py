@@ -428,18 +428,19 @@ class Party(NodeState):
         if self.witness.quorum and self.lineage.items(ROUND):
             return now.time.trusted
         busy = self.user.busy or self.holder.busy or self.holder.leases.debts.open or self.assembly.live
-        return now.time.trusted and bool(busy or self.retention.more)
+        packs = self.packer.due_ns is not None and now.time.latest_ns >= self.packer.due_ns
+        return now.time.trusted and bool(busy or self.retention.more or packs)
 
     def next_due_ns(self) -> int | None:
-        """The first time (UTC) at which a tick may have a settlement to see to: 0 for at once, None for never.
+        """The first time (UTC) at which a tick may have a settlement or pages to see to: 0 for at once, None for never.
 
         Debts that nobody has receipted, proposals, rounds of witnesses and old bytes are seen to by every tick.
         """
         waits = self.holder.leases.debts.open or self.assembly.live or self.retention.more
         if waits or (self.witness.quorum and self.lineage.items(ROUND)):
             return 0
-        found = [at for at in (self.holder.next_due_ns(), self.user.store.next_due_ns()) if at is not None]
-        return min(found, default=None)
+        due = (self.holder.next_due_ns(), self.user.store.next_due_ns(), self.packer.due_ns)
+        return min((at for at in due if at is not None), default=None)
 
 
 def _hash(peer: Subject | None) -> bytes | None:

@@ -32,6 +32,8 @@ class LogPacker:
     def __init__(self, lineage: Lineage) -> None:
         self._lineage = lineage
         self._next_ns = 0
+        self.due_ns: int | None = None
+        """When the next stretch may be packed (UTC, ns); None where the last look found none."""
 
     def act(self, step: Step) -> int:
         """Pack one stretch, where one is worth it; returns how many rows it has."""
@@ -41,9 +43,9 @@ class LogPacker:
         for kind in KINDS:
             seen, packed = self._kind(kind)
             if seen:
-                self._next_ns = now_ns + EVERY_NS
+                self._next_ns = self.due_ns = now_ns + EVERY_NS
                 return packed
-        self._next_ns = now_ns + QUIET_NS
+        self._next_ns, self.due_ns = now_ns + QUIET_NS, None
         return 0
 
     def _kind(self, kind: str) -> tuple[int, int]:

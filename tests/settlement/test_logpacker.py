@@ -9,12 +9,12 @@ import pytest
 from settlement.audit.verify import audit_lineage
 from settlement.chain.keys import SigningKey
 from settlement.chain.lineage import Lineage
-from settlement.state import logpacker
+from settlement.state import logpacker, retention
 from settlement.state.logpacker import EVERY_NS, PACKED, QUIET_NS, STRETCH, LogPacker
 from settlement.state.retention import RENEWALS
 from tests.settlement.packedlog import check_entries, grow, let_go, pages, step_of
 from tests.settlement.test_retention import lived
-from tests.settlement.world import NETWORK, NS, seed
+from tests.settlement.world import NETWORK, NS, fix, seed
 
 pytestmark = pytest.mark.feature("G6")
 ORIGIN, KEY = "bandpact/test-net/packing", SigningKey.from_seed(seed("packing"))
@@ -188,12 +188,28 @@ def test_a_node_packs_behind_what_it_lets_go_and_its_log_is_audited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logpacker, "STRETCH", 8)
+    monkeypatch.setattr(retention, "EVERY_NS", 0)
     world = lived(tmp_path)
     party = world.members["holder"].party
-    for number in range(40):
-        world.do("holder", 60.0 + number, party.tick)
-    log = party.lineage
-    assert log.counted(f"{PACKED}{RENEWALS}") >= 16
+    log, ticks, packed = party.lineage, 0, list[int]()
+    pack = type(log).pack
+
+    def counted(self: Lineage, first: int, last: int) -> None:
+        packed.append(first)
+        pack(self, first, last)
+
+    monkeypatch.setattr(type(log), "pack", counted)
+    while ticks < 20 or party.packer.due_ns is not None:
+        at_ns, waits_until = fix(60.0 + ticks).time.latest_ns, party.packer.due_ns
+        if waits_until is not None:
+            assert party.next_due_ns() in (0, waits_until)
+            assert at_ns < waits_until or party.due(fix(60.0 + ticks))
+        world.do("holder", 60.0 + ticks, party.tick)
+        ticks += 1
+        assert ticks < 100
+    assert len(packed) >= 2
+    assert not party.due(fix(60.0 + ticks))
+    assert party.next_due_ns() is None
     assert party.faults == 0
     assert log.verify(world.members["holder"].key.public, standing=True) is None
     found = audit_lineage(world.folder / "holder.db", network=NETWORK, anchors=world.registry().anchors)
