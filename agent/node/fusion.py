@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.node.integers import LEVEL_PPM, ratio_ppm
-from sensing.fusion import NodeReport, NothingToFuse, fuse
+from sensing.fusion import Fused, NodeReport, NothingToFuse, fuse
 from sensing.values import Interval
 from settlement.chain.bodies import PPM, ChannelObservation, Envelope, Quantity, Rule
 from settlement.chain.scope import Band, Window
-from settlement.chain.weights import consistency_ppm, observation_weight_ppm
+from settlement.chain.weights import consistencies_ppm, observation_weight_ppm
 from settlement.pair.envelopes import PLACE
 
 QUORUM = 3
@@ -25,27 +25,41 @@ class AdmittedEnvelope:
     envelope: Envelope
 
 
+Said = list[tuple[AdmittedEnvelope, ChannelObservation]]
+"""Who says something of one channel, and what."""
+
+
 def node_reports(rule: Rule, sightings: Sequence[AdmittedEnvelope], band: Band) -> list[NodeReport]:
     """What each node says of the occupancy of one channel, with authority x reliability x consistency as its weight."""
-    said = [(s, _occupancy(s.envelope, band)) for s in sightings]
-    known = [(s, q) for s, q in said if q is not None]
-    reports = []
-    for number, (sighting, quantity) in enumerate(known):
-        others = [(q.low, q.high) for n, (_, q) in enumerate(known) if n != number]
-        weight_ppm = observation_weight_ppm(
-            rule,
-            level=sighting.level,
-            modality=sighting.envelope.modality,
-            consistency_ppm=consistency_ppm(others, (quantity.low, quantity.high)),
-        )
-        reports.append(
-            NodeReport(node=sighting.node, value=_interval(quantity, sighting.envelope), authority=weight_ppm / PPM)
-        )
-    return reports
+    return _reports(rule, _by_channel(sightings).get(band, []))
 
 
-def _occupancy(envelope: Envelope, band: Band) -> Quantity | None:
-    return next((c.occupancy_ppm for c in envelope.channels if c.band == band), None)
+def _by_channel(sightings: Sequence[AdmittedEnvelope]) -> dict[Band, Said]:
+    """What is said of each channel, each envelope's first word on it; read once, however many channels there are."""
+    found: dict[Band, Said] = {}
+    for sighting in sightings:
+        first: dict[Band, ChannelObservation] = {}
+        for channel in sighting.envelope.channels:
+            first.setdefault(channel.band, channel)
+        for band, channel in first.items():
+            found.setdefault(band, []).append((sighting, channel))
+    return found
+
+
+def _reports(rule: Rule, said: Said) -> list[NodeReport]:
+    known = [(sighting, one.occupancy_ppm) for sighting, one in said if one.occupancy_ppm is not None]
+    consistent = consistencies_ppm([(quantity.low, quantity.high) for _, quantity in known])
+    return [
+        NodeReport(
+            node=sighting.node, value=_interval(quantity, sighting.envelope), authority=_weight(rule, sighting, ppm)
+        )
+        for (sighting, quantity), ppm in zip(known, consistent, strict=True)
+    ]
+
+
+def _weight(rule: Rule, sighting: AdmittedEnvelope, consistency_ppm: int) -> float:
+    level, modality = sighting.level, sighting.envelope.modality
+    return observation_weight_ppm(rule, level=level, modality=modality, consistency_ppm=consistency_ppm) / PPM
 
 
 def _interval(quantity: Quantity, envelope: Envelope) -> Interval:
@@ -57,32 +71,30 @@ def fused_place(
     rule: Rule, sightings: Sequence[AdmittedEnvelope], *, observed: Window, valid_until_ns: int
 ) -> Envelope:
     """Fuse the occupancy of every channel that anyone reported; what nobody of weight reported stays unknown."""
-    bands = sorted({c.band for s in sightings for c in s.envelope.channels}, key=lambda b: (b.low_hz, b.high_hz))
+    told = sorted(_by_channel(sightings).items(), key=lambda one: (one[0].low_hz, one[0].high_hz))
     return Envelope(
         kind=PLACE,
         observed=observed,
         valid_until_ns=min([valid_until_ns, *(s.envelope.valid_until_ns for s in sightings)]),
         level_ppm=LEVEL_PPM,
         looks=sum(s.envelope.looks for s in sightings),
-        channels=tuple(_channel(rule, sightings, band) for band in bands),
+        channels=tuple(_channel(rule, said, band) for band, said in told),
         incumbents=tuple(sorted({i for s in sightings if _counts(rule, s) for i in s.envelope.incumbents})),
         modality="fusion",
     )
 
 
 def _counts(rule: Rule, sighting: AdmittedEnvelope) -> bool:
-    modality = sighting.envelope.modality
-    return observation_weight_ppm(rule, level=sighting.level, modality=modality, consistency_ppm=PPM) > 0
+    return _weight(rule, sighting, PPM) > 0
 
 
-def _channel(rule: Rule, sightings: Sequence[AdmittedEnvelope], band: Band) -> ChannelObservation:
+def _channel(rule: Rule, said: Said, band: Band) -> ChannelObservation:
     try:
-        counting = [report for report in node_reports(rule, sightings, band) if report.authority > 0]
-        fused = fuse(counting, level=LEVEL_PPM / PPM)
+        fused = _fused(rule, said)
     except NothingToFuse:
         return ChannelObservation(band=band, state="unknown", floor_unit="dBm/Hz", flags=())
     # A channel is as free as the node of weight that found it least free.
-    states = {c.state for s in sightings if fused.weights.get(s.node) for c in s.envelope.channels if c.band == band}
+    states = {channel.state for sighting, channel in said if fused.weights.get(sighting.node)}
     state = next((one for one in ("busy", "unknown") if one in states), "free")
     return ChannelObservation(
         band=band,
@@ -93,17 +105,28 @@ def _channel(rule: Rule, sightings: Sequence[AdmittedEnvelope], band: Band) -> C
     )
 
 
+def _fused(rule: Rule, said: Said) -> Fused:
+    """Raises NothingToFuse."""
+    return fuse([report for report in _reports(rule, said) if report.authority > 0], level=LEVEL_PPM / PPM)
+
+
 def busy_to_most(rule: Rule, sightings: Sequence[AdmittedEnvelope]) -> list[tuple[int, int]]:
     """Bands in Hz that the nodes of weight together take for busy, whatever one of them says.
 
-    Of fewer than three none can be outvoted, and where they do not agree nobody decides for the others.
+    Of fewer than three who speak of a band none can be outvoted, and where they do not agree nobody decides for the
+    others: whoever speaks of a band that nobody else knows is one voice, however many there are beside it.
     """
-    if len(sightings) < QUORUM:
-        return []
-    own = sightings[0].envelope
-    body = fused_place(rule, sightings, observed=own.observed, valid_until_ns=own.valid_until_ns)
-    return [
-        (c.band.low_hz, c.band.high_hz)
-        for c in body.channels
-        if c.occupancy_ppm is not None and c.occupancy_ppm.low > 0 and CONFLICT not in c.flags
-    ]
+    told = _by_channel([sighting for sighting in sightings if _counts(rule, sighting)])
+    return sorted((band.low_hz, band.high_hz) for band, said in told.items() if _busy_to_most(rule, said))
+
+
+def _busy_to_most(rule: Rule, said: Said) -> bool:
+    heard = [one for one in said if one[1].occupancy_ppm is not None]
+    if len(heard) < QUORUM:
+        return False
+    try:
+        fused = _fused(rule, heard)
+    except NothingToFuse:
+        return False
+    occupancy = ratio_ppm(fused.value)
+    return fused.decided and occupancy is not None and occupancy.low > 0

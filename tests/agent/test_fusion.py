@@ -3,10 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.node.fusion import CONFLICT, AdmittedEnvelope, busy_to_most, fused_place, node_reports
+from sensing.fusion import fuse
 from settlement.chain.bodies import PPM, ChannelObservation, Envelope, Level, Modality, Quantity
-from settlement.chain.scope import Window
+from settlement.chain.scope import Band, Window
+from settlement.chain.weights import consistencies_ppm, consistency_ppm
 from tests.settlement.world import EVERYTHING, LOWER, NS, RULE, T0
 
 GUEST = Level(name="guest", response="record only", weight_ppm=PPM, admits=EVERYTHING)
@@ -85,3 +89,46 @@ def test_what_most_take_for_busy_is_busy_and_no_lone_voice_makes_it_so() -> None
 
 def _idle(channel: ChannelObservation) -> ChannelObservation:
     return replace(channel, occupancy_ppm=Quantity(value=0, low=0, high=20_000))
+
+
+@pytest.mark.feature("E7")
+@pytest.mark.attack(56, 65)
+def test_a_band_that_one_liar_alone_speaks_of_is_busy_to_nobody_else() -> None:
+    """A hertz beside the channel that all others hear free: a holder offered nothing in it any more."""
+    quiet = [seen(f"q{n}", 1_000 + n) for n in range(4)]
+    quiet = [replace(s, envelope=replace(s.envelope, channels=tuple(map(_idle, s.envelope.channels)))) for s in quiet]
+    liar = seen("liar", 900_000)
+    beside = replace(liar.envelope.channels[0], band=Band(low_hz=LOWER.low_hz, high_hz=LOWER.high_hz + 1))
+    odd = replace(liar, envelope=replace(liar.envelope, channels=(beside,)))
+    assert busy_to_most(RATED, [*quiet, odd]) == []
+    guests = [replace(odd, node=f"g{n}", level="guest") for n in range(4)]
+    assert busy_to_most(RATED, [*quiet, odd, *guests]) == [], "who has no weight makes it no majority"
+    twice = [replace(odd, node=f"o{n}") for n in range(2)]
+    assert busy_to_most(RATED, [*quiet, odd, *twice]) == [(LOWER.low_hz, LOWER.high_hz + 1)], "three of weight do"
+
+
+@pytest.mark.attack(58)
+def test_what_many_say_of_many_bands_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight reporters of 256 bands each that nobody else knows held the holder's loop for 0.7 s at each offer."""
+    fused: list[int] = []
+    monkeypatch.setattr(
+        "agent.node.fusion.fuse", lambda reports, **_: fused.append(len(reports)) or fuse(reports, level=0.95)
+    )
+    told = []
+    for node in range(8):
+        one = seen(f"n{node}", 900_000)
+        bands = [Band(low_hz=n * 100 + node, high_hz=n * 100 + 50 + node) for n in range(256)]
+        channels = tuple(replace(one.envelope.channels[0], band=band) for band in bands)
+        told.append(replace(one, envelope=replace(one.envelope, channels=channels)))
+    assert busy_to_most(RATED, told) == []
+    assert fused == []
+
+
+INTERVALS = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 5)), min_size=1, max_size=12)
+
+
+@given(INTERVALS)
+def test_the_consistency_of_each_is_the_share_of_the_others_that_touch_it(found: list[tuple[int, int]]) -> None:
+    values = [(low, low + wide) for low, wide in found]
+    others = [[one for n, one in enumerate(values) if n != number] for number in range(len(values))]
+    assert consistencies_ppm(values) == [consistency_ppm(rest, own) for rest, own in zip(others, values, strict=True)]
