@@ -70,7 +70,7 @@ class Enveloping:
         )
 
     def outvoted(self, step: Step) -> list[tuple[int, int]]:
-        """Bands in Hz that we and our neighbours together take for busy; what our own users fill does not count.
+        """Channels of ours, Hz, that we and our neighbours together take for busy; what our users fill does not count.
 
         Whose area surely shares no place with ours says nothing of our channels.
         """
@@ -84,7 +84,7 @@ class Enveloping:
                 told.append(
                     AdmittedEnvelope(node=subject.name, level=subject.level, envelope=self._unlent(record.body))
                 )
-        return busy_to_most(rule, told)
+        return busy_to_most(rule, told, [(round(one.low_hz), round(one.high_hz)) for one in self._watcher.channels])
 
     def _unlent(self, envelope: Envelope) -> Envelope:
         lent = [pair.cell for pair in self._party.holder.pairs.values() if pair.decision is not None]

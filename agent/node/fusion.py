@@ -1,6 +1,6 @@
 """Several nodes' signed place envelopes made into one, each counting by what the rule makes of its author."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from agent.node.integers import LEVEL_PPM, ratio_ppm
@@ -11,7 +11,7 @@ from settlement.chain.scope import Band, Window
 from settlement.chain.weights import consistencies_ppm, observation_weight_ppm
 from settlement.pair.envelopes import PLACE
 
-QUORUM = 3
+QUORUM, VOICES = 3, 2
 CONFLICT = "CONFLICT"
 """Flag of a channel on which the nodes that count do not agree: the interval spans them all."""
 
@@ -34,13 +34,14 @@ def node_reports(rule: Rule, sightings: Sequence[AdmittedEnvelope], band: Band) 
     return _reports(rule, _by_channel(sightings).get(band, []))
 
 
-def _by_channel(sightings: Sequence[AdmittedEnvelope]) -> dict[Band, Said]:
+def _by_channel(sightings: Sequence[AdmittedEnvelope], only: Collection[Band] | None = None) -> dict[Band, Said]:
     """What is said of each channel, each envelope's first word on it; read once, however many channels there are."""
     found: dict[Band, Said] = {}
     for sighting in sightings:
         first: dict[Band, ChannelObservation] = {}
         for channel in sighting.envelope.channels:
-            first.setdefault(channel.band, channel)
+            if only is None or channel.band in only:
+                first.setdefault(channel.band, channel)
         for band, channel in first.items():
             found.setdefault(band, []).append((sighting, channel))
     return found
@@ -110,22 +111,26 @@ def _fused(rule: Rule, said: Said) -> Fused:
     return fuse([report for report in _reports(rule, said) if report.authority > 0], level=LEVEL_PPM / PPM)
 
 
-def busy_to_most(rule: Rule, sightings: Sequence[AdmittedEnvelope]) -> list[tuple[int, int]]:
-    """Bands in Hz that the nodes of weight together take for busy, whatever one of them says.
+def busy_to_most(
+    rule: Rule, sightings: Sequence[AdmittedEnvelope], channels: Collection[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Those of a node's own channels (Hz) that the nodes of weight together take for busy, whatever one of them says.
 
-    Of fewer than three who speak of a band none can be outvoted, and where they do not agree nobody decides for the
-    others: whoever speaks of a band that nobody else knows is one voice, however many there are beside it.
+    Of fewer than three none can be outvoted, where they do not agree nobody decides for the others, and no lone voice
+    does where nobody else knows. What is said of other bands, however they are cut, is not looked at.
     """
-    told = _by_channel([sighting for sighting in sightings if _counts(rule, sighting)])
+    if len(sightings) < QUORUM:
+        return []
+    counting = [sighting for sighting in sightings if _counts(rule, sighting)]
+    told = _by_channel(counting, {Band(low_hz=low, high_hz=high) for low, high in channels})
     return sorted((band.low_hz, band.high_hz) for band, said in told.items() if _busy_to_most(rule, said))
 
 
 def _busy_to_most(rule: Rule, said: Said) -> bool:
-    heard = [one for one in said if one[1].occupancy_ppm is not None]
-    if len(heard) < QUORUM:
+    if sum(channel.occupancy_ppm is not None for _, channel in said) < VOICES:
         return False
     try:
-        fused = _fused(rule, heard)
+        fused = _fused(rule, said)
     except NothingToFuse:
         return False
     occupancy = ratio_ppm(fused.value)

@@ -49,6 +49,15 @@ CREATE TABLE standing(one INTEGER PRIMARY KEY CHECK(one = 1), size INTEGER NOT N
 """
 
 
+KEY_BYTES_MAX = 256
+
+
+def _after(prefix: bytes) -> bytes:
+    """The first key after all that begin with a prefix."""
+    head = prefix.rstrip(b"\xff")
+    return head[:-1] + bytes([head[-1] + 1]) if head else b"\xff" * KEY_BYTES_MAX
+
+
 class LineageError(Exception):
     """The log cannot be opened, read or written; the message names the file and the mend."""
 
@@ -486,9 +495,9 @@ class Lineage:
         return found
 
     def items_from(self, kind: str, prefix: bytes) -> list[tuple[bytes, bytes]]:
-        """State of a kind whose keys begin with `prefix`, by key."""
-        sql = "SELECT key, value FROM state WHERE kind=? AND substr(key, 1, ?)=? ORDER BY key"
-        rows = self._db.execute(sql, (kind, len(prefix), prefix))
+        """State of a kind whose keys begin with `prefix`, by key; no other row is looked at."""
+        sql = "SELECT key, value FROM state WHERE kind=? AND key>=? AND key<? ORDER BY key"
+        rows = self._db.execute(sql, (kind, prefix, _after(prefix)))
         return [(bytes(key), bytes(value)) for key, value in rows]
 
     def items_below(self, kind: str, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
@@ -496,10 +505,16 @@ class Lineage:
         sql = "SELECT key, value FROM state WHERE kind=? AND key<? ORDER BY key LIMIT ?"
         return [(bytes(found), bytes(value)) for found, value in self._db.execute(sql, (kind, key, limit))]
 
+    def items_above(self, kind: str, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """The first `limit` pieces of state of a kind with keys from one on, by key; after the last comes the first."""
+        sql = "SELECT key, value FROM state WHERE kind=? AND key>=? ORDER BY key LIMIT ?"
+        found = [(bytes(name), bytes(value)) for name, value in self._db.execute(sql, (kind, key, limit))]
+        return found if len(found) == limit else [*found, *self.items_below(kind, key, limit - len(found))]
+
     def first_of(self, kind: str, prefix: bytes) -> tuple[int, bytes] | None:
         """How many keys of a kind begin with a prefix, and the first of them."""
         sql = "SELECT count(*), min(key) FROM state WHERE kind=? AND key>=? AND key<?"
-        row = self._db.execute(sql, (kind, prefix, prefix + b"\xff" * 40)).fetchone()
+        row = self._db.execute(sql, (kind, prefix, _after(prefix))).fetchone()
         return (int(row[0]), bytes(row[1])) if row is not None and row[1] is not None else None
 
     def counted(self, name: str) -> int:

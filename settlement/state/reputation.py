@@ -99,7 +99,8 @@ def weigh(get: Get, put: Put, terms: ReputationTerms, event: ConductEvent, now_n
 
 def reputation_in(log: Lineage, terms: ReputationTerms, line: tuple[bytes, ...], now_ns: int) -> int:
     """The reputation of whoever had these keys, by a node's log: a new key is no new identity."""
-    held = [stored_as(WeighedConduct, raw, REPUTATION) for key, raw in log.items(REPUTATION) if key[:32] in line]
+    rows = (raw for one in line for _, raw in log.items_from(REPUTATION, one))
+    held = [stored_as(WeighedConduct, raw, REPUTATION) for raw in rows]
     return reputation_ppm(terms, held, now_ns)
 
 

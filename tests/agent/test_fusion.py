@@ -30,6 +30,7 @@ def seen(node: str, occupancy_ppm: int, *, level: str = "operator", modality: st
     return AdmittedEnvelope(node=node, level=level, envelope=body)
 
 
+OURS = [(LOWER.low_hz, LOWER.high_hz)]
 HONEST = [seen(f"n{n}", 200_000 + n * 5_000) for n in range(3)]
 
 
@@ -78,13 +79,17 @@ def test_what_most_take_for_busy_is_busy_and_no_lone_voice_makes_it_so() -> None
     quiet = [replace(s, envelope=replace(s.envelope, channels=tuple(map(_idle, s.envelope.channels)))) for s in quiet]
     loud = [seen(f"b{n}", 800_000 + n * 5_000) for n in range(3)]
     band = (LOWER.low_hz, LOWER.high_hz)
-    assert busy_to_most(RATED, loud) == [band]
-    assert busy_to_most(RATED, [quiet[0], *loud]) == [band], "one that hears nothing is outvoted"
-    assert busy_to_most(RATED, [*quiet, loud[0]]) == [], "so is one that hears something"
-    assert busy_to_most(RATED, [quiet[0], loud[0]]) == [], "of two nobody is believed more"
-    assert busy_to_most(RATED, [*quiet[:2], *loud[:2]]) == []
+    assert busy_to_most(RATED, loud, OURS) == [band]
+    assert busy_to_most(RATED, [quiet[0], *loud], OURS) == [band], "one that hears nothing is outvoted"
+    assert busy_to_most(RATED, [*quiet, loud[0]], OURS) == [], "so is one that hears something"
+    assert busy_to_most(RATED, [quiet[0], loud[0]], OURS) == [], "of two nobody is believed more"
+    assert busy_to_most(RATED, [*quiet[:2], *loud[:2]], OURS) == []
     guests = [seen(f"g{n}", 800_000, level="guest") for n in range(5)]
-    assert busy_to_most(RATED, [*quiet, *guests]) == [], "who has no weight is no majority"
+    assert busy_to_most(RATED, [*quiet, *guests], OURS) == [], "who has no weight is no majority"
+
+
+def _unknown(channel: ChannelObservation) -> ChannelObservation:
+    return replace(channel, state="unknown", occupancy_ppm=None)
 
 
 def _idle(channel: ChannelObservation) -> ChannelObservation:
@@ -100,11 +105,16 @@ def test_a_band_that_one_liar_alone_speaks_of_is_busy_to_nobody_else() -> None:
     liar = seen("liar", 900_000)
     beside = replace(liar.envelope.channels[0], band=Band(low_hz=LOWER.low_hz, high_hz=LOWER.high_hz + 1))
     odd = replace(liar, envelope=replace(liar.envelope, channels=(beside,)))
-    assert busy_to_most(RATED, [*quiet, odd]) == []
+    assert busy_to_most(RATED, [*quiet, odd], OURS) == []
     guests = [replace(odd, node=f"g{n}", level="guest") for n in range(4)]
-    assert busy_to_most(RATED, [*quiet, odd, *guests]) == [], "who has no weight makes it no majority"
+    assert busy_to_most(RATED, [*quiet, odd, *guests], OURS) == [], "who has no weight makes it no majority"
+    deaf = [
+        replace(one, envelope=replace(one.envelope, channels=tuple(map(_unknown, one.envelope.channels))))
+        for one in quiet
+    ]
+    assert busy_to_most(RATED, [*deaf, liar], OURS) == [], "nor where all others do not know"
     twice = [replace(odd, node=f"o{n}") for n in range(2)]
-    assert busy_to_most(RATED, [*quiet, odd, *twice]) == [(LOWER.low_hz, LOWER.high_hz + 1)], "three of weight do"
+    assert busy_to_most(RATED, [*quiet, odd, *twice], OURS) == [], "nor of one that is no channel of this node's"
 
 
 @pytest.mark.attack(58)
@@ -120,7 +130,7 @@ def test_what_many_say_of_many_bands_is_read_once(monkeypatch: pytest.MonkeyPatc
         bands = [Band(low_hz=n * 100 + node, high_hz=n * 100 + 50 + node) for n in range(256)]
         channels = tuple(replace(one.envelope.channels[0], band=band) for band in bands)
         told.append(replace(one, envelope=replace(one.envelope, channels=channels)))
-    assert busy_to_most(RATED, told) == []
+    assert busy_to_most(RATED, told, OURS) == []
     assert fused == []
 
 

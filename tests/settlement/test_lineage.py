@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import apsw
 import pytest
@@ -274,3 +275,25 @@ def test_what_a_failed_step_wrote_is_forgotten(tmp_path: Path) -> None:
         fails()
     assert (log.get("reply", b"x"), log.items("spoilt"), log.recent(signed[0].digest)) == (None, [], None)
     assert log.author_last(me) == last
+
+
+@pytest.mark.parametrize("prefix", [b"", b"a", b"a\xff", b"\xff", b"\xff\xff", b"\x00", b"b"])
+def test_state_is_found_by_the_beginning_of_its_key_and_no_other_row_is_looked_at(
+    tmp_path: Path, prefix: bytes
+) -> None:
+    lineage = Lineage(tmp_path / "a.db", origin="x")
+    keys = [b"", b"\x00", b"a", b"a\x00", b"a\xff", b"a\xff\xff", b"b", b"\xfe", b"\xff", b"\xff\xff\xff" + bytes(40)]
+    with lineage.transaction():
+        for key in keys:
+            lineage.put("kind", key, b"v")
+            lineage.put("other", key, b"v")
+    found = sorted(key for key in keys if key.startswith(prefix))
+    assert [key for key, _ in lineage.items_from("kind", prefix)] == found
+    assert lineage.first_of("kind", prefix) == (len(found), found[0])
+    looked: list[str] = []
+    run = lineage._db.execute
+    lineage._db = SimpleNamespace(execute=lambda sql, values: looked.append(sql) or run(sql, values))  # type: ignore[assignment]
+    lineage.items_from("kind", prefix)
+    (sql,) = looked
+    plan = [row[3] for row in run(f"EXPLAIN QUERY PLAN {sql}", ("kind", prefix, prefix))]
+    assert plan == ["SEARCH state USING PRIMARY KEY (kind=? AND key>? AND key<?)"]

@@ -24,6 +24,9 @@ from settlement.state.nodestate import NodeState
 
 CONSENTED = "consented"
 """What of a settlement this holder has let go: the cell, by the settlement and the HANDOVER."""
+CONSENTS_MAX = 64
+"""Parts of one lease that are let go at a time: each is looked at again with the next."""
+SWEPT_AT_ONCE = 32
 
 # -- handover ----------------------------------------------------------------------------------------------------------
 
@@ -78,17 +81,25 @@ def _judge_handover(case: RecordCase) -> HandoverHeard | Consenting | HandoverSh
 
 def _consented_before(case: RecordCase, sid: bytes) -> Refusal | None:
     """A part that this holder let go to somebody: no word of its user brings it back before its window ends."""
+    held = 0
     for key, raw in case.state.lineage.items_from(CONSENTED, sid):
         cell = decode(Cell, raw, CONSENTED)
-        if isinstance(cell, Cell) and not case.now.after(cell.window.end_ns) and cell.overlaps(case.body.cell):
+        if not isinstance(cell, Cell) or case.now.after(cell.window.end_ns):
+            continue
+        held += 1
+        if cell.overlaps(case.body.cell):
             measured = f"{cell.band} by {key[len(sid) :].hex()[:16]}"
             return refuse(Reason.CONFLICT, "handing.consented", measured, "a part that no other HANDOVER may take")
-    return None
+    if held < CONSENTS_MAX:
+        return None
+    return refuse(Reason.BUDGET, "handing.consents", held, f"< {CONSENTS_MAX} parts of one lease at a time")
 
 
 def _note_consent(case: RecordCase, sid: bytes) -> None:
-    """Remember what was consented to, and forget what is over."""
-    for key, raw in case.state.lineage.items(CONSENTED):
+    """Remember what was consented to, and forget what is over: of this lease, and of a few others each time."""
+    lineage, start = case.state.lineage, case.record.digest
+    rows = dict(lineage.items_from(CONSENTED, sid)) | dict(lineage.items_above(CONSENTED, start, SWEPT_AT_ONCE))
+    for key, raw in rows.items():
         cell = decode(Cell, raw, CONSENTED)
         if not isinstance(cell, Cell) or case.now.after(cell.window.end_ns):
             case.step.drop(CONSENTED, key)

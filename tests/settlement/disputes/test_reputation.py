@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from settlement.audit.kept import compare
 from settlement.chain import bodies
+from settlement.chain.codec import encode
 from settlement.core.reasons import Reason
 from settlement.market.reputation import (
     NOTHING,
@@ -19,9 +20,11 @@ from settlement.market.reputation import (
     share_by_reputation_ppm,
     weighed,
 )
+from settlement.pair.work import STORED_LIMIT
 from settlement.records.complaintterms import ReputationTerms
 from settlement.records.sizes import PPM
-from settlement.state.reputation import reputation_in
+from settlement.state import reputation
+from settlement.state.reputation import REPUTATION, reputation_in
 from tests.settlement.disputes.court import Court
 from tests.settlement.test_succession import turn
 from tests.settlement.world import NETWORK, NS, T0, UPPER
@@ -143,3 +146,23 @@ def test_a_new_identity_begins_with_the_priors_share_of_a_budget(tmp_path: Path)
     (refusal,) = court.world.carry(1.5)
     assert (refusal.reason, refusal.clause) == (Reason.REPUTATION, "budget.share")
     assert refusal.required == "<= 400000000 Hz s"
+
+
+@pytest.mark.feature("M5")
+@pytest.mark.attack(58)
+def test_a_reputation_is_read_of_its_own_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With each REQUEST the rows of everybody that a node ever dealt with were read: 50 ms at 60,000 of them."""
+    court = Court(tmp_path)
+    log, me = court.holder.lineage, court.alice.identity.credential
+    row = encode(of(3000, 500), limit=STORED_LIMIT)
+    with log.transaction():
+        for number in range(50):
+            log.put(REPUTATION, bytes([number]) * 32 + bytes(32), row)
+        log.put(REPUTATION, me + bytes(32), row)
+    read: list[int] = []
+    kept = reputation.stored_as
+    monkeypatch.setattr(reputation, "stored_as", lambda *args: read.append(1) or kept(*args))
+    monkeypatch.setattr(type(log), "items", lambda *_: pytest.fail("all rows are read"))
+    found = reputation_in(log, TERMS, (me,), 0)
+    assert found == reputation_ppm(TERMS, [of(3000, 500)], 0)
+    assert read == [1]
