@@ -164,6 +164,7 @@ class _Server(uvicorn.Server):
     """
 
     renewing: ServerTls | None = None
+    _unused = ""
     say: Callable[[str], None] = staticmethod(_silent)
 
     async def on_tick(self, counter: int) -> bool:
@@ -177,8 +178,11 @@ class _Server(uvicorn.Server):
         changed = False
         try:
             changed = self.renewing is not None and self.renewing.renewed()
+            self._unused = ""
         except TlsFileError as exc:
-            self.say(f"the TLS files changed and are not used: {exc}")
+            if str(exc) != self._unused:
+                self.say(f"the TLS files changed and are not used: {exc}")
+            self._unused = str(exc)
         for one in list(self.server_state.connections):
             if not isinstance(one, _Peers):
                 continue

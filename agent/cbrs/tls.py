@@ -102,13 +102,16 @@ class ServerTls:
         connection.context = self._newest
 
     def renewed(self) -> bool:
-        """Whether the files changed since this was asked last, and are good; raises TlsFileError where they are not."""
+        """Whether the files changed since they were last good, and are good; raises TlsFileError where they are not.
+
+        What could not be read is read again the next time, changed or not: it may have been half written, or no file
+        was to be had, and whoever is revoked in it was let in.
+        """
         seen = self._files.changed()
         if seen == self._seen:
             return False
-        self._seen = seen
-        newest, self._lists = server_context(self._files), revocation_lists(self._files.revoked)
-        self._newest = newest
+        newest, lists = server_context(self._files), revocation_lists(self._files.revoked)
+        self._newest, self._lists, self._seen = newest, lists, seen
         return True
 
     def flaw(self, der: bytes) -> str | None:

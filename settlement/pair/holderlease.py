@@ -23,15 +23,17 @@ from settlement.records.endings import UNDELIVERED
 
 __all__ = ["BLOCKED", "SUSPENDS", "LeaseKeeper"]
 
+SHOWN_BYTES_MAX = 8192
+"""A sighting of a node's own has a few hundred bytes; whoever signs a long envelope sends it to all itself."""
 SUSPENDS = 1
 """`on_incumbent` of a class whose settlements wait an incumbent out."""
 
 
 def _shown_by(work: Work, body: Any) -> tuple[bytes, ...]:
-    """The envelope for which something is taken away travels with it: its user may have to be convinced."""
+    """The envelope for which something is taken away, where it is short: it travels with it, and to many at once."""
     name: bytes | None = getattr(body, "evidence", None)
     raw = work.on_record(name) if name is not None else None
-    return () if raw is None else (raw,)
+    return () if raw is None or len(raw) > SHOWN_BYTES_MAX else (raw,)
 
 
 def _said_in(notice: bytes) -> Any:

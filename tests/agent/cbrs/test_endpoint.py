@@ -1,6 +1,7 @@
 """The endpoint over real sockets: who is let in, which bodies are read, and that the warden alone gives."""
 
 import asyncio
+import errno
 import http.client
 import json
 import socket
@@ -166,6 +167,34 @@ def test_a_session_that_is_gone_on_with_is_looked_at_again(
         monkeypatch.setattr(ServerTls, "flaw", lambda *_: "it is not in its life")
         with pytest.raises((OSError, ssl.SSLError)):
             posted(port, plain_client(good), "registration", body)
+
+
+@pytest.mark.attack(60, 65)
+def test_a_list_that_could_not_be_read_at_once_is_read_again_though_it_did_not_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file was to be had at that instant, or half of it was written: whoever is revoked in it stayed let in."""
+    authority = SimPki(tmp_path)
+    tls, device = ServerTls(files_of(authority, "node", "sas")), files_of(authority, "device", "cbsd")
+    certificate = ssl.PEM_cert_to_DER_cert(device.certificate.read_text())
+    authority.revoke(device.certificate)
+    said: list[str] = []
+    server = server_of(
+        CbsdEndpoint(sas=sas()[0], now_ns=lambda: NOW), host="127.0.0.1", port=0, tls=tls, say=said.append
+    )
+
+    def full(self: Path) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files", str(self))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", full)
+        for second in range(3):
+            server.look_after(float(second))  # type: ignore[attr-defined]
+    assert tls.flaw(certificate) is None
+    (line,) = said
+    assert "are not used" in line
+    server.look_after(4.0)  # type: ignore[attr-defined]
+    assert tls.flaw(certificate) == "it is revoked"
 
 
 def test_who_says_nothing_whole_is_not_kept(authority: SimPki, server_files: TlsFiles) -> None:

@@ -12,6 +12,7 @@ from settlement.chain.records import Record
 from settlement.chain.scope import Window
 from settlement.core.reasons import Reason, refuse
 from settlement.disputes.incumbentproof import judge_reporter
+from settlement.pair.holderlease import SHOWN_BYTES_MAX
 from settlement.records.endings import Preempt
 from settlement.state.evidence import evidence_for
 from tests.settlement.disputes.court import Court
@@ -97,6 +98,16 @@ def test_the_envelope_travels_with_what_it_takes_away(tmp_path: Path) -> None:
     assert court.alice.record_of(record.digest) is not None
     assert record.digest in evidence_for(court.alice, court.sid, "fallback not kept")
     assert outcome(court) == "dismissed"
+
+
+def test_a_long_envelope_is_not_sent_to_each_whom_it_displaces(tmp_path: Path) -> None:
+    """One of 64 KB beside a PREEMPT to each of a thousand users would be 64 MB in a node's queues."""
+    court = settled(tmp_path)
+    many = tuple(replace(SEEN.channels[0], flags=("x" * 32,) * 32) for _ in range(12))
+    record = court.world.do("holder", 9.5, lambda step: step.sign(replace(SEEN, channels=many)))
+    assert len(record.raw) > SHOWN_BYTES_MAX
+    ended(court, record.digest)
+    assert court.alice.record_of(record.digest) is None
 
 
 def test_whose_word_counts_is_the_holders_or_of_a_level_that_the_rule_has_others_act_on(tmp_path: Path) -> None:
