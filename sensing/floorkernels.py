@@ -6,22 +6,22 @@ from typing import Any
 from sensing.loops import precompiled
 
 
-@precompiled("w2 float64, w1 float64, w1 float64, int64, int64, w2 float64")
-def quiet_levels(ordered: Any, cuts: Any, bias: Any, start: int, steps: int, found: Any) -> None:
+@precompiled("w2 float64, w1 float64, w1 float64, w1 int64, int64, w2 float64")
+def quiet_levels(ordered: Any, cuts: Any, bias: Any, start: Any, steps: int, found: Any) -> None:
     """Forward consecutive mean excision of every group's blocks: how many are quiet, and at which level.
 
     Fills `found` (3, groups) with level and number of the quiet blocks, and their mean square over their mean's square.
 
     Args: ordered the powers of each group's blocks, the least first, (blocks, groups); cuts how far over the level a
-        quiet block may be; bias what the cut takes off the mean; start how many blocks are quiet at first; steps how
-        often the level is made again at most.
+        quiet block may be; bias what the cut takes off the mean; start how many blocks of each group are quiet
+        at first; steps how often the level is made again at most.
     """
     blocks, groups = ordered.shape
     for g in range(groups):
         total = 0.0
-        for b in range(start):
+        for b in range(start[g]):
             total += ordered[b, g]
-        found[0, g], found[1, g], found[2, g] = total / start, start, total
+        found[0, g], found[1, g], found[2, g] = total / start[g], start[g], total
     for _ in range(steps):
         moved = False
         for g in range(groups):

@@ -120,8 +120,16 @@ class FrontEnd:
         self._carry[: len(rest)] = rest
         self._carried = len(rest)
 
-    def take(self) -> Spectra:
-        """Spectra since the last call; all zero, with `frames` 0, when no block was complete."""
+    @property
+    def blocks(self) -> int:
+        """Whole blocks since the last call of `take`."""
+        return self._count // self.frames
+
+    def take(self, sound: NDArray[np.bool_] | None = None) -> Spectra:
+        """Spectra since the last call; all zero, with `frames` 0, when no block was complete.
+
+        Args: sound: which of the blocks, shape (blocks,), show the constant offset; None: all of them.
+        """
         sums = self._sums * self.frames
         found = Spectra(
             frames=self._count,
@@ -129,7 +137,7 @@ class FrontEnd:
             peak=self._peak.copy(),
             kurtosis=spectral_kurtosis(sums, self._squares, self._count if self._moments else 0),
             groups=np.concatenate(self._groups) if self._groups else np.zeros((0, self._n_groups), np.float32),
-            offset_bins=self._without_offset(),
+            offset_bins=self._without_offset(sound),
         )
         self._sums[:] = 0
         self._squares[:] = 0
@@ -140,12 +148,13 @@ class FrontEnd:
         self._middle_power.clear()
         return found
 
-    def _without_offset(self) -> Float32s:
+    def _without_offset(self, sound: NDArray[np.bool_] | None) -> Float32s:
         """Power of the middle bins about their median over the look: what a constant offset leaves, bursts with it."""
         if not self._offsets:
             return np.zeros(0, np.float32)
         each, power = np.concatenate(self._offsets), np.concatenate(self._middle_power)
-        constant = _medians(each.view(np.float32)).view(np.complex64)
+        shown = each if sound is None or not sound.any() else each[sound]
+        constant = _medians(shown.view(np.float32)).view(np.complex64)
         left = power - 2 * (each * constant.conj()).real + np.abs(constant) ** 2
         count = len(each) * self.frames
         rest: Float32s = (np.maximum(left, 0).mean(axis=1) * (count / max(1, count - 1))).astype(np.float32)

@@ -11,14 +11,16 @@ RUN_LEAST: Final = 32
 """Noise of half a step repeats a sample 32 times once in 10^12 samples."""
 STRIDE: Final = 8
 QUIET_SHARE: Final = 0.25
-"""Runs above this share of full scale are a limiter's, not silence."""
+"""Runs above this share of full scale are a limiter's, not silence, unless they are long."""
+LONG_RUN: Final = 1024
+"""No signal holds a limiter at one corner for so many samples: bytes of zeros, which stand for the lowest value, do."""
 
 Spans: TypeAlias = list[tuple[int, int]]
 """Sample numbers from, up to and not including."""
 
 
 def silent_spans(iq: Iq, *, full_scale: float) -> Spans:
-    """Runs of at least `RUN_LEAST` samples that are all the same and weak, shape of iq as in `flat_samples`."""
+    """Runs of at least `RUN_LEAST` samples that are all the same, weak or long; shape of iq as in `flat_samples`."""
     if len(iq) < RUN_LEAST:
         return []
     pairs = flat_samples(iq)
@@ -32,7 +34,7 @@ def silent_spans(iq: Iq, *, full_scale: float) -> Spans:
     return [
         (first, last + 1)
         for first, last in runs(same, least=RUN_LEAST - 1)
-        if float(np.abs(rails[first].astype(np.float64)).max()) < QUIET_SHARE * full_scale
+        if last - first >= LONG_RUN or float(np.abs(rails[first].astype(np.float64)).max()) < QUIET_SHARE * full_scale
     ]
 
 

@@ -30,6 +30,7 @@ from sensing.history import FloorHistory, LevelShelf
 from sensing.incumbents import IncumbentLog
 from sensing.layout import BandLayout, lay_out
 from sensing.occupancy import spectrum_resource_occupancy
+from sensing.onset import ONSET_S, rising_blocks
 from sensing.orderstats import middle
 from sensing.results import (
     Anchor,
@@ -136,6 +137,7 @@ class Survey:
         self._shelf, self._decisions = LevelShelf(), DecisionShelf()
         self._own_noise: float | None = None
         self._gaps = False
+        self._began_ns: int | None = None
         self._ended_ns: int | None = None
         self._spans: Spans = []
         self._look_flags: deque[SampleFlag] = deque(maxlen=FLAG_LOOKS)
@@ -174,12 +176,14 @@ class Survey:
             self._spans = []
         held = self._front.held
         self._front.feed(clean)
-        spectra = self._front.take()
+        silent = silent_blocks(self._spans + spans, blocks=self._front.blocks, block=self._block, held=held)
+        spectra = self._front.take(~silent if self._spans or spans else None)
         usable = not flags & UNUSABLE and len(spectra.groups) > 0
         if usable and self._own_noise is None:
             self._own_noise = converter_noise(clean, full_scale=self.settings.full_scale)
             self._floor.own_noise = self._reader.own_noise = self._own_noise
-        sound = ~silent_blocks(self._spans + spans, blocks=len(spectra.groups), block=self._block, held=held)
+        sound = ~silent
+        sound[: self._rising(spectra.groups, start_ns) if usable else 0] = False
         self._spans = [(first - len(iq), last - len(iq)) for first, last in spans if last > len(iq) - self._block]
         pieces: list[Piece] = []
         self._keep_contrasts()
@@ -295,6 +299,15 @@ class Survey:
             self._judge_all()
             self._history.settle()
         return pieces
+
+    def _rising(self, groups: NDArray[np.float32], start_ns: int) -> int:
+        """How many blocks, at the beginning of all listening, the receiver's gain was still rising in."""
+        if self._floor.states:
+            return 0
+        if self._began_ns is None:
+            self._began_ns = start_ns
+        room = round((ONSET_S - (start_ns - self._began_ns) / 1e9) / self._block_s)
+        return rising_blocks(groups, self._layout.shapes * self._frames, most=room)
 
     def _place(self, piece: Piece, power: Floats, *, teaches: bool) -> None:
         """Find the setting of the gain that a piece belongs to, and learn from it; a short one with others."""

@@ -31,6 +31,11 @@ from sensing.theory import truncated_mean
 Floats = NDArray[np.float64]
 
 START_SHARE: Final = 0.1
+START_AVERAGES: Final = 12.0
+"""The quietest blocks, which a floor is sought from upwards, must hold so many independent averages: the lowest single
+block of a group of few bins lies so deep now and then that none of the others agrees with it."""
+START_MOST: Final = 0.25
+"""Of the blocks of a piece, no more than this share are taken for quiet at first."""
 CUT_PFA: Final = 1e-3
 STEPS_MAX: Final = 40
 BLOCKS_LEAST: Final = 8
@@ -41,6 +46,11 @@ IDLE_SHARE: Final = 0.2
 DRIFT_LEAST_DB: Final = 0.2
 DRIFT_DB: Final = 1.0
 """A change of the whole band that is no step; further off only what moves by less than the next from piece to piece."""
+FALL_CHANCE_DB: Final = 0.3
+FALL_SHARED: Final = 0.7
+FALL_ALIKE: Final = 2.0
+"""Where chance makes more than the first, a fall of the quietest tenth by less than twice that chance is none if the
+middle of the band fell by less than the second share of it: the quietest tenth of short looks lies low by itself."""
 DRIFT_SLOW_DB: Final = 0.35
 DRIFT_MOST_DB: Final = 6.0
 """What creeps further is a setting of its own: how far one has crept says how much a signal may have grown unseen."""
@@ -160,12 +170,19 @@ def decibels(ratio: Floats) -> Floats:
     return np.asarray(10 * np.log10(np.maximum(ratio, 1e-30)), np.float64)
 
 
+def starts(blocks: int, least: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of so many blocks are taken for quiet at first; least: how many must be where there is room for them."""
+    share = max(1, int(START_SHARE * blocks))
+    return np.clip(least, share, max(share, int(START_MOST * blocks)))
+
+
 class QuietLevels:
     """Forward consecutive mean excision of every group's blocks at once."""
 
     def __init__(self, shapes: Floats) -> None:
         """Args: independent averages behind one block of each group, shape (groups,)."""
         self.shapes = shapes
+        self._least = np.ceil(START_AVERAGES / shapes).astype(np.int64)
         self._cuts = np.array([gammainccinv(k, CUT_PFA) / k for k in shapes])
         self._bias = np.array(
             [truncated_mean(shape=float(k), threshold=float(c)) for k, c in zip(shapes, self._cuts, strict=True)]
@@ -174,7 +191,7 @@ class QuietLevels:
     def __call__(self, blocks: Floats) -> Quiet:
         """Levels of blocks of shape (blocks, groups)."""
         found = np.empty((3, blocks.shape[1]))
-        start = max(1, int(START_SHARE * len(blocks)))
+        start = starts(len(blocks), self._least)
         quiet_levels(np.sort(blocks, axis=0), self._cuts, self._bias, start, STEPS_MAX, found)
         return Quiet(level=found[0], idle=found[1], spread=np.maximum(found[2] - 1, 1e-9))
 
@@ -343,8 +360,12 @@ class FloorTracker:
         told = self._compared if shown is None else shown
         rise, limit = rise[told], limit[told]
         sd = middle(limit) / DEVIATIONS
-        least = min(middle(rise), quantile(rise, 0.1) + 1.28 * sd)
-        return least, max(DRIFT_LEAST_DB, 6 * sd / np.sqrt(len(rise)))
+        chance = max(DRIFT_LEAST_DB, 6 * sd / np.sqrt(len(rise)))
+        most, least = middle(rise), quantile(rise, 0.1) + 1.28 * sd
+        few = chance > FALL_CHANCE_DB and least < 0
+        if few and most > -FALL_SHARED * chance and most - least < FALL_ALIKE * chance:
+            least = min(most, 0.0)
+        return min(most, least), chance
 
     @staticmethod
     def _drift(state: GainState, least: float, chance: float) -> float:

@@ -131,7 +131,7 @@ def given() -> dict[str, tuple[Any, list[Any]]]:
         ),
         "quiet_levels": (
             floorkernels.quiet_levels,
-            [np.sort(channel, axis=0), even + 1, even, 4, 40, np.zeros((3, channel.shape[1]))],
+            [np.sort(channel, axis=0), even + 1, even, np.full(len(even), 4), 40, np.zeros((3, len(even)))],
         ),
         "mark_risen": (
             floorkernels.mark_risen,

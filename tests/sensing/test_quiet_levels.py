@@ -10,7 +10,7 @@ from sensing.floorkernels import mark_channels, rises, teach
 from sensing.samples import PROBE_SAMPLES, inspect
 from sensing.specials import gammainccinv
 from sensing.theory import truncated_mean
-from sensing.tracker import CUT_PFA, START_SHARE, STEPS_MAX, QuietLevels
+from sensing.tracker import CUT_PFA, START_AVERAGES, START_MOST, START_SHARE, STEPS_MAX, QuietLevels
 
 pytestmark = pytest.mark.feature("S1")
 SHAPES = np.array([4.0, 9.0, 30.0, 90.0])
@@ -22,7 +22,8 @@ def plainly(blocks: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
     bias = np.array([truncated_mean(shape=k, threshold=c) for k, c in zip(SHAPES, cuts, strict=True)])
     ordered, columns = np.sort(blocks, axis=0), np.arange(len(SHAPES))
     sums, squares = ordered.cumsum(axis=0), (ordered**2).cumsum(axis=0)
-    count = np.full(len(SHAPES), max(1, int(START_SHARE * len(blocks))))
+    least, share = np.ceil(START_AVERAGES / SHAPES).astype(int), max(1, int(START_SHARE * len(blocks)))
+    count = np.maximum(share, np.minimum(least, int(START_MOST * len(blocks))))
     level = sums[count - 1, columns] / count
     for _ in range(STEPS_MAX):
         grown = np.maximum(count, np.count_nonzero(ordered <= cuts * level, axis=0))

@@ -1,0 +1,64 @@
+"""The beginning of listening, in which a receiver's gain is still rising.
+
+A tuner that has just been started gives next to nothing for some milliseconds, and then its noise. A floor learned from
+that time would lie far below the receiver's own, and all that came later would be over it.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[Any]
+
+ONSET_S: Final = 0.025
+"""From the first sample on: what rises later is no receiver that starts."""
+ONSET_DB: Final = 3.0
+FALLEN: Final = 0.7
+"""Of the depth of the beginning in dB: a later block that lies so low has fallen back to it."""
+DEVIATIONS: Final = 5.0
+BLOCKS_LEAST: Final = 8
+GROUPS_LEAST: Final = 6
+SETTLED_SHARE: Final = 0.25
+STAYED_SHARE: Final = 0.07
+"""Of the band, how much may stay where it was, or rise by less than half, when the gain rises: lines of its own."""
+ALIKE_SHARE: Final = 0.6
+ALIKE_DB: Final = 2.0
+
+
+def rising_blocks(power: Floats, shapes: Floats, *, most: int) -> int:
+    """How many blocks from the first on lie lower, all over the band, than those that end the look.
+
+    All of them where more than a quarter do: the gain may not have come to rest. None where a later one falls back: a
+    gain that has risen stays.
+
+    Args: power (blocks, groups); shapes, independent averages behind a block of each group; most: no more blocks than
+        this are a beginning.
+    """
+    blocks, groups = int(power.shape[0]), int(power.shape[1])
+    if blocks < BLOCKS_LEAST or groups < GROUPS_LEAST or most <= 0:
+        return 0
+    level_db = 10 * np.log10(np.maximum(power.astype(np.float64), 1e-30))
+    end = level_db[-max(BLOCKS_LEAST // 2, blocks // 4) :]
+    over_db = np.median(level_db - np.median(end, axis=0), axis=1)
+    sd_db = 4.343 / np.sqrt(shapes)
+    chance_db = DEVIATIONS * 1.25 * float(np.median(sd_db)) / np.sqrt(groups)
+    low = over_db < -max(ONSET_DB, chance_db)
+    count = int(np.argmin(low)) if not low.all() else blocks
+    if count == 0 or count > most or (over_db[count:] < FALLEN * np.median(over_db[:count])).any():
+        return 0
+    if not _alike(power[:count], power[count:], sd_db):
+        return 0
+    return blocks if count > SETTLED_SHARE * blocks else min(count + 1, blocks)
+
+
+def _alike(first: Floats, rest: Floats, sd_db: Floats) -> bool:
+    """Whether the whole band rose by one factor from the first blocks to the rest, and nothing stayed behind."""
+    if len(rest) == 0:
+        return True
+    rise = 10 * np.log10(np.maximum(np.median(rest, axis=0), 1e-30) / np.maximum(first.mean(axis=0), 1e-30))
+    moved = float(np.median(rise))
+    limit = np.maximum(ALIKE_DB, DEVIATIONS * sd_db * np.sqrt(1 / len(first) + 1 / len(rest)))
+    alike = float((np.abs(rise - moved) <= limit).mean()) >= ALIKE_SHARE
+    stayed = (rise < moved / 2) & (np.abs(rise - moved) > limit)
+    return alike and int(stayed.sum()) <= max(1.0, STAYED_SHARE * len(rise))
