@@ -1,10 +1,10 @@
 """What became of promises, from signed records alone: moved, broken, disputed, ruled, paid."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from settlement.chain.records import Record
-from settlement.disputes.incumbentproof import claims_incumbent, judge_incumbent
+from settlement.disputes.incumbentproof import claims_incumbent, judge_incumbent, judge_stronger
 from settlement.records.complaint import Dispute, DisputeAnswer, Fallback, Ruling
 from settlement.records.decision import Confirm
 from settlement.records.endings import Compensation, Preempt
@@ -34,20 +34,24 @@ def moved_points(name: Named, found: list[Record]) -> list[dict[str, Any]]:
     ]
 
 
-def broken_points(name: Named, found: list[Record]) -> list[dict[str, Any]]:
+def broken_points(name: Named, found: list[Record], owners: Container[bytes] = ()) -> list[dict[str, Any]]:
     """Every settlement that its holder ended for nobody, why it says it did, and the fallback that it was bound to.
 
-    For an incumbent was ended what the envelope that the PREEMPT names shows; a lease that was handed on ends with the
-    one it is of.
+    For an incumbent was ended what the envelope that the PREEMPT names shows, for somebody stronger what the REQUEST
+    does; a lease that was handed on ends with the one it is of.
+
+    Args: owners: credentials whose whole logs are among what was found: a REQUEST that is in none of these is none.
     """
     grants = {r.body.sid: r for r in found if isinstance(r.body, Grant)}
     by_name = {r.digest: r for r in found}
     rows = []
-    for ended in (r for r in found if isinstance(r.body, Preempt) and r.body.by is None):
+    for ended in (r for r in found if isinstance(r.body, Preempt)):
         grant = grants.get(ended.body.sid)
         if grant is not None and grant.body.handover is not None and ended.body.reason == OVER:
             continue
-        why = _why_broken(ended, by_name.get(ended.body.evidence or b""), grant)
+        shown = by_name.get(ended.body.by or ended.body.evidence or b"")
+        whole = ended.frame.author in owners
+        why = _why_not_stronger(ended, shown, grant, whole) if ended.body.by else _why_broken(ended, shown, grant)
         if why is not None:
             bound = grant.body.fallback if grant is not None else None
             who = name(ended.frame.author or b"")
@@ -63,6 +67,16 @@ def _why_broken(ended: Record, evidence: Record | None, grant: Record | None) ->
         return None
     refusal = judge_incumbent(ended, evidence, grant.body.cell)
     return None if refusal is None else f"no incumbent is shown: {refusal.measured}"
+
+
+def _why_not_stronger(ended: Record, request: Record | None, grant: Record | None, whole: bool) -> str | None:
+    """Why no stronger REQUEST is shown; None where one is, or where its holder's own log is not here to have it."""
+    if grant is None:
+        return None
+    if request is not None:
+        refusal = judge_stronger(ended, request, grant.body)
+        return None if refusal is None else f"nobody stronger is shown: {refusal.measured}"
+    return f"nobody stronger is shown: {ended.body.by.hex()[:16]} is in no log" if whole else None
 
 
 def dispute_points(name: Named, found: list[Record]) -> list[dict[str, Any]]:

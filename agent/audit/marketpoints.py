@@ -3,15 +3,16 @@
 The same figures for every run; what did not happen in one is 0, or an empty list.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from agent.audit.auctionpoints import Named, approvals_shown, auctions_shown
 from agent.audit.disputepoints import broken_points, dispute_points, moved_points
 from agent.audit.handedpoints import handed_by_records, reconciled
-from agent.audit.leases import logs_at
+from agent.audit.leases import LogRead, logs_at
 from settlement.chain.bodies import Confirm, Declaration, Grant, Preempt, Resume, Suspend
+from settlement.chain.checkpoint import origin_of
 from settlement.chain.records import Record
 from settlement.core.reasons import Reason
 from settlement.market.residual import unfilled
@@ -20,10 +21,13 @@ from settlement.records.market import Counter, Request
 from settlement.records.verdict import Verdict
 
 
-def market_points(name: Named, parties: Mapping[str, tuple[bytes, ...]], found: list[Record]) -> dict[str, Any]:
+def market_points(
+    name: Named, parties: Mapping[str, tuple[bytes, ...]], found: list[Record], owners: Container[bytes] = ()
+) -> dict[str, Any]:
     """Everything that `found`, each record once, says of a market.
 
-    Args: name: whose a credential is. parties: the chain of credentials of each name, for who stands for whom.
+    Args: name: whose a credential is. parties: the chain of credentials of each name, for who stands for whom. owners:
+    credentials whose whole logs are in it.
     """
     confirmed = {r.body.sid for r in found if isinstance(r.body, Confirm)}
     grants = [r for r in found if isinstance(r.body, Grant) and r.body.sid in confirmed]
@@ -35,7 +39,7 @@ def market_points(name: Named, parties: Mapping[str, tuple[bytes, ...]], found: 
         "auctions": auctions_shown(name, found, grants),
         "approvals": approvals_shown(name, found, grants),
         "moved": moved_points(name, found),
-        "broken": broken_points(name, found),
+        "broken": broken_points(name, found, owners),
         "disputes": dispute_points(name, found),
         "counters": sum(isinstance(r.body, Counter) for r in found),
         "suspended": sum(isinstance(r.body, Suspend) for r in found),
@@ -58,7 +62,17 @@ def market_of(path: Path, anchors: Sequence[str] | None, network: str | None) ->
         party = parties.get(credential)
         return credential.hex()[:8] if party is None else party.name
 
-    return market_points(name, {one.name: one.chain for one in parties.values()}, list(found.values()))
+    chains = {one.name: one.chain for one in parties.values()}
+    return market_points(name, chains, list(found.values()), {one for log in logs for one in _owners(log)})
+
+
+def _owners(log: LogRead) -> Iterator[bytes]:
+    """Whose log it is, by the name under its newest head."""
+    origin = log.head[1].partition("\n")[0] if log.head is not None else ""
+    registry = log.registry
+    for subject in registry.subjects():
+        if origin_of(registry.network, subject.public) == origin:
+            yield from registry.line(subject.hash)
 
 
 def _wishes(found: list[Record]) -> set[bytes]:

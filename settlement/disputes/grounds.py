@@ -23,7 +23,7 @@ from settlement.core.fixes import TimeFix, TimeSource
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.disputes.case import DisputeCase
 from settlement.disputes.fallbacks import Substitute, fallback_terms, judge_substitute
-from settlement.disputes.incumbentproof import ended_for_incumbent
+from settlement.disputes.incumbentproof import ended_for_incumbent, judge_stronger
 from settlement.market.tiers import Displaceable, compensation, tier_of
 from settlement.pair.offered import inside_offer
 from settlement.pair.terms import deal_of_grant, judge_terms
@@ -99,7 +99,12 @@ def _misapplied(case: DisputeCase) -> DisputeFinding:
     refusal = judge_terms(deal_of_grant(s.grant), s.rule, holder=s.holder, user=s.user) or _price(case)
     if refusal is not None:
         return _broken(case, refusal.clause, refusal.measured, refusal.required)
-    for preempt in [one.body for one in case.cited(Preempt) if case.of(one, s.holder) and one.body.by is not None]:
+    for cited in [one for one in case.cited(Preempt) if case.of(one, s.holder) and one.body.by is not None]:
+        preempt: Preempt = cited.body
+        asked = next((one for one in case.evidence if one.digest == preempt.by), None)
+        weaker = judge_stronger(cited, asked, s.given) if asked is not None else None
+        if weaker is not None:
+            return _broken(case, weaker.clause, weaker.measured, weaker.required, from_ns=preempt.vacate_by_ns)
         window, tier = s.given.cell.window, tier_of(s.terms.tiers, preempt.tier)
         if tier is None or s.given.tier not in tier.displaces:
             measured = f"tier {preempt.tier} over tier {s.given.tier}"

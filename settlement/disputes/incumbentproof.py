@@ -1,11 +1,12 @@
-"""Whether a settlement that its holder ended for an incumbent was ended for one: by the envelope that it names. Pure.
+"""Whether a settlement that its holder ended for an incumbent, or for somebody stronger, was ended for one. Pure.
 
     (1) the envelope is there, and is what somebody found at a place
     (2) it reports an incumbent, and something in a channel of the settlement's band
     (3) it held when the PREEMPT was signed
     (4) it is the holder's own word, or of a level that the rule has others act on or weigh, for an area that touches it
 
-A hash of nothing, or of anything else, proves nothing: the settlement was ended for nobody.
+A hash of nothing, or of anything else, proves nothing: the settlement was ended for nobody. So it is with the REQUEST
+that a PREEMPT names, where that is in hand.
 """
 
 from settlement.chain.credentials import Subject
@@ -16,6 +17,8 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.disputes.case import DisputeCase
 from settlement.records.authority import Rule
 from settlement.records.endings import Preempt
+from settlement.records.grant import Grant
+from settlement.records.market import Request
 from settlement.records.observation import FREE, PLACE, Envelope
 
 
@@ -42,6 +45,21 @@ def judge_incumbent(preempt: Record, evidence: Record | None, cell: Cell) -> Ref
     if said.earliest_ns > cut.latest_ns or cut.earliest_ns > body.valid_until_ns:
         measured = f"signed at {said.latest_ns} ns, valid until {body.valid_until_ns} ns"
         return refuse(Reason.EXPIRED, "preempt.evidence", measured, f"in force at {cut.latest_ns} ns")
+    return None
+
+
+def judge_stronger(preempt: Record, request: Record, granted: Grant) -> Refusal | None:
+    """None where a PREEMPT may take a settlement back for a REQUEST: stronger, for its cell, signed by then."""
+    body, named = request.body, request.digest.hex()[:16]
+    if not isinstance(body, Request):
+        return refuse(Reason.TYPE, "preempt.by", f"{named}: a {request.typ}", "the REQUEST of a stronger tier")
+    if body.tier != preempt.body.tier or body.tier >= granted.tier:
+        required = f"tier {preempt.body.tier}, stronger than {granted.tier}"
+        return refuse(Reason.TIER, "preempt.by", f"{named}: tier {body.tier}", required)
+    if not body.cell.overlaps(granted.cell):
+        return refuse(Reason.BAND, "preempt.by", f"{named}: {body.cell.band}", f"something of {granted.cell.band}")
+    if request.frame.attestation.earliest_ns > preempt.frame.attestation.latest_ns:
+        return refuse(Reason.OUT_OF_ORDER, "preempt.by", f"{named}: signed after it", "signed before the PREEMPT")
     return None
 
 

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.audit.handedpoints import all_handed_on
-from agent.audit.marketpoints import market_of, market_points
+from agent.audit.leases import logs_at
+from agent.audit.marketpoints import _owners, market_of, market_points
 from agent.audit.marketwords import WORDS, market_lines
 from agent.cli.main import app
 from settlement.audit.lease import read_entries
@@ -188,3 +189,16 @@ def test_a_grant_that_names_something_else_as_its_handover_hands_nothing_on(tmp_
     lying = replace(grant, body=replace(grant.body, handover=confirm.digest))
     assert len(all_handed_on([grant, confirm, bob.record_of(grant.body.handover)])) == 1
     assert all_handed_on([lying, confirm]) == []
+
+
+@pytest.mark.feature("M6")
+def test_a_log_says_whose_it_is(tmp_path: Path) -> None:
+    """Of whoever's whole log is here, what is in no log was never there."""
+    folder = tmp_path / "court"
+    court = ruled_court(folder)
+    logs = sealed(court.world, tmp_path)
+    read = logs_at(logs, anchors=[one.hex() for one in court.world.anchors], network=NETWORK)
+    found = {name: list(_owners(log)) for name, log in read.items()}
+    assert {name.removesuffix(".db"): owners for name, owners in found.items()} == {
+        name: [member.hash] for name, member in court.world.members.items()
+    }
