@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 
 from radio.signals import ofdm
-from sensing.detectors.pulses import SHORT_THRESHOLD, Pulse, PulseFinder
+from sensing.detectors.pulse import Pulse
+from sensing.detectors.pulses import SHORT_THRESHOLD, PulseFinder
 from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
 from sim.waveforms.radar import Radar, RadarClassName, draw, render
 

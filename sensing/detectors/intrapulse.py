@@ -21,6 +21,8 @@ SWEPT_RATE_HZ: Final = 16e6
 BENDS: Final = (0.0, 0.12, 0.25, 0.4, 0.55)
 """Cubic share of a non-linear sweep (NTIA TM-18-534): its frequency at time u from -1 to 1 is (1 - b) u + b u^3."""
 SLOPE_ROOM: Final = 0.3
+SLOPE_ROOM_MOST, SLOPE_OFF_HZ = 0.5, 0.6e6
+"""By so much of its slope, and so much from its first to its last frequency, the slope of a path may be off."""
 PRODUCT: Final = 150.0
 HALF_PRODUCT: Final = 6.0
 HALF_WORTH: Final = 0.85
@@ -62,13 +64,20 @@ class Wave:
 class Compressed:
     """The best of the waveforms that were tried: the share of the pulse's energy it explains (0 to 1), and what it is.
 
-    `duration_us` of coded pulses, `slope_mhz_per_us` of swept ones; the other is 0.
+    `duration_us` of coded pulses, `slope_mhz_per_us` of swept ones; the other is 0. Of swept ones also: `nepers`, the
+    log of how many tries of that one waveform it takes noise to compress as well; `level_db`, the sweep's own power in
+    squared units of the samples, whatever it lies over; `tone_hz`, its frequency in the middle of the `length_us` that
+    were compressed.
     """
 
     share: float
     duration_us: float = 0.0
     slope_mhz_per_us: float = 0.0
     bend: float = 0.0
+    nepers: float = 0.0
+    level_db: float = -99.0
+    tone_hz: float = 0.0
+    length_us: float = 0.0
 
 
 NOTHING: Final = Compressed(share=0.0)
@@ -113,45 +122,63 @@ def swept(wave: Wave, *, centre_hz: float, slope_mhz_per_us: float, width_hz: fl
 
     Of a long and wide sweep the best of five parts is taken, each with a time-bandwidth product of `PRODUCT`.
     """
-    z, rate, first, last = _narrowed(wave, centre_hz, max(2e6, min(wave.rate_hz, 1.6 * width_hz)))
+    wanted = max(2e6, min(wave.rate_hz, 1.6 * width_hz))
+    z, rate, first, last = _narrowed(wave.whitened(), centre_hz, wanted)
+    heard = _narrowed(wave, centre_hz, wanted)[0]
     noise = _noise(z, first, last)
     slope = slope_mhz_per_us * 1e12
     longest = max(8, int(np.sqrt(PRODUCT / abs(slope)) * rate))
     length = min(last - first, longest)
     if length < 8:
         return NOTHING
+
+    def part(at: int, n: int) -> Compressed:
+        one = _dechirped(z[at : at + n], heard[at : at + n], rate, slope, noise)
+        return replace(one, tone_hz=one.tone_hz + centre_hz)
+
     starts = np.unique(np.linspace(first, last - length, 5 if last - first > 1.5 * length else 1).astype(np.int64))
-    best = max((_dechirped(z[at : at + length], rate, slope, noise) for at in starts), key=lambda one: one.share)
+    best = max((part(at, length) for at in starts), key=lambda one: one.share)
     half = length // 2
     if best.share < ENOUGH and abs(slope) * (half / rate) ** 2 >= HALF_PRODUCT:
         # A sweep that begins beside a busy channel and ends in it is heard well only in one of its halves.
-        parts = (_dechirped(z[at : at + half], rate, slope, noise) for at in (first, last - half))
-        one = max(parts, key=lambda part: part.share)
+        one = max((part(at, half) for at in (first, last - half)), key=lambda part: part.share)
         if one.share * HALF_WORTH > best.share:
-            best = replace(one, share=one.share * HALF_WORTH)
+            best = replace(one, share=one.share * HALF_WORTH, nepers=max(one.nepers, best.nepers))
     return best
 
 
-def _dechirped(z: NDArray[np.complex128], rate: float, slope: float, noise: float) -> Compressed:
+def _dechirped(
+    z: NDArray[np.complex128], heard: NDArray[np.complex128], rate: float, slope: float, noise: float
+) -> Compressed:
+    """Args: z the samples with a flat background, heard the same as they were received."""
     n = len(z)
     whole = float(_signal(np.sum(np.abs(z) ** 2), n * noise))
     half = n / rate / 2
     u = (np.arange(n) - (n - 1) / 2) / rate / half
-    slopes = slope * np.linspace(1 - SLOPE_ROOM, 1 + SLOPE_ROOM, _steps(slope, half))
+    room = max(SLOPE_ROOM, min(SLOPE_ROOM_MOST, SLOPE_OFF_HZ / (2 * half * abs(slope))))
+    slopes = slope * np.linspace(1 - room, 1 + room, _steps(slope * room, half))
     size = 1 << int(np.ceil(np.log2(2 * n)))
-    best = NOTHING
+    best, nepers = NOTHING, 0.0
     for bend in BENDS:
         # Phase of a frequency k half ((1 - b) u + b u^3).
         shape = half * half * ((1 - bend) * u**2 / 2 + bend * u**4 / 4)
         turned = z * np.exp(-2j * np.pi * slopes[:, None] * shape)
-        peaks = (np.abs(np.fft.fft(turned.astype(np.complex64), size, axis=1)) ** 2).max(axis=1) / n - noise
+        powers = np.abs(np.fft.fft(turned.astype(np.complex64), size, axis=1)) ** 2
+        peaks = powers.max(axis=1) / n - noise
         at = int(peaks.argmax())
         share = float(peaks[at]) / whole
+        nepers = max(nepers, (float(peaks[at]) + noise) / noise if noise > 0 else 0.0)
         if share > best.share + 0.02:
-            best = Compressed(share=min(1.0, share), slope_mhz_per_us=float(slopes[at]) / 1e12, bend=bend)
+            tone = (int(powers[at].argmax()) / size + 0.5) % 1 - 0.5
+            flat = heard * np.exp(-2j * np.pi * (slopes[at] * shape + tone * np.arange(n)))
+            level_db = float(20 * np.log10(max(abs(np.mean(flat)), 1e-15)))
+            best = Compressed(
+                share=min(1.0, share), slope_mhz_per_us=float(slopes[at]) / 1e12, bend=bend, level_db=level_db,
+                tone_hz=tone * rate, length_us=n / rate * 1e6,
+            )  # fmt: skip
         if best.share > ENOUGH:
             break
-    return best
+    return replace(best, nepers=nepers)
 
 
 def dispersed(wave: Wave, *, delays_us_per_mhz: tuple[float, float]) -> Compressed:
@@ -183,9 +210,9 @@ def dispersed(wave: Wave, *, delays_us_per_mhz: tuple[float, float]) -> Compress
     return Compressed(share=share, slope_mhz_per_us=1 / float(tried[at]))
 
 
-def _steps(slope: float, half_s: float) -> int:
-    """So many slopes that between two of them the phase at the ends differs by less than about one radian."""
-    worst = abs(slope) * 2 * SLOPE_ROOM * np.pi * half_s * half_s
+def _steps(room: float, half_s: float) -> int:
+    """So many slopes within `room` on both sides that the phase at the ends differs by about one radian a step."""
+    worst = abs(room) * 2 * np.pi * half_s * half_s
     return int(min(600, max(9, worst / 1.2)))
 
 

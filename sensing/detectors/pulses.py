@@ -8,7 +8,7 @@ pulse; while the band steps up or down by 6 dB no single cell is called a pulse.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.intrapulse import Wave
+from sensing.detectors.likesweeps import with_fellows
 from sensing.detectors.pathkernels import SHALLOW, STEEP_DELAYS, path_hits, steep_places
+from sensing.detectors.pulse import Pulse, same_pulse, wave_of
 from sensing.detectors.pulsekernels import (
     BLOCK,
     SIDE,
@@ -26,7 +28,7 @@ from sensing.detectors.pulsekernels import (
 from sensing.detectors.pulseshape import PulseShape, Region, describe
 from sensing.detectors.shorttime import ShortTime
 from sensing.detectors.weaktrains import WeakTrain, WeakTrains, whiten
-from sensing.frontend import Float32s, Iq, flat_samples
+from sensing.frontend import Float32s, Iq
 from sensing.theory import gamma_quantile
 
 SHORT_GUARD: Final = 2
@@ -48,46 +50,13 @@ SKIRT_MARGIN: Final = np.float32(8.0)
 EVENTS_LEAST: Final = 12
 EVENTS_PER_US: Final = 0.004
 MARGIN_FRAMES: Final = (LONG_GUARD + SIDE + 1) * BLOCK
-SAME_US: Final = 6.0
 PIECE_US: Final = 25_000.0
 """Longer stretches are searched in pieces, so that memory stays flat."""
-BESIDE_US: Final = 25.0
 HITS_MAX: Final = 4096
 WEAK_PRI_US: Final = (909.0, 1112.0)
 WEAK_NEPERS: Final = 12.0
 WEAK_TURNS: Final = 42
 """Pulses of the longest burst of P0N#1, and two more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pulse:
-    """One pulse: `time_us` is its centre since the start of the samples; frequencies are from the receiver's centre.
-
-    `snr_db` is the peak in a cell of about 1 MHz, `instant_hz` how wide it is at any one time, and `slope_mhz_per_us`
-    how its frequency moves. `nepers` is the log of how many cells of noise it takes for one like it, 0 where only
-    `snr_db` tells; `train_nepers` that of how many seconds, for a pulse found only as one of a train, and
-    `train_turns` the intervals from the first to the last place of that train. `steady_db` is
-    how far the loudest steady signal in its band is above its peak, `level_db` the peak in squared full scales, `span`
-    the share it covers of what can be seen of the band, `beside` what is left of it just before or after. `wave` are
-    its samples.
-    """
-
-    time_us: float
-    duration_us: float
-    low_hz: float
-    high_hz: float
-    peak_hz: float
-    instant_hz: float
-    snr_db: float
-    slope_mhz_per_us: float
-    nepers: float = 0.0
-    train_nepers: float = 0.0
-    train_turns: int = 0
-    steady_db: float = -99.0
-    level_db: float | None = None
-    span: float | None = None
-    beside: float = 0.0
-    wave: Wave | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +120,7 @@ class PulseFinder:
         known = self._seen if tail else ()
         shift_us = tail / self._rate_hz * 1e6
         pulses = [replace(p, time_us=p.time_us - shift_us) for p in self._search(joined, tail)]
-        fresh = tuple(p for p in pulses if not any(_same(p, k) for k in known))
+        fresh = tuple(p for p in pulses if not any(same_pulse(p, k) for k in known))
         self._remember(joined, fresh, len(iq))
         return fresh
 
@@ -168,8 +137,8 @@ class PulseFinder:
         if cells is None:
             self._weak.reset()
             return []
-        pulses = list(self._events(cells, iq))
-        weak = [p for p in self._weakly(cells, len(iq), tail) if not any(_same(p, q) for q in pulses)]
+        pulses = with_fellows(list(self._events(cells, iq)), iq, rate_hz=self._rate_hz)
+        weak = [p for p in self._weakly(cells, len(iq), tail) if not any(same_pulse(p, q) for q in pulses)]
         return pulses + weak
 
     def _cells(self, iq: Iq) -> _Cells | None:
@@ -266,14 +235,10 @@ class PulseFinder:
         )
 
     def _wave(self, iq: Iq, shape: PulseShape) -> Wave:
-        hop, room = self._short_time.hop, round(BESIDE_US * 1e-6 * self._rate_hz)
+        hop = self._short_time.hop
         first = round((shape.first + 0.5) * hop)
         last = max(first + hop, round((shape.last + 0.5) * hop))
-        low = max(0, first - room)
-        flat = flat_samples(iq[low : last + room]).astype(np.float32)
-        return Wave(
-            iq=flat.view(np.complex64), rate_hz=self._rate_hz, first=first - low, last=last - low, under=shape.under
-        )
+        return wave_of(iq, (first, last), rate_hz=self._rate_hz, under=shape.under)
 
     def _hz(self, index: int) -> float:
         return (index - self._short_time.n_fft // 2) * self._short_time.bin_hz
@@ -321,12 +286,6 @@ def warm() -> int:
     rails = np.random.default_rng(1).standard_normal((40_000, 2)) * 20
     rails[20_000:20_020] += 400
     return len(PulseFinder(sample_rate_hz=10e6, full_scale=2048).find(rails.astype(np.int16)))
-
-
-def _same(a: Pulse, b: Pulse) -> bool:
-    """Whether two findings are one pulse: at the same time in the same band."""
-    room_us = SAME_US + max(0.0, max(a.duration_us, b.duration_us) / 2 - 2)
-    return abs(a.time_us - b.time_us) <= room_us and a.low_hz <= b.high_hz and b.low_hz <= a.high_hz
 
 
 def _join(first: Iq, second: Iq) -> Iq:

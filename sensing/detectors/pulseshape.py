@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.pulsekernels import BLOCK, best_path
-from sensing.detectors.shapekernels import CAP, outline
+from sensing.detectors.shapekernels import CAP, EVEN_CAP, outline
 from sensing.frontend import Float32s
 
 PENALTY: Final = 2.2
@@ -24,6 +24,10 @@ DELAYS: Final = np.array([0.0, *(s * way for s in (0.05, 0.1, 0.15, 0.2, 0.3, 0.
 NEAR, REACH = 4, 14
 """Frames before and after a pulse in which a radar is silent."""
 MASKED: Final = 6.0
+SHORT: Final = 8.0
+"""Frames of a pulse that may be no more than the end of one."""
+BESIDE: Final = 3
+"""So many bins from a pulse a busy channel may begin that hides the rest of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +71,37 @@ def describe(region: Region, frame: int, bin_: int) -> PulseShape | None:
     if near.size == 0:
         return None
     seed, column = (int(i) for i in np.unravel_index(int(near.argmax()), near.shape))
-    line, where = np.zeros(4), np.zeros(3, np.int64)
-    score = best_path(w, at + seed, low + column, SLOPES, DELAYS, PENALTY, CAP, line, where)
-    if score <= 0 or max(float(w[at + seed, low + column]), THETA * score - PATHS_NEPERS) < NEPERS_MIN:
-        return None
     masked = _masked(region.under)
+    found = _followed(region, at + seed, low + column, masked=masked, cap=CAP)
+    if found is None or found.frames >= SHORT or masked.all():
+        return found
+    beside = masked[max(0, found.low_bin - BESIDE) : found.high_bin + BESIDE + 1]
+    if not beside.any():
+        return found
+    # What is heard of a sweep that comes out of a busy channel is its end: cells that count alike show the rest of it.
+    whole = _followed(region, at + seed, low + column, masked=np.zeros_like(masked), cap=EVEN_CAP)
+    return found if whole is None or whole.frames < SHORT else whole
+
+
+def _followed(
+    region: Region, frame: int, bin_: int, *, masked: NDArray[np.bool_], cap: np.float32
+) -> PulseShape | None:
+    """The pulse along the best path through a cell, in the frames and bins of the region; cells count up to `cap`.
+
+    Args: masked (bins,) where a pulse may go unseen.
+    """
+    w = region.cells
+    line, where = np.zeros(4), np.zeros(3, np.int64)
+    score = best_path(w, frame, bin_, SLOPES, DELAYS, PENALTY, cap, line, where)
+    if score <= 0 or max(float(w[frame, bin_]), THETA * score - PATHS_NEPERS) < NEPERS_MIN:
+        return None
     most = max(w.shape)
     frames, bins = np.empty(most, np.int64), np.empty(most, np.int64)
     values = np.empty(most, np.float32)
     count, low, high, wide = outline(w, region.under, masked, line, where, frames, bins, values)
     path = frames[:count], bins[:count], values[:count]
-    return _shape(region, line=line, steep=bool(where[2]), path=path, lit=(low, high, wide), masked=masked, score=score)
+    seen = ~_masked(region.under)
+    return _shape(region, line=line, steep=bool(where[2]), path=path, lit=(low, high, wide), seen=seen, score=score)
 
 
 def _shape(
@@ -87,7 +111,7 @@ def _shape(
     steep: bool,
     path: tuple[NDArray[np.int64], NDArray[np.int64], Float32s],
     lit: tuple[int, int, int],
-    masked: NDArray[np.bool_],
+    seen: NDArray[np.bool_],
     score: float,
 ) -> PulseShape:
     """Args: lit: lowest and highest offset across the path that is lit, and how many are."""
@@ -99,7 +123,6 @@ def _shape(
     below, above = (0, 0) if steep else (lit[0], lit[1])
     low, high = int(bins.min()) + below, int(bins.max()) + above
     wide = high - low + 1
-    seen = ~masked
     long = across if steep else 0
     instant = across if not steep else (min(wide, 2 + 2 / abs(delay)) if delay else wide)
     duration = float(frames.max() - frames.min()) + (max(0, long - 1) if steep else 0)

@@ -22,7 +22,7 @@ import numpy as np
 
 from sensing.detectors.decision import Decision
 from sensing.detectors.grid import keeps_a_beat
-from sensing.detectors.pulses import Pulse
+from sensing.detectors.pulse import Pulse
 from sensing.detectors.radarclasses import CLASSES, SINGLE_PRI, Inside, RadarClass
 from sensing.detectors.recurrence import FEW, LEVEL_DB, PRI_SHARE, HeardTrain, Recurrence
 from sensing.detectors.trains import (
@@ -64,6 +64,10 @@ ROOM_SHARE: Final = 0.7
 """Of the pulses a stretch has room for that a train must have: its ends are background, traffic hides some."""
 SLOPES_ALIKE: Final = 0.15
 EVIDENCE_MAX: Final = 60.0
+EVIDENCE_PLAIN: Final = 30.0
+"""Of a pulse this conspicuous two make a train: no sum in phase needs to be asked for."""
+SWEEPS_NEPERS: Final = 11.0
+"""Log of how many sweeps a pulse is compared with: 600 slopes, 5 bends, 20 lengths."""
 EITHER: Final = " or "
 IN_STEP_US: Final = 0.3
 """How far a train's interval may be off, for each turn between it and another."""
@@ -246,7 +250,7 @@ class RadarDetector:
 
     def _convincing(self, train: PulseTrain, kind: RadarClass) -> bool:
         snr = [h.pulse.snr_db for h in train.members]
-        if len(snr) < self._needed(train, kind) or self._strays(train) >= len(snr):
+        if len(snr) < self._needed(train, kind) or self._strays(train, kind) >= len(snr):
             return False
         pair = len(snr) == 2 and kind.inside is Inside.PLAIN
         if pair and (min(snr) < PAIR_SNR_DB or self._crowd(train) > CROWD_MAX):
@@ -273,7 +277,7 @@ class RadarDetector:
 
     def _log_chance_per_s(self, train: PulseTrain, kind: RadarClass) -> float:
         """Log of how often a second noise alone makes a train as good as this one."""
-        log_rates = [self._log_rate(h.pulse) for h in train.members]
+        log_rates = [self._log_rate(h, kind) for h in train.members]
         share = min(1.0, 4 * ALIKE_HZ / self._band_hz)
         first, second, *rest = sorted(log_rates, reverse=True)
         pair = first + second + log(share * (kind.pri_us[1] - kind.pri_us[0]) * 1e-6)
@@ -283,9 +287,12 @@ class RadarDetector:
         summed = max(h.pulse.train_nepers for h in train.members)
         return min(alone, -summed) if summed > 0 else alone
 
-    def _log_rate(self, pulse: Pulse) -> float:
-        """Log of how often a second noise makes a pulse this conspicuous."""
+    def _log_rate(self, heard: HeardPulse, kind: RadarClass) -> float:
+        """Log of how often a second noise makes a pulse this conspicuous, by its cells or by its sum in phase."""
+        pulse = heard.pulse
         evidence = max(pulse.nepers, 10 ** (pulse.snr_db / 10))
+        if kind.inside is Inside.SWEPT and evidence < EVIDENCE_PLAIN:
+            evidence = max(evidence, heard.verified(kind).nepers - SWEEPS_NEPERS)
         return log(CELLS_PER_S_PER_HZ * self._band_hz) - min(EVIDENCE_MAX, evidence)
 
     def _beside(self, train: PulseTrain, *, weaker_db: float) -> Iterator[HeardPulse]:
@@ -313,10 +320,14 @@ class RadarDetector:
             if near and id(h) not in members and h.pulse.snr_db > weakest:
                 yield h
 
-    def _strays(self, train: PulseTrain) -> int:
-        """Pulses about as strong as the train's, in its band and time, that do not belong to it."""
+    def _strays(self, train: PulseTrain, kind: RadarClass) -> int:
+        """Pulses about as strong as the train's, in its band and time, that do not belong to it.
+
+        Of a train of sweeps those only that might be one: what traffic's beginnings and ends leave is none.
+        """
         low, high = train.members[0].us, train.members[-1].us
-        return sum(low <= h.us <= high for h in self._beside(train, weaker_db=ALIKE_DB / 2))
+        within = (h for h in self._beside(train, weaker_db=ALIKE_DB / 2) if low <= h.us <= high)
+        return sum(kind.inside is not Inside.SWEPT or h.is_shaped(kind, self._band_hz) for h in within)
 
     def _steps_on(self, kind: RadarClass, train: PulseTrain) -> bool:
         """Whether pulses of any shape, in the train's band and step, outlast a burst, or its interval jitters."""
@@ -393,7 +404,7 @@ class RadarDetector:
         return len(fit) >= max(kind.pulses_min, len(members) / 2) and self._inside(fit, kind)
 
     def _incumbent(self, kind: RadarClass, train: PulseTrain) -> Incumbent:
-        members, strays = train.members, self._strays(train)
+        members, strays = train.members, self._strays(train, kind)
         return Incumbent(
             kind=EITHER.join(sorted(one.name for one in CLASSES if one is kind or self._fits_too(members, one))),
             start_ns=self._base_ns + round(members[0].us * 1e3),

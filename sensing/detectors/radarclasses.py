@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Final
 
 from sensing.detectors.intrapulse import NOTHING, Compressed, coded, dispersed, swept
-from sensing.detectors.pulses import Pulse
+from sensing.detectors.pulse import Pulse
 
 NARROW_SHARE: Final = 0.6
 """A pulse can be called narrow only where the rest of the band is seen to be quiet beside it."""
@@ -120,13 +120,12 @@ def verify(pulse: Pulse, kind: RadarClass) -> Compressed:
     """What the class's waveform explains of a pulse; all of it where the class has no waveform to ask for."""
     if kind.inside is Inside.PLAIN or pulse.wave is None:
         return Compressed(share=1.0, slope_mhz_per_us=pulse.slope_mhz_per_us)
-    wave = pulse.wave.whitened()
     centre = (pulse.low_hz + pulse.high_hz) / 2
     if kind.inside is Inside.CODED:
-        return coded(wave, centre_hz=centre, duration_us=(11.5, 57.0))
+        return coded(pulse.wave.whitened(), centre_hz=centre, duration_us=(11.5, 57.0))
     if kind.inside is Inside.FAST:
-        return dispersed(wave, delays_us_per_mhz=FAST_DELAYS)
+        return dispersed(pulse.wave.whitened(), delays_us_per_mhz=FAST_DELAYS)
     if pulse.slope_mhz_per_us == 0:
         return NOTHING
     width = pulse.high_hz - pulse.low_hz
-    return swept(wave, centre_hz=centre, slope_mhz_per_us=pulse.slope_mhz_per_us, width_hz=width)
+    return swept(pulse.wave, centre_hz=centre, slope_mhz_per_us=pulse.slope_mhz_per_us, width_hz=width)

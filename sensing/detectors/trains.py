@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sensing.detectors.intrapulse import Compressed
-from sensing.detectors.pulses import Pulse
-from sensing.detectors.radarclasses import RadarClass, in_class, verify
+from sensing.detectors.pulse import Pulse
+from sensing.detectors.radarclasses import Inside, RadarClass, in_class, verify
 
 FITS_MAX: Final = 96
 TIMING_US: Final = 0.8
@@ -99,20 +99,35 @@ def trains_of(fits: list[HeardPulse], kind: RadarClass) -> Iterator[PulseTrain]:
         return
     for j, late in enumerate(fits):
         for early in fits[:j]:
-            if kind.pri_us[0] <= late.us - early.us <= kind.pri_us[1] and alike(early.pulse, late.pulse):
-                train = grow(early, late, fits[j + 1 :])
+            if kind.pri_us[0] <= late.us - early.us <= kind.pri_us[1] and alike_in(kind, early, late):
+                train = grow(kind, early, late, fits[j + 1 :])
                 if any(h.fresh for h in train.members):
                     yield train
 
 
 def alike(a: Pulse, b: Pulse) -> bool:
     """Whether two pulses are about as strong, as long and in one place."""
+    return abs(level_db(a) - level_db(b)) <= ALIKE_DB and _alike_but_in_level(a, b)
+
+
+def alike_in(kind: RadarClass, a: HeardPulse, b: HeardPulse) -> bool:
+    """Whether two pulses of a class's shape are alike.
+
+    How strong a sweep is over traffic is told by its sum in phase: its strongest cell is what traffic made of it there.
+    """
+    if alike(a.pulse, b.pulse):
+        return True
+    if kind.inside is not Inside.SWEPT or not _alike_but_in_level(a.pulse, b.pulse):
+        return False
+    one, other = a.verified(kind), b.verified(kind)
+    return min(one.share, other.share) >= kind.share_min and abs(one.level_db - other.level_db) <= ALIKE_DB
+
+
+def _alike_but_in_level(a: Pulse, b: Pulse) -> bool:
     wide = max(a.high_hz - a.low_hz, b.high_hz - b.low_hz)
-    return (
-        abs(level_db(a) - level_db(b)) <= ALIKE_DB
-        and abs((a.low_hz + a.high_hz) - (b.low_hz + b.high_hz)) / 2 <= max(ALIKE_HZ, wide / 4)
-        and abs(a.duration_us - b.duration_us) <= 2.5 + 0.3 * max(a.duration_us, b.duration_us)
-    )
+    return abs((a.low_hz + a.high_hz) - (b.low_hz + b.high_hz)) / 2 <= max(ALIKE_HZ, wide / 4) and abs(
+        a.duration_us - b.duration_us
+    ) <= 2.5 + 0.3 * max(a.duration_us, b.duration_us)
 
 
 def same_sweep(a: Pulse, b: Pulse) -> bool:
@@ -145,7 +160,7 @@ def level_db(pulse: Pulse) -> float:
     return pulse.snr_db if pulse.level_db is None else pulse.level_db
 
 
-def grow(first: HeardPulse, second: HeardPulse, fits: list[HeardPulse]) -> PulseTrain:
+def grow(kind: RadarClass, first: HeardPulse, second: HeardPulse, fits: list[HeardPulse]) -> PulseTrain:
     """Follow the interval of two pulses on and on, through up to `MISSED_MAX` missing ones."""
     members, turns = [first, second], 1
     room_us = TIMING_US + TIMING_SHARE * first.pulse.duration_us
@@ -155,7 +170,7 @@ def grow(first: HeardPulse, second: HeardPulse, fits: list[HeardPulse]) -> Pulse
         steps = round(ahead / pri)
         if steps > MISSED_MAX:
             break
-        if not 1 <= steps <= MISSED_MAX or not alike(first.pulse, heard.pulse):
+        if not 1 <= steps <= MISSED_MAX or not alike_in(kind, first, heard):
             continue
         if abs(ahead - steps * pri) <= room_us + TIMING_PER_TURN_US * steps:
             members.append(heard)

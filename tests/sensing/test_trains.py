@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sensing.detectors.pulses import Pulse
+from sensing.detectors.pulse import Pulse
 from sensing.detectors.radar import RadarDetector, Stretch
 from sensing.detectors.trainchecks import CHANCE, Course, falters, pulses_are_long, reach, repeats, surprise
 from sensing.detectors.trains import HeardPulse, PulseTrain, beside_step, turns_in_step

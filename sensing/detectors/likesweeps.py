@@ -1,0 +1,198 @@
+"""Further pulses of a sweep that was found once: where the samples correlate with it, though no cell stands out there.
+
+Over traffic one pulse of a burst is found by its cells and the next one is not: what traffic adds to a cell is a matter
+of chance. A sweep's sum in phase has all of its energy. Once one is known its slope, place and length are, and noise
+makes a second one like it as rarely as its correlation says.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensing.detectors.intrapulse import Compressed, swept
+from sensing.detectors.pulse import Pulse, same_pulse, wave_of
+from sensing.frontend import Iq, flat_samples
+
+DURATION_US: Final = (6.5, 36.0)
+SLOPE_MHZ_PER_US: Final = (0.02, 1.3)
+WEAK_DB: Final = 14.0
+"""Of a pulse that stands out further its fellows do too."""
+BUSY: Final = 4.0
+"""A pulse lies over something where the loudest background of its band is this much over the band's quiet places."""
+BESIDE_SHARE: Final = 0.25
+"""A pulse of which more is left just before or after it is a part of something longer."""
+SWEEPS_MOST: Final = 3
+"""Sweeps of a piece of samples whose fellows are looked for."""
+PIECE_SHARE: Final = 0.3
+"""A pulse that is so much shorter or longer than one it is like was cut, or joined with something else."""
+SHARE_MIN: Final = 0.5
+SURE: Final = 30.0
+"""Nepers that a sweep must have before others like it are looked for; a pulse of 20 dB over traffic of 12 dB has 48."""
+LIKE: Final = 18.0
+"""Nepers of a pulse like it."""
+REACH_US: Final = 3500.0
+"""The longest interval of the class and a little more."""
+APART_US: Final = 300.0
+"""Between two pulses of a radar."""
+MOST: Final = 12
+LOCAL_US: Final = 100.0
+"""In so much time the level of what is beside a pulse is taken."""
+MARGIN: Final = 1.3
+"""How much wider than the sweep the band is in which it is looked for."""
+Powers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """A sweep that was found at `time_us`, what its samples compress to, and the background it was found over.
+
+    `late_us` is how much later than `time_us` its correlation peaks, `power` how high.
+    """
+
+    time_us: float
+    inside: Compressed
+    under: NDArray[np.float32]
+    late_us: float = 0.0
+    power: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fellow:
+    """A pulse like a sweep: when, how sure in nepers, and how much stronger it is."""
+
+    time_us: float
+    nepers: float
+    stronger_db: float
+
+
+def with_fellows(pulses: list[Pulse], iq: Iq, *, rate_hz: float) -> list[Pulse]:
+    """The pulses, and those like the sweeps among them that no cell tells of, instead of what was found of those."""
+    asked = 0
+    for one in sorted(pulses, key=lambda p: -p.nepers):
+        if asked == SWEEPS_MOST:
+            break
+        sweep = _sweep(one) if one in pulses else None
+        if sweep is None:
+            continue
+        asked += 1
+        from_us = max(0.0, one.time_us - REACH_US)
+        some = slice(round(from_us * rate_hz / 1e6), round((one.time_us + REACH_US) * rate_hz / 1e6))
+        part = flat_samples(iq[some]).astype(np.float32).view(np.complex64)
+        sweep, found = fellows(sweep, part, rate_hz=rate_hz, from_us=from_us)
+        length = round(sweep.inside.length_us * rate_hz / 1e6)
+        for fellow in found:
+            first = round((fellow.time_us + sweep.late_us - sweep.inside.length_us / 2) * rate_hz / 1e6)
+            if first > 0 and first + length < len(iq):
+                wave = wave_of(iq, (first, first + length), rate_hz=rate_hz, under=sweep.under)
+                level_db = None if one.level_db is None else one.level_db + fellow.stronger_db
+                another = replace(
+                    one, time_us=fellow.time_us, snr_db=one.snr_db + fellow.stronger_db, nepers=fellow.nepers,
+                    level_db=level_db, wave=wave,
+                )  # fmt: skip
+                pulses = _joined(pulses, another)
+    return pulses
+
+
+def _joined(pulses: list[Pulse], fellow: Pulse) -> list[Pulse]:
+    """The pulses with one that was found by its likeness, instead of pieces of it; as they are if it is known."""
+    same = [p for p in pulses if same_pulse(p, fellow)]
+    if any(abs(p.duration_us - fellow.duration_us) < PIECE_SHARE * fellow.duration_us for p in same):
+        return pulses
+    return [*(p for p in pulses if p not in same), fellow]
+
+
+def _sweep(one: Pulse) -> Sweep | None:
+    """The sweep that a pulse surely is, where others like it may have gone unheard."""
+    steep = SLOPE_MHZ_PER_US[0] <= abs(one.slope_mhz_per_us) <= SLOPE_MHZ_PER_US[1]
+    if one.wave is None or not steep or not DURATION_US[0] <= one.duration_us <= DURATION_US[1]:
+        return None
+    if one.beside > BESIDE_SHARE or (one.snr_db >= WEAK_DB and not _over_something(one)):
+        return None
+    inside = swept(
+        one.wave, centre_hz=(one.low_hz + one.high_hz) / 2, slope_mhz_per_us=one.slope_mhz_per_us,
+        width_hz=one.high_hz - one.low_hz,
+    )  # fmt: skip
+    if inside.share < SHARE_MIN or inside.nepers < SURE:
+        return None
+    return Sweep(time_us=one.time_us, inside=inside, under=one.wave.under)
+
+
+def _over_something(one: Pulse) -> bool:
+    if one.wave is None or len(one.wave.under) == 0:
+        return False
+    under, bin_hz = one.wave.under, one.wave.rate_hz / len(one.wave.under)
+    low, high = (
+        min(len(under) - 1, max(0, round(at_hz / bin_hz) + len(under) // 2)) for at_hz in (one.low_hz, one.high_hz)
+    )
+    return bool(float(under[low : high + 1].max()) > BUSY * float(np.quantile(under, 0.25)))
+
+
+def fellows(sweep: Sweep, iq: NDArray[np.complex64], *, rate_hz: float, from_us: float) -> tuple[Sweep, list[Fellow]]:
+    """The sweep with its own correlation noted, and what is like it in samples that begin at `from_us`."""
+    power, step_us = _correlated(sweep.inside, sweep.under, iq, rate_hz)
+    nepers = power / _local(power, max(8, round(LOCAL_US / step_us)))
+    times = from_us + step_us * np.arange(len(power))
+    if not sweep.power:
+        near = np.flatnonzero(np.abs(times - sweep.time_us) < sweep.inside.length_us / 2 + DURATION_US[0])
+        if len(near) == 0:
+            return sweep, []
+        at = int(near[power[near].argmax()])
+        sweep = replace(sweep, late_us=float(times[at]) - sweep.time_us, power=float(power[at]))
+    apart = max(1, round(APART_US / step_us))
+    open_ = (nepers >= LIKE) & (np.abs(times - sweep.late_us - sweep.time_us) >= APART_US)
+    found: list[Fellow] = []
+    while open_.any() and len(found) < MOST:
+        at = int(np.where(open_, nepers, 0).argmax())
+        ratio = float(power[at]) / max(sweep.power, 1e-30)
+        found.append(
+            Fellow(
+                time_us=float(times[at]) - sweep.late_us,
+                nepers=float(nepers[at]),
+                stronger_db=10 * float(np.log10(ratio)),
+            )
+        )
+        open_[max(0, at - apart) : at + apart] = False
+    return sweep, found
+
+
+def _correlated(
+    inside: Compressed, under: NDArray[np.float32], iq: NDArray[np.complex64], rate_hz: float
+) -> tuple[Powers, float]:
+    """Powers of the samples' correlation with a sweep, over a flat background; microseconds from one to the next."""
+    half = inside.length_us * 1e-6 / 2
+    n = max(2, round(2 * half * rate_hz))
+    t = (np.arange(n) - (n - 1) / 2) / rate_hz
+    u = t / half
+    bent = (1 - inside.bend) * u**2 / 2 + inside.bend * u**4 / 4
+    phase = 2 * np.pi * (inside.tone_hz * t + inside.slope_mhz_per_us * 1e12 * half**2 * bent)
+    size = 1 << int(np.ceil(np.log2(len(iq) + n)))
+    spectrum = np.fft.fft(iq, size)
+    wanted = np.conj(np.fft.fft(np.exp(1j * phase).astype(np.complex64), size))
+    width = MARGIN * (abs(inside.slope_mhz_per_us) * 1e12 * 2 * half + 2 / half)
+    kept = min(size, 1 << int(np.ceil(np.log2(width / rate_hz * size))))
+    bins = round(inside.tone_hz / rate_hz * size) + np.arange(kept) - kept // 2
+    gain = np.ones(kept)
+    if len(under):
+        centres = (np.arange(len(under)) - len(under) // 2) / len(under)
+        floor = float(np.quantile(under, 0.25))
+        gain = np.interp(bins / size, centres, floor / np.maximum(under, max(floor, 1e-30)))
+    both = np.fft.ifft(spectrum[bins % size] * wanted[bins % size] * gain)
+    step_us = size / kept / rate_hz * 1e6
+    last = max(1, int(len(iq) / rate_hz * 1e6 / step_us))
+    # The peak stands where the sweep begins; half its length later is its middle.
+    middle = round(half * 1e6 / step_us)
+    powers: Powers = np.roll(np.abs(both) ** 2, middle)[:last]
+    return powers, step_us
+
+
+def _local(power: Powers, wide: int) -> Powers:
+    """The mean level around each power, by medians of stretches: the larger of its own and its neighbours'."""
+    count = max(1, len(power) // wide)
+    some = power[: count * wide].reshape(count, -1) if len(power) >= wide else power[None]
+    level = np.maximum(np.median(some, axis=1) / np.log(2), 1e-30)
+    padded = np.pad(level, 1, mode="edge")
+    level = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
+    each: Powers = np.repeat(level, wide)[: len(power)]
+    return np.concatenate((each, np.full(len(power) - len(each), level[-1])))
