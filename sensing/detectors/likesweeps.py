@@ -45,7 +45,7 @@ Powers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
+class KnownSweep:
     """A sweep that was found at `time_us`, what its samples compress to, and the background it was found over.
 
     `late_us` is how much later than `time_us` its correlation peaks, `power` how high.
@@ -103,7 +103,7 @@ def _joined(pulses: list[Pulse], fellow: Pulse) -> list[Pulse]:
     return [*(p for p in pulses if p not in same), fellow]
 
 
-def _sweep(one: Pulse) -> Sweep | None:
+def _sweep(one: Pulse) -> KnownSweep | None:
     """The sweep that a pulse surely is, where others like it may have gone unheard."""
     steep = SLOPE_MHZ_PER_US[0] <= abs(one.slope_mhz_per_us) <= SLOPE_MHZ_PER_US[1]
     if one.wave is None or not steep or not DURATION_US[0] <= one.duration_us <= DURATION_US[1]:
@@ -116,7 +116,7 @@ def _sweep(one: Pulse) -> Sweep | None:
     )  # fmt: skip
     if inside.share < SHARE_MIN or inside.nepers < SURE:
         return None
-    return Sweep(time_us=one.time_us, inside=inside, under=one.wave.under)
+    return KnownSweep(time_us=one.time_us, inside=inside, under=one.wave.under)
 
 
 def _over_something(one: Pulse) -> bool:
@@ -129,7 +129,9 @@ def _over_something(one: Pulse) -> bool:
     return bool(float(under[low : high + 1].max()) > BUSY * float(np.quantile(under, 0.25)))
 
 
-def fellows(sweep: Sweep, iq: NDArray[np.complex64], *, rate_hz: float, from_us: float) -> tuple[Sweep, list[Fellow]]:
+def fellows(
+    sweep: KnownSweep, iq: NDArray[np.complex64], *, rate_hz: float, from_us: float
+) -> tuple[KnownSweep, list[Fellow]]:
     """The sweep with its own correlation noted, and what is like it in samples that begin at `from_us`."""
     power, step_us = _correlated(sweep.inside, sweep.under, iq, rate_hz)
     nepers = power / _local(power, max(8, round(LOCAL_US / step_us)))

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from agent.bench.radartrial import Beside, radar_found
 from sensing.detectors.intrapulse import Compressed, Wave, swept
-from sensing.detectors.likesweeps import LIKE, Sweep, fellows
+from sensing.detectors.likesweeps import LIKE, KnownSweep, fellows
 from sensing.detectors.pulses import PulseFinder
 from sim.waveforms.radar import RadarClassName
 
@@ -61,7 +61,7 @@ def test_pulses_like_one_that_is_known_are_found_where_they_are_and_nowhere_else
         at = round(at_us * RATE / 1e6)
         iq[at : at + len(one)] += amplitude * one.astype(np.complex64)
     inside = Compressed(share=0.8, slope_mhz_per_us=0.3, tone_hz=2e6, length_us=15)
-    sweep = Sweep(time_us=1007.0, inside=inside, under=np.zeros(0, np.float32))
+    sweep = KnownSweep(time_us=1007.0, inside=inside, under=np.zeros(0, np.float32))
     found = sorted(fellows(sweep, iq, rate_hz=RATE, from_us=0.0)[1], key=lambda one: one.time_us)
     assert [one.time_us for one in found] == pytest.approx([1807, 2607], abs=0.6)
     assert [one.stronger_db for one in found] == pytest.approx([0, 3], abs=1.5)
