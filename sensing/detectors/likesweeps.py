@@ -28,6 +28,8 @@ SWEEPS_MOST: Final = 3
 PIECE_SHARE: Final = 0.3
 """A pulse that is so much shorter or longer than one it is like was cut, or joined with something else."""
 SHARE_MIN: Final = 0.5
+SEEN: Final = 15.0
+"""Nepers of a pulse's cells below which noise makes too many: none of those is compressed."""
 SURE: Final = 30.0
 """Nepers that a sweep must have before others like it are looked for; a pulse of 20 dB over traffic of 12 dB has 48."""
 LIKE: Final = 18.0
@@ -108,7 +110,7 @@ def _sweep(one: Pulse) -> KnownSweep | None:
     steep = SLOPE_MHZ_PER_US[0] <= abs(one.slope_mhz_per_us) <= SLOPE_MHZ_PER_US[1]
     if one.wave is None or not steep or not DURATION_US[0] <= one.duration_us <= DURATION_US[1]:
         return None
-    if one.beside > BESIDE_SHARE or (one.snr_db >= WEAK_DB and not _over_something(one)):
+    if one.nepers < SEEN or one.beside > BESIDE_SHARE or (one.snr_db >= WEAK_DB and not _over_something(one)):
         return None
     inside = swept(
         one.wave, centre_hz=(one.low_hz + one.high_hz) / 2, slope_mhz_per_us=one.slope_mhz_per_us,
