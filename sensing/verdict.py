@@ -32,6 +32,11 @@ UNSEEN_LOW: Final = 0.01
 UNSEEN_MOST: Final = 0.5
 SURE_BLOCKS: Final = 2
 """Where less of the time than the first was not seen, so many blocks that leave no doubt make a channel busy."""
+BLURRED_SD: Final = 1.64
+BLURRED_MOST: Final = 0.75
+IDLE_BLOCKS_LEAST: Final = 32
+"""A longer stretch is over its threshold as a whole: blocks between the bursts in it, whose energy is that of idle ones
+to within the first, in deviations of their mean, are no certain use. Idle blocks are known from so many on."""
 NOTHING_KNOWN: Final = 0.99
 """An interval this wide of a channel of which nothing is said has no value in it worth a number."""
 
@@ -142,6 +147,7 @@ def _significant(seen: BlocksSeen, busy: Bools) -> bool:
 def _widened(one: Interval, seen: BlocksSeen, sensitive: Bools, *, used: bool, cut: Bools) -> Interval:
     """The interval with every doubt in it that is not of sampling."""
     low, high = one.low if used else 0.0, one.high
+    low *= 1 - _blurred(seen, cut)
     strong = float((seen.over_db > STRONG_DB).mean())
     weak = float(sensitive.mean())
     if strong > STRONG_SHARE * weak:
@@ -152,6 +158,22 @@ def _widened(one: Interval, seen: BlocksSeen, sensitive: Bools, *, used: bool, c
         high = 1.0
     wide = outage_widened(replace(one, low=min(low, one.value), high=max(high, one.value)), unseen_share=seen.unseen)
     return replace(wide, high=1.0) if seen.flags & VOIDING & ~SampleFlag.CLIPPED else wide
+
+
+def _blurred(seen: BlocksSeen, busy: Bools) -> float:
+    """Which share of the busy blocks was found by a longer stretch only and shows no more energy than idle blocks."""
+    only = busy & seen.lasting & ~(seen.over_db > 0)
+    idle = ~busy & ~seen.lasting
+    if not only.any() or int(idle.sum()) < IDLE_BLOCKS_LEAST:
+        return 0.0
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], only, [False])).astype(np.int8)))
+    firsts, lengths = edges[::2], edges[1::2] - edges[::2]
+    shows = np.zeros(len(firsts), np.bool_)
+    for level_db in (seen.over_db, seen.whole_db):
+        level = 10 ** (level_db / 10)
+        means = np.add.reduceat(np.where(only, level, 0.0), firsts) / lengths
+        shows |= means > level[idle].mean() + BLURRED_SD * level[idle].std() / np.sqrt(lengths)
+    return min(BLURRED_MOST, float(lengths[~shows].sum()) / int(busy.sum()))
 
 
 def _state(seen: BlocksSeen, occupancy: Interval, *, used: bool) -> ChannelState:
