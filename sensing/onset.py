@@ -14,6 +14,8 @@ Floats = NDArray[Any]
 ONSET_S: Final = 0.025
 """From the first sample on: what rises later is no receiver that starts."""
 ONSET_DB: Final = 3.0
+LOW_SHARE: Final = 0.5
+"""Of the beginning, how much must lie low: the offset of a tuner that starts jumps, and is heard all over the band."""
 FALLEN: Final = 0.7
 """Of the depth of the beginning in dB: a later block that lies so low has fallen back to it."""
 DEVIATIONS: Final = 5.0
@@ -22,18 +24,20 @@ GROUPS_LEAST: Final = 6
 SETTLED_SHARE: Final = 0.25
 STAYED_SHARE: Final = 0.07
 """Of the band, how much may stay where it was, or rise by less than half, when the gain rises: lines of its own."""
+OFFSET_REACH: Final = 0.15
+"""So near the tuned frequency, as a share of the rate, the offset of a tuner that starts is heard as it settles."""
 ALIKE_SHARE: Final = 0.6
 ALIKE_DB: Final = 2.0
 
 
-def rising_blocks(power: Floats, shapes: Floats, *, most: int) -> int:
+def rising_blocks(power: Floats, shapes: Floats, at: Floats, *, most: int) -> int:
     """How many blocks from the first on lie lower, all over the band, than those that end the look.
 
     All of them where more than a quarter do: the gain may not have come to rest. None where a later one falls back: a
     gain that has risen stays.
 
-    Args: power (blocks, groups); shapes, independent averages behind a block of each group; most: no more blocks than
-        this are a beginning.
+    Args: power (blocks, groups); shapes, independent averages behind a block of each group; at, where it lies, -0.5 to
+        0.5 of the sample rate; most: no more blocks than this are a beginning.
     """
     blocks, groups = int(power.shape[0]), int(power.shape[1])
     if blocks < BLOCKS_LEAST or groups < GROUPS_LEAST or most <= 0:
@@ -44,10 +48,13 @@ def rising_blocks(power: Floats, shapes: Floats, *, most: int) -> int:
     sd_db = 4.343 / np.sqrt(shapes)
     chance_db = DEVIATIONS * 1.25 * float(np.median(sd_db)) / np.sqrt(groups)
     low = over_db < -max(ONSET_DB, chance_db)
-    count = int(np.argmin(low)) if not low.all() else blocks
+    share = np.cumsum(low) / np.arange(1, blocks + 1)
+    begins = np.flatnonzero(low & (share >= LOW_SHARE))
+    count = int(begins[-1]) + 1 if len(begins) else 0
     if count == 0 or count > most or (over_db[count:] < FALLEN * np.median(over_db[:count])).any():
         return 0
-    if not _alike(power[:count], power[count:], sd_db):
+    outer = np.abs(at) > OFFSET_REACH
+    if not _alike(power[:count, outer], power[count:, outer], sd_db[outer]):
         return 0
     return blocks if count > SETTLED_SHARE * blocks else min(count + 1, blocks)
 
@@ -56,7 +63,7 @@ def _alike(first: Floats, rest: Floats, sd_db: Floats) -> bool:
     """Whether the whole band rose by one factor from the first blocks to the rest, and nothing stayed behind."""
     if len(rest) == 0:
         return True
-    rise = 10 * np.log10(np.maximum(np.median(rest, axis=0), 1e-30) / np.maximum(first.mean(axis=0), 1e-30))
+    rise = 10 * np.log10(np.maximum(np.median(rest, axis=0), 1e-30) / np.maximum(np.median(first, axis=0), 1e-30))
     moved = float(np.median(rise))
     limit = np.maximum(ALIKE_DB, DEVIATIONS * sd_db * np.sqrt(1 / len(first) + 1 / len(rest)))
     alike = float((np.abs(rise - moved) <= limit).mean()) >= ALIKE_SHARE

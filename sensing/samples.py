@@ -31,6 +31,9 @@ IMAGE_COEFFICIENT: Final = 0.1
 """Circularity above which an image is reported: twice the amplitude of the image, so 26 dB of rejection."""
 CONSTANT_ENVELOPE: Final = 1.3
 """Kurtosis of the envelope: 2 for noise and OFDM, 1 for a carrier of constant amplitude."""
+COARSE_POWER: Final = 6.0
+"""Times the power of the rounding, which is a step squared: noise weaker than that is two codes, rounded to one
+envelope."""
 LOUD_FLOOR: Final = 0.06
 """A "floor" that adds up to more than this share of a full-scale sine (-12 dBFS) is no receiver's own noise."""
 
@@ -163,6 +166,8 @@ def inspect(iq: Iq, *, full_scale: float) -> Quality:
     if power > 0 and abs(complex(in_phase - quadrature, 2 * crossed)) > _image_limit(count) * power:
         flags |= SampleFlag.IQ_IMAGE
     kurtosis = fourth / power**2 if power > 0 else 2.0
+    if kurtosis < CONSTANT_ENVELOPE and power < COARSE_POWER * converter_noise(iq, full_scale=full_scale):
+        kurtosis = 2.0
     return Quality(flags=flags, clipped_share=share, power=power, dc_power=abs(offset) ** 2, envelope_kurtosis=kurtosis)
 
 

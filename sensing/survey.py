@@ -307,7 +307,8 @@ class Survey:
         if self._began_ns is None:
             self._began_ns = start_ns
         room = round((ONSET_S - (start_ns - self._began_ns) / 1e9) / self._block_s)
-        return rising_blocks(groups, self._layout.shapes * self._frames, most=room)
+        at = (self._layout.centers_hz / self.settings.sample_rate_hz)[: groups.shape[1]]
+        return rising_blocks(groups, self._layout.shapes * self._frames, at, most=room)
 
     def _place(self, piece: Piece, power: Floats, *, teaches: bool) -> None:
         """Find the setting of the gain that a piece belongs to, and learn from it; a short one with others."""

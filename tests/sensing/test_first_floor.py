@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sensing.layout import short_look_bins
 from sensing.onset import rising_blocks
 from sensing.results import ChannelState, SurveyReport
+from sensing.samples import CONSTANT_ENVELOPE, inspect
 from sensing.silence import LONG_RUN, silent_spans
 from sensing.survey import Survey, SurveySettings
 from sensing.tracker import FloorTracker, QuietLevels
@@ -72,18 +73,22 @@ def test_a_gain_that_rises_as_listening_begins_is_no_quiet_time(rate: float, ram
 
 
 def test_a_signal_narrower_than_the_band_that_begins_is_no_rising_gain() -> None:
-    rng, shapes = np.random.default_rng(6), np.full(40, 12.0)
+    rng, shapes, at = np.random.default_rng(6), np.full(40, 12.0), (np.arange(40) + 0.5) / 40 - 0.5
     power = rng.gamma(shapes, 1 / shapes, size=(200, 40))
     begins, rises, bursts = power.copy(), power.copy(), power.copy()
     begins[30:, 4:36] *= 100
     rises[:30] /= 100
     bursts[:30] /= 100
     bursts[90:110] /= 100
-    assert rising_blocks(begins, shapes, most=250) == 0
-    assert rising_blocks(bursts, shapes, most=250) == 0
-    assert rising_blocks(power, shapes, most=250) == 0
-    assert rising_blocks(rises, shapes, most=250) in (30, 31)
-    assert rising_blocks(rises, shapes, most=20) == 0
+    assert rising_blocks(begins, shapes, at, most=250) == 0
+    assert rising_blocks(bursts, shapes, at, most=250) == 0
+    assert rising_blocks(power, shapes, at, most=250) == 0
+    assert rising_blocks(rises, shapes, at, most=250) in (30, 31)
+    assert rising_blocks(rises, shapes, at, most=20) == 0
+    settles = rises.copy()
+    settles[0], settles[:30, 16:24] = power[0], power[:30, 16:24]
+    settles[20:24, 8:12] *= 1e4
+    assert rising_blocks(settles, shapes, at, most=250) in (30, 31)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -98,3 +103,13 @@ def test_a_long_run_of_the_lowest_value_is_silence_and_a_short_one_is_not() -> N
     iq = white(3, 20_000)
     iq[5000 : 5000 + LONG_RUN + 1], iq[9000:9100] = -2048, -2048
     assert silent_spans(iq, full_scale=2048) == [(5000, 5000 + LONG_RUN + 1)]
+
+
+@pytest.mark.parametrize("steps", [0.25, 0.35, 0.4])
+def test_noise_of_less_than_a_step_halfway_between_two_codes_has_no_constant_envelope(steps: float) -> None:
+    fine = np.random.default_rng(8).standard_normal((20_000, 2)) * steps
+    iq = (2 * np.floor(fine) + 1).astype(np.int16)
+    assert inspect(iq, full_scale=255).envelope_kurtosis > CONSTANT_ENVELOPE
+    tone = np.exp(2j * np.pi * 0.0137 * np.arange(20_000)) * 20
+    loud = (2 * np.floor(np.column_stack((tone.real, tone.imag))) + 1).astype(np.int16)
+    assert inspect(loud, full_scale=255).envelope_kurtosis < CONSTANT_ENVELOPE
