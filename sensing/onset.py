@@ -14,8 +14,9 @@ Floats = NDArray[Any]
 ONSET_S: Final = 0.025
 """From the first sample on: what rises later is no receiver that starts."""
 ONSET_DB: Final = 3.0
-LOW_SHARE: Final = 0.5
-"""Of the beginning, how much must lie low: the offset of a tuner that starts jumps, and is heard all over the band."""
+STRAY_MOST: Final = 4
+"""So many blocks of the beginning need not lie low, half of it at most: the offset of a tuner that starts jumps, and is
+heard all over the band."""
 FALLEN: Final = 0.7
 """Of the depth of the beginning in dB: a later block that lies so low has fallen back to it."""
 DEVIATIONS: Final = 5.0
@@ -48,8 +49,8 @@ def rising_blocks(power: Floats, shapes: Floats, at: Floats, *, most: int) -> in
     sd_db = 4.343 / np.sqrt(shapes)
     chance_db = DEVIATIONS * 1.25 * float(np.median(sd_db)) / np.sqrt(groups)
     low = over_db < -max(ONSET_DB, chance_db)
-    share = np.cumsum(low) / np.arange(1, blocks + 1)
-    begins = np.flatnonzero(low & (share >= LOW_SHARE))
+    stray = np.cumsum(~low)
+    begins = np.flatnonzero(low & (stray <= np.minimum(STRAY_MOST, np.arange(blocks) / 2)))
     count = int(begins[-1]) + 1 if len(begins) else 0
     if count == 0 or count > most or (over_db[count:] < FALLEN * np.median(over_db[:count])).any():
         return 0

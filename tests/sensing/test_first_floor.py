@@ -81,12 +81,16 @@ def test_a_signal_narrower_than_the_band_that_begins_is_no_rising_gain() -> None
     bursts[:30] /= 100
     bursts[90:110] /= 100
     assert rising_blocks(begins, shapes, at, most=250) == 0
+    gated = rises.copy()
+    gated[60:90] /= 100
+    gated[120:150] /= 100
+    assert rising_blocks(gated, shapes, at, most=250) == 0
     assert rising_blocks(bursts, shapes, at, most=250) == 0
     assert rising_blocks(power, shapes, at, most=250) == 0
     assert rising_blocks(rises, shapes, at, most=250) in (30, 31)
     assert rising_blocks(rises, shapes, at, most=20) == 0
     settles = rises.copy()
-    settles[0], settles[:30, 16:24] = power[0], power[:30, 16:24]
+    settles[1], settles[:30, 16:24] = power[1], power[:30, 16:24]
     settles[20:24, 8:12] *= 1e4
     assert rising_blocks(settles, shapes, at, most=250) in (30, 31)
 
