@@ -25,6 +25,7 @@ from agent.page.live import NodeLive
 from agent.page.memory import given_back
 from agent.page.openapi import document
 from agent.page.plan import PagePlan
+from agent.page.readings import Readings, TooMuchIsRead
 from agent.page.stopbutton import stop_node
 from agent.page.viewers import VIEWERS_MAX, Viewers
 from agent.words.silence import GATE
@@ -35,11 +36,7 @@ TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/cs
 LISTS: Final = ("auctions", "approvals", "handovers", "disputes", "jurisdictions")
 BODY_MAX: Final = 4096
 ROWS_MAX: Final = 20_000
-CHANNEL_ROWS_MAX: Final = 400_000
-"""Channels of all stretches that are read for one answer: seconds of work."""
 BEAT_S: Final = 0.5
-READING_S, READINGS_MAX = 2.0, 16
-"""How long what was read of the history is handed to others who ask for the same."""
 BOXES_BACK_NS: Final = 120 * 10**9
 
 
@@ -80,7 +77,7 @@ class WebPage:
         self.plan, self.nodes = plan, nodes
         self._stopping, self._reading_events = asyncio.Lock(), asyncio.Lock()
         self.viewers = Viewers()
-        self._readings: dict[tuple[str, str, int, int], asyncio.Future[list[Row]]] = {}
+        self._readings = Readings()
 
     def _node(self, name: str | None) -> NodeLive:
         found = next(iter(self.nodes.values())) if not name else self.nodes.get(name)
@@ -92,21 +89,14 @@ class WebPage:
         return self._node(request.query_params.get("node"))
 
     async def _rows(self, request: Request) -> list[Row]:
-        """Rows of a window; who asks for the same at nearly the same time waits for the same reading."""
         from_ns, to_ns, step = _window(request)
         node = self._of(request)
         if node.store is None:
             return []
-        key = (node.node.name, step, from_ns, to_ns)
-        reading = self._readings.get(key)
-        if reading is None:
-            if len(self._readings) >= READINGS_MAX:
-                raise _Refused(503, "too much of the history is being read; ask again")
-            reading = asyncio.ensure_future(asyncio.to_thread(node.store.rows, step, from_ns, to_ns, CHANNEL_ROWS_MAX))
-            self._readings[key] = reading
-            asyncio.get_running_loop().call_later(READING_S, self._readings.pop, key, None)
         try:
-            return await asyncio.shield(reading)
+            return await self._readings.rows(node.node.name, node.store, step, from_ns, to_ns)
+        except TooMuchIsRead:
+            raise _Refused(503, "too much of the history is being read; ask again") from None
         except NoHistory as exc:
             raise _Refused(413, str(exc)) from None
 
