@@ -117,10 +117,12 @@ def coded(wave: Wave, *, centre_hz: float, duration_us: tuple[float, float]) -> 
     return best if best.share > PLAIN_MARGIN * plain else NOTHING
 
 
-def swept(wave: Wave, *, centre_hz: float, slope_mhz_per_us: float, width_hz: float) -> Compressed:
+def swept(wave: Wave, *, centre_hz: float, slope_mhz_per_us: float, width_hz: float, roomy: bool = False) -> Compressed:
     """How well a sweep near the given slope explains a pulse, straight or bent.
 
     Of a long and wide sweep the best of five parts is taken, each with a time-bandwidth product of `PRODUCT`.
+
+    Args: roomy where the slope was told over traffic, which lets a slow one be further off.
     """
     wanted = max(2e6, min(wave.rate_hz, 1.6 * width_hz))
     z, rate, first, last = _narrowed(wave.whitened(), centre_hz, wanted)
@@ -133,7 +135,7 @@ def swept(wave: Wave, *, centre_hz: float, slope_mhz_per_us: float, width_hz: fl
         return NOTHING
 
     def part(at: int, n: int) -> Compressed:
-        one = _dechirped(z[at : at + n], heard[at : at + n], rate, slope, noise)
+        one = _dechirped(z[at : at + n], heard[at : at + n], rate, slope, noise, roomy=roomy)
         return replace(one, tone_hz=one.tone_hz + centre_hz)
 
     starts = np.unique(np.linspace(first, last - length, 5 if last - first > 1.5 * length else 1).astype(np.int64))
@@ -148,14 +150,14 @@ def swept(wave: Wave, *, centre_hz: float, slope_mhz_per_us: float, width_hz: fl
 
 
 def _dechirped(
-    z: NDArray[np.complex128], heard: NDArray[np.complex128], rate: float, slope: float, noise: float
+    z: NDArray[np.complex128], heard: NDArray[np.complex128], rate: float, slope: float, noise: float, *, roomy: bool
 ) -> Compressed:
     """Args: z the samples with a flat background, heard the same as they were received."""
     n = len(z)
     whole = float(_signal(np.sum(np.abs(z) ** 2), n * noise))
     half = n / rate / 2
     u = (np.arange(n) - (n - 1) / 2) / rate / half
-    room = max(SLOPE_ROOM, min(SLOPE_ROOM_MOST, SLOPE_OFF_HZ / (2 * half * abs(slope))))
+    room = max(SLOPE_ROOM, min(SLOPE_ROOM_MOST, SLOPE_OFF_HZ / (2 * half * abs(slope)))) if roomy else SLOPE_ROOM
     slopes = slope * np.linspace(1 - room, 1 + room, _steps(slope * room, half))
     size = 1 << int(np.ceil(np.log2(2 * n)))
     best, nepers = NOTHING, 0.0

@@ -12,15 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.intrapulse import Compressed, swept
-from sensing.detectors.pulse import Pulse, same_pulse, wave_of
+from sensing.detectors.pulse import Pulse, over_traffic, same_pulse, wave_of
 from sensing.frontend import Iq, flat_samples
 
 DURATION_US: Final = (6.5, 36.0)
 SLOPE_MHZ_PER_US: Final = (0.02, 1.3)
-WEAK_DB: Final = 14.0
-"""Of a pulse that stands out further its fellows do too."""
-BUSY: Final = 4.0
-"""A pulse lies over something where the loudest background of its band is this much over the band's quiet places."""
 BESIDE_SHARE: Final = 0.25
 """A pulse of which more is left just before or after it is a part of something longer."""
 SWEEPS_MOST: Final = 3
@@ -110,25 +106,15 @@ def _sweep(one: Pulse) -> KnownSweep | None:
     steep = SLOPE_MHZ_PER_US[0] <= abs(one.slope_mhz_per_us) <= SLOPE_MHZ_PER_US[1]
     if one.wave is None or not steep or not DURATION_US[0] <= one.duration_us <= DURATION_US[1]:
         return None
-    if one.nepers < SEEN or one.beside > BESIDE_SHARE or (one.snr_db >= WEAK_DB and not _over_something(one)):
+    if one.nepers < SEEN or one.beside > BESIDE_SHARE or not over_traffic(one):
         return None
     inside = swept(
         one.wave, centre_hz=(one.low_hz + one.high_hz) / 2, slope_mhz_per_us=one.slope_mhz_per_us,
-        width_hz=one.high_hz - one.low_hz,
+        width_hz=one.high_hz - one.low_hz, roomy=True,
     )  # fmt: skip
     if inside.share < SHARE_MIN or inside.nepers < SURE:
         return None
     return KnownSweep(time_us=one.time_us, inside=inside, under=one.wave.under)
-
-
-def _over_something(one: Pulse) -> bool:
-    if one.wave is None or len(one.wave.under) == 0:
-        return False
-    under, bin_hz = one.wave.under, one.wave.rate_hz / len(one.wave.under)
-    low, high = (
-        min(len(under) - 1, max(0, round(at_hz / bin_hz) + len(under) // 2)) for at_hz in (one.low_hz, one.high_hz)
-    )
-    return bool(float(under[low : high + 1].max()) > BUSY * float(np.quantile(under, 0.25)))
 
 
 def fellows(

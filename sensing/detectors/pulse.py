@@ -10,6 +10,8 @@ from sensing.frontend import Float32s, Iq, flat_samples
 
 SAME_US: Final = 6.0
 BESIDE_US: Final = 25.0
+BUSY: Final = 4.0
+"""A pulse lies over something where the loudest background of its band is this much over the band's quiet places."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,3 +58,14 @@ def same_pulse(a: Pulse, b: Pulse) -> bool:
     """Whether two findings are one pulse: at the same time in the same band."""
     room_us = SAME_US + max(0.0, max(a.duration_us, b.duration_us) / 2 - 2)
     return abs(a.time_us - b.time_us) <= room_us and a.low_hz <= b.high_hz and b.low_hz <= a.high_hz
+
+
+def over_traffic(one: Pulse) -> bool:
+    """Whether something steady, well over the band's quiet places, lies in a pulse's band."""
+    if one.wave is None or len(one.wave.under) == 0:
+        return False
+    under, bin_hz = one.wave.under, one.wave.rate_hz / len(one.wave.under)
+    low, high = (
+        min(len(under) - 1, max(0, round(at_hz / bin_hz) + len(under) // 2)) for at_hz in (one.low_hz, one.high_hz)
+    )
+    return bool(float(under[low : high + 1].max()) > BUSY * float(np.quantile(under, 0.25)))

@@ -22,7 +22,7 @@ import numpy as np
 
 from sensing.detectors.decision import Decision
 from sensing.detectors.grid import keeps_a_beat
-from sensing.detectors.pulse import Pulse
+from sensing.detectors.pulse import Pulse, over_traffic
 from sensing.detectors.radarclasses import CLASSES, SINGLE_PRI, Inside, RadarClass
 from sensing.detectors.recurrence import FEW, LEVEL_DB, PRI_SHARE, HeardTrain, Recurrence
 from sensing.detectors.trains import (
@@ -291,7 +291,7 @@ class RadarDetector:
         """Log of how often a second noise makes a pulse this conspicuous, by its cells or by its sum in phase."""
         pulse = heard.pulse
         evidence = max(pulse.nepers, 10 ** (pulse.snr_db / 10))
-        if kind.inside is Inside.SWEPT and evidence < EVIDENCE_PLAIN:
+        if kind.inside is Inside.SWEPT and evidence < EVIDENCE_PLAIN and over_traffic(pulse):
             evidence = max(evidence, heard.verified(kind).nepers - SWEEPS_NEPERS)
         return log(CELLS_PER_S_PER_HZ * self._band_hz) - min(EVIDENCE_MAX, evidence)
 
@@ -323,11 +323,12 @@ class RadarDetector:
     def _strays(self, train: PulseTrain, kind: RadarClass) -> int:
         """Pulses about as strong as the train's, in its band and time, that do not belong to it.
 
-        Of a train of sweeps those only that might be one: what traffic's beginnings and ends leave is none.
+        Of a train of sweeps over traffic those only that might be one: what its beginnings and ends leave is none.
         """
+        shaped = kind.inside is Inside.SWEPT and any(over_traffic(h.pulse) for h in train.members)
         low, high = train.members[0].us, train.members[-1].us
         within = (h for h in self._beside(train, weaker_db=ALIKE_DB / 2) if low <= h.us <= high)
-        return sum(kind.inside is not Inside.SWEPT or h.is_shaped(kind, self._band_hz) for h in within)
+        return sum(not shaped or h.is_shaped(kind, self._band_hz) for h in within)
 
     def _steps_on(self, kind: RadarClass, train: PulseTrain) -> bool:
         """Whether pulses of any shape, in the train's band and step, outlast a burst, or its interval jitters."""

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Final
 
 from sensing.detectors.intrapulse import NOTHING, Compressed, coded, dispersed, swept
-from sensing.detectors.pulse import Pulse
+from sensing.detectors.pulse import Pulse, over_traffic
 
 NARROW_SHARE: Final = 0.6
 """A pulse can be called narrow only where the rest of the band is seen to be quiet beside it."""
@@ -128,4 +128,5 @@ def verify(pulse: Pulse, kind: RadarClass) -> Compressed:
     if pulse.slope_mhz_per_us == 0:
         return NOTHING
     width = pulse.high_hz - pulse.low_hz
-    return swept(pulse.wave, centre_hz=centre, slope_mhz_per_us=pulse.slope_mhz_per_us, width_hz=width)
+    roomy = over_traffic(pulse)
+    return swept(pulse.wave, centre_hz=centre, slope_mhz_per_us=pulse.slope_mhz_per_us, width_hz=width, roomy=roomy)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sensing.detectors.intrapulse import Compressed
-from sensing.detectors.pulse import Pulse
+from sensing.detectors.pulse import Pulse, over_traffic
 from sensing.detectors.radarclasses import Inside, RadarClass, in_class, verify
 
 FITS_MAX: Final = 96
@@ -117,7 +117,8 @@ def alike_in(kind: RadarClass, a: HeardPulse, b: HeardPulse) -> bool:
     """
     if alike(a.pulse, b.pulse):
         return True
-    if kind.inside is not Inside.SWEPT or not _alike_but_in_level(a.pulse, b.pulse):
+    over = over_traffic(a.pulse) or over_traffic(b.pulse)
+    if kind.inside is not Inside.SWEPT or not over or not _alike_but_in_level(a.pulse, b.pulse):
         return False
     one, other = a.verified(kind), b.verified(kind)
     return min(one.share, other.share) >= kind.share_min and abs(one.level_db - other.level_db) <= ALIKE_DB

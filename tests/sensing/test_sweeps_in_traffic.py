@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from agent.bench.impostors import IMPOSTORS, codes, impostor
 from agent.bench.radartrial import Beside, radar_found
 from sensing.detectors.intrapulse import Compressed, Wave, swept
 from sensing.detectors.likesweeps import LIKE, KnownSweep, fellows
 from sensing.detectors.pulses import PulseFinder
+from sensing.detectors.radar import RadarDetector, Stretch
 from sim.waveforms.radar import RadarClassName
 
 pytestmark = pytest.mark.feature("E3")
@@ -51,6 +53,20 @@ def test_a_burst_whose_pulses_meet_traffic_on_and_off_is_heard(which: int) -> No
 def test_traffic_alone_is_no_radar(beside: Beside) -> None:
     rng = np.random.default_rng(21)
     assert not any(radar_found(rng, RadarClassName.Q3N2, snr_db=-40, beside=beside) for _ in range(12))
+
+
+def test_weak_packets_over_nothing_are_judged_as_strictly_as_before() -> None:
+    """Sums in phase, slopes with more room and fewer strays made two of these a sweep."""
+    name, rate = "BLE, short packets", 10_000_000
+    seed = 11 + 1000 * list(IMPOSTORS).index(name) + 114
+    iq = codes(impostor(np.random.default_rng([seed, 0]), name, rate_hz=rate, seconds=0.4, snr_db=2))
+    finder, detector = PulseFinder(sample_rate_hz=rate, full_scale=2048), RadarDetector(band_hz=rate)
+    step = rate // 50
+    for start in range(0, len(iq), step):
+        pulses = finder.find(iq[start : start + step], contiguous=start > 0)
+        at_ns = round(start / rate * 1e9)
+        seen = Stretch(pulses=pulses, start_ns=at_ns, length_ns=20_000_000, contiguous=start > 0)
+        assert not detector.decide(seen).incumbents
 
 
 def test_pulses_like_one_that_is_known_are_found_where_they_are_and_nowhere_else() -> None:
