@@ -149,6 +149,12 @@ def swept(wave: Wave, *, centre_hz: float, slope_mhz_per_us: float, width_hz: fl
     return best
 
 
+def bent_phase(u: NDArray[np.float64], bend: float) -> NDArray[np.float64]:
+    """Phase, in turns, of a sweep whose frequency at time u from -1 to 1 is (1 - bend) u + bend u^3."""
+    phase: NDArray[np.float64] = (1 - bend) * u**2 / 2 + bend * u**4 / 4
+    return phase
+
+
 def _dechirped(
     z: NDArray[np.complex128], heard: NDArray[np.complex128], rate: float, slope: float, noise: float, *, roomy: bool
 ) -> Compressed:
@@ -162,8 +168,7 @@ def _dechirped(
     size = 1 << int(np.ceil(np.log2(2 * n)))
     best, nepers = NOTHING, 0.0
     for bend in BENDS:
-        # Phase of a frequency k half ((1 - b) u + b u^3).
-        shape = half * half * ((1 - bend) * u**2 / 2 + bend * u**4 / 4)
+        shape = half * half * bent_phase(u, bend)
         turned = z * np.exp(-2j * np.pi * slopes[:, None] * shape)
         powers = np.abs(np.fft.fft(turned.astype(np.complex64), size, axis=1)) ** 2
         peaks = powers.max(axis=1) / n - noise

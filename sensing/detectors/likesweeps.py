@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sensing.detectors.intrapulse import Compressed, swept
+from sensing.detectors.intrapulse import Compressed, bent_phase, swept
 from sensing.detectors.pulse import Pulse, over_traffic, same_pulse, wave_of
 from sensing.frontend import Iq, flat_samples
 
@@ -20,7 +20,7 @@ SLOPE_MHZ_PER_US: Final = (0.02, 1.3)
 BESIDE_SHARE: Final = 0.25
 """A pulse of which more is left just before or after it is a part of something longer."""
 SWEEPS_MOST: Final = 3
-"""Sweeps of a piece of samples whose fellows are looked for."""
+"""Sweeps of a piece of samples of which others like it are looked for."""
 PIECE_SHARE: Final = 0.3
 """A pulse that is so much shorter or longer than one it is like was cut, or joined with something else."""
 SHARE_MIN: Final = 0.5
@@ -57,7 +57,7 @@ class KnownSweep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fellow:
+class LikeSweep:
     """A pulse like a sweep: when, how sure in nepers, and how much stronger it is."""
 
     time_us: float
@@ -65,7 +65,7 @@ class Fellow:
     stronger_db: float
 
 
-def with_fellows(pulses: list[Pulse], iq: Iq, *, rate_hz: float) -> list[Pulse]:
+def with_like_sweeps(pulses: list[Pulse], iq: Iq, *, rate_hz: float) -> list[Pulse]:
     """The pulses, and those like the sweeps among them that no cell tells of, instead of what was found of those."""
     asked = 0
     for one in sorted(pulses, key=lambda p: -p.nepers):
@@ -78,27 +78,27 @@ def with_fellows(pulses: list[Pulse], iq: Iq, *, rate_hz: float) -> list[Pulse]:
         from_us = max(0.0, one.time_us - REACH_US)
         some = slice(round(from_us * rate_hz / 1e6), round((one.time_us + REACH_US) * rate_hz / 1e6))
         part = flat_samples(iq[some]).astype(np.float32).view(np.complex64)
-        sweep, found = fellows(sweep, part, rate_hz=rate_hz, from_us=from_us)
+        sweep, found = like_sweeps(sweep, part, rate_hz=rate_hz, from_us=from_us)
         length = round(sweep.inside.length_us * rate_hz / 1e6)
-        for fellow in found:
-            first = round((fellow.time_us + sweep.late_us - sweep.inside.length_us / 2) * rate_hz / 1e6)
+        for like in found:
+            first = round((like.time_us + sweep.late_us - sweep.inside.length_us / 2) * rate_hz / 1e6)
             if first > 0 and first + length < len(iq):
                 wave = wave_of(iq, (first, first + length), rate_hz=rate_hz, under=sweep.under)
-                level_db = None if one.level_db is None else one.level_db + fellow.stronger_db
+                level_db = None if one.level_db is None else one.level_db + like.stronger_db
                 another = replace(
-                    one, time_us=fellow.time_us, snr_db=one.snr_db + fellow.stronger_db, nepers=fellow.nepers,
+                    one, time_us=like.time_us, snr_db=one.snr_db + like.stronger_db, nepers=like.nepers,
                     level_db=level_db, wave=wave,
                 )  # fmt: skip
                 pulses = _joined(pulses, another)
     return pulses
 
 
-def _joined(pulses: list[Pulse], fellow: Pulse) -> list[Pulse]:
+def _joined(pulses: list[Pulse], like: Pulse) -> list[Pulse]:
     """The pulses with one that was found by its likeness, instead of pieces of it; as they are if it is known."""
-    same = [p for p in pulses if same_pulse(p, fellow)]
-    if any(abs(p.duration_us - fellow.duration_us) < PIECE_SHARE * fellow.duration_us for p in same):
+    same = [p for p in pulses if same_pulse(p, like)]
+    if any(abs(p.duration_us - like.duration_us) < PIECE_SHARE * like.duration_us for p in same):
         return pulses
-    return [*(p for p in pulses if p not in same), fellow]
+    return [*(p for p in pulses if p not in same), like]
 
 
 def _sweep(one: Pulse) -> KnownSweep | None:
@@ -117,27 +117,26 @@ def _sweep(one: Pulse) -> KnownSweep | None:
     return KnownSweep(time_us=one.time_us, inside=inside, under=one.wave.under)
 
 
-def fellows(
+def like_sweeps(
     sweep: KnownSweep, iq: NDArray[np.complex64], *, rate_hz: float, from_us: float
-) -> tuple[KnownSweep, list[Fellow]]:
+) -> tuple[KnownSweep, list[LikeSweep]]:
     """The sweep with its own correlation noted, and what is like it in samples that begin at `from_us`."""
     power, step_us = _correlated(sweep.inside, sweep.under, iq, rate_hz)
     nepers = power / _local(power, max(8, round(LOCAL_US / step_us)))
     times = from_us + step_us * np.arange(len(power))
-    if not sweep.power:
-        near = np.flatnonzero(np.abs(times - sweep.time_us) < sweep.inside.length_us / 2 + DURATION_US[0])
-        if len(near) == 0:
-            return sweep, []
-        at = int(near[power[near].argmax()])
-        sweep = replace(sweep, late_us=float(times[at]) - sweep.time_us, power=float(power[at]))
+    near = np.flatnonzero(np.abs(times - sweep.time_us) < sweep.inside.length_us / 2 + DURATION_US[0])
+    if len(near) == 0:
+        return sweep, []
+    at = int(near[power[near].argmax()])
+    sweep = replace(sweep, late_us=float(times[at]) - sweep.time_us, power=float(power[at]))
     apart = max(1, round(APART_US / step_us))
     open_ = (nepers >= LIKE) & (np.abs(times - sweep.late_us - sweep.time_us) >= APART_US)
-    found: list[Fellow] = []
+    found: list[LikeSweep] = []
     while open_.any() and len(found) < MOST:
         at = int(np.where(open_, nepers, 0).argmax())
         ratio = float(power[at]) / max(sweep.power, 1e-30)
         found.append(
-            Fellow(
+            LikeSweep(
                 time_us=float(times[at]) - sweep.late_us,
                 nepers=float(nepers[at]),
                 stronger_db=10 * float(np.log10(ratio)),
@@ -154,9 +153,8 @@ def _correlated(
     half = inside.length_us * 1e-6 / 2
     n = max(2, round(2 * half * rate_hz))
     t = (np.arange(n) - (n - 1) / 2) / rate_hz
-    u = t / half
-    bent = (1 - inside.bend) * u**2 / 2 + inside.bend * u**4 / 4
-    phase = 2 * np.pi * (inside.tone_hz * t + inside.slope_mhz_per_us * 1e12 * half**2 * bent)
+    bent = half**2 * bent_phase(t / half, inside.bend)
+    phase = 2 * np.pi * (inside.tone_hz * t + inside.slope_mhz_per_us * 1e12 * bent)
     size = 1 << int(np.ceil(np.log2(len(iq) + n)))
     spectrum = np.fft.fft(iq, size)
     wanted = np.conj(np.fft.fft(np.exp(1j * phase).astype(np.complex64), size))

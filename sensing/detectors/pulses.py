@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.intrapulse import Wave
-from sensing.detectors.likesweeps import with_fellows
+from sensing.detectors.likesweeps import with_like_sweeps
 from sensing.detectors.pathkernels import SHALLOW, STEEP_DELAYS, path_hits, steep_places
 from sensing.detectors.pulse import Pulse, same_pulse, wave_of
 from sensing.detectors.pulsekernels import (
@@ -137,7 +137,7 @@ class PulseFinder:
         if cells is None:
             self._weak.reset()
             return []
-        pulses = with_fellows(list(self._events(cells, iq)), iq, rate_hz=self._rate_hz)
+        pulses = with_like_sweeps(list(self._events(cells, iq)), iq, rate_hz=self._rate_hz)
         weak = [p for p in self._weakly(cells, len(iq), tail) if not any(same_pulse(p, q) for q in pulses)]
         return pulses + weak
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from agent.bench.impostors import IMPOSTORS, codes, impostor
 from agent.bench.radartrial import Beside, radar_found
 from sensing.detectors.intrapulse import Compressed, Wave, swept
-from sensing.detectors.likesweeps import LIKE, KnownSweep, fellows
+from sensing.detectors.likesweeps import LIKE, KnownSweep, like_sweeps
 from sensing.detectors.pulses import PulseFinder
 from sensing.detectors.radar import RadarDetector, Stretch
 from sim.waveforms.radar import RadarClassName
@@ -78,11 +78,11 @@ def test_pulses_like_one_that_is_known_are_found_where_they_are_and_nowhere_else
         iq[at : at + len(one)] += amplitude * one.astype(np.complex64)
     inside = Compressed(share=0.8, slope_mhz_per_us=0.3, tone_hz=2e6, length_us=15)
     sweep = KnownSweep(time_us=1007.0, inside=inside, under=np.zeros(0, np.float32))
-    found = sorted(fellows(sweep, iq, rate_hz=RATE, from_us=0.0)[1], key=lambda one: one.time_us)
+    found = sorted(like_sweeps(sweep, iq, rate_hz=RATE, from_us=0.0)[1], key=lambda one: one.time_us)
     assert [one.time_us for one in found] == pytest.approx([1807, 2607], abs=0.6)
     assert [one.stronger_db for one in found] == pytest.approx([0, 3], abs=1.5)
     assert all(LIKE < one.nepers < 200 for one in found)
-    assert fellows(sweep, _noise(rng, RATE // 200), rate_hz=RATE, from_us=0.0)[1] == []
+    assert like_sweeps(sweep, _noise(rng, RATE // 200), rate_hz=RATE, from_us=0.0)[1] == []
 
 
 def test_a_sweeps_own_level_is_told_whatever_it_lies_over() -> None:

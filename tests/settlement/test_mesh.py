@@ -2,6 +2,7 @@
 
 import contextlib
 import resource
+import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -42,8 +43,8 @@ class Net:
         """Serve all meshes until something holds; no sleeping, the sockets wake us."""
         poller = zmq.Poller()
         for mesh in self.meshes:
-            for socket in mesh.sockets:
-                poller.register(socket, zmq.POLLIN)
+            for one in mesh.sockets:
+                poller.register(one, zmq.POLLIN)
         deadline = time.monotonic() + WAIT_S
         while time.monotonic() < deadline:
             if condition():
@@ -285,8 +286,6 @@ def test_a_squatted_or_stolen_routing_id_changes_nothing(net: Net, pair: tuple[M
 def test_strangers_cannot_take_all_connections(net: Net) -> None:
     server = net.mesh(limits=Limits(connections=4))
     port = int(server.endpoint.rsplit(":", 1)[1])
-    import socket
-
     held = [socket.create_connection(("127.0.0.1", port)) for _ in range(7)]
     assert net.until(lambda: (server.receive(), server.denied["CONNECTIONS"] >= 3)[1])
     assert server.connections == 4
@@ -312,8 +311,6 @@ def reached(net: Net, server: Mesh, server_key: bytes, *others: Mesh) -> bool:
 
 @pytest.mark.attack(65)
 def test_a_stranger_that_holds_every_connection_keeps_no_neighbour_out(net: Net) -> None:
-    import socket
-
     key = TransportKey.generate()
     server = net.mesh(key=key, limits=Limits(connections=4))
     port = int(server.endpoint.rsplit(":", 1)[1])
@@ -328,8 +325,6 @@ def test_a_stranger_that_holds_every_connection_keeps_no_neighbour_out(net: Net)
 @pytest.mark.attack(65)
 def test_connections_are_bounded_while_the_nodes_loop_is_busy(net: Net) -> None:
     """Nothing is received here, as while a node starts, or works on something long."""
-    import socket
-
     server = net.mesh(limits=Limits(connections=4))
     port = int(server.endpoint.rsplit(":", 1)[1])
     held = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
@@ -362,8 +357,6 @@ def test_a_neighbour_that_holds_every_connection_keeps_no_other_out(net: Net) ->
 
 @pytest.mark.attack(65)
 def test_of_too_many_connections_one_goes_of_the_address_with_most(net: Net) -> None:
-    import socket
-
     key = TransportKey.generate()
     server = net.mesh(key=key, limits=Limits(connections=4))
     port = int(server.endpoint.rsplit(":", 1)[1])
@@ -390,8 +383,6 @@ def test_a_host_with_very_many_addresses_of_its_network_is_one_place() -> None:
 
 @pytest.mark.attack(65)
 def test_where_everybody_of_an_address_has_spoken_the_key_with_most_gives_way(net: Net) -> None:
-    import socket
-
     key, modest, greedy = (TransportKey.generate() for _ in range(3))
     server = net.mesh(key=key, limits=Limits(connections=4))
     held: list[Raw] = []
@@ -506,16 +497,30 @@ def test_the_mesh_says_who_came_up(net: Net) -> None:
     assert b.entered() == []
 
 
+@contextlib.contextmanager
+def stranger(net: Net) -> Iterator[tuple[Mesh, int, socket.socket]]:
+    """A mesh, the descriptor of its one connection, and the other end of that."""
+    server = net.mesh(key=TransportKey.generate())
+    port = int(server.endpoint.rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT_S) as end:
+        assert net.until(lambda: server.connections == 1)
+        (number,) = server._valve._connections
+        yield server, number, end
+
+
+def closed(end: socket.socket) -> bool:
+    """Read what is said until the other side has closed."""
+    while end.recv(4096):
+        pass
+    return True
+
+
 @pytest.mark.attack(65)
 def test_a_connection_whose_number_means_another_by_now_is_not_cut(net: Net) -> None:
     """The descriptor is ZeroMQ's: it may have closed a connection and accepted another before it said so."""
-    key = TransportKey.generate()
-    server = net.mesh(key=key)
-    with contextlib.closing(Raw(server, key, TransportKey.generate())):
-        assert net.until(lambda: server.connections == 1)
-        (number,) = server._valve._connections
+    with stranger(net) as (server, number, _), mock.patch("settlement.mesh.valve.socket.socket.shutdown") as shut:
         server._valve._connections[number].peer = ("127.0.0.1", 1)
-        with mock.patch("settlement.mesh.valve.socket.socket.shutdown") as shut, server._valve._lock:
+        with server._valve._lock:
             server._valve._shut(number, "TRIED")
         assert not shut.called
         assert server.denied["TRIED"] == 1
@@ -523,11 +528,7 @@ def test_a_connection_whose_number_means_another_by_now_is_not_cut(net: Net) -> 
 
 @pytest.mark.attack(65)
 def test_a_connection_is_cut_where_no_file_is_left_for_a_handle_of_it(net: Net) -> None:
-    key = TransportKey.generate()
-    server = net.mesh(key=key)
-    with contextlib.closing(Raw(server, key, TransportKey.generate())):
-        assert net.until(lambda: server.connections == 1)
-        (number,) = server._valve._connections
+    with stranger(net) as (server, number, end):
         kept = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, kept[1]))
         try:
@@ -537,4 +538,5 @@ def test_a_connection_is_cut_where_no_file_is_left_for_a_handle_of_it(net: Net) 
                 server._valve._shut(number, "TRIED")
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, kept)
+        assert closed(end)
         assert net.until(lambda: server.connections == 0)
