@@ -6,7 +6,7 @@ edges of other signals keep most of theirs spread out, however they are compress
 """
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,7 +149,7 @@ def swept(wave: Wave, *, centre_hz: float, slope_mhz_per_us: float, width_hz: fl
     return best
 
 
-def bent_phase(u: NDArray[np.float64], bend: float) -> NDArray[np.float64]:
+def bent_phase(u: NDArray[np.floating[Any]], bend: float) -> NDArray[np.float64]:
     """Phase, in turns, of a sweep whose frequency at time u from -1 to 1 is (1 - bend) u + bend u^3."""
     phase: NDArray[np.float64] = (1 - bend) * u**2 / 2 + bend * u**4 / 4
     return phase

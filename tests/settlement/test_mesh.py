@@ -15,6 +15,7 @@ from zmq.utils import z85
 
 from settlement.mesh import Arrived, Limits, Mesh, MeshError, Rate, TransportKey
 from settlement.mesh.door import Door
+from settlement.mesh.sockets import HANDSHAKE_MS
 from settlement.mesh.valve import OF_ONE_KEY_MAX, _handle, _origin
 from settlement.state.messages import MESSAGE_LIMIT
 
@@ -509,7 +510,8 @@ def stranger(net: Net) -> Iterator[tuple[Mesh, int, socket.socket]]:
 
 
 def closed(end: socket.socket) -> bool:
-    """Read what is said until the other side has closed."""
+    """Read what is said until the other side has closed; in less than half the time that a handshake may take."""
+    end.settimeout(HANDSHAKE_MS / 2500)
     while end.recv(4096):
         pass
     return True
