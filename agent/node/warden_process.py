@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import agent.node.withheld  # noqa: F401 - first: it withholds what the imports below would load
 from agent.config.locks import WARDEN, held
 from agent.config.settings import ConfigError, NodeConfig, load
 from agent.node.survivor import LAST_S, Survivor, mute_until_silent

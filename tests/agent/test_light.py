@@ -48,6 +48,21 @@ def test_the_warden_loads_what_it_needs() -> None:
     assert {"numpy", "radio.warden"} <= found
 
 
+AS_PROGRAM = """import contextlib, runpy, sys; sys.argv = ['warden', {file!r}]
+with contextlib.suppress(SystemExit): runpy.run_module('agent.node.warden_process', run_name='__main__', alter_sys=True)
+for name in [name for name, module in sys.modules.items() if module is None]: del sys.modules[name]"""
+
+
+def test_the_wardens_process_loads_one_openssl(tmp_path: Path) -> None:
+    found = loaded(AS_PROGRAM.format(file=str(tmp_path / "none.toml")))
+    assert {"asyncio", "hmac", "cryptography.hazmat.bindings._rust", "radio.warden"} <= found
+    assert not found & {"ssl", "_ssl", "_hashlib"}
+
+
+def test_who_only_imports_the_warden_keeps_tls() -> None:
+    assert {"ssl", "_ssl", "_hashlib"} <= loaded("import sys, agent.node.warden_process, ssl, hashlib")
+
+
 @pytest.mark.parametrize("program", ["agent.node.process", "agent.service.service"])
 def test_the_agent_loads_what_it_needs(program: str) -> None:
     found = loaded(PROGRAM.format(program=program))
