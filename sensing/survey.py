@@ -76,8 +76,8 @@ PIECE_BLOCKS: Final = 64
 NONE_CLIPPED: Final = np.zeros(2 * PIECE_BLOCKS, np.bool_)
 """What pieces without a clipped block share; the longest piece is shorter."""
 NONE_CLIPPED.setflags(write=False)
-PIECES_AT_ONCE: Final = 256
-"""So many are decided on together: few calls, in a few hundred kilobytes."""
+PIECES_AT_ONCE: Final = 64
+"""So many are decided on together: few calls, in a few hundred kilobytes; four times as many were no faster."""
 FLAG_LOOKS: Final = 4096
 CONTIGUOUS_NS: Final = 2_000
 UNEVEN: Final = 0.15
@@ -132,6 +132,7 @@ class Survey:
         self._idle = OfFloor(lambda view: self._of_channels(view.floor))
         self._means = OfFloor(self._mean_of)
         self._contrasted: set[int] = set()
+        self._none_rose = np.zeros(len(settings.channels), np.bool_)
         self._rises: deque[Piece] = deque()
         self._history = FloorHistory(keep_ns=None if settings.keep_s is None else round(settings.keep_s * 1e9))
         self._shelf, self._decisions = LevelShelf(), DecisionShelf()
@@ -140,7 +141,7 @@ class Survey:
         self._began_ns: int | None = None
         self._ended_ns: int | None = None
         self._spans: Spans = []
-        self._look_flags: deque[SampleFlag] = deque(maxlen=FLAG_LOOKS)
+        self._look_flags: deque[int] = deque(maxlen=FLAG_LOOKS)
         self._widening: deque[bool] = deque(maxlen=FLAG_LOOKS)
         self._incumbents = IncumbentLog(settings.incumbent_bands)
         self._looks = 0
@@ -202,7 +203,7 @@ class Survey:
         judged = [piece.decided for piece in pieces if isinstance(piece.decided, BlockDecisions)]
         heard = usable and bool(judged)
         incumbents = self._pulses(clean, start_ns, contiguous=contiguous) if usable and self.settings.radar else ()
-        self._look_flags.append(flags)
+        self._look_flags.append(flags.value)
         self._widening.append(bool((told | flags & UNUSABLE) & WIDENING))
         self._looks += 1
         return LookResult(
@@ -261,7 +262,7 @@ class Survey:
         """Every doubt of the recent looks."""
         flags = SampleFlag.NONE if self.settings.calibration else SampleFlag.UNCALIBRATED
         for one in set(self._look_flags):
-            flags |= one
+            flags |= SampleFlag(one)
         return flags | (SampleFlag.GAIN_STEP if self._floor.steps else SampleFlag.NONE)
 
     # -- learning ------------------------------------------------------------------------------------------------
@@ -397,7 +398,7 @@ class Survey:
         """Of each channel, whether a part of it rose over the whole of a piece."""
         leader = piece if piece.leader is None else piece.leader
         if leader.risen is None:
-            return np.zeros(len(self.settings.channels), np.bool_)
+            return self._none_rose
         risen: NDArray[np.bool_] = np.logical_or.reduceat(leader.risen[self._layout.held], self._layout.starts)
         return risen
 

@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -88,6 +89,10 @@ def test_memory_that_looks_left_free_goes_back_once_a_minute(tmp_path: Path, mon
     for second in range(150):
         watcher._tidy(began_ns + second * 1_000_000_000 + 1_000_000)
     assert len(given) == 2
+    watcher._recent, watcher.watched = Mock(now_ns=0), True
+    watcher._sum_up()
+    watcher._tidy(began_ns + 151 * 1_000_000_000)
+    assert len(given) == 3, "what a report left free goes back with it"
 
 
 @pytest.mark.feature("U4")
