@@ -30,6 +30,8 @@ PART_PFA: Final = 0.05
 BURST: Final = 2.0
 STEPS_PER_DECADE: Final = 20
 """Of the averages behind a floor, which thresholds are made for: between two steps a threshold hardly moves."""
+REMEMBERED: Final = 1024
+"""Thresholds kept: a floor that is learnt on asks for new ones each time, for weeks, and an old one seldom again."""
 STRETCH_UNEVEN: Final = 2.0
 """How many times the unevenness allowed to single blocks counts over a stretch, where the floor's error is all."""
 
@@ -228,18 +230,18 @@ def _own(values: Floats) -> Floats:
     return np.array(values, np.float64, order="C")
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=REMEMBERED)
 def _rounded_threshold(shape: float, reference: float, pfa: float) -> float:
     return f_threshold(shape=shape, reference_shape=reference, pfa=pfa)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=REMEMBERED)
 def _four_digits(value: float) -> float:
     """Rounded to four digits."""
     return float(f"{value:.4g}")
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=REMEMBERED)
 def _threshold(shape: float, step: float, pfa: float) -> float:
     """The F threshold; the averages behind the floor are given as so many steps of STEPS_PER_DECADE."""
     reference = _four_digits(10 ** (step / STEPS_PER_DECADE))
