@@ -92,7 +92,7 @@ def record(
         f"{done.meta}: {done.samples} samples in {done.captures} captures, {done.annotations} annotations",
         highlight=False,
     )
-    out.print(f"Look at it with: bandpact sense file:{done.meta}", highlight=False)
+    out.print(f"Look at it with: bandpact sense {done.meta}", highlight=False)
 
 
 def _stamp(licence: str | None) -> dict[str, object]:

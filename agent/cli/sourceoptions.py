@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LIVE_SECONDS = 2.0
 """How long a source without an end is listened to unless told."""
 SOURCE_HELP = (
-    "file:PATH.sigmf-meta (or .sigmf), sim:[SCENARIO], pluto:[URI], soapy:driver=NAME[,KEY=VALUE…], "
+    "a recording (PATH.sigmf-meta or .sigmf), sim:[SCENARIO], pluto:[URI], soapy:driver=NAME[,KEY=VALUE…], "
     "air:ENDPOINT#STATION"
 )
 

@@ -3,7 +3,9 @@
 Drivers are those of `radio.drivers.registry`; beside them a recording and a station of a running air can be named.
 """
 
+import contextlib
 import importlib
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,8 +26,10 @@ from sensing.values import Channel
 FILE: Final = "file"
 AIR: Final = "air"
 """A station of a running simulated air; only listened to, and loaded only when it is asked for."""
-_WRITTEN: Final = ("file:PATH.sigmf-meta", *(one.written for one in DRIVERS.values()), "air:ENDPOINT#STATION")
+_WRITTEN: Final = ("PATH.sigmf-meta", *(one.written for one in DRIVERS.values()), "air:ENDPOINT#STATION")
 SOURCES: Final = f"{_WRITTEN[0]}, {' or '.join(_WRITTEN[1:])}"
+_RECORDED: Final = re.compile(r"\.sigmf(-meta|-data)?(#\d+)?$")
+"""How a path ends that is a recording's, whether or not it is there; any file that is there is taken for one too."""
 GAIN_DB: Final = 40.0
 RATE_HZ: Final = 10_000_000
 RATE_LEAST_HZ: Final = 2_500_000
@@ -75,12 +79,20 @@ def host_clock() -> UtcNow:
     return UtcNow(utc_ns=utc_ns, mono_ns=(before_ns + time.monotonic_ns()) // 2, bound_ns=bound_ns)
 
 
+def _is_there(name: str) -> bool:
+    with contextlib.suppress(OSError):  # a name that is too long for any file
+        return bool(name) and Path(name).exists()
+    return False
+
+
 def driver_of(name: str) -> tuple[str, str]:
-    """The driver and the rest of a source's name; raises SourceError."""
+    """The driver and the rest of a source's name, a path being a recording's; raises SourceError."""
     kind, mark, rest = name.partition(":")
-    if not mark or kind not in {FILE, AIR, *DRIVERS} or (kind == FILE and not rest):
-        hint = f"file:{name}, or one of: " if name.endswith((".sigmf-meta", ".sigmf")) else ""
-        raise SourceError(f"source {name!r} is not understood; use {hint}{SOURCES}")
+    known = bool(mark) and kind in {FILE, AIR, *DRIVERS}
+    if not known and (_RECORDED.search(name) or _is_there(name)):
+        return FILE, name
+    if not known or (kind == FILE and not rest):
+        raise SourceError(f"source {name!r} is not understood; use {SOURCES}")
     return kind, rest
 
 

@@ -44,12 +44,14 @@ class Stored:
 
 
 def find(path: Path) -> Stored:
-    """Open `NAME.sigmf-meta` with its data beside it, or `NAME.sigmf`.
+    """Open `NAME.sigmf-meta` and `NAME.sigmf-data`, by either's name, or `NAME.sigmf`.
 
     The caller closes the descriptor. Raises: SourceError, whose message names the file and the mend.
     """
     if path.name.endswith(ARCHIVE):
         return _archive(path)
+    if path.name.endswith(DATA):
+        path = path.with_name(path.name.removesuffix(DATA) + META)
     if not path.name.endswith(META):
         raise SourceError(f"{path}: not a SigMF recording; name its .sigmf-meta file, or a .sigmf archive")
     descriptor, size = _regular(path, missing=f"{path}: no such recording; check the path")

@@ -95,11 +95,28 @@ def test_plot_is_written(tmp_path: Path, suffix: str) -> None:
         assert "<svg" in picture.read_text()
 
 
+def test_a_recording_is_named_by_its_path_alone(tmp_path: Path) -> None:
+    meta = written(tmp_path, radar_in_noise())
+    data = meta.with_suffix(".sigmf-data")
+    said = [json.loads(run("sense", str(one), "--json").stdout) for one in (f"file:{meta}", meta, data)]
+    for one in said:
+        one.pop("source")
+    assert said[0] == said[1] == said[2]
+    assert said[0]["channels"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (("file:nowhere.sigmf-meta",), 1, "no such recording; check the path"),
-        (("radio:7",), 1, "use file:PATH.sigmf-meta, sim: or pluto:URI"),
+        (("nowhere.sigmf-meta",), 1, "no such recording; check the path"),
+        (("nowhere.sigmf-data",), 1, "nowhere.sigmf-meta: no such recording; check the path"),
+        (("nowhere.sigmf",), 1, "no such recording; check the path"),
+        (("nowhere.wav",), 1, "use PATH.sigmf-meta, sim: or pluto:URI"),
+        (("/dev/null",), 1, "/dev/null: not a SigMF recording; name its .sigmf-meta file, or a .sigmf archive"),
+        (("x" * 5000,), 1, "use PATH.sigmf-meta, sim: or pluto:URI"),
+        (("",), 1, "use PATH.sigmf-meta, sim: or pluto:URI"),
+        (("radio:7",), 1, "use PATH.sigmf-meta, sim: or pluto:URI"),
         (("file:{good}", "3550-3560"), 2, "with a unit"),
         (("file:{good}", "3600-3610MHz"), 2, "choose a channel inside it"),
         (("file:{good}", "--plot", "x.pdf"), 2, "name a .svg or .png file"),
