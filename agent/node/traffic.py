@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
 from agent.config.settings import NodeConfig
 from radio.ports import Iq16
 from radio.signals import ofdm
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 VARIETY = 8
 HEADROOM_MDB = 1_000
@@ -30,7 +33,7 @@ class Traffic:
         self._next = 0
 
     @staticmethod
-    def _burst(rng: np.random.Generator, samples: int, rate_hz: int, bandwidth_hz: int, scale: float) -> Iq16:
+    def _burst(rng: "Generator", samples: int, rate_hz: int, bandwidth_hz: int, scale: float) -> Iq16:
         iq = ofdm.generate(rng, sample_rate_hz=rate_hz, bandwidth_hz=bandwidth_hz, samples=samples, loop=False)
         pairs = (iq * np.float32(scale)).view(np.float32).reshape(-1, 2)
         return np.clip(np.rint(pairs), -32768, 32767).astype(np.int16)

@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radio.signals.shapes import Cplx, band_limit, raised_cosine, taper_edges, unit_power
+
+if TYPE_CHECKING:
+    from numpy.random import Generator  # two megabytes, which a node that sends nothing of its own does without
 
 SPACING_HZ = 15_000
 SYMBOLS_PER_SLOT = 7
@@ -55,7 +59,7 @@ def numerology(*, sample_rate_hz: int, bandwidth_hz: int) -> Numerology:
 
 
 def generate(
-    rng: np.random.Generator,
+    rng: "Generator",
     *,
     sample_rate_hz: int,
     bandwidth_hz: int = 10_000_000,
@@ -121,7 +125,7 @@ def _on_pattern(frames: int, duplex: Duplex) -> NDArray[np.bool_]:
     return np.tile(np.concatenate(subframes), frames)
 
 
-def _symbols(rng: np.random.Generator, sizes: Numerology, *, frames: int, duplex: Duplex) -> Cplx:
+def _symbols(rng: "Generator", sizes: Numerology, *, frames: int, duplex: Duplex) -> Cplx:
     """Lay cross-faded symbols end to end; the last one's tail wraps to the beginning, so the stream is circular."""
     lengths = _lengths(sizes, frames)
     on = _on_pattern(frames, duplex)
@@ -141,7 +145,7 @@ def _symbols(rng: np.random.Generator, sizes: Numerology, *, frames: int, duplex
     return out[:total]
 
 
-def _bodies(rng: np.random.Generator, sizes: Numerology, count: int) -> Cplx:
+def _bodies(rng: "Generator", sizes: Numerology, count: int) -> Cplx:
     """QPSK on the carriers around a nulled DC, to time; shape (count, fft)."""
     half = sizes.carriers // 2
     bits = rng.integers(0, 4, size=(count, sizes.carriers))

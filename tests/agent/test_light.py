@@ -68,7 +68,13 @@ def test_the_agent_loads_what_it_needs(program: str) -> None:
     found = loaded(PROGRAM.format(program=program))
     assert not found & {*PICTURES, *SELDOM, *SCIPY} - ({*SERVED} if "service" in program else set())
     assert "numba" not in found or not is_linked()
+    assert "numpy.random" not in found
     assert {"numpy", "sensing.survey"} <= found
+
+
+def test_a_survey_takes_no_generator_of_random_numbers() -> None:
+    found = loaded("import sys; from sensing.detectors.pulses import warm; assert warm() > 0")
+    assert "numpy.random" not in found
 
 
 def test_no_plugin_of_another_package_looks_into_a_node() -> None:
