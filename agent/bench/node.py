@@ -52,7 +52,7 @@ def _spent_s(stat: Path) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def _layout(root: Path) -> Layout:
+def layout_of(root: Path) -> Layout:
     """The trial's own scenario with one want alone: user-a has the lower channel from START_S on."""
     options = Options(scenario=SCENARIO, seed=SEED, duration_s=LONG_S, recording=None, base_port=None)
     scenario, spec, length_s = scenario_of(options)
@@ -115,7 +115,7 @@ def run(*, seconds: float, warm_s: float) -> dict[str, Any]:
     """Measure the node that holds the settlement, and beside it the one that granted it. Raises TrialError."""
     make_ready()
     with work_folder() as work:
-        layout = _layout(Path(work))
+        layout = layout_of(Path(work))
         nodes = [spawn(name, NODE, layout.config_of(name), layout.root) for name in (HOLDER, USER)]
         air: list[Child] = []
         try:

@@ -19,6 +19,7 @@ from agent.cli import (
     bench_scale,
     bench_sensing,
     bench_settlement,
+    bench_start,
     bench_table,
     calibrate,
     campaign,
@@ -107,6 +108,7 @@ bench.command("archive")(bench_scale.archive)
 bench.command("identities")(bench_scale.identities)
 bench.command("gate")(bench_gate.gate)
 bench.command("node")(bench_node.node)
+bench.command("start")(bench_start.start)
 bench.command("settlement")(bench_settlement.settlement)
 bench.command("sensing")(bench_sensing.sensing)
 bench.command("radio")(bench_radio.radio)

@@ -183,6 +183,7 @@ TABLE: dict[str, Row] = {
     "bench identities": Row(words="--count 1", fails=2),
     "bench load": Row(words="--looks 0", fails=2),
     "bench node": Row(words="--seconds 0", fails=2),
+    "bench start": Row(words="--rounds 0", fails=2),
     "bench table": Row(words="--only none", fails=2),
     "bench world": Row(words="--seeds 0", fails=2),
     "history export": Row(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.bench.table.benchrow import BenchRow
-from agent.bench.table.devicerows import COST, DRIVER, SILENCE, gate_rows, node_rows, radio_rows
+from agent.bench.table.devicerows import COST, DRIVER, SILENCE, START, gate_rows, node_rows, radio_rows, start_rows
 from agent.bench.table.logrows import AREA as LOG
 from agent.bench.table.logrows import audit_rows, chain_rows
 from agent.bench.table.pairrows import AREA as SETTLEMENT
@@ -67,6 +67,7 @@ COMMANDS = (
     BenchCommand(
         name="node", area=COST, full="--seconds 15 --warm 5", quick="--seconds 2 --warm 0", limit_s=90, rows=node_rows
     ),
+    BenchCommand(name="start", area=START, full="--rounds 5", quick="--rounds 1", limit_s=60, rows=start_rows),
     BenchCommand(
         name="load", area=SPEED, full="--looks 4 --rounds 3", quick="--looks 2 --rounds 1", limit_s=90, rows=load_rows
     ),

@@ -6,6 +6,7 @@ from typing import Any
 from agent.bench.table.benchrow import BenchRow, Target
 
 SILENCE, COST, DRIVER = "Cause to RF off, by the oracle", "A node that runs, senses and transmits", "Pluto driver"
+START = "What a user waits for"
 DECIDED_MS, LOST_MS = 1.0, 250.0
 CBRS_MS, DFS_MS = 60_000.0, 10_200.0
 PLUTO_MSPS = 61.44
@@ -64,6 +65,20 @@ def _memory_note(found: Any) -> str:
     if found["linked"]:
         return f"resident; the loops are linked, their compiler would add {found['compiler_mb']:g}"
     return f"resident, {found['compiler_mb']:g} of it numba and LLVM: the loops are not linked here"
+
+
+def start_rows(found: Any) -> Iterator[BenchRow]:
+    """From `bench start`: the help text, and a node from its command to its event `ready`."""
+    for name, what in (("help", "bandpact --help"), ("ready", "bandpact run, until the node is ready")):
+        row = found[name]
+        yield BenchRow(
+            area=START,
+            what=f"{what}, median",
+            unit="s",
+            ours=row["median_s"],
+            target=Target(limit=found["targets"][f"{name}_s"]),
+            note=f"at most {row['max_s']:g}, of {row['count']}",
+        )
 
 
 def radio_rows(found: Any) -> Iterator[BenchRow]:

@@ -1,0 +1,98 @@
+"""How long a user waits: for `bandpact --help`, and for `bandpact run` until the node takes part.
+
+A node is ready where its event file says so: its log is open, its records are known to it, its loop takes messages.
+Each start has a fresh folder and serves page and health probes, as a service does; what was compiled is kept.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.bench.node import HOLDER, layout_of
+from agent.node.events import read_events
+from agent.trial.folder import Layout
+from agent.trial.processes import FRUGAL, Child, TrialError, free_ports, stop
+from agent.trial.run import start_air, work_folder
+from sensing.compilation import make_ready
+
+COMMAND = (sys.executable, "-P", "-m", "agent.cli.main")
+PATIENCE_S = 60.0
+POLL_S = 0.02
+TARGETS = {"help_s": 0.3, "ready_s": 2.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Seconds that were waited, one for each time."""
+
+    each_s: tuple[float, ...]
+
+    def figures(self) -> dict[str, float | int]:
+        """Median and largest, and of how many."""
+        return {
+            "median_s": round(statistics.median(self.each_s), 3),
+            "max_s": round(max(self.each_s), 3),
+            "count": len(self.each_s),
+        }
+
+
+def _help_s() -> float:
+    began_s = time.monotonic()
+    done = subprocess.run([*COMMAND, "--help"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    if done.returncode != 0:
+        raise TrialError(f"bandpact --help ended with {done.returncode}: {done.stderr[-300:].decode(errors='replace')}")
+    return time.monotonic() - began_s
+
+
+def _served(layout: Layout) -> Child:
+    """The node as an operator starts it, with its page and its health probes."""
+    health, page = free_ports(2, None)
+    words = ["run", "--config", str(layout.config_of(HOLDER)), "--health-port", str(health), "--page-port", str(page)]
+    errors = layout.root / f"{HOLDER}.err"
+    with errors.open("wb") as err:
+        process = subprocess.Popen(
+            [*COMMAND, *words], stdin=subprocess.DEVNULL, stdout=err, stderr=err, start_new_session=True,
+            env={**os.environ, **FRUGAL},
+        )  # fmt: skip
+    return Child(name=HOLDER, process=process, errors=errors)
+
+
+def _ready_s() -> float:
+    """From the start of a node's command to its event `ready`, both by the monotonic clock."""
+    with work_folder() as work:
+        layout = layout_of(Path(work))
+        air, _ = start_air(layout)
+        children = [air]
+        try:
+            began_ns = time.monotonic_ns()
+            node = _served(layout)
+            children.insert(0, node)
+            while (ready_ns := _ready_ns(layout)) is None:
+                ended = next((said for child in children if (said := child.failed()) is not None), None)
+                if ended is not None or time.monotonic_ns() - began_ns > PATIENCE_S * 1e9:
+                    raise TrialError(f"the node did not get ready: {ended or f'nothing in {PATIENCE_S:g} s'}")
+                time.sleep(POLL_S)
+        finally:
+            stop(children)
+    return (ready_ns - began_ns) / 1e9
+
+
+def _ready_ns(layout: Layout) -> int | None:
+    said = read_events(layout.root / HOLDER)
+    return next((int(event["mono_ns"]) for event in said if event["event"] == "ready"), None)
+
+
+def run(*, rounds: int) -> dict[str, Any]:
+    """Wait so often for each, after one of each that does not count. Raises TrialError."""
+    make_ready()
+    _help_s()
+    helped = Waits(tuple(_help_s() for _ in range(rounds))).figures()
+    _ready_s()
+    ready = Waits(tuple(_ready_s() for _ in range(rounds))).figures()
+    met = helped["median_s"] <= TARGETS["help_s"] and ready["median_s"] <= TARGETS["ready_s"]
+    return {"help": helped, "ready": ready, "targets": TARGETS, "met": met}
