@@ -199,14 +199,10 @@ def _quantile_ms(values: list[float], share: float) -> float:
 
 
 def latency(folder: Path, users: int, count: int, mode: Mode = BARE) -> dict[str, Any]:
-    """REQUEST to permit of single settlements, in turns with the floor.
-
-    `cpu_of_two_ms` is processor time of the holder's process and of the turns of the user that settles: the users share
-    a process, and what those cost that do nothing, whose sockets are open all the same, is in `cpu_ms`.
-    """
+    """REQUEST to permit of single settlements, in turns with the floor; `cpu_ms` is over both processes."""
     ours: list[float] = []
     floor: list[float] = []
-    ours_cpu_s = floor_cpu_s = two_s = 0.0
+    ours_cpu_s = floor_cpu_s = 0.0
     sizes: tuple[Trip, ...] = ()
     while len(ours) < count:
         # A co-signer holds so many cells of one holder until their windows are over: then a town anew.
@@ -217,11 +213,9 @@ def latency(folder: Path, users: int, count: int, mode: Mode = BARE) -> dict[str
             sizes = trips = _trips(holder, made, mode)
             _floor(holder, made, trips, WARM_UP)
             for _ in range(0, min(most, count - len(ours)), ROUND):
-                theirs_s, made.alone_s = holder.tell("usage"), 0.0
-                began_s = cpu_s() + theirs_s
+                began_s = cpu_s() + holder.tell("usage")
                 ours += [made.one() for _ in range(ROUND)]
-                made.until(_settled(made), 2)
-                two_s += holder.tell("usage") - theirs_s + made.alone_s
+                made.until(settled(made), 2)
                 between_s = cpu_s() + holder.tell("usage")
                 floor += _floor(holder, made, trips, ROUND)
                 ended_s = cpu_s() + holder.tell("usage")
@@ -243,12 +237,11 @@ def latency(folder: Path, users: int, count: int, mode: Mode = BARE) -> dict[str
         "floor_p99_ms": _quantile_ms(floor, 0.99),
         "p50_over_floor": round(ratio, 2),
         "cpu_ms": round(ours_cpu_s / len(ours) * 1000, 2),
-        "cpu_of_two_ms": round(two_s / len(ours) * 1000, 2),
         "floor_cpu_ms": round(floor_cpu_s / len(floor) * 1000, 2),
     }
 
 
-def _settled(users: Users) -> Any:
+def settled(users: Users) -> Callable[[], bool]:
     """Holds once nothing has arrived for a few turns: the floor's messages must not meet a settlement's."""
     left = [10]
 
@@ -279,50 +272,15 @@ def profile(folder: Path, users: int, count: int, mode: Mode) -> dict[str, Any]:
 
 
 def load(folder: Path, users: int, in_flight: int, count: int) -> dict[str, Any]:
-    """Settlements a second, and processor time of each over both processes."""
-    with town(folder, users) as (holder, made):
+    """Settlements a second with so many always under way."""
+    with town(folder, users) as (_, made):
         for _ in range(max(WARM_UP, users)):  # everybody once: a first settlement pays for what later ones find
             made.one()
-        before_s = cpu_s() + holder.tell("usage")
         spent_s = made.load(in_flight, count)
-        used_s = cpu_s() + holder.tell("usage") - before_s
     return {
         "peers": users,
         "in_flight": in_flight,
         "settlements": count,
         "settlements_per_s": round(count / spent_s, 1),
-        "cpu_ms_per_settlement": round(used_s / count * 1000, 2),
         "put_off": sum(user.put_off for user in made.users),
-    }
-
-
-def beside_open(folder: Path, opened: int, count: int) -> list[dict[str, Any]]:
-    """Processor time of a settlement beside none that is open, then beside `opened` of them, over both processes."""
-    rows = []
-    with town(folder, OPEN_USERS, open_max=opened + count) as (holder, made):
-        made.load(OPEN_USERS, WARM_UP * ROUND)
-        for more in (0, opened):
-            for user in made.users:
-                user.keeps = True
-            made.load(OPEN_USERS, more)
-            for user in made.users:
-                user.keeps = False
-            before_s = cpu_s() + holder.tell("usage")
-            made.load(OPEN_USERS, count)
-            used_s = cpu_s() + holder.tell("usage") - before_s
-            rows.append({"open": more, "settlements": count, "cpu_ms_per_settlement": round(used_s / count * 1000, 2)})
-    return rows
-
-
-def run(folder: Path, *, count: int, peers: tuple[int, ...], in_flight: int, opened: int = 1000) -> dict[str, Any]:
-    """Measure everything, each town in a folder of its own."""
-    return {
-        "latency": [latency(folder / f"latency-{n}", n, count) for n in peers],
-        "modes": modes(folder, min(peers), count),
-        "open": beside_open(folder / "open", opened, count),
-        "profile": [
-            profile(folder / f"profile-{number}", min(peers), min(count, COSIGNED_MAX), mode)
-            for number, mode in enumerate((BARE, MODES[-1]))
-        ],
-        "load": [load(folder / f"load-{n}", n, in_flight, count) for n in peers if n * 8 >= in_flight],
     }

@@ -18,7 +18,7 @@ from settlement.records.authority import Rule
 
 CORNERS_MAX = 256
 """Corners of all outlines of one record together: what a rule may cost whoever reads it."""
-SPEAKS_KEPT = 128
+SPEAKS_KEPT = 1024
 _SPEAKS: dict[tuple[int, str], tuple[Subject, Rule]] = {}
 """Who was found to speak a type under a rule, by the object's number and the type; both are held, so that the number
 stays theirs."""

@@ -390,6 +390,8 @@ class Lineage:
 
     def seen(self, subject: bytes) -> bool:
         """Whether a record was admitted, or refused for good by the protocol; a refusal at the door does not count."""
+        if subject in self._memory.records:
+            return True
         found = self._one("SELECT 1 FROM leaf WHERE subject=? AND (admitted=1 OR typ IS NOT NULL) LIMIT 1", (subject,))
         return found is not None
 
@@ -400,7 +402,13 @@ class Lineage:
         return found
 
     def author_record(self, author: bytes, seq: int) -> bytes | None:
-        """Hash of the admitted record an author signed with that sequence number, if it was seen."""
+        """Hash of the admitted record an author signed with that sequence number, if it was seen.
+
+        Nothing is asked of the database for a number beyond the author's last: that is the next one, nearly always.
+        """
+        last = self.author_last(author)
+        if last is None or seq > last[0]:
+            return None
         return self._bytes("SELECT subject FROM leaf WHERE author=? AND seq=? AND admitted=1", (author, seq))
 
     def author_last(self, author: bytes) -> tuple[int, bytes] | None:

@@ -1,5 +1,6 @@
 """What the writer of a log need not ask its database again: bounded, and forgotten whole when a transaction fails."""
 
+from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -11,15 +12,15 @@ V = TypeVar("V")
 KEPT = 1024
 
 
-class Recent(dict[K, V]):
-    """The entries kept last, at most KEPT of them."""
+class Recent(OrderedDict[K, V]):
+    """The entries kept last, at most KEPT of them; a plain dict looks for its oldest among all that it had before."""
 
     def keep(self, key: K, value: V) -> None:
         """Keep an entry as the newest; the oldest makes room."""
-        self.pop(key, None)
-        if len(self) >= KEPT:
-            del self[next(iter(self))]
         self[key] = value
+        self.move_to_end(key)
+        if len(self) > KEPT:
+            self.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from settlement.chain.bodies import Accept, ClassTerms, Declaration, Grant, Requ
 from settlement.chain.codec import encode
 from settlement.chain.credentials import Subject
 from settlement.chain.records import Record
-from settlement.chain.scope import Band, Cell
+from settlement.chain.scope import Band, Cell, Window
 from settlement.core.fixes import TimeFix, deadline_open
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.blocks import BLOCKED, Blocks
@@ -117,6 +117,10 @@ class Holder:
         """Those that are not over in every respect."""
         return self._pairs.busy
 
+    def busy_in(self, window: Window) -> list[HolderPair]:
+        """Those of them whose windows share an instant with this one."""
+        return self._pairs.busy_in(window)
+
     def next_due_ns(self) -> int | None:
         """The first time (UTC) at which a settlement may need something of a tick; None where none does."""
         return self._pairs.next_due_ns()
@@ -166,7 +170,7 @@ class Holder:
         )
         if refusal is not None:
             return refusal
-        room = judge_in_the_way(self.busy.values(), body, terms, now)
+        room = judge_in_the_way(self._pairs.busy_in(body.cell.window), body, terms, now)
         if isinstance(room, Refusal):
             return room
         return GrantableRequest(admitted=admitted, sid=sid, terms=terms, displaces=room)
@@ -177,11 +181,9 @@ class Holder:
 
     def _within_budget(self, user: bytes) -> Refusal | None:
         """One user cannot tie up a holder with reservations it never takes up, nor fill its memory with them."""
-        theirs = [pair for pair in self.busy.values() if pair.user == user]
-        held, most = sum(1 for pair in theirs if pair.live), self.patience.open_max(user, OPEN_MAX)
+        (held, aborted), most = self._pairs.of_user(user), self.patience.open_max(user, OPEN_MAX)
         if held >= most:
             return refuse(Reason.BUDGET, "request.open", held, f"< {most} open at a time")
-        aborted = sum(1 for pair in theirs if pair.state == HolderState.ABORTED)
         if aborted >= ABORTED_MAX:
             return refuse(Reason.BUDGET, "request.aborted", aborted, f"< {ABORTED_MAX} whose windows are not over")
         return None

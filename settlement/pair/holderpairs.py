@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from settlement.chain.codec import array, blob, encode, nested, text, uint
-from settlement.chain.scope import Cell
+from settlement.chain.scope import Cell, Window
 from settlement.core.fixes import TimeFix
+from settlement.pair.bytime import ByTime
 from settlement.pair.deadlines import Deadlines
 from settlement.pair.table import Event, HolderState, moved_holder
 from settlement.pair.transmit import LEASE_LONGEST_NS, pause_ns
@@ -118,7 +119,10 @@ class HolderPairs:
         """Args: lease_ns: how long a lease of a class is under the rule in force."""
         pairs = [stored_as(HolderPair, raw, STORE) for raw in stored]
         self.known = {pair.sid: pair for pair in pairs}
-        self.busy = dict(self.known)
+        self.busy: dict[bytes, HolderPair] = {}
+        self._by_time, self._live, self._aborted = ByTime(), Counter[bytes](), Counter[bytes]()
+        for pair in pairs:
+            self._is_busy(pair)
         self.unheard = {pair.sid: None for pair in pairs if pair.notice is not None}
         self._lease_ns, self._deadlines = lease_ns, Deadlines()
         for pair in pairs:
@@ -137,13 +141,39 @@ class HolderPairs:
 
     def save(self, work: Work, pair: HolderPair) -> None:
         """Remember a settlement as it stands now, in the state that it is in."""
-        self.known[pair.sid] = self.busy[pair.sid] = pair
+        self.known[pair.sid] = pair
+        self._is_busy(pair)
         if pair.notice is None:
             self.unheard.pop(pair.sid, None)
         else:
             self.unheard[pair.sid] = None
         self._deadlines.set(pair.sid, pair.due_ns(self._lease_ns(pair.commodity)))
         work.put(STORE, pair.sid, encode(pair, limit=STORED_LIMIT))
+
+    def _is_busy(self, pair: HolderPair) -> None:
+        """Have it among those that a REQUEST looks at, as it stands now."""
+        self._count(self.busy.get(pair.sid), -1)
+        self._count(pair, 1)
+        self.busy[pair.sid] = pair
+        self._by_time.put(pair.sid, pair.cell.window)
+
+    def _is_over(self, pair: HolderPair) -> None:
+        self._count(self.busy.pop(pair.sid), -1)
+        self._by_time.drop(pair.sid)
+
+    def _count(self, pair: HolderPair | None, by: int) -> None:
+        if pair is not None and pair.live:
+            self._live[pair.user] += by
+        elif pair is not None and pair.state == HolderState.ABORTED:
+            self._aborted[pair.user] += by
+
+    def of_user(self, user: bytes) -> tuple[int, int]:
+        """How many of a user's settlements are live, and how many were aborted and are not over yet."""
+        return self._live[user], self._aborted[user]
+
+    def busy_in(self, window: Window) -> list[HolderPair]:
+        """Those not over whose windows share an instant with this one."""
+        return [self.busy[sid] for sid in self._by_time.touching(window)]
 
     def next_due_ns(self) -> int | None:
         """The first time (UTC) at which `due` has one to name, 0 where it has already; None where it never will."""
@@ -161,7 +191,7 @@ class HolderPairs:
         """Lay aside what is done with, and forget the oldest of it beyond KEPT_MAX, of whoever has the most."""
         for pair in [p for p in self.due(work.now.time) if p.done(work.now.time)]:
             self._deadlines.forget(pair.sid)
-            del self.busy[pair.sid]
+            self._is_over(pair)
             self._over[pair.sid] = None
             self._theirs[pair.user] += 1
         while len(self._over) > KEPT_MAX:

@@ -127,7 +127,11 @@ class Party(NodeState):
             return over
         logged, began_ns, step.whole = step.logged_bytes, shares.worked_ns(), False
         self._beside_bytes, self._cost_of = 0, transport_key
-        found = self._undone_if_it_fails(step, lambda: self._attempted(step, data, transport_key))
+        found = self._undone_if_it_fails(step, lambda: self._receive(step, data, transport_key), attempts=True)
+        own = found if isinstance(found, Refusal) and found.clause.startswith("own.") else None
+        if own is not None:
+            told = self._undone_if_it_fails(step, lambda: self._not_entitled(step, data, own, transport_key))
+            found = found if told is None else told
         refusal: Refusal | None
         if isinstance(found, Exception):
             refusal = refuse(Reason.FAULT, "party.receive", cut(repr(found), 256), "a message this node can deal with")
@@ -200,16 +204,10 @@ class Party(NodeState):
         step.event("fault", detail=cut(repr(found), 256), duty=what)
         return None
 
-    def _if_any(self, step: Step, what: str, there: Sized, action: Callable[[], object]) -> None:
+    def _if_any(self, step: Step, what: str, there: Sized | bool, action: Callable[[], object]) -> None:
         """Do a duty only where there is something to do it for, or where it failed before."""
         if there or what in self._failed_duties:
             self.duty(step, what, action)
-
-    def _attempted(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
-        outcome = self.attempt(step, lambda: self._receive(step, data, transport_key))
-        if isinstance(outcome, Refusal) and outcome.clause.startswith("own."):
-            self._not_entitled(step, data, outcome, transport_key)
-        return outcome
 
     def _receive(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
         peer = self.registry.by_transport(transport_key)
@@ -403,12 +401,12 @@ class Party(NodeState):
         self._if_any(step, "coordinator", self.coordinator.known, lambda: self.coordinator.tick(step))
         if self.witness.quorum:
             self.duty(step, "unwitnessed", lambda: self.witness.let_go(step, lambda name: self._is_over(name, step)))
-        self.duty(step, "witness", lambda: self.witness.tick(step))
+        self._if_any(step, "witness", self.witness.waits(step), lambda: self.witness.tick(step))
         self._if_any(step, "proposals", self.assembly.states, lambda: assembly.tick(self, step))
-        self.duty(step, "replies", lambda: self.sweep_replies(step))
-        self.duty(step, "retention", lambda: self.retention.act(step))
-        self.duty(step, "packing", lambda: self.packer.act(step))
         now = step.now.time
+        self._if_any(step, "replies", self.replies_wait(now), lambda: self.sweep_replies(step))
+        self._if_any(step, "retention", self.retention.waits(now), lambda: self.retention.act(step))
+        self._if_any(step, "packing", self.packer.waits(now), lambda: self.packer.act(step))
         ended = self.duty(step, "user", lambda: self.user.tick(step, lambda holder: self.silenced(holder, now)))
         self._if_any(step, "wholes", self.user.wholes, lambda: together.tick(self, step))
         return ended if isinstance(ended, list) else []

@@ -9,6 +9,7 @@ its first entry on, a stretch a second.
 from typing import Final
 
 from settlement.chain.lineage import Lineage
+from settlement.core.fixes import TimeFix
 from settlement.records.registry import TYPE_OF
 from settlement.state.retention import CURSOR, KINDS
 from settlement.state.step import Step
@@ -35,10 +36,14 @@ class LogPacker:
         self.due_ns: int | None = None
         """When the next stretch may be packed (UTC, ns); None where the last look found none."""
 
+    def waits(self, now: TimeFix) -> bool:
+        """Whether it is time for another look."""
+        return not now.latest_ns < self._next_ns <= now.latest_ns + QUIET_NS
+
     def act(self, step: Step) -> int:
         """Pack one stretch, where one is worth it; returns how many rows it has."""
         now_ns = step.now.time.latest_ns
-        if now_ns < self._next_ns <= now_ns + QUIET_NS:
+        if not self.waits(step.now.time):
             return 0
         for kind in KINDS:
             seen, packed = self._kind(kind)

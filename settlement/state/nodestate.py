@@ -89,6 +89,7 @@ class NodeState:
         self._last_charge = Charge.WHOLE
         self._beside_bytes, self._cost_of, self._now_ns, self._swept_ns = 0, b"", 0, 0
         self._failed_duties: dict[str, tuple[int, int]] = {}
+        self._sure: tuple[tuple[Fix, Subject | None, Rule] | None, Refusal | None] = None, None
         self.heads_heard: set[bytes] = set()
         self.consents = True
         self.lends: Callable[[HolderPair], bool] = lambda _pair: False
@@ -149,12 +150,17 @@ class NodeState:
 
     def unsure(self, now: Fix) -> Refusal | None:
         """Why nothing may be decided now: what this node knows of time and place is too little for the rule."""
-        me, effective = self.registry.get(self.identity.credential), self.rule.rule.effective
-        return (
-            confidence(Attestation.of(now), self.rule.rule)
-            or (me.valid_at(now.time) if me is not None else None)
-            or time_inside(now.time, effective.start_ns, effective.end_ns, "disposition.11.effective")
-        )
+        me, rule = self.registry.get(self.identity.credential), self.rule.rule
+        asked, refusal = self._sure
+        if asked is None or asked[0] is not now or asked[1] is not me or asked[2] is not rule:  # once a step
+            effective = rule.effective
+            refusal = (
+                confidence(Attestation.of(now), rule)
+                or (me.valid_at(now.time) if me is not None else None)
+                or time_inside(now.time, effective.start_ns, effective.end_ns, "disposition.11.effective")
+            )
+            self._sure = (now, me, rule), refusal
+        return refusal
 
     def silenced(self, credential: bytes, now: TimeFix) -> Refusal | None:
         """Why nothing of a party is ever admitted here again: its credential, or one above it, is revoked or over.
@@ -322,12 +328,15 @@ class NodeState:
         author = self.registry.get(record.frame.author) if record is not None else None
         return Admitted(record=record, author=author) if record is not None and author is not None else None
 
+    def replies_wait(self, now: TimeFix) -> bool:
+        """Whether it is time to look for answers that nobody will ask for again."""
+        return now.earliest_ns - REPLY_KEPT_NS >= self._swept_ns + REPLY_SWEEP_NS
+
     def sweep_replies(self, step: Step) -> None:
         """Forget answers that nobody will ask for again: old ones, but those in settlements that are remembered."""
-        before_ns = step.now.time.earliest_ns - REPLY_KEPT_NS
-        if before_ns < self._swept_ns + REPLY_SWEEP_NS:
+        if not self.replies_wait(step.now.time):
             return
-        self._swept_ns = before_ns
+        before_ns = self._swept_ns = step.now.time.earliest_ns - REPLY_KEPT_NS
         old = self.lineage.items_below(REPLIED, before_ns.to_bytes(8, "big"), REPLIES_AT_ONCE)
         if not old:
             return

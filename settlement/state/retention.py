@@ -23,6 +23,7 @@ from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
 from settlement.chain.prunedleaf import PrunedLeaf, is_pruned
 from settlement.chain.records import Record, Unproven, parse
+from settlement.core.fixes import TimeFix
 from settlement.disputes.table import STORE as DISPUTES
 from settlement.disputes.table import DisputeState, open_dispute
 from settlement.pair.bounds import PLACES, UNITS
@@ -153,10 +154,14 @@ class LogRetention:
         self.more = False
         """Whether the last pass left something that may go at once."""
 
+    def waits(self, now: TimeFix) -> bool:
+        """Whether it is time for another look."""
+        return now.trusted and not now.earliest_ns < self._next_ns <= now.earliest_ns + EVERY_NS
+
     def act(self, step: Step) -> int:
         """Let one lot go, where any is due; returns how many bodies went."""
         now_ns = step.now.time.earliest_ns
-        if not step.now.time.trusted or now_ns < self._next_ns <= now_ns + EVERY_NS:
+        if not self.waits(step.now.time):
             return 0
         self._next_ns, self.more = now_ns + EVERY_NS, False
         for kind in KINDS:

@@ -255,6 +255,10 @@ class Witness:
         step.put(NEIGHBOUR, neighbour, encode(Asked(cosigned=old, record=record.raw, size=size), limit=STORED_LIMIT))
         step.pass_on(neighbour, record.raw)
 
+    def waits(self, step: Step) -> bool:
+        """Whether a tick may have anything to do: heads of others to tell of, or a round of this node's own."""
+        return self._news.waits(step.now.time.latest_ns) or step.lineage.get(ROUND, b"") is not None
+
     def tick(self, step: Step) -> None:
         """Tell of others' heads; where a round is late, ask everybody who has not answered."""
         self._tell(step)

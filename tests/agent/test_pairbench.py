@@ -11,6 +11,7 @@ import pytest
 
 from agent.bench import sides
 from agent.bench.pair import BARE, COSIGNED_MAX, MODES, ROUND, BenchHolder, Mode, _trips, latency, profile, town
+from agent.bench.pairgrowth import beside_open, beside_peers
 from agent.bench.profiled import CODING, LOG, REST, SIGNING, STEPS, Profile, kinds, shares
 from agent.bench.table.pairrows import pair_rows
 from settlement.chain.lineage import LineageError
@@ -72,23 +73,30 @@ def test_where_the_time_of_a_settlement_goes_is_told_for_both_processes(tmp_path
 
 def test_the_table_says_where_the_time_goes_beside_what_it_took() -> None:
     timed = {"p99_ms": 8, "floor_p50_ms": 2, "floor_p99_ms": 3, "floor_cpu_ms": 2, "settlements": 30, "mode": "bare"}
-    latency = [
-        timed | {"peers": peers, "p50_ms": 5, "cpu_ms": cpu_ms, "cpu_of_two_ms": cpu_ms - 1}
-        for peers, cpu_ms in ((4, 7.0), (64, 14.0))
-    ]
-    load = [
-        {"peers": peers, "in_flight": 32, "settlements": 30, "settlements_per_s": 300, "cpu_ms_per_settlement": cpu_ms}
-        for peers, cpu_ms in ((4, 3.0), (64, 6.0))
+    latency = [timed | {"peers": peers, "p50_ms": 5, "cpu_ms": 7.0} for peers in (4, 64)]
+    load = [{"peers": peers, "in_flight": 32, "settlements": 30, "settlements_per_s": 300} for peers in (4, 64)]
+    growth = [
+        {"peers": peers, "in_flight": n, "settlements": 30, "cpu_ms_per_settlement": ms, "holder_cpu_ms": ms - 1}
+        for n, peers, ms in ((1, 4, 6.0), (1, 64, 13.0), (32, 4, 3.0), (32, 64, 7.0))
     ]
     opened = [{"open": n, "settlements": 30, "cpu_ms_per_settlement": 5.0} for n in (0, 1000)]
     told = {"mode": "bare", "settlements": 30, "percent": {LOG: 40.0, STEPS: 60.0}}
-    found = {"latency": latency, "modes": [latency[0]], "load": load, "open": opened, "profile": [told]}
+    found = {"latency": latency, "modes": [latency[0]], "load": load, "open": opened}
+    found |= {"growth": growth, "profile": [told]}
     rows = {row.what: row for row in pair_rows(found)}
     assert rows["p50, bare, 4 peers"].note.endswith("profile: log and commits 40%, steps of the pair 60%")
     alone = rows["CPU of a settlement at 64 peers, one at a time"]
     assert (alone.ours, alone.beside) == (13.0, 6.0)
-    assert "14 beside 7 ms" in alone.note, "what idle users cost is told too"
+    assert "alone 12 beside 5 ms" in alone.note, "what the holder's process takes of it is told too"
     assert "8 at 4 peers, 0.5 at 64 peers" in rows["CPU of a settlement at 64 peers, 32 in flight"].note
+
+
+def test_what_a_settlement_costs_is_compared_in_turns_of_two_towns(tmp_path: Path) -> None:
+    rows = beside_peers(tmp_path / "peers", 1, 2, 2, ROUND)
+    assert [(row["peers"], row["in_flight"]) for row in rows] == [(1, 1), (2, 1), (1, 2), (2, 2)]
+    rows += beside_open(tmp_path / "open", 9, 2 * ROUND)
+    assert [(row["open"], row["settlements"]) for row in rows[4:]] == [(0, 2 * ROUND), (9, 2 * ROUND)]
+    assert all(0 < row["holder_cpu_ms"] < row["cpu_ms_per_settlement"] for row in rows)
 
 
 def test_a_holder_that_waits_for_the_floor_is_ended_with_its_town(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import apsw
 import pytest
@@ -275,6 +276,35 @@ def test_what_a_failed_step_wrote_is_forgotten(tmp_path: Path) -> None:
         fails()
     assert (log.get("reply", b"x"), log.items("spoilt"), log.recent(signed[0].digest)) == (None, [], None)
     assert log.author_last(me) == last
+
+
+def test_of_a_new_record_by_a_known_author_the_log_is_asked_once(tmp_path: Path) -> None:
+    """Whether its hash was seen is looked for; that nobody had its number before is known from the author's last."""
+    world = trio(tmp_path)
+    world.settle()
+    log, author = (
+        world.members["holder"].party.lineage,
+        next(one.hash for name, one in world.members.items() if name != "holder"),
+    )
+    last = log.author_last(author)
+    assert last is not None
+    number, name = last
+    run, looked = log._db.execute, list[str]()
+
+    def looks(sql: str, values: tuple[object, ...]) -> object:
+        looked.append(sql)
+        return run(sql, values)
+
+    with mock.patch.object(log, "_db", SimpleNamespace(execute=looks)):
+        assert log.author_record(author, number + 1) is None
+        assert log.seen(name), "it was admitted a while ago"
+        assert not looked
+        assert log.author_record(author, number) == name
+        assert not log.seen(bytes(32))
+        assert len(looked) == 2
+    rows = run("SELECT seq, subject FROM leaf WHERE author=? AND admitted=1", (author,))
+    assert all(log.author_record(author, seq) == bytes(subject) for seq, subject in list(rows))
+    assert log.author_record(bytes(32), 1) is None
 
 
 @pytest.mark.parametrize("prefix", [b"", b"a", b"a\xff", b"\xff", b"\xff\xff", b"\x00", b"b"])

@@ -392,6 +392,7 @@ def test_a_duty_that_fails_is_undone_and_told_and_costs_nothing_else(
         step.event("told too early")
         raise ZeroDivisionError
 
+    monkeypatch.setattr(holder.witness, "waits", lambda _step: True)
     monkeypatch.setattr(holder.witness, "tick", breaks)
     world.members["holder"].notices = []
     world.do("holder", 3.0, holder.tick)

@@ -16,7 +16,7 @@ from zmq.utils import z85
 from settlement.mesh import Arrived, Limits, Mesh, MeshError, Rate, TransportKey
 from settlement.mesh.door import Door
 from settlement.mesh.sockets import HANDSHAKE_MS
-from settlement.mesh.valve import OF_ONE_KEY_MAX, _handle, _origin
+from settlement.mesh.valve import OF_ONE_KEY_MAX, Borrowed, _handle, _origin
 from settlement.state.messages import MESSAGE_LIMIT
 
 WAIT_S = 5.0
@@ -526,6 +526,17 @@ def test_a_connection_whose_number_means_another_by_now_is_not_cut(net: Net) -> 
             server._valve._shut(number, "TRIED")
         assert not shut.called
         assert server.denied["TRIED"] == 1
+
+
+def test_a_connection_that_is_watched_no_more_is_not_closed() -> None:
+    """The descriptor is ZeroMQ's: closed here, its number could mean one of this node's files when ZeroMQ closes it."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        asked = Borrowed(fileno=ours.fileno())
+        assert asked.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) == socket.SOCK_STREAM
+        del asked
+        theirs.sendall(b"still open")
+        assert ours.recv(16) == b"still open"
 
 
 @pytest.mark.attack(65)

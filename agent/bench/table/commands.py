@@ -72,8 +72,8 @@ COMMANDS = (
         name="load", area=SPEED, full="--looks 4 --rounds 3", quick="--looks 2 --rounds 1", limit_s=90, rows=load_rows
     ),
     BenchCommand(
-        name="settlement", area=SETTLEMENT, full="--count 30 --peers 4 --peers 64",
-        quick="--count 20 --peers 1 --in-flight 2 --open 20", limit_s=150, rows=pair_rows,
+        name="settlement", area=SETTLEMENT, full="--count 120 --peers 4 --peers 64",
+        quick="--count 20 --peers 1 --in-flight 2 --open 20", limit_s=270, rows=pair_rows,
     ),
     BenchCommand(
         name="gate", area=SILENCE, full="--rounds 20 --pulls 1", quick="--rounds 1 --pulls 0", limit_s=240,

@@ -22,8 +22,7 @@ def pair_rows(found: Any) -> Iterator[BenchRow]:
         yield _latency(one, one["mode"], profiles)
         if one["mode"] == "witnessed":
             yield _witnessed(one, bare)
-    yield from _alone(found["latency"])
-    yield from _growth(found["load"])
+    yield from _growth(found["growth"])
     none, many = found["open"]
     yield BenchRow(
         area=AREA,
@@ -33,7 +32,8 @@ def pair_rows(found: Any) -> Iterator[BenchRow]:
         target=Target(limit=FLAT, by_ratio=True),
         anchor="beside none",
         beside=none["cpu_ms_per_settlement"],
-        note=f"{many['settlements']} settlements each, over both processes; one user's limit of open ones lifted",
+        note=f"{many['settlements']} settlements each, in turns, median of the turns; over both processes; one user's "
+        "limit of open ones lifted",
     )
     for one in found["load"]:
         yield BenchRow(
@@ -77,38 +77,24 @@ def _witnessed(one: Any, bare: Any) -> BenchRow:
     )
 
 
-def _alone(latency: Any) -> Iterator[BenchRow]:
-    """What a settlement costs where no other is under way: no commit is shared, however many peers there are."""
-    for few, many in _few_and_many(latency):
-        note = (
-            f"{many['settlements']} settlements each; the holder's process and the turns of its user: with "
-            f"all {many['peers']} users, which share a process, {many['cpu_ms']:g} beside {few['cpu_ms']:g} ms"
+def _growth(rows: Any) -> Iterator[BenchRow]:
+    """What a settlement costs among many peers: with none beside it, where no commit is shared, and with many."""
+    for few, many in zip(rows[::2], rows[1::2], strict=True):
+        flying, turns = many["in_flight"], f"{many['settlements']} settlements each, in turns, median of the turns"
+        holder = f"the holder's process alone {many['holder_cpu_ms']:g} beside {few['holder_cpu_ms']:g} ms"
+        if flying == 1:
+            how, over = "one at a time", "the holder's process and the turns of its user"
+        else:
+            shared = [f"{flying / one['peers']:g} at {one['peers']} peers" for one in (few, many)]
+            over = f"settlements of one user under way, which share the commits of its log: {', '.join(shared)}"
+            how = f"{flying} in flight"
+        yield BenchRow(
+            area=AREA,
+            what=f"CPU of a settlement at {many['peers']} peers, {how}",
+            unit="ms",
+            ours=many["cpu_ms_per_settlement"],
+            target=Target(limit=FLAT, by_ratio=True),
+            anchor=f"at {few['peers']} peers",
+            beside=few["cpu_ms_per_settlement"],
+            note=f"{turns}; {over}; {holder}",
         )
-        yield _at_many("one at a time", few, many, "cpu_of_two_ms", note)
-
-
-def _growth(load: Any) -> Iterator[BenchRow]:
-    for few, many in _few_and_many(load):
-        shared = [f"{one['in_flight'] / one['peers']:g} at {one['peers']} peers" for one in (few, many)]
-        note = f"settlements of one user under way, which share the commits of its log: {', '.join(shared)}"
-        yield _at_many(f"{many['in_flight']} in flight", few, many, "cpu_ms_per_settlement", note)
-
-
-def _few_and_many(rows: Any) -> Iterator[tuple[Any, Any]]:
-    """The rows with the fewest and with the most peers; nothing where they are the same."""
-    ordered = sorted(rows, key=lambda one: int(one["peers"]))
-    if len(ordered) > 1:
-        yield ordered[0], ordered[-1]
-
-
-def _at_many(how: str, few: Any, many: Any, cost: str, note: str) -> BenchRow:
-    return BenchRow(
-        area=AREA,
-        what=f"CPU of a settlement at {many['peers']} peers, {how}",
-        unit="ms",
-        ours=many[cost],
-        target=Target(limit=FLAT, by_ratio=True),
-        anchor=f"at {few['peers']} peers",
-        beside=few[cost],
-        note=note,
-    )

@@ -147,7 +147,7 @@ def _not_ours(state: NodeState, asked: Record, terms: ApprovalTerms) -> Refusal 
 
 
 def _granted_here(state: NodeState, terms: ApprovalTerms) -> Refusal | None:
-    for pair in state.holder.busy.values():
+    for pair in state.holder.busy_in(terms.cell.window):
         if pair.live and pair.cell.overlaps(terms.cell):
             return refuse(Reason.CONFLICT, "approval.cell", f"{pair.cell.band} granted here", "free")
     return None

@@ -42,7 +42,8 @@ def judge_question(state: NodeState, admitted: Admitted, message: Message, now: 
         accept=_accept_of(state, message),
         of=handover.body.sid if handover is not None and isinstance(handover.body, Handover) else None,
     )
-    own = {pair.sid: pair.cell for pair in state.holder.busy.values() if not now.after(pair.busy_until_ns)}
+    busy = state.holder.busy_in(admitted.record.body.cell.window)
+    own = {pair.sid: pair.cell for pair in busy if not now.after(pair.busy_until_ns)}
     return state.coordinator.judge(question, now, own)
 
 

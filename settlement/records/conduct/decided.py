@@ -1,6 +1,7 @@
 """Decisions behind a GRANT in the loop: a node looks up the records, shows them, and holds a GRANT to them."""
 
 from collections.abc import Iterable
+from functools import cache
 
 from settlement.chain.admission import Admitted, prove
 from settlement.chain.records import Record
@@ -21,20 +22,21 @@ def grounds_of(state: NodeState, beside: Iterable[bytes] = ()) -> DecisionGround
     """What this node admitted, and REQUESTs and offers that lie beside a message.
 
     A TALLY counts though this node refused it: the OUTCOME names it by its hash, and members heard what this node did
-    not.
+    not. What lies beside is proven once it is looked for: most classes have nothing decided by a group.
     """
-    shown = {}
-    for raw in beside:
-        found = prove(raw, state.registry)
-        if isinstance(found, Admitted) and isinstance(found.record.body, Request | Declaration):
-            shown[found.record.digest] = found.record
+
+    @cache
+    def shown() -> dict[bytes, Record]:
+        known = (prove(raw, state.registry) for raw in beside)
+        found = [one.record for one in known if isinstance(one, Admitted)]
+        return {one.digest: one for one in found if isinstance(one.body, Request | Declaration)}
 
     def find(name: bytes) -> Record | None:
         record = state.record_of(name, admitted=True)
         refused = state.record_of(name) if record is None else None
         if refused is not None and isinstance(refused.body, AuctionTally):
             return refused
-        return record or shown.get(name)
+        return record or shown().get(name)
 
     registry, seat = state.registry, state.rule.seat
     return DecisionGrounds(

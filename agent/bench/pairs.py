@@ -1,0 +1,28 @@
+"""All that `bandpact bench settlement` measures, each part in folders of its own."""
+
+from pathlib import Path
+from typing import Any
+
+from agent.bench.pair import BARE, COSIGNED_MAX, MODES, latency, load, modes, profile
+from agent.bench.pairgrowth import beside_open, beside_peers
+
+FLIGHTS = 8
+"""The rate is of so many settlements for each that is under way at once, or more."""
+
+
+def run(folder: Path, *, count: int, peers: tuple[int, ...], in_flight: int, opened: int = 1000) -> dict[str, Any]:
+    """Measure everything."""
+    fewest = min(peers)
+    loaded = [n for n in peers if n * 8 >= in_flight]
+    growth = [(min(loaded), max(loaded))] if len(loaded) > 1 else []
+    return {
+        "latency": [latency(folder / f"latency-{n}", n, count) for n in peers],
+        "modes": modes(folder, fewest, count),
+        "open": beside_open(folder / "open", opened, count),
+        "growth": [row for few, many in growth for row in beside_peers(folder / "growth", few, many, in_flight, count)],
+        "profile": [
+            profile(folder / f"profile-{number}", fewest, min(count, COSIGNED_MAX), mode)
+            for number, mode in enumerate((BARE, MODES[-1]))
+        ],
+        "load": [load(folder / f"load-{n}", n, in_flight, max(count, FLIGHTS * in_flight)) for n in loaded],
+    }
