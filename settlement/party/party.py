@@ -28,7 +28,7 @@ from settlement.records.conduct.base import RecordCase
 from settlement.records.conduct.registry import answer_refused, decide, is_replaced
 from settlement.records.row import Charge
 from settlement.records.witness import Cosignature
-from settlement.state import handovers
+from settlement.state import handovers, oldreplies
 from settlement.state.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
 from settlement.state.nodestate import NodeState
 from settlement.state.ownword import believed
@@ -404,7 +404,7 @@ class Party(NodeState):
         self._if_any(step, "witness", self.witness.waits(step), lambda: self.witness.tick(step))
         self._if_any(step, "proposals", self.assembly.states, lambda: assembly.tick(self, step))
         now = step.now.time
-        self._if_any(step, "replies", self.replies_wait(now), lambda: self.sweep_replies(step))
+        self._if_any(step, "replies", oldreplies.wait(self, now), lambda: oldreplies.sweep(self, step))
         self._if_any(step, "retention", self.retention.waits(now), lambda: self.retention.act(step))
         self._if_any(step, "packing", self.packer.waits(now), lambda: self.packer.act(step))
         ended = self.duty(step, "user", lambda: self.user.tick(step, lambda holder: self.silenced(holder, now)))

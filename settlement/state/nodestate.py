@@ -36,13 +36,10 @@ from settlement.state.replays import Replays
 from settlement.state.retention import LogRetention
 from settlement.state.rules import RULE, HeldRule, Rules, chained, read_held
 from settlement.state.shares import Shares
-from settlement.state.step import REPLIED, REPLY, Identity, Step
+from settlement.state.step import Identity, Step
 from settlement.state.witness import Witness
 
 STATUS, ROTATED, REVIEW, SIGHTING = "status", "rotated", "review", "sighting"
-REPLY_KEPT_NS, REPLY_SWEEP_NS = 3600 * 1_000_000_000, 10_000_000_000
-"""How long an answer is kept, and how often the old ones are swept out."""
-REPLIES_AT_ONCE = 256
 
 
 class NodeState:
@@ -87,7 +84,9 @@ class NodeState:
         self._whole = self.damaged is None
         self.shares, self.clock = shares or Shares(), clock
         self._last_charge = Charge.WHOLE
-        self._beside_bytes, self._cost_of, self._now_ns, self._swept_ns = 0, b"", 0, 0
+        self._beside_bytes, self._cost_of, self._now_ns = 0, b"", 0
+        self.swept_ns = 0
+        """Answers given before this are gone, where nobody will ask for them again."""
         self._failed_duties: dict[str, tuple[int, int]] = {}
         self._sure: tuple[tuple[Fix, Subject | None, Rule] | None, Refusal | None] = None, None
         self.heads_heard: set[bytes] = set()
@@ -327,30 +326,6 @@ class NodeState:
         record = self.record_of(subject, admitted=True)
         author = self.registry.get(record.frame.author) if record is not None else None
         return Admitted(record=record, author=author) if record is not None and author is not None else None
-
-    def replies_wait(self, now: TimeFix) -> bool:
-        """Whether it is time to look for answers that nobody will ask for again."""
-        return now.earliest_ns - REPLY_KEPT_NS >= self._swept_ns + REPLY_SWEEP_NS
-
-    def sweep_replies(self, step: Step) -> None:
-        """Forget answers that nobody will ask for again: old ones, but those in settlements that are remembered."""
-        if not self.replies_wait(step.now.time):
-            return
-        before_ns = self._swept_ns = step.now.time.earliest_ns - REPLY_KEPT_NS
-        old = self.lineage.items_below(REPLIED, before_ns.to_bytes(8, "big"), REPLIES_AT_ONCE)
-        if not old:
-            return
-        pairs = self.holder.pairs.values()
-        needed = {name for pair in pairs for name in (pair.request, pair.accept)}
-        for key, _ in old:
-            subject = key[8:]
-            self.lineage.drop(REPLIED, key)
-            said = self.record_of(subject) if subject not in needed else None
-            sid = said.sid if said is not None else None
-            if subject in needed or (sid is not None and (sid in self.holder.pairs or self.user.by_sid(sid))):
-                step.put(REPLIED, step.now.time.latest_ns.to_bytes(8, "big") + subject, b"")
-            else:
-                self.lineage.drop(REPLY, subject)
 
     def _was_rule(self, subject: bytes) -> bool:
         """Was this a rule that this node worked under?"""

@@ -20,7 +20,7 @@ from settlement.records.conduct.market import OFFERS_MAX
 from settlement.records.handover import Vacated
 from settlement.records.registry import RECORDS
 from settlement.records.row import Charge
-from settlement.state import nodestate, witness
+from settlement.state import oldreplies, witness
 from settlement.state.messages import Message, decode_message
 from settlement.state.shares import Allowance, Share, Shares
 from settlement.state.step import REPLIED, REPLY, Step
@@ -161,7 +161,7 @@ def test_proofs_against_one_author_are_few(tmp_path: Path) -> None:
 
 @pytest.mark.attack(65)
 def test_answers_nobody_can_ask_for_again_are_swept_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nodestate, "REPLY_KEPT_NS", 60 * NS)
+    monkeypatch.setattr(oldreplies, "REPLY_KEPT_NS", 60 * NS)
     world = offered(tmp_path)
     holder = world.members["holder"].party
     world.request("alice", 1.0, LOWER, 2.0, 9.0)
