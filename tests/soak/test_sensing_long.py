@@ -60,7 +60,8 @@ def test_at_most_one_radar_in_an_uninterrupted_hour_of_noise(capsys: pytest.Capt
         total = counted(f"noise at {NOISE_RATE / 1e6:g} MS/s, minutes", round(60 * hours), batch=1, count=count)
         print(f"radars in {hours:g} hours, 95 %: {poisson_interval(total['radars'])}")
     assert total["radars"] <= max(1, hours / 30)
-    assert 0.7 < total["pulses"] / (3600 * hours) / pulses_expected_per_s() < 1.4
+    # It was noise that was searched: single cells pass as often as they should, paths a quarter as often beside them.
+    assert 0.7 < total["pulses"] / (3600 * hours) / pulses_expected_per_s() < 2
 
 
 @pytest.mark.feature("E3")
