@@ -14,7 +14,17 @@ def middle(values: Floats) -> float:
 
 def quantile(values: Floats, share: float) -> float:
     """So much of the way from the least to the greatest of some values, as `np.quantile` has it."""
-    ordered, place = np.sort(values), share * (len(values) - 1)
+    return _at(np.sort(values), share)
+
+
+def between(values: Floats, low: float, high: float) -> float:
+    """How far one quantile of some values lies over another; sorting them takes numpy a third of the time of those."""
+    ordered = np.sort(values)
+    return _at(ordered, high) - _at(ordered, low)
+
+
+def _at(ordered: Floats, share: float) -> float:
+    place = share * (len(ordered) - 1)
     at = int(place)
-    low, high, part = float(ordered[at]), float(ordered[min(at + 1, len(values) - 1)]), place - at
+    low, high, part = float(ordered[at]), float(ordered[min(at + 1, len(ordered) - 1)]), place - at
     return low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sensing.flags import VOIDING, SampleFlag
 from sensing.longrun import long_run_occupancy
 from sensing.occupancy import DetectorRates, SampleGaps, channel_occupancy, correct_for_detector, outage_widened
+from sensing.orderstats import between
 from sensing.probability import binomial_sf
 from sensing.results import Anchor, ChannelState
 from sensing.rhythm import Period, find_period, valley_db
@@ -118,7 +119,7 @@ def judge(seen: BlocksSeen) -> ChannelVerdict:
         long_run=long_run,
         cut_db=cut_db,
         period=None if seen.gaps else find_period(seen.whole_db, step_s=seen.step_s),
-        bursty=bool(np.ptp(np.quantile(seen.whole_db, (0.05, 0.95))) > BURSTY_DB),
+        bursty=between(seen.whole_db, 0.05, 0.95) > BURSTY_DB,
         anchor=seen.anchor,
     )
 

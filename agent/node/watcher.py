@@ -33,6 +33,8 @@ ROW_NS = 100_000_000
 ROWS_MAX = 4096
 """Rows of the waterfall that are kept: 2 MiB. Past that two become one, and a row stands for twice the time."""
 RECENT_NS, WATCHED_NS = 10_000_000_000, 1_000_000_000
+REPORT_SHARE = 40
+"""A report that is shown takes at most one part in so many of a processor: it is renewed later where it takes long."""
 COLUMNS = 256
 KEEP_S = 120.0
 """How long a look speaks of its channels."""
@@ -142,6 +144,7 @@ class Watcher:
         self._lock = threading.Lock()
         self._recent: SurveyReport | None = None
         self._given_back_ns = time.monotonic_ns()
+        self._report_took_ns = 0
         self.fault: str | None = None
         self.watched = False
         """Whether somebody watches: then what is shown is renewed every second."""
@@ -190,8 +193,11 @@ class Watcher:
     def _sum_up(self) -> None:
         """Renew that in the sensing thread, where it costs the node no turn; more often while it is watched."""
         after_ns = WATCHED_NS if self.watched else RECENT_NS
+        after_ns = max(after_ns, min(RECENT_NS, REPORT_SHARE * self._report_took_ns))
         if self._recent is not None and time.monotonic_ns() - self._recent.now_ns > after_ns:
+            began_ns = time.thread_time_ns()
             self._recent = self.report()
+            self._report_took_ns = time.thread_time_ns() - began_ns
             self._given_back_ns -= GIVE_BACK_NS
 
     def _tidy(self, now_ns: int) -> None:

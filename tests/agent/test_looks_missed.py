@@ -2,6 +2,7 @@
 
 import json
 import time
+from itertools import pairwise
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -93,6 +94,32 @@ def test_memory_that_looks_left_free_goes_back_once_a_minute(tmp_path: Path, mon
     watcher._sum_up()
     watcher._tidy(began_ns + 151 * 1_000_000_000)
     assert len(given) == 3, "what a report left free goes back with it"
+
+
+@pytest.mark.parametrize(("took_ms", "every_s"), [(10, 1), (100, 4), (5_000, 10)])
+def test_a_shown_report_takes_at_most_a_fortieth_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, took_ms: int, every_s: int
+) -> None:
+    watcher, _, _ = watcher_of(tmp_path)
+    clock = Mock(now_ns=0, spent_ns=0)
+
+    def report() -> Mock:
+        clock.spent_ns += took_ms * 1_000_000
+        return Mock(now_ns=clock.now_ns)
+
+    monkeypatch.setattr("agent.node.watcher.time.monotonic_ns", lambda: clock.now_ns)
+    monkeypatch.setattr("agent.node.watcher.time.thread_time_ns", lambda: clock.spent_ns)
+    monkeypatch.setattr(watcher, "report", report)
+    watcher._recent, watcher.watched = report(), True
+    told = {watcher._recent.now_ns}
+    for tenth in range(400):
+        clock.now_ns = tenth * 100_000_000 + 1
+        watcher._sum_up()
+        told.add(watcher._recent.now_ns)
+    later = sorted(told)[2:]
+    apart_s = [(b - a) / 1e9 for a, b in pairwise(later)]
+    assert apart_s
+    assert set(np.round(apart_s, 1)) <= {every_s, round(every_s + 0.1, 1)}
 
 
 @pytest.mark.feature("U4")
