@@ -143,6 +143,8 @@ class MeasuredSettling(Settling):
 
     turns_s = 0.0
     """Processor time of its turns so far, by the thread that takes them."""
+    steps = 0
+    """Durable steps so far."""
 
     def __init__(self, party: Party, mesh: Mesh, fix: Callable[[], Fix], *, do: Callable[[Effect], None]) -> None:
         super().__init__(party, mesh, fix, do=do)
@@ -156,6 +158,7 @@ class MeasuredSettling(Settling):
 
     def leave(self, step: Step) -> None:
         """As ever, and keep what is sent; it is read once the measuring is over."""
+        self.steps += 1
         self._sent.extend(step.outgoing)
         super().leave(step)
 
@@ -321,6 +324,8 @@ def _told(spec: SideSpec, side: MeasuredSettling, command: str, argument: Any) -
             side.want(lambda step: _offer(spec, side, step, argument, users))
         case "usage":
             return cpu_s()
+        case "steps":
+            return side.steps
         case "sizes":
             return dict(side.sizes)
         case "offers":

@@ -32,8 +32,7 @@ def pair_rows(found: Any) -> Iterator[BenchRow]:
         target=Target(limit=FLAT, by_ratio=True),
         anchor="beside none",
         beside=none["cpu_ms_per_settlement"],
-        note=f"{many['settlements']} settlements each, in turns, median of the turns; over both processes; one user's "
-        "limit of open ones lifted",
+        note=f"{_in_turns(none, many)}; over both processes; one user's limit of open ones lifted",
     )
     for one in found["load"]:
         yield BenchRow(
@@ -77,16 +76,22 @@ def _witnessed(one: Any, bare: Any) -> BenchRow:
     )
 
 
+def _in_turns(few: Any, many: Any) -> str:
+    idle = f"{many['idle_ms_per_s']:g} beside {few['idle_ms_per_s']:g} ms"
+    return f"{many['settlements']} settlements each, in turns, median of the turns; left out: {idle} a second when idle"
+
+
 def _growth(rows: Any) -> Iterator[BenchRow]:
     """What a settlement costs among many peers: with none beside it, where no commit is shared, and with many."""
     for few, many in zip(rows[::2], rows[1::2], strict=True):
-        flying, turns = many["in_flight"], f"{many['settlements']} settlements each, in turns, median of the turns"
+        flying = many["in_flight"]
         holder = f"the holder's process alone {many['holder_cpu_ms']:g} beside {few['holder_cpu_ms']:g} ms"
         if flying == 1:
             how, over = "one at a time", "the holder's process and the turns of its user"
         else:
             shared = [f"{flying / one['peers']:g} at {one['peers']} peers" for one in (few, many)]
             over = f"settlements of one user under way, which share the commits of its log: {', '.join(shared)}"
+            over += f"; durable steps a settlement: {many['steps']:g} beside {few['steps']:g}"
             how = f"{flying} in flight"
         yield BenchRow(
             area=AREA,
@@ -96,5 +101,5 @@ def _growth(rows: Any) -> Iterator[BenchRow]:
             target=Target(limit=FLAT, by_ratio=True),
             anchor=f"at {few['peers']} peers",
             beside=few["cpu_ms_per_settlement"],
-            note=f"{turns}; {over}; {holder}",
+            note=f"{_in_turns(few, many)}; {over}; {holder}",
         )
