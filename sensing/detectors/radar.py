@@ -41,6 +41,7 @@ from sensing.detectors.trains import (
     like_sweeps,
     loudest,
     once,
+    one_sweep,
     overlap,
     same_sweep,
     trains_of,
@@ -260,20 +261,18 @@ class RadarDetector:
         return self._inside(train.members, kind) and not self._among_many(train, kind)
 
     def _inside(self, members: Sequence[HeardPulse], kind: RadarClass) -> bool:
-        """Whether the class's waveform explains the strongest pulses, and sweeps are alike."""
+        """Whether the class's waveform explains the strongest pulses, and one sweep is in all of them."""
         if kind.inside is Inside.PLAIN:
             return True
         asked = sorted(members, key=lambda h: -h.pulse.snr_db)[:CHECKED_MAX]
-        told = [h.verified(kind) for h in asked]
-        good = [one for one in told if one.share >= kind.share_min]
-        if 2 * len(good) <= len(told) or len(good) < min(2, len(told)):
+        good = [h for h in asked if h.explained(kind)]
+        if 2 * len(good) <= len(asked) or len(good) < min(2, len(asked)):
             return False
         if kind.inside is not Inside.SWEPT:
             return True
-        slopes = np.array([one.slope_mhz_per_us for one in good])
-        middle = float(np.median(slopes))
-        alike = np.abs(slopes - middle) <= SLOPES_ALIKE * abs(middle)
-        return bool(2 * np.count_nonzero(alike) > len(told) and np.count_nonzero(alike) >= 2)
+        middle = float(np.median([h.verified(kind).slope_mhz_per_us for h in good]))
+        alike = [h for h in good if abs(h.verified(kind).slope_mhz_per_us - middle) <= SLOPES_ALIKE * abs(middle)]
+        return 2 * len(alike) > len(asked) and len(alike) >= 2 and one_sweep(alike, kind, most=len(asked))
 
     def _log_chance_per_s(self, train: PulseTrain, kind: RadarClass) -> float:
         """Log of how often a second noise alone makes a train as good as this one."""

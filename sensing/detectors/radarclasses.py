@@ -35,7 +35,8 @@ class RadarClass:
     `span` bounds the share of the received band a pulse covers; a sweep that crosses the band at less than
     `slowest_hz_per_us` is another class's. `pulses_min` make a train in a short look, `pulses_whole` where the samples
     are long enough to hold them, `pulses_max` are the most a burst holds. `share_min` is the share of a pulse's energy
-    the class's waveform must explain. In a band narrower than `band_hz` the class cannot be told from other things.
+    the class's waveform must explain, `sweep_mhz` how far a pulse's sweep goes at least: what moves less is explained by
+    a sweep as well as by a carrier. In a band narrower than `band_hz` the class cannot be told from other things.
     """
 
     name: str
@@ -52,6 +53,7 @@ class RadarClass:
     band_hz: float
     span: tuple[float, float] = (0.0, 1.0)
     slowest_hz_per_us: float = 0.0
+    sweep_mhz: float = 0.0
 
     @property
     def pulses_allowed(self) -> int:
@@ -75,7 +77,7 @@ CLASSES: Final = (
     RadarClass(
         name="Q3N#2", duration_us=(6.5, 36), width_hz=(0.9e6, 13e6), pri_us=_ANY_PRI, instant_hz=4.5e6,
         slope_mhz_per_us=(0.02, 1.3), pulses_min=2, pulses_whole=2, pulses_max=8, inside=Inside.SWEPT, share_min=0.5,
-        band_hz=5e6,
+        band_hz=5e6, sweep_mhz=0.8,
     ),
     RadarClass(
         name="Q3N#1", duration_us=(0, 7), width_hz=(5e6, 2e8), pri_us=_ANY_PRI, instant_hz=1e9,

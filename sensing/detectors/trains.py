@@ -7,6 +7,7 @@ from typing import Final
 from sensing.detectors.intrapulse import Compressed
 from sensing.detectors.pulse import Pulse, over_traffic
 from sensing.detectors.radarclasses import Inside, RadarClass, in_class, verify
+from sensing.detectors.sweepchecks import LEFT_MIN, Swept, hold_one_sweep, left_of_traffic, swept_pulse
 
 FITS_MAX: Final = 96
 TIMING_US: Final = 0.8
@@ -53,6 +54,15 @@ class HeardPulse:
         if kind.name not in self.inside:
             self.inside[kind.name] = verify(self.pulse, kind)
         return self.inside[kind.name]
+
+    def explained(self, kind: RadarClass) -> bool:
+        """Whether the class's waveform explains the pulse, and moves as far in frequency as the class's do."""
+        told = self.verified(kind)
+        return told.share >= kind.share_min and abs(told.slope_mhz_per_us) * told.length_us >= kind.sweep_mhz
+
+    def as_swept(self, kind: RadarClass) -> Swept | None:
+        """The pulse's samples with the sweep that explains them, None where it has none."""
+        return swept_pulse(self.pulse.wave, self.verified(kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +150,19 @@ def same_sweep(a: Pulse, b: Pulse) -> bool:
     times = sorted((a.duration_us, b.duration_us))
     one_way = a.slope_mhz_per_us * b.slope_mhz_per_us > 0
     return one_way and slopes[1] <= SAME_SWEEP * slopes[0] and times[1] <= SAME_SWEEP * times[0]
+
+
+def one_sweep(pulses: Sequence[HeardPulse], kind: RadarClass, *, most: int) -> bool:
+    """Whether most of so many pulses hold one sweep, and the traffic that they lie over goes on beneath it."""
+    surest = max(pulses, key=lambda h: h.verified(kind).nepers)
+    its = surest.as_swept(kind)
+    swept = [(h, h.as_swept(kind)) for h in pulses]
+    like = [h for h, one in swept if h is surest or its is None or one is None or hold_one_sweep(its, one)]
+    if 2 * len(like) <= most or len(like) < 2:
+        return False
+    over = [one for h, one in swept if one is not None and over_traffic(h.pulse)]
+    left, beside = (sum(powers) for powers in zip(*map(left_of_traffic, over), strict=True)) if over else (1.0, 1.0)
+    return left >= LEFT_MIN * beside
 
 
 def like_sweeps(train: PulseTrain, others: Iterable[HeardPulse]) -> int:

@@ -1,0 +1,86 @@
+"""Whether the sweeps of a train are a radar's: one sweep in all pulses, with the traffic that it lies over still there.
+
+Symbols of data look like a sweep now and then, each like another one. A reference symbol of a cell is a sweep, the same
+each time, but it stands in the place of the cell's data: take it out, and nothing is left of the traffic beside it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensing.detectors.intrapulse import Compressed, Wave, bent_phase
+
+LIKE_MIN: Final = 0.8
+"""Of the energy that a pulse's own sweep explains: radars at 20 dB, in noise and under traffic, had 0.93 and more."""
+LEFT_MIN: Final = 0.5
+"""Of the power beside the pulses: a radar's trains under traffic had 0.6 and more."""
+WIDER: Final = 1.1
+SKIPPED_US, BESIDE_US = 2.0, 10.0
+"""So far from a pulse, and for so long, what is beside it is measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """A pulse's samples and the sweep that explains them best; `flat` is the same with the background made flat."""
+
+    wave: Wave
+    sweep: Compressed
+    flat: Wave
+
+
+def swept_pulse(wave: Wave | None, sweep: Compressed) -> Swept | None:
+    """A pulse with the sweep that explains it; None where there are no samples, or no sweep was fitted."""
+    return None if wave is None or not sweep.length_us else Swept(wave, sweep, wave.whitened())
+
+
+def hold_one_sweep(a: Swept, b: Swept) -> bool:
+    """Whether the sweep of one of two pulses explains nearly as much of the other as that one's own does.
+
+    One way is enough: a pulse that was cut short tells its sweep badly.
+    """
+    return any(
+        _strongest(other.flat, sweep.sweep)[1] >= LIKE_MIN * _strongest(other.flat, other.sweep)[1]
+        for sweep, other in ((a, b), (b, a))
+    )
+
+
+def left_of_traffic(pulse: Swept) -> tuple[float, float]:
+    """Power that is left in a pulse without its sweep, and the larger of the powers just before and just after it."""
+    wave, sweep = _in_band(pulse.wave, pulse.sweep), pulse.sweep
+    first, energy = _strongest(wave, sweep)
+    power = np.abs(wave.iq) ** 2
+    long, skipped, beside = (_samples(wave, us) for us in (sweep.length_us, SKIPPED_US, BESIDE_US))
+    before = power[max(0, first - skipped - beside) : max(0, first - skipped)]
+    after = power[first + long + skipped : first + long + skipped + beside]
+    left = float(power[first : first + long].mean()) - energy / long
+    return left, max((float(one.mean()) for one in (before, after) if one.size), default=0.0)
+
+
+def _samples(wave: Wave, us: float) -> int:
+    return max(2, round(us * wave.rate_hz / 1e6))
+
+
+def _in_band(wave: Wave, sweep: Compressed) -> Wave:
+    """The samples in the band of a sweep alone."""
+    width_hz = WIDER * abs(sweep.slope_mhz_per_us) * sweep.length_us * 1e6 + 1e6 / sweep.length_us
+    off_hz = np.fft.fftfreq(len(wave.iq), 1 / wave.rate_hz) - sweep.tone_hz
+    off_hz = (off_hz + wave.rate_hz / 2) % wave.rate_hz - wave.rate_hz / 2
+    kept = np.fft.ifft(np.fft.fft(wave.iq) * (np.abs(off_hz) < width_hz / 2))
+    return Wave(iq=kept.astype(np.complex64), rate_hz=wave.rate_hz, first=wave.first, last=wave.last, under=wave.under)
+
+
+def _strongest(wave: Wave, sweep: Compressed) -> tuple[int, float]:
+    """Where along a pulse a sweep explains most of it, as the sweep's first sample, and how much energy that is."""
+    n = _samples(wave, sweep.length_us)
+    half = sweep.length_us * 1e-6 / 2
+    t = (np.arange(n) - (n - 1) / 2) / wave.rate_hz
+    turns = sweep.tone_hz * t + sweep.slope_mhz_per_us * 1e12 * half**2 * bent_phase(t / half, sweep.bend)
+    size = 1 << int(np.ceil(np.log2(len(wave.iq) + n)))
+    wanted = np.conj(np.fft.fft(np.exp(2j * np.pi * turns), size))
+    sums: NDArray[np.complex128] = np.fft.ifft(np.fft.fft(wave.iq, size) * wanted)
+    begin = min(max(0, wave.first - n), max(0, len(wave.iq) - n))
+    tried = np.abs(sums[begin : max(begin + 1, min(wave.last, len(wave.iq) - n + 1))]) ** 2
+    at = int(tried.argmax())
+    return begin + at, float(tried[at]) / n
