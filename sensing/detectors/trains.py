@@ -58,7 +58,8 @@ class HeardPulse:
     def explained(self, kind: RadarClass) -> bool:
         """Whether the class's waveform explains the pulse, and moves as far in frequency as the class's do."""
         told = self.verified(kind)
-        return told.share >= kind.share_min and abs(told.slope_mhz_per_us) * told.length_us >= kind.sweep_mhz
+        moved_mhz = abs(told.slope_mhz_per_us) * told.length_us
+        return told.share >= kind.share_min and (not told.length_us or moved_mhz >= kind.sweep_mhz)
 
     def as_swept(self, kind: RadarClass) -> Swept | None:
         """The pulse's samples with the sweep that explains them, None where it has none."""
