@@ -35,8 +35,8 @@ class RadarClass:
     `span` bounds the share of the received band a pulse covers; a sweep that crosses the band at less than
     `slowest_hz_per_us` is another class's. `pulses_min` make a train in a short look, `pulses_whole` where the samples
     are long enough to hold them, `pulses_max` are the most a burst holds. `share_min` is the share of a pulse's energy
-    the class's waveform must explain, `sweep_mhz` how far a pulse's sweep goes at least: what moves less is explained by
-    a sweep as well as by a carrier. In a band narrower than `band_hz` the class cannot be told from other things.
+    the class's waveform must explain, `sweep_mhz` how far a pulse's sweep goes at least: what moves less is explained
+    by a carrier as well. In a band narrower than `band_hz` the class cannot be told from other things.
     """
 
     name: str

@@ -57,7 +57,8 @@ def generate(
     if ratio != 1:
         wave = resample_poly(wave, ratio.numerator, ratio.denominator).astype(np.complex64)
     begin = int(rng.integers(int(NrNumerology(mu=mu).slot_s * sample_rate_hz)))
-    return wave[begin : begin + samples]
+    part: Cplx = wave[begin : begin + samples]
+    return part
 
 
 def _qpsk(rng: np.random.Generator, shape: Sequence[int]) -> Grid:
