@@ -62,7 +62,8 @@ def generate(
 
 
 def _qpsk(rng: np.random.Generator, shape: Sequence[int]) -> Grid:
-    return np.exp(0.5j * np.pi * (rng.integers(0, 4, shape) + 0.5)).astype(np.complex64)
+    values: Grid = np.exp(0.5j * np.pi * (rng.integers(0, 4, shape) + 0.5)).astype(np.complex64)
+    return values
 
 
 def _downlink(rng: np.random.Generator, rows: Grid, load: float) -> None:
