@@ -4,10 +4,12 @@ import logging
 import sys
 from typing import TextIO
 
-import structlog
-
 from agent.service.logstream import LogStream
+from agent.service.without import without
 from hw_profiles.printable import bare, lines, printable
+
+with without("rich"):  # to draw tracebacks, which are text here before they come to be shown: 5 MB of every node
+    import structlog
 
 URGENT = frozenset({"warden silent", "incumbent", "not signed"})
 ALARMS = frozenset({"alarm", "halted"})

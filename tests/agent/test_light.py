@@ -68,8 +68,14 @@ def test_the_agent_loads_what_it_needs(program: str) -> None:
     found = loaded(PROGRAM.format(program=program))
     assert not found & {*PICTURES, *SELDOM, *SCIPY} - ({*SERVED} if "service" in program else set())
     assert "numba" not in found or not is_linked()
-    assert "numpy.random" not in found
+    assert not found & {"numpy.random", "rich", "pygments", "attr"}
     assert {"numpy", "sensing.survey"} <= found
+    assert "structlog" in found or "service" not in program
+
+
+def test_what_a_log_did_without_can_be_had_after_it() -> None:
+    found = loaded("import sys, agent.service.logs, rich.console; from agent.service.logs import begin; begin()")
+    assert {"rich", "rich.console", "structlog"} <= found
 
 
 def test_a_survey_takes_no_generator_of_random_numbers() -> None:
