@@ -141,10 +141,11 @@ def side_of(spec: SideSpec, name: str, peers: dict[str, str], do: Callable[[Effe
 class MeasuredSettling(Settling):
     """A settlement side that keeps the messages it sent last, whose sizes the floor's have, and what its turns took."""
 
-    turns_s = 0.0
-    """Processor time of its turns so far, by the thread that takes them."""
+    worked_s = 0.0
+    """Processor time of its turns in which something was logged, by the thread that takes them."""
     steps = 0
-    """Durable steps so far."""
+    """How many turns these were."""
+    _logged = False
 
     def __init__(self, party: Party, mesh: Mesh, fix: Callable[[], Fix], *, do: Callable[[Effect], None]) -> None:
         super().__init__(party, mesh, fix, do=do)
@@ -152,13 +153,15 @@ class MeasuredSettling(Settling):
 
     def turn(self, wait_ms: int) -> None:
         """As ever, and count what it takes."""
-        began_s = time.thread_time()
+        began_s, self._logged = time.thread_time(), False
         super().turn(wait_ms)
-        self.turns_s += time.thread_time() - began_s
+        if self._logged:
+            self.worked_s += time.thread_time() - began_s
+            self.steps += 1
 
     def leave(self, step: Step) -> None:
         """As ever, and keep what is sent; it is read once the measuring is over."""
-        self.steps += 1
+        self._logged = step.logged_bytes > 0
         self._sent.extend(step.outgoing)
         super().leave(step)
 
@@ -324,8 +327,8 @@ def _told(spec: SideSpec, side: MeasuredSettling, command: str, argument: Any) -
             side.want(lambda step: _offer(spec, side, step, argument, users))
         case "usage":
             return cpu_s()
-        case "steps":
-            return side.steps
+        case "worked":
+            return side.worked_s, side.steps
         case "sizes":
             return dict(side.sizes)
         case "offers":
@@ -462,8 +465,6 @@ class Users:
         self._all_ns = 0
         self.together = False
         """Whether the others have a part in a settlement: they witness, or co-sign."""
-        self.alone_s = 0.0
-        """Processor time, in settlements one at a time, of the turns of the user that settled."""
         for name in spec.chains:
             if name.startswith(USER):
                 self.users.append(BenchUser())
@@ -534,7 +535,7 @@ class Users:
     def one(self) -> float:
         """Seconds from REQUEST to permit, of one settlement alone; what follows it is dealt with before the next."""
         user = self.users[self.slot % len(self.users)]
-        before, before_s = user.permits, user.side.turns_s
+        before = user.permits
         self.ask(user)
         if self.together:
             self.until(lambda: user.permits > before, WAIT_MS)
@@ -542,7 +543,6 @@ class Users:
             self.until(lambda: user.permits > before, WAIT_MS, only=user)
         for _ in range(QUIET_TURNS):
             self.turn(2)
-        self.alone_s += user.side.turns_s - before_s
         return user.took_s.pop()
 
     @property

@@ -11,7 +11,7 @@ import pytest
 
 from agent.bench import sides
 from agent.bench.pair import BARE, COSIGNED_MAX, MODES, ROUND, BenchHolder, Mode, _trips, latency, profile, town
-from agent.bench.pairgrowth import Spent, beside_open, beside_peers
+from agent.bench.pairgrowth import GrowthTown, beside_open, beside_peers
 from agent.bench.profiled import CODING, LOG, REST, SIGNING, STEPS, Profile, kinds, shares
 from agent.bench.table.pairrows import pair_rows
 from settlement.chain.lineage import LineageError
@@ -75,13 +75,13 @@ def test_the_table_says_where_the_time_goes_beside_what_it_took() -> None:
     timed = {"p99_ms": 8, "floor_p50_ms": 2, "floor_p99_ms": 3, "floor_cpu_ms": 2, "settlements": 30, "mode": "bare"}
     latency = [timed | {"peers": peers, "p50_ms": 5, "cpu_ms": 7.0} for peers in (4, 64)]
     load = [{"peers": peers, "in_flight": 32, "settlements": 30, "settlements_per_s": 300} for peers in (4, 64)]
-    turns = {"settlements": 30, "idle_ms_per_s": 7.5}
+    turns = {"settlements": 30, "whole_cpu_ms": 7.5}
     growth = [
         {"peers": peers, "in_flight": n, "cpu_ms_per_settlement": ms, "holder_cpu_ms": ms - 1, "steps": peers / 2}
         | turns
         for n, peers, ms in ((1, 4, 6.0), (1, 64, 13.0), (32, 4, 3.0), (32, 64, 7.0))
     ]
-    opened = [{"open": n, "cpu_ms_per_settlement": 5.0} | turns for n in (0, 1000)]
+    opened = [{"open": n, "cpu_ms_per_settlement": 5.0, "holder_cpu_ms": 2.0} | turns for n in (0, 1000)]
     told = {"mode": "bare", "settlements": 30, "percent": {LOG: 40.0, STEPS: 60.0}}
     found = {"latency": latency, "modes": [latency[0]], "load": load, "open": opened}
     found |= {"growth": growth, "profile": [told]}
@@ -89,10 +89,10 @@ def test_the_table_says_where_the_time_goes_beside_what_it_took() -> None:
     assert rows["p50, bare, 4 peers"].note.endswith("profile: log and commits 40%, steps of the pair 60%")
     alone = rows["CPU of a settlement at 64 peers, one at a time"]
     assert (alone.ours, alone.beside) == (13.0, 6.0)
-    assert "alone 12 beside 5 ms" in alone.note, "what the holder's process takes of it is told too"
+    assert "the holder's 12 beside 5 ms" in alone.note, "what the holder's process takes of it is told too"
     flying = rows["CPU of a settlement at 64 peers, 32 in flight"].note
-    assert "8 at 4 peers, 0.5 at 64 peers; durable steps a settlement: 32 beside 2" in flying
-    assert "left out: 7.5 beside 7.5 ms a second when idle" in rows["CPU of a settlement beside 1,000 open ones"].note
+    assert "8 at 4 peers, 0.5 at 64 peers; durable steps a settlement 32 beside 2" in flying
+    assert "both processes in all 7.5 beside 7.5 ms" in rows["CPU of a settlement beside 1,000 open ones"].note
 
 
 def test_what_a_settlement_costs_is_compared_in_turns_of_two_towns(tmp_path: Path) -> None:
@@ -101,12 +101,20 @@ def test_what_a_settlement_costs_is_compared_in_turns_of_two_towns(tmp_path: Pat
     rows += beside_open(tmp_path / "open", 9, 2 * ROUND)
     assert [(row["open"], row["settlements"]) for row in rows[4:]] == [(0, 2 * ROUND), (9, 2 * ROUND)]
     assert all(0 < row["holder_cpu_ms"] < row["cpu_ms_per_settlement"] for row in rows)
-    assert all(row["idle_ms_per_s"] > 0 and row["steps"] > 1 for row in rows)
+    assert all(row["whole_cpu_ms"] > 0 and row["steps"] >= 1 for row in rows)
 
 
-def test_what_a_town_costs_while_nobody_settles_is_left_out() -> None:
-    spent, idle = Spent(clock_s=2.0, both_s=0.5, holder_s=0.25), Spent(clock_s=1.0, both_s=0.125, holder_s=0.0625)
-    assert spent.less(idle) == Spent(clock_s=2.0, both_s=0.25, holder_s=0.125)
+def test_turns_in_which_nothing_is_logged_are_no_part_of_a_settlement(tmp_path: Path) -> None:
+    with town(tmp_path, 2) as (holder, made):
+        made.one()
+        one = GrowthTown(holder, made)
+        looked = iter(range(300))
+        idle = one.spend(lambda _: made.until(lambda: next(looked, 300) == 300, 1))
+        assert (idle.turns_s, idle.steps) == (0.0, 0)
+        assert idle.whole_s > 0
+        settled = one.spend(lambda town: town.one_at_a_time(1))
+        assert settled.steps >= 5
+        assert 0 < settled.holder_s < settled.turns_s < settled.whole_s
 
 
 def test_a_holder_that_waits_for_the_floor_is_ended_with_its_town(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def pair_rows(found: Any) -> Iterator[BenchRow]:
         target=Target(limit=FLAT, by_ratio=True),
         anchor="beside none",
         beside=none["cpu_ms_per_settlement"],
-        note=f"{_in_turns(none, many)}; over both processes; one user's limit of open ones lifted",
+        note=f"{_in_turns(none, many)}; one user's limit of open ones lifted",
     )
     for one in found["load"]:
         yield BenchRow(
@@ -77,21 +77,22 @@ def _witnessed(one: Any, bare: Any) -> BenchRow:
 
 
 def _in_turns(few: Any, many: Any) -> str:
-    idle = f"{many['idle_ms_per_s']:g} beside {few['idle_ms_per_s']:g} ms"
-    return f"{many['settlements']} settlements each, in turns, median of the turns; left out: {idle} a second when idle"
+    return (
+        f"{many['settlements']} settlements each, in turns, median of the turns; the turns that log something, of them "
+        f"the holder's {many['holder_cpu_ms']:g} beside {few['holder_cpu_ms']:g} ms; "
+        f"both processes in all {many['whole_cpu_ms']:g} beside {few['whole_cpu_ms']:g} ms"
+    )
 
 
 def _growth(rows: Any) -> Iterator[BenchRow]:
     """What a settlement costs among many peers: with none beside it, where no commit is shared, and with many."""
     for few, many in zip(rows[::2], rows[1::2], strict=True):
         flying = many["in_flight"]
-        holder = f"the holder's process alone {many['holder_cpu_ms']:g} beside {few['holder_cpu_ms']:g} ms"
-        if flying == 1:
-            how, over = "one at a time", "the holder's process and the turns of its user"
-        else:
+        how, note = "one at a time", _in_turns(few, many)
+        if flying > 1:
             shared = [f"{flying / one['peers']:g} at {one['peers']} peers" for one in (few, many)]
-            over = f"settlements of one user under way, which share the commits of its log: {', '.join(shared)}"
-            over += f"; durable steps a settlement: {many['steps']:g} beside {few['steps']:g}"
+            note += f"; settlements of one user under way, which share the commits of its log: {', '.join(shared)}; "
+            note += f"durable steps a settlement {many['steps']:g} beside {few['steps']:g}"
             how = f"{flying} in flight"
         yield BenchRow(
             area=AREA,
@@ -101,5 +102,5 @@ def _growth(rows: Any) -> Iterator[BenchRow]:
             target=Target(limit=FLAT, by_ratio=True),
             anchor=f"at {few['peers']} peers",
             beside=few["cpu_ms_per_settlement"],
-            note=f"{_in_turns(few, many)}; {over}; {holder}",
+            note=note,
         )
