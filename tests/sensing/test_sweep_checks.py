@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agent.bench.impostors import survey_for, unit_noise
+from agent.bench.impostors import IMPOSTORS, codes, impostor, survey_for, unit_noise
 from sensing.detectors.intrapulse import Wave, bent_phase, swept
 from sensing.detectors.pulse import Pulse
 from sensing.detectors.radar import RadarDetector, Stretch
@@ -122,7 +122,20 @@ def test_a_cell_with_little_to_do_is_no_radar_through_a_poor_receiver(seed: int)
         pattern=str(rng.choice(["DDDSU", "DSUUU", "DDSUU", "DDDDDDDDSU"])),
     )  # fmt: skip
     iq = degraded(rng, signal, rate_hz=rate, density_db=rng.uniform(0, 25))
+    assert _surveyed(iq, rate) == []
+
+
+@pytest.mark.parametrize("which", [0, 2, 8])
+def test_keyed_carriers_near_the_noise_are_no_radar(which: int) -> None:
+    """Draws of which two elements of 50 us, cut by noise, were a sweep of 0.2 MHz each: a Q3N#2."""
+    name, rate = "on-off keying, 50 us", 10_000_000
+    seed = 7 * which + 125 + 1000 * list(IMPOSTORS).index(name)
+    z = impostor(np.random.default_rng([seed, 0]), name, rate_hz=rate, seconds=0.4, snr_db=2)
+    assert _surveyed(codes(z), rate) == []
+
+
+def _surveyed(iq: NDArray[np.int16], rate: int) -> list[str]:
     survey, step = survey_for(rate), rate // 50
     for start in range(0, len(iq), step):
         survey.feed(iq[start : start + step], start_ns=round(start / rate * 1e9))
-    assert survey.report(100_000_000).incumbents == ()
+    return [one.kind for one in survey.report(round(len(iq) / rate * 1e9)).incumbents]
