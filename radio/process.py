@@ -1,6 +1,7 @@
 """A process that ends with its parent and stops in order when asked."""
 
 import ctypes
+import gc
 import os
 import select
 import signal
@@ -54,6 +55,17 @@ def give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def keep_what_is_loaded() -> None:
+    """Take all objects there are for ones that stay, and give back what loading left free; once a process is set up.
+
+    Python goes through all objects again and again for some that can go. Through those of an agent that takes 70 ms, in
+    which neither its loop nor its sensing moves.
+    """
+    gc.collect()
+    gc.freeze()
+    give_back()
 
 
 class SignalEvent(threading.Event):

@@ -58,6 +58,7 @@ from agent.node.wordfiles import take_words
 from agent.service.snapshot import HEARD_AFTER, OWN_KEY
 from agent.timekeeping.assembly import timekeeper
 from radio.link import BandVacated, GateChange, LookTaken, StationCleared, StationTold, Used, WardenBeat
+from radio.process import keep_what_is_loaded
 from settlement.audit.seal import root_path, seal_path, write_root, write_seal
 from settlement.chain.bodies import Gate
 from settlement.chain.codec import cut
@@ -191,6 +192,7 @@ class Node:
             self.warden.rule(held.raw, held.chain)
         self._go_on()
         self.events.write("ready", endpoint=self.mesh.endpoint, utc_ns=self.fix().time.middle_ns)
+        keep_what_is_loaded()
         while not stop.is_set():
             self.turn()
 

@@ -1,6 +1,5 @@
 """The warden as a process: `python -m agent.node.warden_process NODE.toml`. Ends, muted, with its agent."""
 
-import gc
 import signal
 import sys
 import threading
@@ -20,7 +19,14 @@ from radio.errors import HardwareError, LocalError, RadioError
 from radio.operator import ARM_MAX_S, Answer, OperatorDoor, arm_seconds
 from radio.ports import Radio, RfState
 from radio.priority import before_others
-from radio.process import OrphanedAtBirth, SignalEvent, die_with_parent, give_back, never_paused, stop_on_signals
+from radio.process import (
+    OrphanedAtBirth,
+    SignalEvent,
+    die_with_parent,
+    keep_what_is_loaded,
+    never_paused,
+    stop_on_signals,
+)
 from radio.warden import Warden
 
 if TYPE_CHECKING:
@@ -82,10 +88,7 @@ def _guard(config: NodeConfig, stop: threading.Event, survivor: Survivor) -> RfS
     door = OperatorDoor(config.run_folder / OPERATOR, partial(operate, warden))
     doors.append(door)
     warden.start()
-    # What is loaded now stays: collecting it again and again would hold the loop up for a tenth of a second.
-    gc.collect()
-    gc.freeze()
-    give_back()
+    keep_what_is_loaded()
     try:
         while not stop.is_set():
             warden.step()

@@ -1,6 +1,5 @@
 """The door as a process: `python -m agent.samples.process NODE.toml`. Ends with its agent."""
 
-import gc
 import json
 import os
 import sys
@@ -19,7 +18,7 @@ from agent.samples.memory import DoorOverfull, MemoryBound, set_last_resort
 from agent.samples.plan import DoorPlan, door_plan
 from agent.samples.sockets import FromProgram, StatusSocket, ToProgram
 from hw_profiles.printable import printable
-from radio.process import OrphanedAtBirth, die_with_parent, stop_on_signals
+from radio.process import OrphanedAtBirth, die_with_parent, keep_what_is_loaded, stop_on_signals
 from radio.ring import RingError
 
 POLL_MS = 2
@@ -54,8 +53,7 @@ def run(config: NodeConfig, plan: DoorPlan, stop: threading.Event) -> None:
         counts=counts,
         now_ns=time.monotonic_ns(),
     )
-    gc.collect()
-    gc.freeze()
+    keep_what_is_loaded()
     bound = MemoryBound()
     set_last_resort()
     tell_ns = 0
