@@ -60,7 +60,7 @@ def damage(name: str, folder: Path) -> Path:
         case "no meta":
             return folder / "b.sigmf-meta"
         case "not meta":
-            return folder / "a.sigmf-data"
+            return folder / "a.wav"
         case "no data":
             (folder / "a.sigmf-data").unlink()
         case "odd bytes":
