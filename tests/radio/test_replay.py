@@ -111,5 +111,7 @@ def test_files_that_are_missing_or_broken(tmp_path: Path) -> None:
         open_recording(meta)
     with pytest.raises(SourceError, match="no such recording"):
         open_recording(tmp_path / "none.sigmf-meta")
-    with pytest.raises(SourceError, match=r"name its \.sigmf-meta"):
+    with pytest.raises(SourceError, match="not valid JSON"):
         open_recording(data)
+    with pytest.raises(SourceError, match=r"name its \.sigmf-meta"):
+        open_recording(tmp_path / "one.wav")

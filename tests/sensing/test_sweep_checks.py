@@ -11,7 +11,7 @@ from sensing.detectors.intrapulse import Wave, bent_phase, swept
 from sensing.detectors.pulse import Pulse
 from sensing.detectors.radar import RadarDetector, Stretch
 from sensing.detectors.sweepchecks import LEFT_MIN, hold_one_sweep, left_of_traffic, swept_pulse
-from sim.waveforms import cell
+from tests.sensing import lightcell as cell
 from tests.sensing.degraded import degraded
 
 pytestmark = pytest.mark.feature("E3")

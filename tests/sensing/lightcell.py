@@ -1,4 +1,4 @@
-"""A 5G TDD cell with little to do: downlink data now and then, and users whose every transmission begins with a sweep.
+"""Draws a 5G TDD cell with little to do: data now and then, and users whose every transmission begins with a sweep.
 
 Source: 3GPP TS 38.211 (numerology 4.2-4.3, demodulation reference of a shared channel with transform precoding in
 6.4.1.1.1.2: a Zadoff-Chu sequence, which is a sweep in time as well).
