@@ -4,7 +4,6 @@ A node is ready where its event file says so: its log is open, its records are k
 Each start has a fresh folder and serves page and health probes, as a service does; what was compiled is kept.
 """
 
-import os
 import statistics
 import subprocess
 import sys
@@ -16,11 +15,10 @@ from typing import Any
 from agent.bench.node import HOLDER, layout_of
 from agent.node.events import read_events
 from agent.trial.folder import Layout
-from agent.trial.processes import FRUGAL, Child, TrialError, free_ports, stop
+from agent.trial.processes import COMMAND, TrialError, free_ports, serve, stop
 from agent.trial.run import start_air, work_folder
 from sensing.compilation import make_ready
 
-COMMAND = (sys.executable, "-P", "-m", "agent.cli.main")
 PATIENCE_S = 60.0
 POLL_S = 0.02
 TARGETS = {"help_s": 0.3, "ready_s": 2.0}
@@ -43,23 +41,11 @@ class Waits:
 
 def _help_s() -> float:
     began_s = time.monotonic()
-    done = subprocess.run([*COMMAND, "--help"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    command = [sys.executable, "-P", "-m", COMMAND, "--help"]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
     if done.returncode != 0:
         raise TrialError(f"bandpact --help ended with {done.returncode}: {done.stderr[-300:].decode(errors='replace')}")
     return time.monotonic() - began_s
-
-
-def _served(layout: Layout) -> Child:
-    """The node as an operator starts it, with its page and its health probes."""
-    health, page = free_ports(2, None)
-    words = ["run", "--config", str(layout.config_of(HOLDER)), "--health-port", str(health), "--page-port", str(page)]
-    errors = layout.root / f"{HOLDER}.err"
-    with errors.open("wb") as err:
-        process = subprocess.Popen(
-            [*COMMAND, *words], stdin=subprocess.DEVNULL, stdout=err, stderr=err, start_new_session=True,
-            env={**os.environ, **FRUGAL},
-        )  # fmt: skip
-    return Child(name=HOLDER, process=process, errors=errors)
 
 
 def _ready_s() -> float:
@@ -69,8 +55,9 @@ def _ready_s() -> float:
         air, _ = start_air(layout)
         children = [air]
         try:
+            health, page = free_ports(2, None)
             began_ns = time.monotonic_ns()
-            node = _served(layout)
+            node = serve(HOLDER, layout.config_of(HOLDER), layout.root, health_port=health, page_port=page)
             children.insert(0, node)
             while (ready_ns := _ready_ns(layout)) is None:
                 ended = next((said for child in children if (said := child.failed()) is not None), None)

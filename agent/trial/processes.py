@@ -18,6 +18,8 @@ FRUGAL = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THRE
 # for what plays the radio's side alone, as a node is to take the memory here that it takes at its operator's.
 KEEPING = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), KEPT_BYTES)
 SIMULATED = "sim."
+COMMAND = "agent.cli.main"
+"""The module of the command `bandpact`."""
 
 
 class TrialError(Exception):
@@ -42,15 +44,25 @@ class Child:
 
 def spawn(name: str, module: str, argument: Path, folder: Path) -> Child:
     """Start `python -m module argument`; a Ctrl-C on the terminal reaches only the trial, which ends it in order."""
+    return _begun(name, [module, str(argument)], folder, KEEPING if module.startswith(SIMULATED) else {})
+
+
+def serve(name: str, config: Path, folder: Path, *, health_port: int, page_port: int) -> Child:
+    """Start a node as its operator does, by `bandpact run`, with its health probes and its page on these ports."""
+    words = ["run", "--config", str(config), "--health-port", str(health_port), "--page-port", str(page_port)]
+    return _begun(name, [COMMAND, *words], folder, {})
+
+
+def _begun(name: str, words: list[str], folder: Path, environment: dict[str, str]) -> Child:
     errors = folder / f"{name}.err"
     with errors.open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module, str(argument)],
+            [sys.executable, "-P", "-m", *words],
             stdin=subprocess.DEVNULL,
             stdout=err,
             stderr=err,
             start_new_session=True,
-            env={**os.environ, **FRUGAL, **(KEEPING if module.startswith(SIMULATED) else {})},
+            env={**os.environ, **FRUGAL, **environment},
         )
     return Child(name=name, process=process, errors=errors)
 

@@ -20,10 +20,10 @@ from pathlib import Path
 import pytest
 
 from agent.trial.folder import Layout, prepare
-from agent.trial.processes import free_ports, stop
+from agent.trial.processes import free_ports, serve, stop
 from agent.trial.run import Options, await_ready, scenario_of, start_air
 from agent.trial.spec import Want
-from tests.soak.test_run_hours import NODES, ROOT, served
+from tests.soak.test_run_hours import NODES
 
 LENGTH_S = float(os.environ.get("BANDPACT_BESIDE_S", "300"))
 STRETCH_S, EVERY_S = 15.0, 2.5
@@ -31,6 +31,7 @@ FIRST_S = 15.0
 MOST = 1.2
 ATTACKED = ("holder", "user-a")
 QUIET, COMPUTING, HOSTILE = KINDS = ("quiet", "computing", "hostile")
+ROOT = Path(__file__).resolve().parents[2]
 COMPUTE = """
 import select
 while not select.select([0], [], [], 0)[0]:
@@ -86,7 +87,10 @@ def test_a_settlement_takes_no_longer_while_its_nodes_pages_are_attacked() -> No
     with tempfile.TemporaryDirectory(prefix="b", dir="/tmp") as folder:
         layout = laid_out(Path(folder))
         free = free_ports(2 * len(NODES), None)
-        nodes = [served(layout, name, free[2 * n], free[2 * n + 1]) for n, name in enumerate(NODES)]
+        nodes = [
+            serve(name, layout.config_of(name), layout.root, health_port=free[2 * n], page_port=free[2 * n + 1])
+            for n, name in enumerate(NODES)
+        ]
         air = []
         try:
             await_ready(layout, nodes)

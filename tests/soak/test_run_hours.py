@@ -8,8 +8,6 @@ import contextlib
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -26,7 +24,7 @@ from websockets.sync.client import connect
 from agent.bench.node import ProcessUse
 from agent.node.survivor import PROCESS_NAME
 from agent.trial.folder import Layout, prepare
-from agent.trial.processes import FRUGAL, Child, free_ports, stop
+from agent.trial.processes import Child, free_ports, serve, stop
 from agent.trial.run import Options, await_ready, scenario_of, start_air
 from agent.trial.spec import Want
 
@@ -39,7 +37,6 @@ SCRAPE_S = 15.0
 ROUND_S, HELD_S = 300.0, 240.0
 GROWTH_MB = 10.0
 """Between the second quarter of the run and the last: what a process may have more resident."""
-ROOT = Path(__file__).resolve().parents[2]
 PARTS = {"agent.cli.main": "agent", "warden_process": "warden", "mutehelper": "mute helper", "page.process": "page"}
 
 
@@ -119,18 +116,6 @@ class Readers:
                     self.counts["rows"] += 1
 
 
-def served(layout: Layout, name: str, health: int, page: int) -> Child:
-    errors = layout.root / f"{name}.err"
-    with errors.open("wb") as err:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "agent.cli.main", "run", "--config", str(layout.config_of(name)),
-             "--health-port", str(health), "--page-port", str(page)],
-            stdin=subprocess.DEVNULL, stdout=err, stderr=err, start_new_session=True, cwd=ROOT,
-            env={**os.environ, **FRUGAL, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-    return Child(name=name, process=process, errors=errors)
-
-
 @pytest.mark.timeout(2 * LENGTH_S + 600)
 @pytest.mark.feature("R9")
 def test_three_nodes_with_pages_and_scrapers_take_no_more_as_hours_go_by() -> None:
@@ -139,7 +124,10 @@ def test_three_nodes_with_pages_and_scrapers_take_no_more_as_hours_go_by() -> No
         layout, ends = laid_out(Path(folder)), threading.Event()
         free = free_ports(2 * len(NODES), None)
         ports = {name: (free[2 * n], free[2 * n + 1]) for n, name in enumerate(NODES)}
-        nodes = [served(layout, name, *ports[name]) for name in NODES]
+        nodes = [
+            serve(name, layout.config_of(name), layout.root, health_port=health, page_port=page)
+            for name, (health, page) in ports.items()
+        ]
         air: list[Child] = []
         readers = None
         try:
