@@ -121,12 +121,10 @@ class HolderPairs:
         self.known = {pair.sid: pair for pair in pairs}
         self.busy: dict[bytes, HolderPair] = {}
         self._by_time, self._live, self._aborted = ByTime(), Counter[bytes](), Counter[bytes]()
-        for pair in pairs:
-            self._is_busy(pair)
-        self.unheard = {pair.sid: None for pair in pairs if pair.notice is not None}
+        self.unheard: dict[bytes, None] = {}
         self._lease_ns, self._deadlines = lease_ns, Deadlines()
         for pair in pairs:
-            self._deadlines.set(pair.sid, pair.due_ns(lease_ns(pair.commodity)))
+            self._put_busy(pair)
         self._over: dict[bytes, None] = {}
         self._theirs: Counter[bytes] = Counter()
 
@@ -142,24 +140,26 @@ class HolderPairs:
     def save(self, work: Work, pair: HolderPair) -> None:
         """Remember a settlement as it stands now, in the state that it is in."""
         self.known[pair.sid] = pair
-        self._is_busy(pair)
+        self._put_busy(pair)
+        work.put(STORE, pair.sid, encode(pair, limit=STORED_LIMIT))
+
+    def _put_busy(self, pair: HolderPair) -> None:
+        """Have it among those that a REQUEST or a tick looks at, as it stands now."""
+        self._count(self.busy.get(pair.sid), -1)
+        self._count(pair, 1)
+        self.busy[pair.sid] = pair
+        self._by_time.put(pair.sid, pair.cell.window)
         if pair.notice is None:
             self.unheard.pop(pair.sid, None)
         else:
             self.unheard[pair.sid] = None
         self._deadlines.set(pair.sid, pair.due_ns(self._lease_ns(pair.commodity)))
-        work.put(STORE, pair.sid, encode(pair, limit=STORED_LIMIT))
 
-    def _is_busy(self, pair: HolderPair) -> None:
-        """Have it among those that a REQUEST looks at, as it stands now."""
-        self._count(self.busy.get(pair.sid), -1)
-        self._count(pair, 1)
-        self.busy[pair.sid] = pair
-        self._by_time.put(pair.sid, pair.cell.window)
-
-    def _is_over(self, pair: HolderPair) -> None:
-        self._count(self.busy.pop(pair.sid), -1)
-        self._by_time.drop(pair.sid)
+    def _drop_busy(self, sid: bytes) -> None:
+        """Have it no longer among them; nothing of it is left to say, or it would not be over."""
+        self._count(self.busy.pop(sid), -1)
+        self._by_time.drop(sid)
+        self._deadlines.forget(sid)
 
     def _count(self, pair: HolderPair | None, by: int) -> None:
         if pair is not None and pair.live:
@@ -190,8 +190,7 @@ class HolderPairs:
     def sweep(self, work: Work) -> None:
         """Lay aside what is done with, and forget the oldest of it beyond KEPT_MAX, of whoever has the most."""
         for pair in [p for p in self.due(work.now.time) if p.done(work.now.time)]:
-            self._deadlines.forget(pair.sid)
-            self._is_over(pair)
+            self._drop_busy(pair.sid)
             self._over[pair.sid] = None
             self._theirs[pair.user] += 1
         while len(self._over) > KEPT_MAX:
