@@ -29,6 +29,7 @@ from settlement.records.conduct.registry import answer_refused, decide, is_repla
 from settlement.records.row import Charge
 from settlement.records.witness import Cosignature
 from settlement.state import handovers, oldreplies
+from settlement.state.due import is_due
 from settlement.state.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
 from settlement.state.nodestate import NodeState
 from settlement.state.ownword import believed
@@ -193,7 +194,7 @@ class Party(NodeState):
         """
         now_ns = step.now.time.latest_ns
         failed, until_ns = self._failed_duties.get(what, (0, now_ns))
-        if waits and now_ns < until_ns <= now_ns + PAUSE_MAX_NS:
+        if waits and not is_due(until_ns, now_ns, apart_ns=PAUSE_MAX_NS):
             return None
         found = self._undone_if_it_fails(step, action, attempts=True)
         if not isinstance(found, Exception):
@@ -404,9 +405,9 @@ class Party(NodeState):
         self._if_any(step, "witness", self.witness.waits(step), lambda: self.witness.tick(step))
         self._if_any(step, "proposals", self.assembly.states, lambda: assembly.tick(self, step))
         now = step.now.time
-        self._if_any(step, "replies", oldreplies.wait(self, now), lambda: oldreplies.sweep(self, step))
-        self._if_any(step, "retention", self.retention.waits(now), lambda: self.retention.act(step))
-        self._if_any(step, "packing", self.packer.waits(now), lambda: self.packer.act(step))
+        self._if_any(step, "replies", oldreplies.are_due(self, now), lambda: oldreplies.sweep(self, step))
+        self._if_any(step, "retention", self.retention.is_due(now), lambda: self.retention.act(step))
+        self._if_any(step, "packing", self.packer.is_due(now), lambda: self.packer.act(step))
         ended = self.duty(step, "user", lambda: self.user.tick(step, lambda holder: self.silenced(holder, now)))
         self._if_any(step, "wholes", self.user.wholes, lambda: together.tick(self, step))
         return ended if isinstance(ended, list) else []

@@ -11,6 +11,7 @@ from typing import Final
 from settlement.chain.lineage import Lineage
 from settlement.core.fixes import TimeFix
 from settlement.records.registry import TYPE_OF
+from settlement.state.due import is_due
 from settlement.state.retention import CURSOR, KINDS
 from settlement.state.step import Step
 
@@ -36,14 +37,14 @@ class LogPacker:
         self.due_ns: int | None = None
         """When the next stretch may be packed (UTC, ns); None where the last look found none."""
 
-    def waits(self, now: TimeFix) -> bool:
+    def is_due(self, now: TimeFix) -> bool:
         """Whether it is time for another look."""
-        return not now.latest_ns < self._next_ns <= now.latest_ns + QUIET_NS
+        return is_due(self._next_ns, now.latest_ns, apart_ns=QUIET_NS)
 
     def act(self, step: Step) -> int:
         """Pack one stretch, where one is worth it; returns how many rows it has."""
         now_ns = step.now.time.latest_ns
-        if not self.waits(step.now.time):
+        if not self.is_due(step.now.time):
             return 0
         for kind in KINDS:
             seen, packed = self._kind(kind)

@@ -9,14 +9,14 @@ REPLY_KEPT_NS, REPLY_SWEEP_NS = 3600 * 1_000_000_000, 10_000_000_000
 REPLIES_AT_ONCE = 256
 
 
-def wait(state: NodeState, now: TimeFix) -> bool:
+def are_due(state: NodeState, now: TimeFix) -> bool:
     """Whether it is time for another look."""
     return now.earliest_ns - REPLY_KEPT_NS >= state.swept_ns + REPLY_SWEEP_NS
 
 
 def sweep(state: NodeState, step: Step) -> None:
     """Forget some, where it is time for that."""
-    if not wait(state, step.now.time):
+    if not are_due(state, step.now.time):
         return
     lineage, pairs = state.lineage, state.holder.pairs
     before_ns = state.swept_ns = step.now.time.earliest_ns - REPLY_KEPT_NS

@@ -37,6 +37,7 @@ from settlement.records.market import Intent
 from settlement.records.observation import Envelope
 from settlement.records.registry import TYPE_OF
 from settlement.records.verdict import Verdict
+from settlement.state.due import is_due
 from settlement.state.step import Step
 
 EVERY_NS: Final = 900_000_000_000
@@ -154,14 +155,14 @@ class LogRetention:
         self.more = False
         """Whether the last pass left something that may go at once."""
 
-    def waits(self, now: TimeFix) -> bool:
+    def is_due(self, now: TimeFix) -> bool:
         """Whether it is time for another look."""
-        return now.trusted and not now.earliest_ns < self._next_ns <= now.earliest_ns + EVERY_NS
+        return now.trusted and is_due(self._next_ns, now.earliest_ns, apart_ns=EVERY_NS)
 
     def act(self, step: Step) -> int:
         """Let one lot go, where any is due; returns how many bodies went."""
         now_ns = step.now.time.earliest_ns
-        if not self.waits(step.now.time):
+        if not self.is_due(step.now.time):
             return 0
         self._next_ns, self.more = now_ns + EVERY_NS, False
         for kind in KINDS:
