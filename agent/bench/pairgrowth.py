@@ -17,8 +17,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from agent.bench.pair import OPEN_USERS, ROUND, WARM_UP, BenchHolder, settled, town
 from agent.bench.sides import Users, cpu_s
+from agent.bench.town import ROUND, WARM_UP, BenchHolder, everybody_once, settled, town
+
+OPEN_USERS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +116,7 @@ def beside_peers(folder: Path, few: int, many: int, flying: int, count: int) -> 
     with ExitStack() as stack:
         towns = [GrowthTown(*stack.enter_context(town(folder / str(users), users))) for users in (few, many)]
         for one in towns:
-            for _ in range(max(WARM_UP, len(one.made.users))):  # everybody once: a first settlement finds nothing ready
-                one.made.one()
+            everybody_once(one.made)
         alone = _in_turns(towns, partial(GrowthTown.one_at_a_time, count=ROUND), ROUND, rounds)
         act = partial(GrowthTown.in_flight, count=each, flying=flying)
         loaded = _in_turns(towns, act, each, rounds)

@@ -24,7 +24,7 @@ def settlement(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Time settlements between two processes, REQUEST to permit, beside the floor they cannot go below."""
-    from agent.bench.pairs import run
+    from agent.bench.settlement import run
     from agent.bench.sides import BenchError
 
     with interruptible(), tempfile.TemporaryDirectory(dir=folder or Path.cwd(), prefix=".bench-settlement-") as work:

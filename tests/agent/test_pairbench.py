@@ -10,10 +10,11 @@ from typing import Any, cast
 import pytest
 
 from agent.bench import sides
-from agent.bench.pair import BARE, COSIGNED_MAX, MODES, ROUND, BenchHolder, Mode, _trips, latency, profile, town
+from agent.bench.pair import COSIGNED_MAX, _trips, latency, profile
 from agent.bench.pairgrowth import GrowthTown, beside_open, beside_peers
 from agent.bench.profiled import CODING, LOG, REST, SIGNING, STEPS, Profile, kinds, shares
 from agent.bench.table.pairrows import pair_rows
+from agent.bench.town import BARE, MODES, ROUND, BenchHolder, Mode, town
 from settlement.chain.lineage import LineageError
 from tests.agent.realparts import until
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from agent.bench.pair import BARE, COSIGNED_MAX, MODES, latency, load, modes, profile
+from agent.bench.pair import COSIGNED_MAX, latency, load, modes, profile
 from agent.bench.pairgrowth import beside_open, beside_peers
+from agent.bench.town import BARE, MODES
 
 FLIGHTS = 8
 """The rate is of so many settlements for each that is under way at once, or more."""
