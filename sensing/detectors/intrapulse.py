@@ -155,6 +155,16 @@ def bent_phase(u: NDArray[np.floating[Any]], bend: float) -> NDArray[np.float64]
     return phase
 
 
+def swept_samples(sweep: Compressed, rate_hz: float) -> NDArray[np.complex128]:
+    """The samples of a sweep of power 1, at its frequency from the receiver's centre, for as long as was compressed."""
+    n = max(2, round(sweep.length_us * rate_hz / 1e6))
+    half = sweep.length_us * 1e-6 / 2
+    t = (np.arange(n) - (n - 1) / 2) / rate_hz
+    turns = sweep.tone_hz * t + sweep.slope_mhz_per_us * 1e12 * half**2 * bent_phase(t / half, sweep.bend)
+    samples: NDArray[np.complex128] = np.exp(2j * np.pi * turns)
+    return samples
+
+
 def _dechirped(
     z: NDArray[np.complex128], heard: NDArray[np.complex128], rate: float, slope: float, noise: float, *, roomy: bool
 ) -> Compressed:

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sensing.detectors.intrapulse import Compressed, bent_phase, swept
+from sensing.detectors.intrapulse import Compressed, swept, swept_samples
 from sensing.detectors.pulse import Pulse, over_traffic, same_pulse, wave_of
 from sensing.frontend import Iq, flat_samples
 
@@ -151,13 +151,10 @@ def _correlated(
 ) -> tuple[Powers, float]:
     """Powers of the samples' correlation with a sweep, over a flat background; microseconds from one to the next."""
     half = inside.length_us * 1e-6 / 2
-    n = max(2, round(2 * half * rate_hz))
-    t = (np.arange(n) - (n - 1) / 2) / rate_hz
-    bent = half**2 * bent_phase(t / half, inside.bend)
-    phase = 2 * np.pi * (inside.tone_hz * t + inside.slope_mhz_per_us * 1e12 * bent)
-    size = 1 << int(np.ceil(np.log2(len(iq) + n)))
+    samples = swept_samples(inside, rate_hz)
+    size = 1 << int(np.ceil(np.log2(len(iq) + len(samples))))
     spectrum = np.fft.fft(iq, size)
-    wanted = np.conj(np.fft.fft(np.exp(1j * phase).astype(np.complex64), size))
+    wanted = np.conj(np.fft.fft(samples.astype(np.complex64), size))
     width = MARGIN * (abs(inside.slope_mhz_per_us) * 1e12 * 2 * half + 2 / half)
     kept = min(size, 1 << int(np.ceil(np.log2(width / rate_hz * size))))
     bins = round(inside.tone_hz / rate_hz * size) + np.arange(kept) - kept // 2

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sensing.detectors.intrapulse import Compressed, Wave, bent_phase
+from sensing.detectors.intrapulse import Compressed, Wave, swept_samples
 
 LIKE_MIN: Final = 0.8
 """Of the energy that a pulse's own sweep explains: radars at 20 dB, in noise and under traffic, had 0.93 and more."""
@@ -73,12 +73,10 @@ def _in_band(wave: Wave, sweep: Compressed) -> Wave:
 
 def _strongest(wave: Wave, sweep: Compressed) -> tuple[int, float]:
     """Where along a pulse a sweep explains most of it, as the sweep's first sample, and how much energy that is."""
-    n = _samples(wave, sweep.length_us)
-    half = sweep.length_us * 1e-6 / 2
-    t = (np.arange(n) - (n - 1) / 2) / wave.rate_hz
-    turns = sweep.tone_hz * t + sweep.slope_mhz_per_us * 1e12 * half**2 * bent_phase(t / half, sweep.bend)
+    samples = swept_samples(sweep, wave.rate_hz)
+    n = len(samples)
     size = 1 << int(np.ceil(np.log2(len(wave.iq) + n)))
-    wanted = np.conj(np.fft.fft(np.exp(2j * np.pi * turns), size))
+    wanted = np.conj(np.fft.fft(samples, size))
     sums: NDArray[np.complex128] = np.fft.ifft(np.fft.fft(wave.iq, size) * wanted)
     begin = min(max(0, wave.first - n), max(0, len(wave.iq) - n))
     tried = np.abs(sums[begin : max(begin + 1, min(wave.last, len(wave.iq) - n + 1))]) ** 2
