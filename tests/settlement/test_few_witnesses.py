@@ -67,6 +67,19 @@ def test_who_is_near_is_known_anew_once_somebody_is_admitted_or_succeeded(tmp_pa
     assert late.hash not in {one.hash for one in near.neighbours()}
 
 
+def test_a_tick_has_something_to_do_while_there_are_heads_to_tell_of_or_a_round_goes_on(tmp_path: Path) -> None:
+    world = town(tmp_path, 1)
+    near = witness.Witness(me=world.members["holder"].hash, registry=world.registry(), quorum=1)
+    idle, asking = Mock(), Mock()
+    idle.now.time.latest_ns = asking.now.time.latest_ns = 0
+    idle.lineage.get = lambda _kind, _key: None
+    asking.lineage.get = lambda kind, key: b"a round" if (kind, key) == (ROUND, b"") else None
+    assert not near.waits(idle)
+    assert near.waits(asking)
+    near._news.note(NAMES[0], b"one")
+    assert near.waits(idle)
+
+
 def test_telling_is_bounded_by_time_not_by_settlements() -> None:
     news = HeadNews()
     sent = 0

@@ -16,7 +16,16 @@ from zmq.utils import z85
 from settlement.mesh import Arrived, Limits, Mesh, MeshError, Rate, TransportKey
 from settlement.mesh.door import Door
 from settlement.mesh.sockets import HANDSHAKE_MS
-from settlement.mesh.valve import OF_ONE_KEY_MAX, Borrowed, _handle, _origin
+from settlement.mesh.valve import (
+    OF_ONE_KEY_MAX,
+    RECEIVED,
+    RECEIVED_AT,
+    TCP_INFO_BYTES,
+    Borrowed,
+    _handle,
+    _origin,
+    _received,
+)
 from settlement.state.messages import MESSAGE_LIMIT
 
 WAIT_S = 5.0
@@ -537,6 +546,26 @@ def test_a_connection_that_is_watched_no_more_is_not_closed() -> None:
         del asked
         theirs.sendall(b"still open")
         assert ours.recv(16) == b"still open"
+
+
+def test_a_connection_of_which_the_kernel_does_not_say_what_came_holds_nothing_unread() -> None:
+    whole = bytearray(TCP_INFO_BYTES)
+    RECEIVED.pack_into(whole, RECEIVED_AT, 77)
+    says: list[bytes | OSError] = [bytes(whole), bytes(whole[:-1]), b"", OSError("gone")]
+    asked = mock.Mock(getsockopt=mock.Mock(side_effect=says))
+    assert [_received(asked) for _ in says] == [77, 0, 0, 0]
+
+
+@pytest.mark.attack(65)
+def test_a_connection_that_is_gone_before_it_is_looked_at_is_not_kept(net: Net) -> None:
+    server = net.mesh()
+    with socket.socket() as unconnected:  # its other end is not there any more
+        with server._valve._lock:
+            server._valve._accept(unconnected.fileno())
+        assert unconnected.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) == socket.SOCK_STREAM, "nor closed"
+    with server._valve._lock:
+        server._valve._accept(1 << 30)  # it was closed meanwhile: no process has so many
+    assert server.connections == 0
 
 
 @pytest.mark.attack(65)
