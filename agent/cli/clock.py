@@ -4,10 +4,17 @@ from typing import Annotated
 
 import typer
 
+from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, interruptible, output_console, print_json
 from agent.cli.sources import ConfigOption, NodeArg, chosen
 
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON and nothing else")]
+clocks = typer.Typer(cls=Listed, no_args_is_help=True, help="The clock of this node: its bound against the budget.")
+settings = typer.Typer(
+    cls=Listed,
+    no_args_is_help=True,
+    help="The configuration of this node: errors by file and key, and where each value comes from.",
+)
 
 
 def doctor(
@@ -36,6 +43,7 @@ def doctor(
     raise typer.Exit(Exit.OK if found.ready else Exit.NOT_READY)
 
 
+@clocks.command()
 def watch(
     node: NodeArg = None,
     config: ConfigOption = None,
@@ -74,6 +82,7 @@ def watch(
             keeper.close()
 
 
+@settings.command()
 def check(node: NodeArg = None, config: ConfigOption = None, json_out: JsonOption = False) -> None:
     """Check the configuration: errors name file, line and key."""
     from agent.config.files import files, load_found
@@ -94,6 +103,7 @@ def check(node: NodeArg = None, config: ConfigOption = None, json_out: JsonOptio
         output_console().print(f"good: {', '.join(read)}", highlight=False)
 
 
+@settings.command()
 def show(
     node: NodeArg = None,
     config: ConfigOption = None,

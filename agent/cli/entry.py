@@ -16,6 +16,7 @@ from typing import Any, Final
 import typer
 
 from agent.cli.commandlist import SECTIONS, Listed
+from agent.cli.commandtree import CommandsByName
 from agent.cli.common import Exit, printable
 from agent.words.units import UnitMissing
 from settlement.core.reasons import RefusedError
@@ -78,7 +79,12 @@ def _settle_groups(command: Any, ctx: Any) -> None:
 
 
 class Commands(Listed):
-    """The `bandpact` command with all that is below it."""
+    """The `bandpact` command with all that is below it, each command loaded when it is asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        """Args: what Typer sets the group up with."""
+        super().__init__(**settings)
+        self.commands = CommandsByName()
 
     def invoke(self, ctx: Any) -> Any:
         """Run what was asked for."""

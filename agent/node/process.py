@@ -10,7 +10,7 @@ from agent.config.settings import ConfigError, load
 from agent.node.assembly import short_path
 from agent.node.daemon import Node
 from hw_profiles.printable import printable
-from radio.process import die_with_parent, stop_on_signals
+from radio.process import die_with_parent, one_heap, stop_on_signals
 from settlement.chain.lineage import LineageError
 from settlement.mesh import MeshError
 from settlement.state.step import HaltedError
@@ -29,6 +29,7 @@ def serve(node: Node, stop: threading.Event) -> int:
 
 def main(arguments: list[str]) -> int:
     """Run; exit code 0 when stopped, 1 when the node cannot work, 5 when its log was altered or is behind."""
+    one_heap()
     stop = stop_on_signals()
     path = Path(arguments[0])
     try:

@@ -25,6 +25,7 @@ from radio.process import (
     die_with_parent,
     keep_what_is_loaded,
     never_paused,
+    one_heap,
     stop_on_signals,
 )
 from radio.warden import Warden
@@ -138,6 +139,7 @@ def operate(warden: Warden, request: Answer) -> Answer:
 
 def main(arguments: list[str]) -> int:
     """Run; exit code 0 when stopped with a silent radio, 4 when that is not sure or the node is not usable."""
+    one_heap()
     stop = stop_on_signals(but=(signal.SIGINT,))
     never_paused()
     try:

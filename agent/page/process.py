@@ -21,7 +21,7 @@ from agent.page.connections import BOUNDED
 from agent.page.live import NodeLive
 from agent.page.plan import PagePlan, read_plan, token_at
 from hw_profiles.printable import printable
-from radio.process import OrphanedAtBirth, die_with_parent
+from radio.process import OrphanedAtBirth, die_with_parent, one_heap
 
 YIELDS_TO_OTHERS = 5
 REQUESTS_AT_ONCE = 384
@@ -67,6 +67,7 @@ async def _only_keep(nodes: dict[str, NodeLive]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run; exit code 0 when stopped, 1 when it cannot work."""
+    one_heap()
     path = Path(arguments[0])
     # What a stranger sends may make a library complain: the log is bounded, as all that strangers fill.
     handler = RotatingFileHandler(path.with_name(LOG), maxBytes=LOG_BYTES, backupCount=1)

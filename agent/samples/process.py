@@ -18,7 +18,7 @@ from agent.samples.memory import DoorOverfull, MemoryBound, set_last_resort
 from agent.samples.plan import DoorPlan, door_plan
 from agent.samples.sockets import FromProgram, StatusSocket, ToProgram
 from hw_profiles.printable import printable
-from radio.process import OrphanedAtBirth, die_with_parent, keep_what_is_loaded, stop_on_signals
+from radio.process import OrphanedAtBirth, die_with_parent, keep_what_is_loaded, one_heap, stop_on_signals
 from radio.ring import RingError
 
 POLL_MS = 2
@@ -99,6 +99,7 @@ def _status(context: "zmq.Context[zmq.Socket[bytes]]", plan: DoorPlan, config: N
 
 def main(arguments: list[str]) -> int:
     """Run; exit code 0 when stopped or where there is no door to open, 1 when it cannot be opened, 3 when overfull."""
+    one_heap()
     stop = stop_on_signals()
     try:
         die_with_parent()

@@ -16,7 +16,7 @@ from agent.page.pageprocess import PageBeside, PageNotServed
 from agent.page.plan import ServedNode
 from agent.service import logs
 from agent.service.probes import Health, PortTaken, Watchdog
-from radio.process import stop_on_signals
+from radio.process import one_heap, stop_on_signals
 from radio.ring import RingError
 from settlement.chain.lineage import LineageError
 from settlement.mesh import MeshError
@@ -44,6 +44,7 @@ def run_node(config: NodeConfig, beside: ServedBeside, fail: Callable[[str], Non
 
     Args: fail: told in one line what is wrong.
     """
+    one_heap()
     stop = stop_on_signals()
     logs.begin()
     try:

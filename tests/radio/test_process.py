@@ -128,3 +128,41 @@ def test_each_process_of_a_node_asks_to_end_with_the_node(module: str, tmp_path:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+HEAPS = """
+import ctypes, sys, threading
+from pathlib import Path
+from radio.process import one_heap
+
+if sys.argv[2] == "one heap":
+    one_heap()
+libc, meet = ctypes.CDLL(None), threading.Barrier(5)
+libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
+
+def taking():
+    meet.wait()
+    libc.malloc(1000)
+    meet.wait()
+
+for _ in range(4):
+    threading.Thread(target=taking).start()
+meet.wait(), meet.wait()
+file = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b"w"))
+libc.malloc_info(0, file), libc.fclose(file)
+print(Path(sys.argv[1]).read_text().count("<heap nr="))
+"""
+
+
+@pytest.mark.feature("R9")
+def test_threads_take_memory_from_one_heap(tmp_path: Path) -> None:
+    found = {
+        how: int(
+            subprocess.run(
+                [sys.executable, "-c", HEAPS, str(tmp_path / "heaps.xml"), how],
+                cwd=ROOT, capture_output=True, text=True, check=True,
+            ).stdout
+        )
+        for how in ("one heap", "as it is")
+    }  # fmt: skip
+    assert found["one heap"] == 1 < found["as it is"]
