@@ -13,6 +13,8 @@ def test_thresholds_of_ever_new_floors_do_not_pile_up() -> None:
     shapes = np.linspace(20.0, 2000.0, 4000)
     for pfa in (1e-3, 5e-4):
         channel.group_limits(shapes, shapes * 7, pfa=pfa)
+    for shape in shapes:  # by floors of ever other lengths
+        channel._four_digits(float(shape))
     held = [one.cache_info().currsize for one in KEPT]
     assert all(0 < one <= 1024 for one in held), held
 
