@@ -200,3 +200,14 @@ def test_pulses_over_no_traffic_are_not_held_to_what_is_beside_them() -> None:
     busy = wave_of(samples, under=np.where(np.abs(np.arange(16) - 8) <= 2, 16.0, 1.0).astype(np.float32))
     assert one_sweep([heard(told(), flat), heard(told(), flat)], KIND, most=2)
     assert not one_sweep([heard(told(), busy), heard(told(), busy)], KIND, most=2)
+
+
+def test_the_edges_of_a_pulse_are_no_traffic_beside_it() -> None:
+    """A pulse lasts a little longer than the part of it that was compressed."""
+    samples, strength = silence(), 30.0
+    first, last = (round(us * RATE / 1e6) for us in (BESIDE_US, BESIDE_US + LONG_US))
+    edge = round(1.2 * RATE / 1e6)
+    samples[first - edge : first] = strength * np.exp(-2j * np.pi * 1.9e6 / RATE * np.arange(edge))
+    samples[last : last + edge] = strength * np.exp(2j * np.pi * 1.9e6 / RATE * np.arange(edge))
+    _, beside = left_of_traffic(as_swept(wave_of(put_in(samples, told(), strength=strength)), told()))
+    assert beside < 0.02 * strength**2
