@@ -27,7 +27,7 @@ trial: $(READY)
 # time; then, one by one, what judges times. Of the latter two up to four tests that failed may show that the machine was
 # busy: each is run three times more, alone, and has to pass each time. Compiled modules are kept, whatever the caller's
 # environment says: hundreds of processes are started.
-test: export PYTHONDONTWRITEBYTECODE =
+trial test bench: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)
 	$(PYTEST) --ignore=tests/soak -m "not realtime" -n auto --dist worksteal
 	rm -rf .pytest_cache

@@ -4,6 +4,7 @@ A node is ready where its event file says so: its log is open, its records are k
 Each start has a fresh folder and serves page and health probes, as a service does; what was compiled is kept.
 """
 
+import os
 import statistics
 import subprocess
 import sys
@@ -77,6 +78,8 @@ def _ready_ns(layout: Layout) -> int | None:
 def run(*, rounds: int) -> dict[str, Any]:
     """Wait so often for each, after one of each that does not count. Raises TrialError."""
     make_ready()
+    # From the first start on modules are kept compiled, as an installation keeps them, whatever this process was told.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     _help_s()
     helped = Waits(tuple(_help_s() for _ in range(rounds))).figures()
     _ready_s()

@@ -38,6 +38,7 @@ def test_code_is_looked_for_where_it_was_to_be_kept(tmp_path: Path) -> None:
     assert is_compiled((module,), str(tmp_path / "kept"))
 
 
+@pytest.mark.timeout(600)
 def test_everything_that_is_asked_for_is_compiled() -> None:
     """A module with loops that `main` leaves out would be compiled at every node's first look, and told each time."""
     look = "from sensing.compilation import is_compiled, main; main(); assert is_compiled()"
