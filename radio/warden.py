@@ -403,7 +403,9 @@ class Warden:
         """When there is something to do though nobody calls: work that waits, a burst, a heartbeat, a term's end."""
         if self._records or self._bursts_offered or (self._door is not None and self._door.waiting):
             return now_ns
-        due_ns = min(self._next_beat_ns, self._chain.beat_due_ns)
+        due_ns = self._next_beat_ns
+        if self._listener.fault is None:  # while the device does not answer, it is told nothing: see `step`
+            due_ns = min(due_ns, self._chain.beat_due_ns)
         if self._state is GateState.OPEN:
             due_ns = min(due_ns, self._decided_until_ns, self._next_burst_ns if self._pending else due_ns)
         return due_ns

@@ -19,7 +19,7 @@ from radio.ports import Drift
 from radio.wakeup import Rouser
 from radio.warden import BEAT_NS, IDLE_REST_NS, REST_NS
 from settlement.core.fixes import Fix
-from tests.radio.test_warden import Bench, WatchedRadio
+from tests.radio.test_warden import Bench, FakeRadio, WatchedRadio
 
 pytestmark = pytest.mark.feature("E1")
 LONG_MS = 20_000.0
@@ -98,8 +98,8 @@ class Waiting:
 class Woken(Bench):
     """A warden that is woken, at a time that the test sets."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, radio: FakeRadio | None = None) -> None:
+        super().__init__(folder, radio=radio)
         warden = self.warden
         self.at_ns = 10 * NS
         warden._rouse, warden._woken = Rouser(), True
@@ -141,6 +141,22 @@ def test_without_a_permit_nothing_is_hurried_and_with_one_the_clock_is_asked(wok
     woken.at_ns += BEAT_NS - 1_000_000
     woken.warden._next_beat_ns = woken.at_ns + 1_000_000
     assert woken.turn() == 1.0, "the next heartbeat to the agent"
+
+
+def test_a_device_that_does_not_answer_leaves_the_loop_at_rest(tmp_path: Path) -> None:
+    """It is told nothing meanwhile; that telling it is due kept the loop from ever waiting, a whole core for hours."""
+    radio = WatchedRadio()
+    woken = Woken(tmp_path, radio)
+    woken.listener.fault = "the cable is out"
+    woken.turn()
+    for _ in range(3):
+        woken.at_ns += NS
+        woken.turn()  # what was due meanwhile
+        assert woken.turn() == IDLE_REST_NS / 1e6
+    assert radio.beats == 0
+    woken.listener.fault = None
+    woken.turn()
+    assert radio.beats == 1
 
 
 def test_work_that_waits_is_not_waited_for(woken: Woken) -> None:
