@@ -31,7 +31,7 @@ from agent.node.errand import Surroundings
 from agent.node.errands import Errands
 from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
-from agent.node.guard import LAST_S, Guard, mute_by_own_connection
+from agent.node.guard import LAST_S, Guard, GuardNews, mend_of_silence, mute_by_own_connection
 from agent.node.handovers import HandingSide, kept_of
 from agent.node.holderoffers import HolderOffers
 from agent.node.keyrotation import KeyTurn
@@ -122,6 +122,7 @@ class Node:
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
         config.radio.make_ready_to_silence()
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
+        self.guard_news = GuardNews()
         self.holder, self.user, self.auctions = HolderPolicy(config), UserPolicy(config), AuctionPolicy(config)
         self.handing, self.party.consents = HandingSide(config.leases.hands), config.leases.consents
         self.control = ControlDoor(config.run_folder)
@@ -275,10 +276,7 @@ class Node:
                 self.events.write("alarm", what=f"{word.device} {HEARD_AFTER}: {word.detail}")
         self.warden.beat(now_ns)
         self.samples.turn(now_ns)
-        muted = self.guard.check(now_ns, alive=self._alive)
-        if muted is not None:
-            self._open_sid = None
-            self.events.write("warden silent", rf=muted.value, alive=self.warden.alive)
+        self._look_after_silence(now_ns)
         arrived: list[Arrived] = []
         if now_ns >= self._next_mesh_ns or not ready.isdisjoint(self.mesh.sockets):
             self._next_mesh_ns = now_ns + MESH_NS
@@ -320,6 +318,19 @@ class Node:
         guarded_ns = self.guard.due_ns
         due_ns = due_ns if guarded_ns is None else min(due_ns, guarded_ns)
         return min(TICK_NS // 1_000_000, max(0, -(-(due_ns - now_ns) // 1_000_000)))
+
+    def _look_after_silence(self, now_ns: int) -> None:
+        """Mute for a warden that does not; said where it is news, with what is left to do."""
+        muted = self.guard.check(now_ns, alive=self._alive)
+        if muted is not None:
+            self._open_sid = None
+            alive = self.warden.alive
+            if self.guard_news.is_news(muted, now_ns, alive=alive):
+                self.events.write(
+                    "warden silent", rf=muted.value, alive=alive, mend=mend_of_silence(muted, alive=alive)
+                )
+        if self.guard_news.is_over(now_ns, heard_ns=self._warden_ns):
+            self.events.write("warden heard again")
 
     def _look_at_warden(self, ready: set[object], now_ns: int) -> None:
         """Whether the warden's process runs: told by the kernel as it ends, asked for where that is not to be had."""

@@ -1,5 +1,6 @@
 """The agent's watch over its warden: gone, silent or late, and the agent mutes the radio by a way of its own."""
 
+import time
 from collections.abc import Callable
 
 from agent.config.settings import NodeConfig
@@ -7,6 +8,11 @@ from agent.node.mutehelper import MUTE, ask_to_mute
 from radio.ports import RfState
 
 RETRY_NS = 500_000_000
+"""From the end of one try to the next: a device that never answers takes the loop's time no more than so."""
+TELL_NS = 600_000_000_000
+"""What goes on without a change is told again after so long."""
+OVER_NS = 10_000_000_000
+"""A warden that gave no cause to mute for so long is told of as back."""
 LAST_S = 2.0
 """For how long an agent that ends mutes for its warden; the warden's survivor goes on where there is one."""
 
@@ -24,11 +30,23 @@ def mute_by_own_connection(config: NodeConfig) -> RfState:
         return RfState.UNKNOWN
 
 
+def mend_of_silence(state: RfState, *, alive: bool) -> str:
+    """What an operator is to do when the agent had to mute, by what reads back and whether the warden's process runs.
+
+    "" where that is nothing.
+    """
+    if state is not RfState.OFF:
+        return "take it for transmitting: take the radio's power away"
+    return "" if alive else "the warden has ended: stop the node and start it again"
+
+
 class Guard:
     """Mutes when the warden was silent too long or is not silent in time, and again until the silence reads back."""
 
-    def __init__(self, limit_ns: int, mute: Callable[[], RfState]) -> None:
-        self._limit_ns, self._mute = limit_ns, mute
+    def __init__(
+        self, limit_ns: int, mute: Callable[[], RfState], *, monotonic_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._limit_ns, self._mute, self._monotonic_ns = limit_ns, mute, monotonic_ns
         self._heard_ns: int | None = None
         self._silent_by_ns: int | None = None
         self._silenced = True
@@ -57,7 +75,31 @@ class Guard:
         late = self._silent_by_ns is not None and now_ns > self._silent_by_ns
         if self._silenced or not (silent or late) or now_ns < self._next_ns:
             return None
-        self._next_ns = now_ns + RETRY_NS
+        began_ns = self._monotonic_ns()
         state = self._mute()
+        self._next_ns = now_ns + self._monotonic_ns() - began_ns + RETRY_NS
         self._silenced = state is RfState.OFF
         return state
+
+
+class GuardNews:
+    """Which of the guard's tries are told to the operator: the first, what reads back otherwise, and the end of it."""
+
+    def __init__(self) -> None:
+        self._told: tuple[RfState, bool] | None = None
+        self._told_ns = self._muted_ns = 0
+
+    def is_news(self, state: RfState, now_ns: int, *, alive: bool) -> bool:
+        """Whether a try is to be told: a state that lasts for hours would fill the log with one and the same line."""
+        self._muted_ns = now_ns
+        if self._told == (state, alive) and now_ns - self._told_ns < TELL_NS:
+            return False
+        self._told, self._told_ns = (state, alive), now_ns
+        return True
+
+    def is_over(self, now_ns: int, *, heard_ns: int) -> bool:
+        """Whether it is to be told, once, that the warden speaks again: `heard_ns` is when it spoke last."""
+        if self._told is None or now_ns - self._muted_ns < OVER_NS or now_ns - heard_ns >= OVER_NS:
+            return False
+        self._told = None
+        return True

@@ -12,7 +12,8 @@ import pytest
 
 from agent.node import warden_process
 from agent.node.events import read_events
-from agent.node.guard import Guard
+from agent.node.guard import OVER_NS, Guard, GuardNews
+from agent.node.guard import RETRY_NS as GUARD_RETRY_NS
 from agent.node.survivor import LIMIT_S, mute_until_silent
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import Child, free_ports, spawn, stop
@@ -172,6 +173,46 @@ def test_the_guard_mutes_once_and_again_until_it_reads_back() -> None:
     assert guard.check(10**10, alive=False) is None
     guard.heard(10**10, silent_by_ns=None)
     assert guard.check(10**10 + 1, alive=True) is None
+
+
+@pytest.mark.feature("R7")
+def test_a_radio_that_is_gone_for_hours_leaves_the_loop_its_time_and_one_line_in_the_log() -> None:
+    """Each try took longer than the pause from its beginning: the loop only muted, and wrote a line about each."""
+    now_ns, told, turns_between = [0], list[int](), list[int]()
+
+    def mute() -> RfState:
+        now_ns[0] += 9 * GUARD_RETRY_NS // 5  # until the device's library gives up
+        return RfState.UNKNOWN
+
+    guard, news = Guard(limit_ns=200, mute=mute, monotonic_ns=lambda: now_ns[0]), GuardNews()
+    guard.heard(0, silent_by_ns=None)
+    turns = 0
+    while now_ns[0] < 600_000_000_000:  # ten minutes, a turn each 20 ms
+        now_ns[0] += 20_000_000
+        turns += 1
+        at_ns = now_ns[0]
+        state = guard.check(at_ns, alive=False)
+        if state is not None:
+            turns_between.append(turns)
+            turns = 0
+            if news.is_news(state, at_ns, alive=False):
+                told.append(at_ns)
+        assert not news.is_over(at_ns, heard_ns=0)
+    assert min(turns_between[1:]) >= GUARD_RETRY_NS // 20_000_000 - 1
+    assert len(told) == 1
+    assert news.is_news(RfState.OFF, now_ns[0], alive=False), "the plug is in again"
+
+
+@pytest.mark.feature("R7")
+def test_a_warden_that_speaks_again_is_told_of_once() -> None:
+    news = GuardNews()
+    assert not news.is_over(5 * OVER_NS, heard_ns=5 * OVER_NS), "nothing was told"
+    assert news.is_news(RfState.OFF, 1000, alive=True)
+    assert not news.is_over(OVER_NS, heard_ns=OVER_NS), "too early to tell"
+    assert not news.is_over(3 * OVER_NS, heard_ns=1000), "it is not heard"
+    assert news.is_over(3 * OVER_NS, heard_ns=3 * OVER_NS)
+    assert not news.is_over(4 * OVER_NS, heard_ns=4 * OVER_NS)
+    assert news.is_news(RfState.OFF, 5 * OVER_NS, alive=True), "silent once more"
 
 
 @pytest.mark.feature("R7")
