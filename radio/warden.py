@@ -661,6 +661,8 @@ class Warden:
             state, decision = GateState.LATCHED, self._chain.latched
             reason = decision.reason.value
         self._tell(state, decision, sid, at_ns=mono_ns, muted_ns=muted_ns)
+        if sid != self._sid:
+            self._measured.forget()
         self._state, self._reason, self._sid = state, reason, sid
 
     def _send(self, held: HeldPermit, mono_ns: int, until_ns: int) -> None:

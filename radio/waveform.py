@@ -33,7 +33,7 @@ AT_ONCE = 16
 BLOCKS_AT_ONCE = 128
 KEPT = 8
 KEPT_SAMPLES = 1 << 17
-"""Bursts that are measured once: as many as a source of the node's own repeats in turn, none longer than this."""
+"""Bursts that are measured once: twice as many as a source of the node's own repeats, none longer than this."""
 TOLD_BY = 251
 """Of a burst, one sample in so many is what it is looked up by; then all of them are compared."""
 _WINDOW = np.hanning(SEGMENT + 1)[:-1].astype(np.float32)
@@ -228,6 +228,10 @@ class MeasuredBursts:
     def __init__(self) -> None:
         self._held: OrderedDict[tuple[object, ...], tuple[Iq16, Measured]] = OrderedDict()
 
+    def __len__(self) -> int:
+        """How many bursts are kept."""
+        return len(self._held)
+
     def measure(
         self, iq: Iq16, *, center_hz: int, sample_rate_hz: int, allowed: Allowed, calibration: Calibration
     ) -> Measured:
@@ -246,6 +250,10 @@ class MeasuredBursts:
             if len(self._held) > KEPT:
                 self._held.popitem(last=False)
         return found
+
+    def forget(self) -> None:
+        """Let go of what is kept: bursts of a settlement that is over come no more."""
+        self._held.clear()
 
 
 def check(measured: Measured, allowed: Allowed) -> Refusal | None:

@@ -13,7 +13,7 @@ from radio.signals import ofdm
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-VARIETY = 8
+VARIETY = 4
 HEADROOM_MDB = 1_000
 BACKOFF_MDB = 12_000
 """Mean power below full scale, so that OFDM's peaks (about 11 dB) fit."""

@@ -765,6 +765,15 @@ def test_it_is_locked_until_an_operator_arms_it_and_for_a_bounded_time(tmp_path:
     bench.warden.close()
 
 
+@pytest.mark.feature("R8")
+def test_bursts_of_a_settlement_that_is_over_are_not_kept(bench: Bench) -> None:
+    bench.permit()
+    bench.burst()
+    assert len(bench.radio.sent) == len(bench.warden._measured) == 1
+    bench.say(Withdraw(sid=bench.sid, reason="RELINQUISHED", detail="", cause_ns=1))
+    assert len(bench.warden._measured) == 0
+
+
 @pytest.mark.feature("R9")
 def test_a_fault_is_cleared_only_when_silent_and_leaves_it_disarmed(bench: Bench) -> None:
     bench.permit()
