@@ -31,7 +31,7 @@ from agent.node.errand import Surroundings
 from agent.node.errands import Errands
 from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
-from agent.node.guard import LAST_S, Guard, GuardNews, mend_of_silence, mute_by_own_connection
+from agent.node.guard import LAST_S, Guard, mend_of_silence, mute_by_own_connection
 from agent.node.handovers import HandingSide, kept_of
 from agent.node.holderoffers import HolderOffers
 from agent.node.keyrotation import KeyTurn
@@ -122,7 +122,6 @@ class Node:
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
         config.radio.make_ready_to_silence()
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
-        self.guard_news = GuardNews()
         self.holder, self.user, self.auctions = HolderPolicy(config), UserPolicy(config), AuctionPolicy(config)
         self.handing, self.party.consents = HandingSide(config.leases.hands), config.leases.consents
         self.control = ControlDoor(config.run_folder)
@@ -325,11 +324,11 @@ class Node:
         if muted is not None:
             self._open_sid = None
             alive = self.warden.alive
-            if self.guard_news.is_news(muted, now_ns, alive=alive):
+            if self.guard.news.is_news(muted, now_ns, alive=alive):
                 self.events.write(
                     "warden silent", rf=muted.value, alive=alive, mend=mend_of_silence(muted, alive=alive)
                 )
-        if self.guard_news.is_over(now_ns, heard_ns=self._warden_ns):
+        if self.guard.news.is_over(now_ns, heard_ns=self._warden_ns):
             self.events.write("warden heard again")
 
     def _look_at_warden(self, ready: set[object], now_ns: int) -> None:

@@ -40,6 +40,29 @@ def mend_of_silence(state: RfState, *, alive: bool) -> str:
     return "" if alive else "the warden has ended: stop the node and start it again"
 
 
+class GuardNews:
+    """Which of the guard's tries are told to the operator: the first, what reads back otherwise, and the end of it."""
+
+    def __init__(self) -> None:
+        self._told: tuple[RfState, bool] | None = None
+        self._told_ns = self._muted_ns = 0
+
+    def is_news(self, state: RfState, now_ns: int, *, alive: bool) -> bool:
+        """Whether a try is to be told: a state that lasts for hours would fill the log with one and the same line."""
+        self._muted_ns = now_ns
+        if self._told == (state, alive) and now_ns - self._told_ns < TELL_NS:
+            return False
+        self._told, self._told_ns = (state, alive), now_ns
+        return True
+
+    def is_over(self, now_ns: int, *, heard_ns: int) -> bool:
+        """Whether it is to be told, once, that the warden speaks again: `heard_ns` is when it spoke last."""
+        if self._told is None or now_ns - self._muted_ns < OVER_NS or now_ns - heard_ns >= OVER_NS:
+            return False
+        self._told = None
+        return True
+
+
 class Guard:
     """Mutes when the warden was silent too long or is not silent in time, and again until the silence reads back."""
 
@@ -51,6 +74,7 @@ class Guard:
         self._silent_by_ns: int | None = None
         self._silenced = True
         self._next_ns = 0
+        self.news = GuardNews()
 
     def heard(self, now_ns: int, *, silent_by_ns: int | None) -> None:
         """The warden spoke; while its gate is open, by when it will have closed it (monotonic ns)."""
@@ -80,26 +104,3 @@ class Guard:
         self._next_ns = now_ns + self._monotonic_ns() - began_ns + RETRY_NS
         self._silenced = state is RfState.OFF
         return state
-
-
-class GuardNews:
-    """Which of the guard's tries are told to the operator: the first, what reads back otherwise, and the end of it."""
-
-    def __init__(self) -> None:
-        self._told: tuple[RfState, bool] | None = None
-        self._told_ns = self._muted_ns = 0
-
-    def is_news(self, state: RfState, now_ns: int, *, alive: bool) -> bool:
-        """Whether a try is to be told: a state that lasts for hours would fill the log with one and the same line."""
-        self._muted_ns = now_ns
-        if self._told == (state, alive) and now_ns - self._told_ns < TELL_NS:
-            return False
-        self._told, self._told_ns = (state, alive), now_ns
-        return True
-
-    def is_over(self, now_ns: int, *, heard_ns: int) -> bool:
-        """Whether it is to be told, once, that the warden speaks again: `heard_ns` is when it spoke last."""
-        if self._told is None or now_ns - self._muted_ns < OVER_NS or now_ns - heard_ns >= OVER_NS:
-            return False
-        self._told = None
-        return True
