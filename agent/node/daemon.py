@@ -92,6 +92,8 @@ MESH_NS = 10_000_000
 ALIVE_NS = 100_000_000
 """So often the warden's process is asked for beside the kernel's word of its end."""
 WAIT_MS = 20
+HELD_MAX = 256
+"""Of what the gate did and what was used so much is kept while nothing may be signed."""
 PROTECTED_TIER = 1
 SEALED = "sealed.db"
 
@@ -159,7 +161,7 @@ class Node:
         self._next_hello_ns = self._warden_ns = 0
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
-        self._registered = self._worded = self._resumed = False
+        self._registered = self._worded = self._resumed = self._held_up = False
 
     def _speakers(self) -> zmq.Poller:
         """What ends the loop's wait: neighbours, the warden and its end, operators, and sensing with an incumbent."""
@@ -287,9 +289,7 @@ class Node:
         self.errands.take(commands, now_ns)
         cosigned = self.stock.turn(self.party.witness, self.party.lineage)
         listed = self.directories.turn(self.party, self.errands.intents, now_ns)
-        news = arrived or cosigned or commands or self._changes or self._used or self._fresh
-        unsaid = self.handing.heard or self.listening.unsaid or listed
-        if news or unsaid or self._ticks(now_ns):
+        if arrived or cosigned or commands or self._has_news(listed=listed) or self._ticks(now_ns):
             did = self._step(arrived, cosigned)
             self._next_tick_ns, self._next_step_ns = now_ns + TICK_NS, now_ns + (TICK_NS if did else QUIET_NS)
             for moved in self.grants.turn(self.party, self.fix().time):
@@ -298,6 +298,11 @@ class Node:
         self._transmit(now_ns)
         self._measure(now_ns)
         self._say_how_it_is(now_ns)
+
+    def _has_news(self, *, listed: bool) -> bool:
+        """Whether this node has something to say or to take in of itself; while it is held up that waits for a tick."""
+        own = self._changes or self._used or self._fresh or self.handing.heard or self.listening.unsaid
+        return not self._held_up and bool(own or listed)
 
     def _ticks(self, now_ns: int) -> bool:
         """Whether a step is due though nothing is new: by a settlement's deadline, or because the last was long ago."""
@@ -468,20 +473,25 @@ class Node:
             self.reading.act(step)
             for message in arrived:
                 self.receive(step, message)
-            if self.party.halted is None:
+            self._held_up = self.party.halted is not None
+            if not self._held_up:
                 self.party.duty(step, "directories", partial(self.directories.take, step, self.party))
                 for answer in cosigned:
                     take = partial(self.party.witness.take_stock, step, answer.size, answer.lines)
                     self.party.duty(step, "cosigned", take, waits=False)
                 self._work(step, (changes, used, fresh))
             else:
-                self._changes, self._used, self._fresh = changes, used, fresh
+                self._keep(changes, used, fresh)
                 self._greet(step)
                 self.errands.held_up(str(self.party.halted), time.monotonic_ns())
         self._leave(step)
         if self.party.damaged is not None:
             raise HaltedError(self.party.damaged)
         return bool(step.outgoing or step.effects or step.notices or step.logged_bytes)
+
+    def _keep(self, changes: list[GateChange], used: list[Used], fresh: list[tuple[int, int]]) -> None:
+        """What is said once the log is known to be whole: the newest of it, and each band once."""
+        self._changes, self._used, self._fresh = changes[-HELD_MAX:], used[-HELD_MAX:], list(dict.fromkeys(fresh))
 
     def _greet(self, step: Step) -> None:
         """Ask again for the neighbours' word on this log; some may have come up only now."""

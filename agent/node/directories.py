@@ -23,8 +23,13 @@ from settlement.records.market import Declaration, Intent
 from settlement.state.messages import Message
 from settlement.state.step import Step
 
-ASK_NS = 1_000_000_000
+ASK_NS, ASK_MAX_NS = 1_000_000_000, 30_000_000_000
+"""From one question to the next; twice as long after each that was not answered, up to the latter."""
+PUBLISH_AGAIN_NS = 60_000_000_000
+"""What a directory did not take is handed to it again after so long, while it stands."""
 WAITING_MAX = 64
+ANSWERS_MAX = 16
+"""Answers that wait to be taken in; while as many do, nobody is asked."""
 TAKEN_MAX = 32
 """Entries one step takes in."""
 Publish = Callable[[str, DirectoryEntry], str]
@@ -51,8 +56,12 @@ class Directories:
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(WAITING_MAX)
         self._answers: queue.Queue[tuple[DirectoryQuery, tuple[DirectoryEntry, ...]]] = queue.Queue()
         self._published: set[bytes] = set()
+        self._owed: dict[tuple[str, bytes], int] = {}
+        """What a directory has not taken yet, by whom, and when it is handed over again (monotonic ns)."""
+        self._handed: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._next_ns = 0
+        self._next_ns = dict.fromkeys(self._urls, 0)
+        self._unanswered = dict.fromkeys(self._urls, 0)
         self.counted: Counter[str] = Counter()
         self.why: dict[str, str] = {}
         """The last failure of each directory, for people."""
@@ -61,28 +70,44 @@ class Directories:
         """Publish what is new, ask when it is time (monotonic ns); True where answers wait to be taken."""
         if not self._urls:
             return False
-        for name in [*party.holder.offers, *own_intents]:
-            if name not in self._published:
-                entry = entry_of(party, name)
-                if entry is not None:
-                    self._published.add(name)
-                    for url in self._urls:
-                        self._later(lambda url=url, entry=entry: self._put_there(url, entry))  # type: ignore[misc]
-        if now_ns >= self._next_ns:
-            self._next_ns = now_ns + ASK_NS
-            for url in self._urls:
+        self._publish(party, [*party.holder.offers, *own_intents], now_ns)
+        for url in self._urls:
+            if now_ns < self._next_ns[url]:
+                continue
+            self._next_ns[url] = now_ns + min(ASK_MAX_NS, ASK_NS << min(self._unanswered[url], 16))
+            if self._answers.qsize() < ANSWERS_MAX:  # a node that takes nothing in now asks for nothing more
                 for kind in self._kinds:
                     self._later(lambda url=url, kind=kind: self._ask_there(url, DirectoryQuery(kind=kind)))  # type: ignore[misc]
         return not self._answers.empty()
 
-    def _put_there(self, url: str, entry: DirectoryEntry) -> None:
+    def _publish(self, party: Party, standing: Sequence[bytes], now_ns: int) -> None:
+        """Hand each directory what stands and what it has not taken, again and again until it has."""
+        while not self._handed.empty():
+            self._owed.pop(self._handed.get(), None)
+        for name in standing:
+            if name not in self._published and entry_of(party, name) is not None:
+                self._published.add(name)
+                self._owed |= {(url, name): 0 for url in self._urls}
+        self._published.intersection_update(standing)
+        for (url, name), due_ns in list(self._owed.items()):
+            if name not in self._published:
+                del self._owed[url, name]
+            elif now_ns >= due_ns and not self._jobs.full() and (entry := entry_of(party, name)) is not None:
+                self._owed[url, name] = now_ns + PUBLISH_AGAIN_NS
+                self._later(lambda url=url, name=name, entry=entry: self._put_there(url, name, entry))  # type: ignore[misc]
+
+    def _put_there(self, url: str, name: bytes, entry: DirectoryEntry) -> None:
         self.why[url] = self._put(url, entry)
+        if not self.why[url]:
+            self._handed.put((url, name))
 
     def _ask_there(self, url: str, query: DirectoryQuery) -> None:
         found = self._ask(url, query)
         if isinstance(found, str):
             self.why[url] = found
+            self._unanswered[url] += 1
         else:
+            self._unanswered[url] = 0
             self._answers.put((query, found))
 
     def _later(self, job: Callable[[], None]) -> None:

@@ -15,7 +15,7 @@ from agent.cli.main import app
 from agent.config.settings import OfferSection
 from agent.directory.proofs import judged
 from agent.directory.server import application
-from agent.node.directories import Directories, entry_of, take_entry
+from agent.node.directories import ANSWERS_MAX, ASK_MAX_NS, ASK_NS, PUBLISH_AGAIN_NS, Directories, entry_of, take_entry
 from agent.node.intents import answering, say_intent
 from settlement.chain.codec import decode, encode
 from settlement.chain.credentials import Registry
@@ -157,6 +157,60 @@ def test_a_node_publishes_each_of_its_offers_once(tmp_path: Path) -> None:
     for _ in range(3):
         one.turn(world.members["holder"].party, (), 0)
     assert sent == [entry]
+
+
+@pytest.mark.feature("A8")
+def test_what_a_directory_that_was_down_did_not_take_it_gets_once_it_is_up(tmp_path: Path) -> None:
+    """Each offer was handed over once, whatever became of it: one made while a directory was down was never in it."""
+    world, entry = town(tmp_path)
+    party, sent, down = world.members["holder"].party, list[tuple[int, DirectoryEntry]](), [True]
+    now_ns = 0
+    one = Directories(
+        ["http://a"],
+        (),
+        put=lambda _url, it: sent.append((now_ns, it)) or ("http://a: down" if down[0] else ""),  # type: ignore[func-returns-value]
+        ask=lambda *_: (),
+    )
+    one._later = lambda job: job()  # type: ignore[method-assign]
+    for now_ns in range(0, 10 * PUBLISH_AGAIN_NS, PUBLISH_AGAIN_NS // 50):
+        down[0] = now_ns < 5 * PUBLISH_AGAIN_NS
+        one.turn(party, (), now_ns)
+    assert sent == [(number * PUBLISH_AGAIN_NS, entry) for number in range(6)]
+
+
+@pytest.mark.feature("A8")
+def test_a_directory_that_is_down_for_hours_is_asked_seldom_and_as_often_as_before_once_it_is_up(
+    tmp_path: Path,
+) -> None:
+    world, _ = town(tmp_path)
+    party, asked, down = world.members["alice"].party, list[int](), [True]
+    now_ns = 0
+    one = Directories(
+        ["http://a"],
+        (OFFERS,),
+        ask=lambda *_: asked.append(now_ns) or ("http://a: down" if down[0] else ()),  # type: ignore[func-returns-value]
+    )
+    one._later = lambda job: job()  # type: ignore[method-assign]
+    for now_ns in range(0, 3600 * ASK_NS, ASK_NS // 4):
+        one.turn(party, (), now_ns)
+    assert len(asked) < 3600 * ASK_NS // ASK_MAX_NS + 10
+    down[0], up_ns = False, now_ns
+    for now_ns in range(up_ns, up_ns + 60 * ASK_NS, ASK_NS // 4):
+        one.turn(party, (), now_ns)
+        world.do("alice", 0.5, lambda step: one.take(step, party))
+    assert sum(at_ns >= up_ns + ASK_MAX_NS for at_ns in asked) >= 30 - 1
+
+
+@pytest.mark.feature("A8")
+def test_a_node_that_takes_nothing_in_asks_for_nothing_more(tmp_path: Path) -> None:
+    """A node that waits for its neighbours' word on its log takes no answer; they piled up for as long as it waited."""
+    world, entry = town(tmp_path)
+    party = world.members["alice"].party
+    one = Directories(["http://a"], (OFFERS,), ask=lambda *_: (entry,))
+    one._later = lambda job: job()  # type: ignore[method-assign]
+    for second in range(3600):
+        one.turn(party, (), second * ASK_NS)
+    assert one._answers.qsize() == ANSWERS_MAX
 
 
 @pytest.mark.feature("A8")

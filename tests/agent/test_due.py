@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from agent.node.daemon import ALIVE_NS, QUIET_NS, TICK_NS, Node
+from agent.node.daemon import ALIVE_NS, HELD_MAX, QUIET_NS, TICK_NS, Node
 from agent.node.guard import Guard
 from agent.node.warden_side import WardenSide
 from radio.ports import RfState
@@ -53,6 +53,20 @@ def test_a_step_that_did_nothing_is_followed_by_one_at_a_deadline_or_after_a_pau
     due[0] = 501
     assert not one._ticks(QUIET_NS - 1)
     assert one._ticks(QUIET_NS - 1 + TICK_NS)
+
+
+def test_a_node_that_may_not_sign_for_hours_takes_no_step_for_what_it_cannot_say_and_keeps_a_bounded_part() -> None:
+    """It waits for its neighbours' word on its log: each turn took a step for what waited, and that only grew."""
+    quiet = SimpleNamespace(heard=[], unsaid=[])
+    one = node(_changes=[], _used=[], _fresh=[], _held_up=False, handing=quiet, listening=quiet)
+    assert not one._has_news(listed=False)
+    for number in range(10_000):
+        one._keep([*one._changes, number], [*one._used, number], [*one._fresh, (0, number % 3)])
+    assert one._has_news(listed=False), "once it may sign, that is said at once"
+    one._held_up = True
+    assert not one._has_news(listed=True)
+    assert (len(one._changes), len(one._used), len(one._fresh)) == (HELD_MAX, HELD_MAX, 3)
+    assert one._changes[-1] == 9999
 
 
 def test_the_guards_patience_is_met_when_it_ends() -> None:
