@@ -1,11 +1,12 @@
 """What the SAS-CBSD interface adds to a node, put together from its configuration."""
 
+import contextlib
 import secrets
 import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +27,13 @@ from radio.cbrs.permission import Giver
 from radio.cbrs.registration import KnownCbsd, Registrar
 from radio.cbrs.wardenside import CbsdDesk
 from radio.process import child_environment
+from radio.restarts import Restarts
 
 if TYPE_CHECKING:
     from agent.cbrs.tls import TlsFiles
 
 NS = 1_000_000_000
 BOOK, EFFECTIVE, KEPT_CALENDAR = "warden.cbsds", "sas.toml", "calendar.newest"
-AGAIN_S = 5.0
-"""A client towards the SAS that ended is started again after so long."""
 
 
 def tls_files(section: SasSection | CbsdSection) -> "TlsFiles":
@@ -106,16 +106,23 @@ class WardenCbrs:
     calendar: CalendarFile | None
     effective: Path
     _child: "subprocess.Popen[bytes] | None" = None
-    _again_s: float = 0.0
+    _restarts: Restarts = field(default_factory=Restarts)
 
     def turn(self) -> None:
-        """Start the client towards the SAS again where it ended."""
-        if self.above is None or not self.above.lost or time.monotonic() < self._again_s:
+        """Start the client towards the SAS again where it ended, after pauses that grow while it does not live."""
+        if self.above is None or not self.above.lost:
             return
-        self._again_s = time.monotonic() + AGAIN_S
-        self._end_child()
-        ours, self._child = _client(self.effective)
-        self.above.renew(ours)
+        now_s = time.monotonic()
+        if not self._restarts.due(now_s):
+            return
+        self._restarts.begun(now_s)
+        if self._child is not None:  # it closed its socket: whatever it waits for, the gate's loop does not
+            self._child.kill()
+            self._child.wait()
+            self._child = None
+        with contextlib.suppress(OSError):  # no process, no descriptor: tried again when the next pause is over
+            ours, self._child = _client(self.effective)
+            self.above.renew(ours)
 
     def _end_child(self) -> None:
         if self._child is not None:
@@ -145,13 +152,17 @@ def beside_of(cbrs: WardenCbrs) -> dict[str, Any]:
 def _client(effective: Path) -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     number = str(theirs.fileno())
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "agent.cbrs.upward", number, str(effective)],
-        stdin=subprocess.DEVNULL,
-        pass_fds=[theirs.fileno()],
-        env=child_environment(),
-    )
-    theirs.close()
+    with theirs:
+        try:
+            child = subprocess.Popen(
+                [sys.executable, "-P", "-m", "agent.cbrs.upward", number, str(effective)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=child_environment(),
+            )
+        except OSError:
+            ours.close()
+            raise
     return ours, child
 
 

@@ -12,10 +12,10 @@ from agent.samples.plan import door_plan
 from agent.samples.shared import FILE, rings_of
 from hw_profiles.smallfile import read_small
 from radio.process import child_environment
+from radio.restarts import Restarts
 from radio.ring import SampleRing
 
 STOP_S = 2.0
-AGAIN_NS = 1_000_000_000
 FRESH_NS = 2_000_000_000
 MODULE = "agent.samples.process"
 
@@ -34,22 +34,24 @@ class SamplesSide:
             self._rings = rings_of(config, self._plan, create=True)
             (config.run_folder / FILE).unlink(missing_ok=True)
         self._process: subprocess.Popen[bytes] | None = None
-        self._next_ns = 0
+        self._restarts = Restarts()
         self._starts = 0
+        self._tried = False
         self._untold = True
         self._known = {"sending": False, "reading": False}
         self.turn(0)
 
     def turn(self, now_ns: int) -> None:
-        """Keep the process running; one that ends is told of and started again, once a second at most."""
+        """Keep the process running; one that ends is told of and started again, later each time it does not live."""
         if self._plan is None or (self._process is not None and self._process.poll() is None):
             return
         if self._process is not None:
             self._events.write("samples door ended", code=self._process.returncode, log="samples.log")
-            self._process, self._next_ns = None, now_ns + AGAIN_NS
-        if now_ns < self._next_ns:
+            self._process = None
+        if self._tried and not self._restarts.due(now_ns / 1e9):
             return
-        self._next_ns = now_ns + AGAIN_NS
+        self._tried = True
+        self._restarts.begun(now_ns / 1e9)
         try:
             self._process = self._started()
         except OSError as exc:  # no process, no descriptor, no room: the node goes on without its program

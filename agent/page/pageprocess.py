@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.page.plan import TOKEN, PagePlan, ServedNode, token_at
+from radio import restarts
 from radio.process import child_environment
 
 USUAL_PORT, PORTS_TRIED = 9181, 20
 PLAN, SAID = "page.json", "page.err"
-PAUSE_S, PAUSE_MAX_S = 1.0, 60.0
+PAUSE_S, PAUSE_MAX_S = restarts.FIRST_S, restarts.MOST_S
 END_S = 5.0
 
 
@@ -24,11 +25,8 @@ class PageNotServed(Exception):
 
 
 def pause_after(before_s: float, lived_s: float) -> float:
-    """How long to wait before the page is started again (s): twice as long each time, anew where it lived for long.
-
-    Args: before_s: the wait before its last start, 0 for none. lived_s: how long it ran since.
-    """
-    return PAUSE_S if lived_s > PAUSE_MAX_S else min(PAUSE_MAX_S, max(PAUSE_S, 2 * before_s))
+    """How long to wait before the page is started again (s): see `restarts.pause_after`."""
+    return restarts.pause_after(before_s, lived_s, first_s=PAUSE_S, most_s=PAUSE_MAX_S)
 
 
 def listening(host: str, port: int | None) -> socket.socket:

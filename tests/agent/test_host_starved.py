@@ -49,7 +49,7 @@ def test_a_host_that_starts_no_process_ends_no_node_whose_program_needs_one(
         assert side._process is None
     told = [one for one in read_events(tmp_path) if one["event"] == "samples door not started"]
     assert [one["why"] for one in told] == ["Resource temporarily unavailable"], "once, not each time"
-    side.turn(6 * 10**9)
+    side.turn(20 * 10**9)
     assert side._process is not None
     side.close()
     events.close()
