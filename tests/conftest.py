@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 import typer.main
 import typer.testing
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+# How long one example takes is the machine's matter: by default more than 0.2 s fails a test.
+settings.register_profile("without a clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("without a clock")
 
 
 REAL_TIME = ("agent/", "deploy/", "radio/", "sim/iiod/")

@@ -360,9 +360,7 @@ def opened(path: Path) -> None:
     assert sum(run.samples for run in found.runs) == found.samples
 
 
-@settings(
-    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=200, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     about=st.dictionaries(GLOBAL, JSON, max_size=2),
     captures=st.lists(st.dictionaries(CAPTURE, JSON | st.integers(0, 30), max_size=3), max_size=3) | JSON,
@@ -380,9 +378,7 @@ def test_any_metadata_is_read_or_refused_in_one_line(
     opened(stored(tmp_path, meta, bytes(range(length))))
 
 
-@settings(
-    max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=120, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spoiled=st.lists(st.tuples(st.integers(0, 4095), st.integers(0, 255)), max_size=6), cut=st.integers(0, 6000))
 def test_any_archive_is_read_or_refused_in_one_line(tmp_path: Path, spoiled: list[tuple[int, int]], cut: int) -> None:
     path = archive(tmp_path / "one.sigmf", META, DATA)

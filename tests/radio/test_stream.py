@@ -46,7 +46,7 @@ def number_of(cut: LookCut) -> int:
     return int(cut.iq[0, 0]) + 30_000 * int(cut.iq[0, 1])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 50_000), st.lists(st.integers(100, 9_000), min_size=30, max_size=60))
 def test_looks_are_where_the_plan_has_them_however_the_stream_is_cut(begin: int, sizes: list[int]) -> None:
     cutter, at, cuts = LookCutter(PLAN), begin, []

@@ -43,7 +43,7 @@ def test_mean_peak_and_kurtosis_are_those_of_the_frames() -> None:
 
 
 @pytest.mark.feature("E1")
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(cuts=st.lists(st.integers(0, N * 40), max_size=12), frames=st.sampled_from([1, 2, 3]))
 def test_any_cutting_gives_the_same_spectra(cuts: list[int], frames: int) -> None:
     iq = noise16(N * 40 + 17)

@@ -74,7 +74,7 @@ def flat_side(point: tuple[float, float], ring: list[tuple[float, float]]) -> tu
     return inside, nearest
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(stars, points)
 def test_a_point_against_an_outline_agrees_with_the_plane(radii: list[float], where: Polar) -> None:
     inside, clear_mm = rings.locate(at(*where), tuple(star(radii)))
@@ -114,7 +114,7 @@ def test_dateline_poles_and_equator_are_places_like_any_other(centre: rings.Poin
     assert not big.overlaps(square(50_000, at(90, 200_000, centre)))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(stars, st.floats(0.3, 0.99), points)
 def test_an_outline_drawn_in_is_held_and_holds_nothing_more(radii: list[float], scale: float, where: Polar) -> None:
     whole, drawn_in = outline(*star(radii)), outline(*star(radii, scale))
@@ -136,7 +136,7 @@ def star_at(radii: list[float], centre: rings.Point) -> list[rings.Point]:
     return [at(360 * n / len(radii), r, centre) for n, r in enumerate(radii)]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(areas, areas, st.lists(points, min_size=8, max_size=8))
 def test_what_one_holds_is_in_it_and_what_is_apart_shares_nothing(one: Area, other: Area, where: list[Polar]) -> None:
     spots = [at(*p) for p in where] + [other.anchor, one.anchor]

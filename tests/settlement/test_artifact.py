@@ -43,7 +43,7 @@ def test_every_single_changed_byte_is_refused(settled: tuple[World, bytes]) -> N
         assert isinstance(verdict(world, changed), Refusal), at
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_splice_of_bytes_verifies(settled: tuple[World, bytes], data: st.DataObject) -> None:
     world, artifact = settled

@@ -352,7 +352,7 @@ def test_no_record_of_any_type_ends_a_node_and_honest_ones_still_settle(tmp_path
     names = {"bob": ("holder", "alice"), "holder": ("alice", "bob"), "root": ("holder", "alice")}
 
     @settings(
-        max_examples=250, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+        max_examples=250, derandomize=True, database=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(st.data())

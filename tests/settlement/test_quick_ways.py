@@ -7,7 +7,7 @@ from typing import Any
 
 import cbor2
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from settlement.chain import codec, scan
@@ -43,7 +43,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(VALUES, st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), max_size=3), st.integers(-3, 2))
 def test_what_the_quick_look_is_sure_of_holds(value: Any, changes: list[tuple[int, int]], longer: int) -> None:
     data = bytearray(cbor2.dumps(value))

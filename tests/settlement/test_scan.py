@@ -34,14 +34,14 @@ def ascending(value: object) -> object:
     return [ascending(v) for v in value] if isinstance(value, list) else value
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(values)
 def test_what_a_strict_encoder_makes_is_accepted_or_too_deep(value: object) -> None:
     refusal = scan(cbor2.dumps(ascending(value)))
     assert refusal is None or refusal.reason is Reason.TOO_LARGE
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=200))
 def test_accepted_bytes_are_the_only_encoding_of_their_value(data: bytes) -> None:
     if scan(data) is None:

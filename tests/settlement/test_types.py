@@ -124,7 +124,7 @@ def test_a_body_is_decoded_strictly(typ: str) -> None:
             assert refused(typ, changed) is Reason.MALFORMED, (name, value)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(BODIES)), st.data())
 def test_whatever_is_put_for_a_field_is_decoded_or_refused(typ: str, data: st.DataObject) -> None:
     body = body_of(typ)

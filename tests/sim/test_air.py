@@ -65,7 +65,7 @@ def path_db(center_hz: int = CENTER - 5_000_000) -> float:
     return AWAY.antenna_gain_dbi + HOME.antenna_gain_dbi - loss_db(away_m, center_hz, model=CONFIG.propagation)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(start_ns=st.integers(0, 10**15), samples=st.integers(1, 40_000))
 def test_the_same_span_gives_the_same_bytes(start_ns: int, samples: int) -> None:
     emission = ofdm_emission(start_ns=start_ns - 1_000_000)
@@ -78,7 +78,7 @@ def test_the_same_span_gives_the_same_bytes(start_ns: int, samples: int) -> None
     assert looks[0].tobytes() == looks[1].tobytes()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(skip=st.integers(1, 30_000), samples=st.integers(100, 30_000))
 def test_spans_that_overlap_agree(skip: int, samples: int) -> None:
     air, emission = Air(CONFIG), ofdm_emission()

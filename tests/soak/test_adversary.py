@@ -130,7 +130,7 @@ class Adversary:
 
         @hypothesis.seed(next(self.seed))
         @settings(
-            max_examples=examples, database=None, deadline=None, phases=[Phase.generate],
+            max_examples=examples, database=None, phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         @given(attacks(self.known(), len(self.names)))

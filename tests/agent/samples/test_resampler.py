@@ -27,7 +27,7 @@ def strongest_hz(samples: Cplx, rate: int) -> float:
     return float(np.fft.fftfreq(len(samples), 1 / rate)[np.argmax(power)])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(0, 3000), max_size=12), st.sampled_from(RATES))
 def test_cuts_leave_no_mark(cuts: list[int], rates: tuple[int, int]) -> None:
     whole = noise(3000)

@@ -94,7 +94,7 @@ def test_what_is_no_request_is_refused(body: bytes) -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_bytes_raise(body: bytes) -> None:
     assert judge(body, logs={ORIGIN: KEY.public}, last=lambda _: None, sign=lambda _: "").status in {400, 403, 404}
 

@@ -82,7 +82,7 @@ def test_a_bargain_is_struck_between_what_both_can_bear() -> None:
     assert haggle(asked=10_000, least=8_000, bid=1_000, most=7_000, rounds_max=6)[0] is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 9))
 def test_nobody_pays_more_or_takes_less_than_it_said(
     one: int, two: int, three: int, four: int, rounds_max: int

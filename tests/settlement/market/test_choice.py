@@ -83,7 +83,7 @@ def test_an_unfit_offer_is_passed_over_with_its_reason(
     assert why in (found.considered[0].passed or "")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(1, 3)), min_size=1, max_size=12), st.randoms()
 )

@@ -42,7 +42,7 @@ PIECES = st.tuples(st.integers(0, 29), st.integers(1, 30), st.integers(0, 9), st
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(PIECES, max_size=6))
 def test_filled_and_left_add_up_to_what_was_asked(parts: list[Cell]) -> None:
     """Held against a count of every Hz and ns by itself."""

@@ -147,7 +147,6 @@ def test_hypothesis_breaks_nothing() -> None:
         settings=settings(
             max_examples=25,
             stateful_step_count=30,
-            deadline=None,
             derandomize=True,
             database=None,
             suppress_health_check=list(HealthCheck),
