@@ -57,6 +57,8 @@ class Upward:
     _kept: bytes = b""
     _known: set[str] = field(default_factory=set)
     _measured_until_ns: int | None = None
+    _unanswered: str = ""
+    """Why the SAS did not answer last."""
     _ends: dict[str, tuple[tuple[str, int], int]] = field(default_factory=dict)
     """Of each radio: grant and transmitExpireTime told last, and when that ends (monotonic ns)."""
     _answered: threading.Event = field(default_factory=threading.Event)
@@ -74,9 +76,10 @@ class Upward:
             call = self._sent.pop(done)
             body = done.result()
             if isinstance(body, NoAnswer):
-                self.say(printable(f"{call.method}: {body.why}"[:SAID_MAX]))
+                self._silent_for(call.method, body.why)
                 self.session.lost(call.number)
             else:
+                self._silent_for(call.method, "")
                 self.session.answer(call.number, body, self.fix())
         calls = self.session.due(self.fix())
         self._tell()
@@ -88,6 +91,14 @@ class Upward:
         for news in self.session.news:
             self.say(printable(f"{news.device}: {news.what} {news.detail}".rstrip()[:SAID_MAX]))
         self.session.news.clear()
+
+    def _silent_for(self, method: str, why: str) -> None:
+        """Say why the SAS does not answer where that is news, and once that it answers again."""
+        if why and why != self._unanswered:
+            self.say(printable(f"{method}: {why}; asked again"[:SAID_MAX]))
+        elif self._unanswered and not why:
+            self.say("the SAS answers again")
+        self._unanswered = why
 
     def _hear(self) -> None:
         while not self.ended:

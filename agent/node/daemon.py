@@ -22,6 +22,7 @@ from agent.config.settings import NodeConfig
 from agent.directory.client import find
 from agent.node.assembly import admit_peers, discovery_of, finish_rotation, mesh_of, party_of
 from agent.node.auctions import AuctionPolicy, wholly_free
+from agent.node.childlogs import keep_small
 from agent.node.complaints import shown_disputes
 from agent.node.control import ControlDoor
 from agent.node.directories import KINDS, Directories
@@ -92,6 +93,7 @@ MESH_NS = 10_000_000
 ALIVE_NS = 100_000_000
 """So often the warden's process is asked for beside the kernel's word of its end."""
 WAIT_MS = 20
+RUN_FOLDER_MEND = "stop the node and start it again: status, tx and its page reach it no more; `bandpact stop` mutes"
 HELD_MAX = 256
 """Of what the gate did and what was used so much is kept while nothing may be signed."""
 PROTECTED_TIER = 1
@@ -333,6 +335,10 @@ class Node:
                 self.events.write(
                     "warden silent", rf=muted.value, alive=alive, mend=mend_of_silence(muted, alive=alive)
                 )
+        if self.guard.news.is_missing(now_ns, heard_ns=self._warden_ns):
+            self.events.write(
+                "radio missing", mend="is it on, its cable in, [radio] right? see warden.log, bandpact doctor"
+            )
         if self.guard.news.is_over(now_ns, heard_ns=self._warden_ns):
             self.events.write("warden heard again")
 
@@ -383,6 +389,9 @@ class Node:
         """A disk or a log that fills up is told of long before nothing can be written, and strangers get less of it."""
         before, low = self.vitals.disk_low, self.vitals.look_at_disk()
         self.party.shares.tight = low is not None
+        keep_small(self.config.folder)
+        if self.vitals.lost_run_folder():
+            self.events.write("run folder gone", folder=str(self.config.run_folder), mend=RUN_FOLDER_MEND)
         if (before is None) != (low is None):
             self.events.write("disk low" if low is not None else "disk well", why=low)
 

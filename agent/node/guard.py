@@ -13,6 +13,8 @@ TELL_NS = 600_000_000_000
 """What goes on without a change is told again after so long."""
 OVER_NS = 10_000_000_000
 """A warden that gave no cause to mute for so long is told of as back."""
+MISSING_NS = 30_000_000_000
+"""A warden that did not speak for so long since the start waits for its radio."""
 LAST_S = 2.0
 """For how long an agent that ends mutes for its warden; the warden's survivor goes on where there is one."""
 
@@ -46,6 +48,8 @@ class GuardNews:
     def __init__(self) -> None:
         self._told: tuple[RfState, bool] | None = None
         self._told_ns = self._muted_ns = 0
+        self._began_ns: int | None = None
+        self._missed = False
 
     def is_news(self, state: RfState, now_ns: int, *, alive: bool) -> bool:
         """Whether a try is to be told: a state that lasts for hours would fill the log with one and the same line."""
@@ -53,6 +57,14 @@ class GuardNews:
         if self._told == (state, alive) and now_ns - self._told_ns < TELL_NS:
             return False
         self._told, self._told_ns = (state, alive), now_ns
+        return True
+
+    def is_missing(self, now_ns: int, *, heard_ns: int) -> bool:
+        """Whether it is to be told, once, that the warden has not spoken since the start: it has no radio."""
+        self._began_ns = now_ns if self._began_ns is None else self._began_ns
+        if heard_ns or self._missed or now_ns - self._began_ns < MISSING_NS:
+            return False
+        self._missed, self._told, self._muted_ns = True, (RfState.UNKNOWN, True), now_ns
         return True
 
     def is_over(self, now_ns: int, *, heard_ns: int) -> bool:

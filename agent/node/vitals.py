@@ -42,6 +42,7 @@ class Vitals:
     disk_low: str | None = None
     """Why the disk, or this node's part of it, is running low; None while it is not."""
     log_bytes: int | None = None
+    _run_folder_lost: bool = False
     _next_ns: int = 0
 
     def heard(self, beat: WardenBeat, now_ns: int) -> None:
@@ -133,6 +134,11 @@ class Vitals:
         elif free is not None and free < LOW_FREE_BYTES:
             self.disk_low = f"{free / 1e9:.2f} GB free, below {LOW_FREE_BYTES / 1e9:.2f} GB"
         return self.disk_low
+
+    def lost_run_folder(self) -> bool:
+        """Whether the run folder was found to be gone only now: whoever asks this node anything finds no socket."""
+        before, self._run_folder_lost = self._run_folder_lost, not self.config.run_folder.is_dir()
+        return self._run_folder_lost and not before
 
     def end(self) -> None:
         """Nothing speaks for the node any more."""

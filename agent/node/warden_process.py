@@ -41,10 +41,14 @@ OPERATOR = "operator"
 
 def _until_found(config: NodeConfig, stop: threading.Event) -> Radio | None:
     """Wait for the device to answer; None when told to stop before it did."""
+    said = ""
     while not stop.is_set():
         try:
             return radio_of(config)
-        except HardwareError:
+        except HardwareError as exc:
+            if not said:
+                said = f"warden: waiting for the radio: {printable(exc)}\n"
+                sys.stderr.write(said)
             stop.wait(RETRY_S)
     return None
 

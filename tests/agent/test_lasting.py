@@ -1,0 +1,105 @@
+"""What lasts for hours is said once, with what to do, and again when it is over; and no file grows with it."""
+
+import socket
+from concurrent.futures import wait
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from agent.cbrs.transport import NoAnswer
+from agent.cbrs.upward import OWN, Upward
+from agent.node.childlogs import BYTES_MAX, keep_small
+from agent.node.guard import MISSING_NS, OVER_NS, GuardNews
+from agent.node.vitals import Vitals
+from agent.node.warden_process import _until_found
+from radio.cbrs.session import RETRY_NS
+from radio.errors import Disconnected
+from settlement.core.fixes import TimeFix, TimeSource
+from tests.radio.cbrs.made import REGISTRATION
+
+HOUR_S = 3600
+NS = 1_000_000_000
+
+
+@pytest.mark.feature("R10")
+def test_a_sas_that_does_not_answer_for_an_hour_is_told_of_once_and_again_when_it_answers() -> None:
+    now_s, asked, said = [0], list[int](), list[str]()
+    answer: list[Any] = [NoAnswer(why="ConnectError: refused")]
+
+    def post(_method: str, _body: dict[str, Any]) -> Any:
+        asked.append(now_s[0])
+        return answer[0]
+
+    def fix() -> TimeFix:
+        now_ns = 10**18 + now_s[0] * NS
+        return TimeFix(earliest_ns=now_ns, latest_ns=now_ns, source=TimeSource.SIMULATED, trusted=True)
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        up = Upward(post=post, channel=theirs, fix=fix, say=said.append)
+        up.know(OWN, REGISTRATION)
+        for now_s[0] in range(HOUR_S):
+            up.turn()
+            wait(list(up._sent))
+        assert len(asked) > HOUR_S * NS // RETRY_NS
+        assert said == ["registration: ConnectError: refused; asked again"]
+        answer[0] = {"registrationResponse": [{"response": {"responseCode": 200}}]}
+        for now_s[0] in range(HOUR_S, HOUR_S + 60):
+            up.turn()
+            wait(list(up._sent))
+    assert said[1] == "the SAS answers again"
+    up._pool.shutdown()
+
+
+@pytest.mark.feature("R8")
+def test_what_a_library_says_each_second_for_weeks_fills_no_disk(tmp_path: Path) -> None:
+    """The library of the Pluto writes a line to standard error each time that its device does not answer."""
+    path, line = tmp_path / "warden.log", b"ERROR: READ LINE: -32\n" * 1000
+    with path.open("ab", buffering=0) as held:  # as the warden's process does
+        for number in range(500):
+            held.write(line)
+            keep_small(tmp_path)
+            assert path.stat().st_size <= BYTES_MAX, number
+        held.write(b"last\n")
+    assert path.read_bytes().endswith(b"last\n")
+    assert path.stat().st_size < BYTES_MAX + len(line), "no hole before what was written after"
+    assert BYTES_MAX < (tmp_path / "warden.log.before").stat().st_size <= BYTES_MAX + len(line)
+    assert sum(one.stat().st_size for one in tmp_path.iterdir()) < 2 * BYTES_MAX + 2 * len(line)
+
+
+@pytest.mark.feature("R8")
+def test_a_warden_that_finds_no_radio_says_so_once_and_the_agent_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    news = GuardNews()
+    told = [at_ns for at_ns in range(0, HOUR_S * NS, NS) if news.is_missing(at_ns, heard_ns=0)]
+    assert told == [MISSING_NS]
+    end_ns = HOUR_S * NS
+    assert news.is_over(end_ns + OVER_NS, heard_ns=end_ns + OVER_NS), "the plug is in"
+    assert not news.is_missing(end_ns + OVER_NS, heard_ns=end_ns)
+    assert not GuardNews().is_missing(MISSING_NS, heard_ns=1)
+
+    def none(_: object) -> None:
+        raise Disconnected("ip:192.168.2.1: no answer")
+
+    monkeypatch.setattr("agent.node.warden_process.radio_of", none)
+    turns = iter([False] * 600 + [True])
+    stop = cast("Any", SimpleNamespace(is_set=lambda: next(turns), wait=lambda _: None))
+    assert _until_found(cast("Any", None), stop) is None
+    assert capsys.readouterr().err == "warden: waiting for the radio: ip:192.168.2.1: no answer\n"
+
+
+@pytest.mark.feature("R8")
+def test_a_run_folder_that_was_deleted_is_told_of_once(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    vitals = Vitals(cast("Any", SimpleNamespace(run_folder=run)))
+    assert not vitals.lost_run_folder()
+    run.rmdir()
+    assert [vitals.lost_run_folder() for _ in range(3)] == [True, False, False]
+    run.mkdir()
+    assert not vitals.lost_run_folder()
+    run.rmdir()
+    assert vitals.lost_run_folder()
