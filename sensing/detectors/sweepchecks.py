@@ -1,7 +1,8 @@
 """Whether the sweeps of a train are a radar's: one sweep in all pulses, with the traffic that it lies over still there.
 
-Symbols of data look like a sweep now and then, each like another one. A reference symbol of a cell is a sweep, the same
-each time, but it stands in the place of the cell's data: take it out, and nothing is left of the traffic beside it.
+Symbols of data look like a sweep now and then, each like another one. A reference symbol of a cell is one sweep, or
+several side by side, the same each time, but it stands in the place of the cell's data: take it out, and nothing is
+left there.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,17 @@ from sensing.detectors.intrapulse import Compressed, Wave, swept_samples
 LIKE_MIN: Final = 0.8
 """Of the energy that a pulse's own sweep explains: radars at 20 dB, in noise and under traffic, had 0.93 and more."""
 LEFT_MIN: Final = 0.5
-"""Of the power beside the pulses: a radar's trains under traffic had 0.6 and more."""
+"""Of the power beside a pulse: nine in ten of a radar's pulses under traffic had 0.6 and more."""
+NEPERS_MIN: Final = 46.0
+"""Of all sweeps of a train over traffic together: 13 of each of two are the sweeps tried, 7 the pairs of pulses in a
+second, 13 are 100 hours."""
+PARALLEL_SHARE, PARALLEL_OVER = 0.1, 18.0
+"""A second sweep has so much of the first one's energy, and is so far over what is beside it in frequency: of 500
+pulses of radars under traffic none came to 17.2."""
+PARALLEL_APART, PARALLEL_US = 0.7, 40.0
+"""Parallel sweeps are so many times as far apart as one of them moves, or more: as it would move in a long symbol."""
+PARALLEL_LEAST, LOCAL = 3.0, 12.0
+"""Lines of a compressed pulse that a second one is away from the first at least, and that are compared on each side."""
 WIDER: Final = 1.1
 SKIPPED_US, BESIDE_US = 2.0, 10.0
 """So far from a pulse, and for so long, what is beside it is measured."""
@@ -44,6 +55,44 @@ def hold_one_sweep(a: Swept, b: Swept) -> bool:
         _strongest(other.flat, sweep.sweep)[1] >= LIKE_MIN * _strongest(other.flat, other.sweep)[1]
         for sweep, other in ((a, b), (b, a))
     )
+
+
+def stands_for_itself(pulse: Swept, *, over: bool) -> bool:
+    """Whether one pulse by itself may be a radar's: one sweep alone, beneath which the traffic goes on.
+
+    Args: over is whether traffic lies in the pulse's band.
+    """
+    if has_parallel(pulse):
+        return False
+    left, beside = left_of_traffic(pulse) if over else (1.0, 1.0)
+    return left >= LEFT_MIN * beside
+
+
+def has_parallel(pulse: Swept) -> bool:
+    """Whether other sweeps, as steep, lie beside a pulse's own in frequency.
+
+    A Zadoff-Chu sequence of root u on n carriers is u sweeps at once, each of which moves a u-th of the band in a
+    symbol. With the pulse's own sweep taken out of the samples each of them is a line; traffic and noise are none.
+    """
+    wave, sweep = pulse.flat, pulse.sweep
+    first, _ = _strongest(wave, sweep)
+    samples = swept_samples(sweep, wave.rate_hz)
+    turned = wave.iq[first : first + len(samples)]
+    turned = turned * np.conj(samples[: len(turned)])
+    size = 1 << int(np.ceil(np.log2(4 * len(turned))))
+    power = np.abs(np.fft.fft(turned, size)) ** 2
+    off_hz = np.abs(np.fft.fftfreq(size, 1 / wave.rate_hz))
+    line_hz = 1e6 / sweep.length_us
+    near_hz = max(PARALLEL_LEAST * line_hz, PARALLEL_APART * abs(sweep.slope_mhz_per_us) * sweep.length_us * 1e6)
+    far = (off_hz >= near_hz) & (off_hz <= abs(sweep.slope_mhz_per_us) * PARALLEL_US * 1e6)
+    at = int(np.where(far, power, 0.0).argmax())
+    if not far[at] or power[at] < PARALLEL_SHARE * float(power[off_hz < line_hz].max()):
+        return False
+    # Bins on both sides of the line, without its own two.
+    line = line_hz * size / wave.rate_hz
+    around = np.arange(round(2 * line), round((2 + LOCAL) * line))
+    beside = power[np.concatenate((at - around, at + around)) % size]
+    return bool(power[at] >= PARALLEL_OVER * float(beside.mean()))
 
 
 def left_of_traffic(pulse: Swept) -> tuple[float, float]:

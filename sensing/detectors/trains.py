@@ -7,7 +7,15 @@ from typing import Final
 from sensing.detectors.intrapulse import Compressed
 from sensing.detectors.pulse import Pulse, over_traffic
 from sensing.detectors.radarclasses import Inside, RadarClass, in_class, verify
-from sensing.detectors.sweepchecks import LEFT_MIN, Swept, hold_one_sweep, left_of_traffic, swept_pulse
+from sensing.detectors.sweepchecks import (
+    LEFT_MIN,
+    NEPERS_MIN,
+    Swept,
+    hold_one_sweep,
+    left_of_traffic,
+    stands_for_itself,
+    swept_pulse,
+)
 
 FITS_MAX: Final = 96
 TIMING_US: Final = 0.8
@@ -154,12 +162,15 @@ def same_sweep(a: Pulse, b: Pulse) -> bool:
 
 
 def one_sweep(pulses: Sequence[HeardPulse], kind: RadarClass, *, most: int) -> bool:
-    """Whether most of so many pulses hold one sweep, and the traffic that they lie over goes on beneath it."""
+    """Whether most of so many pulses hold one sweep, each of them by itself, and the traffic beneath them goes on."""
     surest = max(pulses, key=lambda h: h.verified(kind).nepers)
     its = surest.as_swept(kind)
     swept = [(h, h.as_swept(kind)) for h in pulses]
-    like = [h for h, one in swept if h is surest or its is None or one is None or hold_one_sweep(its, one)]
-    if 2 * len(like) <= most or len(like) < 2:
+    like = [(h, one) for h, one in swept if h is surest or its is None or one is None or hold_one_sweep(its, one)]
+    held = [h for h, one in like if one is None or stands_for_itself(one, over=over_traffic(h.pulse))]
+    if 2 * len(held) <= most or len(held) < 2:
+        return False
+    if all(over_traffic(h.pulse) for h in held) and sum(h.verified(kind).nepers for h in held) < NEPERS_MIN:
         return False
     over = [one for h, one in swept if one is not None and over_traffic(h.pulse)]
     left, beside = (sum(powers) for powers in zip(*map(left_of_traffic, over), strict=True)) if over else (1.0, 1.0)

@@ -78,9 +78,9 @@ def test_what_hardly_moves_is_a_carrier_and_no_sweep(mhz: float, held: bool) -> 
     assert bool(_radars(*pulses)) is held
 
 
-def _on_traffic(rng: np.random.Generator) -> Cplx:
+def _on_traffic(rng: np.random.Generator, amplitude: float = 4.0) -> Cplx:
     z = _traffic(rng, round((LONG_US + 2 * BESIDE_US) * RATE / 1e6), over=BUSY)
-    z[round(BESIDE_US * RATE / 1e6) :][: round(LONG_US * RATE / 1e6)] += 4 * _sweep(4)
+    z[round(BESIDE_US * RATE / 1e6) :][: round(LONG_US * RATE / 1e6)] += amplitude * _sweep(4)
     return z
 
 
@@ -106,6 +106,40 @@ def test_a_sweep_that_stands_in_the_place_of_traffic_is_a_reference_symbol(
         assert hold_one_sweep(told, told)
         left, beside = left_of_traffic(told)
         assert (left > LEFT_MIN * beside) is held
+
+
+def _side_by_side(rng: np.random.Generator, *, sweeps: int) -> Cplx:
+    """Sweeps of 4 MHz at once, 4 MHz from one to the next."""
+    n = round(LONG_US * RATE / 1e6)
+    turns = 4e6 / RATE * np.arange(n)
+    return _over_noise(rng, np.sum([_sweep(4) * np.exp(2j * np.pi * turns * one) for one in range(sweeps)], axis=0))
+
+
+@pytest.mark.parametrize(("sweeps", "held"), [(1, True), (2, False), (3, False)])
+def test_sweeps_side_by_side_are_a_reference_symbol(sweeps: int, held: bool) -> None:
+    """A Zadoff-Chu sequence of root 3 is three sweeps at once, each a third of its band from the next."""
+    rng = np.random.default_rng(4)
+    pulses = [_pulse(_side_by_side(rng, sweeps=sweeps), at, 4, under=NO_TRAFFIC) for at in (500.0, 1500.0)]
+    assert bool(_radars(*pulses)) is held
+
+
+def test_each_of_two_sweeps_stands_on_its_traffic() -> None:
+    """What is left of one may not be counted for the other: its neighbours' data may be louder than both."""
+    rng = np.random.default_rng(3)
+    on = _pulse(_on_traffic(rng), 500.0, 4, under=TRAFFIC)
+    instead = _pulse(_instead_of_traffic(rng), 1500.0, 4, under=TRAFFIC)
+    third = _pulse(_on_traffic(rng), 2500.0, 4, under=TRAFFIC)
+    assert _radars(on, instead) == []
+    assert _radars(on, instead, third) == ["Q3N#2"]
+
+
+@pytest.mark.parametrize(("amplitude", "held"), [(4.0, True), (1.0, False)])
+@pytest.mark.parametrize("seed", [2, 4])
+def test_two_weak_sweeps_over_traffic_are_chance(seed: int, amplitude: float, held: bool) -> None:
+    """Of some 500,000 sweeps that are tried some explain the traffic alone as well."""
+    rng = np.random.default_rng(seed)
+    pulses = [_pulse(_on_traffic(rng, amplitude), at, 4, under=TRAFFIC) for at in (500.0, 1500.0)]
+    assert bool(_radars(*pulses)) is held
 
 
 DRAWN = (28, 77, 92, 96)
