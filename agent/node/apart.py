@@ -11,7 +11,9 @@ from agent.node.mutehelper import MUTE, MuteHelper
 from agent.node.warden_process import BEFORE_S, run
 from radio.ring import RingError
 
-RETRY_S, LOOK_S = 0.2, 1.0
+RETRY_S, RETRY_MAX_S, LOOK_S = 0.2, 5.0, 1.0
+SAY_AFTER = 5
+"""Tries after which rings that do not read are told of: an agent that has just begun needs a moment to make them."""
 
 
 def _identity(config: NodeConfig) -> tuple[int, int] | None:
@@ -23,9 +25,12 @@ def _identity(config: NodeConfig) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _until_replaced(config: NodeConfig, first: tuple[int, int], stop: threading.Event) -> None:
-    """Tell the warden to end once the agent has made other rings: it would read and write where nobody looks."""
-    while not stop.wait(LOOK_S):
+def _until_replaced(config: NodeConfig, first: tuple[int, int], stop: threading.Event, over: threading.Event) -> None:
+    """Tell the warden to end once the agent has made other rings: it would read and write where nobody looks.
+
+    Ends with the warden: `over`.
+    """
+    while not over.wait(LOOK_S):
         if _identity(config) not in (first, None):
             stop.set()
 
@@ -38,7 +43,7 @@ def guard_apart(config: NodeConfig, stop: threading.Event, say: Callable[[str], 
     if not config.warden.apart:
         raise ConfigError("[warden] apart is not set: the agent starts a warden of its own; set it for both services")
     short_path(config.run_folder)
-    said = False
+    said, failures = False, 0
     while not stop.is_set():
         first = _identity(config)
         if first is None:
@@ -48,12 +53,19 @@ def guard_apart(config: NodeConfig, stop: threading.Event, say: Callable[[str], 
             continue
         # A second warden would take the first one's sockets over, and both would have a gate.
         with held(config.run_folder, WARDEN, "bandpact warden", wait_s=BEFORE_S):
-            threading.Thread(target=_until_replaced, args=(config, first, stop), daemon=True).start()
+            over = threading.Event()
+            threading.Thread(target=_until_replaced, args=(config, first, stop, over), daemon=True).start()
             try:
                 run(config, stop)
-            except RingError:
-                # Made while we looked, by an agent that has not finished: look again.
-                stop.wait(RETRY_S)
+            except RingError as exc:
+                # Made while we looked, by an agent that has not finished: look again, later each time.
+                failures += 1
+                if failures == SAY_AFTER:
+                    say(f"the agent's sample rings do not fit: {exc}; start the agent again, with this configuration")
+            finally:
+                over.set()
+        if failures:
+            stop.wait(min(RETRY_MAX_S, RETRY_S * 2 ** min(failures - 1, 10)))
 
 
 def serve_mute(config: NodeConfig, stop: threading.Event) -> None:

@@ -1,6 +1,7 @@
 """What lasts for hours is said once, with what to do, and again when it is over; and no file grows with it."""
 
 import socket
+import threading
 from concurrent.futures import wait
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,12 +11,14 @@ import pytest
 
 from agent.cbrs.transport import NoAnswer
 from agent.cbrs.upward import OWN, Upward
+from agent.node import apart
 from agent.node.childlogs import BYTES_MAX, keep_small
 from agent.node.guard import MISSING_NS, OVER_NS, GuardNews
 from agent.node.vitals import Vitals
 from agent.node.warden_process import _until_found
 from radio.cbrs.session import RETRY_NS
 from radio.errors import Disconnected
+from radio.ring import RingError
 from settlement.core.fixes import TimeFix, TimeSource
 from tests.radio.cbrs.made import REGISTRATION
 
@@ -51,6 +54,44 @@ def test_a_sas_that_does_not_answer_for_an_hour_is_told_of_once_and_again_when_i
             wait(list(up._sent))
     assert said[1] == "the SAS answers again"
     up._pool.shutdown()
+
+
+@pytest.mark.feature("R8")
+def test_a_warden_apart_whose_rings_do_not_fit_tries_later_each_time_and_leaves_no_thread_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent with another configuration made them: five times a second it took a thread more and forked a process."""
+    started, waits_s, said, tried = list[threading.Thread](), list[float](), list[str](), list[int]()
+
+    class Started(threading.Thread):
+        def start(self) -> None:
+            started.append(self)
+            super().start()
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits_s.append(timeout or 0.0)
+            if len(waits_s) == 100:
+                self.set()
+            return self.is_set()
+
+    def run(*_: object) -> None:
+        tried.append(1)
+        raise RingError("16 slots, not 8")
+
+    (tmp_path / "rx").write_bytes(b"")
+    config = SimpleNamespace(warden=SimpleNamespace(apart=True), run_folder=tmp_path)
+    monkeypatch.setattr(apart, "run", run)
+    monkeypatch.setattr(apart.threading, "Thread", Started)
+    apart.guard_apart(cast("Any", config), Stop(), said.append)
+    assert len(tried) == len(waits_s) == len(started) == 100
+    assert waits_s[0] == apart.RETRY_S
+    assert sum(waits_s) > 90 * apart.RETRY_MAX_S
+    assert len(said) == 1
+    assert "16 slots" in said[0]
+    for one in started:
+        one.join(60.0)
+        assert not one.is_alive()
 
 
 @pytest.mark.feature("R8")
