@@ -25,6 +25,7 @@ from sensing.detectors.grid import keeps_a_beat
 from sensing.detectors.pulse import Pulse, over_traffic
 from sensing.detectors.radarclasses import CLASSES, SINGLE_PRI, Inside, RadarClass
 from sensing.detectors.recurrence import FEW, LEVEL_DB, PRI_SHARE, HeardTrain, Recurrence
+from sensing.detectors.scattered import Scattered
 from sensing.detectors.trains import (
     ALIKE_DB,
     ALIKE_HZ,
@@ -150,6 +151,7 @@ class RadarDetector:
         self._listened_us = 0.0
         self._recurrence = Recurrence()
         self._shapes = Recurrence()
+        self._scattered = Scattered()
         self._told: deque[Incumbent] = deque(maxlen=TOLD_MAX)
         self._told_trains: deque[tuple[RadarClass, PulseTrain, Incumbent]] = deque(maxlen=TOLD_MAX)
         self._gone_on: deque[Incumbent] = deque(maxlen=TOLD_MAX)
@@ -164,7 +166,8 @@ class RadarDetector:
         for index, kind in enumerate(CLASSES if seen.pulses else ()):
             trains = self._grown(kind)
             lasting = self._lasting(kind, trains, contiguous=seen.contiguous)
-            for train in self._best(kind, trains):
+            scattered = not seen.contiguous and self._are_scattered(kind, trains)
+            for train in () if scattered else self._best(kind, trains):
                 if any(_same_place(train, one, self._base_ns) for one in (*found, *withdrawn)):
                     continue
                 one = self._incumbent(kind, train)
@@ -214,6 +217,19 @@ class RadarDetector:
         """Every train of pulses of the class's shape, the longest first."""
         fits = loudest([h for h in self._heard if h.is_shaped(kind, self._band_hz)])
         return sorted(trains_of(fits, kind), key=lambda t: -len(t.members))
+
+    def _are_scattered(self, kind: RadarClass, trains: Sequence[PulseTrain]) -> bool:
+        """Whether the few pulses of the longest train are two of many that come at no interval; remembers all.
+
+        But for those that are too weak to make a pair: noise makes such too.
+        """
+        if not trains:
+            strong = (h for h in self._heard if h.pulse.snr_db >= PAIR_SNR_DB)
+            shaped = [h for h in strong if h.is_shaped(kind, self._band_hz)]
+            self._scattered.lone(kind, self._base_ns, shaped)
+            return False
+        members = trains[0].members
+        return len(members) <= FEW and self._scattered.train(kind, self._base_ns, members)
 
     def _lasting(self, kind: RadarClass, trains: Sequence[PulseTrain], *, contiguous: bool) -> HeardTrain | None:
         """The longest train, believed or not, if it outlasts the class's bursts.
