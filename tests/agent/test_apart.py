@@ -115,7 +115,7 @@ def test_a_helper_without_a_descriptor_for_who_knocks_answers_the_next(
 def test_the_guard_asks_again_until_the_helper_reads_silence(path: Path) -> None:
     answers = iter([RfState.ON, RfState.OFF])
     made = Helping(path, lambda: next(answers))
-    guard = Guard(100, lambda: ask_to_mute(path))
+    guard = Guard(100, lambda: ask_to_mute(path), monotonic_ns=lambda: 0)
     try:
         guard.heard(0, silent_by_ns=None)
         assert guard.check(200, alive=True) is RfState.ON
