@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import hashlib
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -27,6 +29,9 @@ OF_ONE_MAX = 32
 """Connections of one certificate: the rest of them is for others."""
 HANDSHAKE_S = 5.0
 """A connection that has not shown its certificate by then is closed."""
+HALF_OPEN_MAX, BACKLOG = 128, 64
+"""Connections without a certificate yet, taken in and waiting to be: a good handshake takes a part of a second."""
+NO_FILES = "socket.accept() out of system resource"
 LIFE_S = 600.0
 REST_S = 130.0
 """A little longer than a connection is kept between two requests."""
@@ -147,13 +152,45 @@ def _refused(status: int, why: str) -> Response:
 
 
 class EndpointLoop(asyncio.SelectorEventLoop):
-    """The endpoint's loop: who opens a connection and shows no certificate holds it for HANDSHAKE_S at the most."""
+    """The endpoint's loop: who opens a connection and shows no certificate holds it for HANDSHAKE_S at the most.
+
+    No more than HALF_OPEN_MAX of them are held, the oldest gives way: the process never runs out of files by them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._half_open: list[tuple[asyncio.Future[Any], socket.socket]] = []
+        self._cut = 0
+        self.not_accepted = 0
+        """Times that no connection was accepted for lack of files; asyncio writes thousands of lines about each."""
 
     async def create_server(self, *args: Any, **settings: Any) -> Any:
-        """As asyncio's, with that bound."""
+        """As asyncio's, with those bounds."""
         if settings.get("ssl") is not None:
             settings.setdefault("ssl_handshake_timeout", HANDSHAKE_S)
-        return await super().create_server(*args, **settings)
+        return await super().create_server(*args, **{**settings, "backlog": BACKLOG})
+
+    def _make_ssl_transport(self, rawsock: socket.socket, *args: Any, **settings: Any) -> Any:
+        """Called by asyncio for each connection accepted, with what tells of the handshake's end as `waiter`."""
+        self._half_open = [one for one in self._half_open if not one[0].done()]
+        self._cut += len(self._half_open) >= HALF_OPEN_MAX
+        if self._cut == HALF_OPEN_MAX:  # each holds 256 KiB in a cycle, which Python looks for by numbers, not sizes
+            self._cut = 0
+            gc.collect()
+        while len(self._half_open) >= HALF_OPEN_MAX:
+            with contextlib.suppress(OSError):  # the other side was faster
+                self._half_open.pop(0)[1].shutdown(socket.SHUT_RDWR)
+        if settings.get("waiter") is not None:
+            self._half_open.append((settings["waiter"], rawsock))
+        making: Any = super()
+        return making._make_ssl_transport(rawsock, *args, **settings)  # noqa: SLF001 - there is no other place
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """As asyncio's, but for what comes again and again while no file is left."""
+        if str(context.get("message", "")).startswith(NO_FILES):
+            self.not_accepted += 1
+            return
+        super().call_exception_handler(context)
 
 
 class _Server(uvicorn.Server):

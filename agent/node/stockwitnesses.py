@@ -19,7 +19,8 @@ from settlement.formats.tlogwitness import AddCheckpoint
 from settlement.formats.vkey import COSIGNER, VerifierKey
 from settlement.state.witness import Witness
 
-AGAIN_NS = 2_000_000_000
+AGAIN_NS, AGAIN_MAX_NS = 2_000_000_000, 30_000_000_000
+"""From one question to a witness to the next; twice as long after each without an answer, up to the latter."""
 WAITING_MAX = 64
 
 
@@ -48,6 +49,10 @@ class StockAsking:
         self._urls, self._public = dict(urls), public
         self._known: dict[str, int] = {}
         self._asked: dict[str, tuple[int, int]] = {}
+        self._under_way: set[str] = set()
+        """Whose lines are awaited: a witness that is down holds up one question, not all those to the others."""
+        self._unanswered: dict[str, int] = {}
+        """Questions in a row that brought no line."""
         self._questions: queue.Queue[StockQuestion | None] = queue.Queue(WAITING_MAX)
         self._answers: queue.Queue[tuple[StockQuestion, WitnessAnswer]] = queue.Queue()
         self._thread: threading.Thread | None = None
@@ -74,17 +79,24 @@ class StockAsking:
         question, outcome = answered
         name, size = question.key.name, question.head.size
         self.why[name] = outcome.why
+        self._under_way.discard(name)
+        self._unanswered[name] = 0 if outcome.lines else self._unanswered.get(name, 0) + 1
         if outcome.knows is not None:
             self._known[name] = outcome.knows
-            self._asked.pop(name, None)
+            if self._unanswered[name] == 1:  # asked again at once from there, and once only
+                self._asked.pop(name, None)
         if not outcome.lines:
             return None
         self._known[name] = size
         return StockLines(size=size, lines=outcome.lines)
 
     def _due(self, name: str, size: int) -> bool:
-        asked = self._asked.get(name)
-        return asked is None or asked[0] != size or time.monotonic_ns() - asked[1] > AGAIN_NS
+        asked, unanswered = self._asked.get(name), self._unanswered.get(name, 0)
+        if name in self._under_way:
+            return False
+        if asked is None or (asked[0] != size and not unanswered):
+            return True
+        return time.monotonic_ns() - asked[1] > min(AGAIN_MAX_NS, AGAIN_NS << min(max(0, unanswered - 1), 16))
 
     def _ask(self, key: VerifierKey, size: int, note: str, lineage: Lineage) -> None:
         old, head = self._known.get(key.name, 0), open_note(note, self._public)
@@ -99,6 +111,7 @@ class StockAsking:
         except queue.Full:
             return
         self._asked[key.name] = (size, time.monotonic_ns())
+        self._under_way.add(key.name)
         self._thread = self._thread or started(self._work, "stock witnesses")
 
     def _work(self) -> None:

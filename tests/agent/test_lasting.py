@@ -11,14 +11,17 @@ import pytest
 
 from agent.cbrs.transport import NoAnswer
 from agent.cbrs.upward import OWN, Upward
-from agent.node import apart
+from agent.node import apart, stockwitnesses
 from agent.node.childlogs import BYTES_MAX, keep_small
 from agent.node.guard import MISSING_NS, OVER_NS, GuardNews
+from agent.node.stockwitnesses import StockAsking
 from agent.node.vitals import Vitals
 from agent.node.warden_process import _until_found
+from agent.witness.client import WitnessAnswer
 from radio.cbrs.session import RETRY_NS
 from radio.errors import Disconnected
 from radio.ring import RingError
+from settlement.chain.checkpoint import Head
 from settlement.core.fixes import TimeFix, TimeSource
 from tests.radio.cbrs.made import REGISTRATION
 
@@ -92,6 +95,38 @@ def test_a_warden_apart_whose_rings_do_not_fit_tries_later_each_time_and_leaves_
     for one in started:
         one.join(60.0)
         assert not one.is_alive()
+
+
+@pytest.mark.feature("R8")
+@pytest.mark.parametrize(
+    "bad", [WitnessAnswer(why="down"), WitnessAnswer(knows=0, why="it cosigned 0 entries last")], ids=["down", "astray"]
+)
+def test_a_witness_that_never_helps_is_asked_seldom_and_keeps_no_other_waiting(
+    bad: WitnessAnswer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was down filled the queue, five seconds a question; one that said another size was asked at once."""
+    now_ns, names = [0], ("bad", "good")
+    asking = StockAsking(dict.fromkeys(names, "http://none"), bytes(32))
+    head = Head(origin="log", size=7, root=bytes(32))
+    stock = [SimpleNamespace(name=name, key=bytes(32)) for name in names]
+    witness = cast("Any", SimpleNamespace(stock=stock, waiting=lambda _: (head.size, "note")))
+    lineage = cast("Any", SimpleNamespace(consistency=lambda *_: ()))
+    monkeypatch.setattr(stockwitnesses, "open_note", lambda *_: head)
+    monkeypatch.setattr(stockwitnesses, "started", lambda *_: None)
+    monkeypatch.setattr(stockwitnesses.time, "monotonic_ns", lambda: now_ns[0])
+    asked, free_ns = {"bad": list[int](), "good": list[int]()}, 0
+    for now_ns[0] in range(0, HOUR_S * NS, NS // 4):
+        asking.turn(witness, lineage)
+        while now_ns[0] >= free_ns and not asking._questions.empty():  # the thread beside, which takes its time
+            question = asking._questions.get_nowait()
+            assert question is not None
+            asked[question.key.name].append(now_ns[0])
+            free_ns = now_ns[0] + (5 * NS if question.key.name == "bad" else 0)
+            answer = bad if question.key.name == "bad" else WitnessAnswer(lines=("line",))
+            asking._answers.put((question, answer))
+    assert HOUR_S // 60 < len(asked["bad"]) < HOUR_S * NS // stockwitnesses.AGAIN_MAX_NS + 10
+    assert len(asked["good"]) > HOUR_S // 5
+    assert asking._questions.qsize() <= len(names)
 
 
 @pytest.mark.feature("R8")

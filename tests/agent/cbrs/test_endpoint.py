@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from agent.cbrs import endpoint
-from agent.cbrs.endpoint import HANDSHAKE_S, CbsdEndpoint, server_of
+from agent.cbrs.endpoint import HALF_OPEN_MAX, HANDSHAKE_S, CbsdEndpoint, server_of
 from agent.cbrs.tls import ServerTls, TlsFiles
 from radio.cbrs.book import CbsdBook
 from radio.cbrs.door import CbsdDoor, WardenGiver
@@ -401,3 +401,33 @@ def test_an_answer_that_comes_too_late_is_nobodys(tmp_path: Path) -> None:
     turning.join(5)
     giver.close()
     door.close()
+
+
+def test_who_opens_connections_and_shows_no_certificate_uses_up_no_files_and_fills_no_log(
+    authority: SimPki, server_files: TlsFiles, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The process ran out of files, and asyncio wrote two thousand tracebacks a second for as long as that lasted."""
+    monkeypatch.setattr(endpoint, "HANDSHAKE_S", 600.0)
+    made, _ = sas()
+    client = plain_client(files_of(authority, "cbsd-flooded", "cbsd"))
+    with serving(made, server_files, lambda: NOW) as port, ExitStack() as held:
+        opened = []
+        for _ in range(HALF_OPEN_MAX + 3):
+            one = held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60.0))
+            one.sendall(b"\x16\x03\x01")
+            opened.append(one)
+        for one in opened[:3]:
+            with suppress(ConnectionResetError):
+                assert one.recv(1) == b"", "the oldest gave way"
+        status, answered = posted(port, client, "registration", {"registrationRequest": [registration()]})
+        assert (status, codes(answered["registrationResponse"])) == (200, [0])
+    loop = endpoint.EndpointLoop()
+    try:
+        for _ in range(1000):
+            loop.call_exception_handler({"message": endpoint.NO_FILES, "exception": OSError(errno.EMFILE, "no file")})
+        assert loop.not_accepted == 1000
+        assert not caplog.records
+        loop.call_exception_handler({"message": "something else"})
+        assert len(caplog.records) == 1
+    finally:
+        loop.close()
