@@ -42,6 +42,9 @@ CLASS = "cbrs-gaa"
 class Two:
     """A holder that offers nothing by itself and a user that wants nothing by itself."""
 
+    offered: tuple[int, list[dict[str, Any]]]
+    """What the command said that offers what the tests acquire parts of."""
+
     def __init__(self, root: Path) -> None:
         options = Options(scenario="neighbours", seed=3, duration_s=None, recording=None, base_port=None)
         scenario, spec, duration_s = scenario_of(options)
@@ -97,6 +100,10 @@ class Two:
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
     made = Two(tmp_path_factory.mktemp("c"))
     assert waited(lambda: all(made.events(n, "ready") for n in ("holder", "user-a")))
+    # What every test here acquires a part of, whichever is run alone.
+    made.offered = made.steps(
+        "holder", "offer", "3550-3570MHz", "--class", made.commodity, "--eirp", "20dBm", "--wait", "30s"
+    )
     yield made
     made.close()
 
@@ -118,9 +125,7 @@ def acquired(two: Two, band: str, *words: str) -> str:
 @pytest.mark.feature("S2")
 @pytest.mark.feature("S5")
 def test_offer_acquire_relinquish(two: Two) -> None:
-    code, steps = two.steps(
-        "holder", "offer", "3550-3570MHz", "--class", two.commodity, "--eirp", "20dBm", "--wait", "30s"
-    )
+    code, steps = two.offered
     assert code == 0, steps
     sid = acquired(two, "3550-3560MHz", "--for", "30s")
     assert waited(lambda: two.rf("user-a") == "on" or any(e["state"] == "OPEN" for e in two.events("user-a", "gate")))
