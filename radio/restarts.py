@@ -1,22 +1,32 @@
-"""When a process that ended by itself is started again: after pauses that grow while it does not live.
+"""When what failed is tried again: after pauses that grow while it fails.
 
-One that ends at once each time (its port is taken, its file does not read) would take half a core to start for hours.
+A process that ends at once each time (its port is taken, its file does not read) would take half a core to start for
+hours; a neighbour's service that is down would be asked thousands of times.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
+Unit = TypeVar("Unit", int, float)
 FIRST_S: Final = 1.0
 MOST_S: Final = 60.0
 """The longest pause; whoever lived for longer than this begins with the shortest again."""
 
 
-def pause_after(before_s: float, lived_s: float, *, first_s: float = FIRST_S, most_s: float = MOST_S) -> float:
+def pause_of(failures: int, first: Unit, most: Unit) -> Unit:
+    """The pause after so many failures in a row, in the unit of `first`: that, then twice as long each, `most` at most.
+
+    After no failure it is the first one as well.
+    """
+    return min(most, first * (1 << min(max(0, failures - 1), 16)))
+
+
+def pause_after(before_s: float, lived_s: float) -> float:
     """How long to wait before a process is started again (s): twice as long each time, anew where it lived for long.
 
     Args: before_s: the wait before its last start, 0 for none. lived_s: how long it ran since.
     """
-    return first_s if lived_s > most_s else min(most_s, max(first_s, 2 * before_s))
+    return FIRST_S if lived_s > MOST_S else min(MOST_S, max(FIRST_S, 2 * before_s))
 
 
 @dataclass(slots=True)

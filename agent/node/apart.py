@@ -9,6 +9,7 @@ from agent.config.settings import ConfigError, NodeConfig
 from agent.node.assembly import short_path
 from agent.node.mutehelper import MUTE, MuteHelper
 from agent.node.warden_process import BEFORE_S, run
+from radio.restarts import pause_of
 from radio.ring import RingError
 
 RETRY_S, RETRY_MAX_S, LOOK_S = 0.2, 5.0, 1.0
@@ -65,7 +66,7 @@ def guard_apart(config: NodeConfig, stop: threading.Event, say: Callable[[str], 
             finally:
                 over.set()
         if failures:
-            stop.wait(min(RETRY_MAX_S, RETRY_S * 2 ** min(failures - 1, 10)))
+            stop.wait(pause_of(failures, RETRY_S, RETRY_MAX_S))
 
 
 def serve_mute(config: NodeConfig, stop: threading.Event) -> None:

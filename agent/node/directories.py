@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from agent.directory.client import publish
 from radio.besidethread import started
+from radio.restarts import pause_of
 from settlement.chain.admission import Admitted, admit
 from settlement.chain.records import digest
 from settlement.core.reasons import Reason, Refusal
@@ -74,7 +75,7 @@ class Directories:
         for url in self._urls:
             if now_ns < self._next_ns[url]:
                 continue
-            self._next_ns[url] = now_ns + min(ASK_MAX_NS, ASK_NS << min(self._unanswered[url], 16))
+            self._next_ns[url] = now_ns + pause_of(self._unanswered[url] + 1, ASK_NS, ASK_MAX_NS)
             if self._answers.qsize() < ANSWERS_MAX:  # a node that takes nothing in now asks for nothing more
                 for kind in self._kinds:
                     self._later(lambda url=url, kind=kind: self._ask_there(url, DirectoryQuery(kind=kind)))  # type: ignore[misc]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from agent.witness.client import WitnessAnswer, ask
 from radio.besidethread import started
+from radio.restarts import pause_of
 from settlement.chain.checkpoint import Head, open_note
 from settlement.chain.lineage import Lineage
 from settlement.formats.tlogwitness import AddCheckpoint
@@ -96,7 +97,7 @@ class StockAsking:
             return False
         if asked is None or (asked[0] != size and not unanswered):
             return True
-        return time.monotonic_ns() - asked[1] > min(AGAIN_MAX_NS, AGAIN_NS << min(max(0, unanswered - 1), 16))
+        return time.monotonic_ns() - asked[1] > pause_of(unanswered, AGAIN_NS, AGAIN_MAX_NS)
 
     def _ask(self, key: VerifierKey, size: int, note: str, lineage: Lineage) -> None:
         old, head = self._known.get(key.name, 0), open_note(note, self._public)

@@ -11,22 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.page.plan import TOKEN, PagePlan, ServedNode, token_at
-from radio import restarts
 from radio.process import child_environment
+from radio.restarts import pause_after
 
 USUAL_PORT, PORTS_TRIED = 9181, 20
 PLAN, SAID = "page.json", "page.err"
-PAUSE_S, PAUSE_MAX_S = restarts.FIRST_S, restarts.MOST_S
 END_S = 5.0
 
 
 class PageNotServed(Exception):
     """The page cannot listen; one line with the mend."""
-
-
-def pause_after(before_s: float, lived_s: float) -> float:
-    """How long to wait before the page is started again (s): see `restarts.pause_after`."""
-    return restarts.pause_after(before_s, lived_s, first_s=PAUSE_S, most_s=PAUSE_MAX_S)
 
 
 def listening(host: str, port: int | None) -> socket.socket:

@@ -61,8 +61,7 @@ def test_a_page_that_ended_is_started_again_once_the_host_starts_processes_again
 ) -> None:
     beside = PageBeside(nodes=[], folder=tmp_path, port=0)
     started = iter([no_process, no_process, lambda _: Mock(poll=lambda: None)])
-    monkeypatch.setattr(pageprocess, "PAUSE_S", 0.0)
-    monkeypatch.setattr(pageprocess, "PAUSE_MAX_S", 0.0)
+    monkeypatch.setattr(pageprocess, "pause_after", lambda *_: 0.0)
     monkeypatch.setattr(PageBeside, "_spawned", lambda self, plan: next(started)(plan))
     beside._process = Mock(poll=lambda: 1)
     waits = iter([False] * 6 + [True])

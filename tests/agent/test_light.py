@@ -42,6 +42,13 @@ def test_help_of_a_command_loads_nothing_that_computes(words: str) -> None:
     assert "agent.cli.main" in found
 
 
+def test_a_command_loads_its_own_module_and_not_those_of_others() -> None:
+    """A node that runs is such a command, for months; so is the emergency stop of its page."""
+    found = {name for name in loaded(HELP.format(words=["run", "--help"])) if name.startswith("agent.cli.")}
+    assert "agent.cli.service" in found
+    assert not found & {"agent.cli.audit", "agent.cli.bench", "agent.cli.kit", "agent.cli.trial", "agent.cli.watch"}
+
+
 def test_the_warden_loads_what_it_needs() -> None:
     found = loaded(PROGRAM.format(program="agent.node.warden_process"))
     assert not found & {*PICTURES, *SELDOM, "scipy", "numba", "sensing.survey", "settlement.party.party", "radio.cbrs"}

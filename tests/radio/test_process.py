@@ -5,10 +5,17 @@ import select
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from agent.node import process as node_process
+from agent.node import warden_process
+from agent.page import process as page_process
+from agent.samples import process as samples_process
+from agent.service import service
 from radio.process import PARENT, SignalEvent, child_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,6 +135,34 @@ def test_each_process_of_a_node_asks_to_end_with_the_node(module: str, tmp_path:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+class Asked(Exception):
+    """One heap was asked for."""
+
+
+@pytest.mark.feature("R9")
+@pytest.mark.parametrize(
+    "begin",
+    [
+        lambda: node_process.main(["none"]),
+        lambda: page_process.main(["none"]),
+        lambda: samples_process.main(["none"]),
+        lambda: warden_process.main(["none"]),
+        lambda: service.run_node(cast("Any", None), service.ServedBeside(), lambda _: None),
+    ],
+    ids=["node", "page", "samples", "warden", "run"],
+)
+def test_each_process_of_a_node_asks_for_one_heap_first_of_all(
+    begin: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked() -> None:
+        raise Asked
+
+    for module in (node_process, page_process, samples_process, warden_process, service):
+        monkeypatch.setattr(module, "one_heap", asked)
+    with pytest.raises(Asked):
+        begin()
 
 
 HEAPS = """

@@ -18,7 +18,7 @@ from sensing.detectors.trains import HeardPulse
 pytestmark = pytest.mark.feature("E3")
 RATE_HZ, LOOK, EVERY_NS = 10_000_000, 22_500, 20_000_000
 AMPLITUDE = np.float32(np.sqrt(10**2.0 * 1e6 / RATE_HZ))
-P0N1 = next(one for one in CLASSES if one.name == "P0N#1")
+P0N1, P0N2 = (next(one for one in CLASSES if one.name == name) for name in ("P0N#1", "P0N#2"))
 
 
 def heard(at_us: float = 0.0, *, low_hz: float = 0.0, snr_db: float = 20.0) -> HeardPulse:
@@ -52,6 +52,10 @@ def test_a_few_pulses_are_of_many_where_lone_ones_like_them_come_more_often(
     made: Scattered, at_ns: int, scattered: bool
 ) -> None:
     assert made.train(P0N1, at_ns, [heard(), heard(1000.0)]) is scattered
+
+
+def test_lone_pulses_of_one_class_say_nothing_of_another() -> None:
+    assert remembering(LONE_MIN).train(P0N2, 1, [heard(), heard(1000.0)]) is False
 
 
 def sparks(rng: np.random.Generator, *, a_second: float) -> NDArray[np.complex64]:
