@@ -155,7 +155,9 @@ def test_a_warden_that_finds_no_radio_says_so_once_and_the_agent_too(
     end_ns = HOUR_S * NS
     assert news.is_over(end_ns + OVER_NS, heard_ns=end_ns + OVER_NS), "the plug is in"
     assert not news.is_missing(end_ns + OVER_NS, heard_ns=end_ns)
-    assert not GuardNews().is_missing(MISSING_NS, heard_ns=1)
+    came_up = GuardNews()
+    assert not came_up.is_missing(0, heard_ns=0)
+    assert not came_up.is_missing(MISSING_NS, heard_ns=1)
 
     def none(_: object) -> None:
         raise Disconnected("ip:192.168.2.1: no answer")
