@@ -130,6 +130,24 @@ def test_a_witness_that_never_helps_is_asked_seldom_and_keeps_no_other_waiting(
 
 
 @pytest.mark.feature("R8")
+def test_a_witness_that_takes_its_time_is_asked_nothing_more_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that grows each turn was a question each turn."""
+    asking, size = StockAsking({"slow": "http://none"}, bytes(32)), [0]
+    stock = [SimpleNamespace(name="slow", key=bytes(32))]
+    witness = cast("Any", SimpleNamespace(stock=stock, waiting=lambda _: (size[0], "note")))
+    monkeypatch.setattr(stockwitnesses, "open_note", lambda *_: Head(origin="log", size=size[0], root=bytes(32)))
+    monkeypatch.setattr(stockwitnesses, "started", lambda *_: None)
+    for size[0] in range(1, 50):
+        asking.turn(witness, cast("Any", None))
+    assert asking._questions.qsize() == 1
+    question = asking._questions.get_nowait()
+    assert question is not None
+    asking._answers.put((question, WitnessAnswer(lines=("line",))))
+    asking.turn(witness, cast("Any", SimpleNamespace(consistency=lambda *_: ())))
+    assert asking._questions.qsize() == 1
+
+
+@pytest.mark.feature("R8")
 def test_what_a_library_says_each_second_for_weeks_fills_no_disk(tmp_path: Path) -> None:
     """The library of the Pluto writes a line to standard error each time that its device does not answer."""
     path, line = tmp_path / "warden.log", b"ERROR: READ LINE: -32\n" * 1000
