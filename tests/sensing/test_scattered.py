@@ -102,3 +102,21 @@ def test_a_radar_whose_beam_sweeps_past_is_told_of_each_time(monkeypatch: pytest
     monkeypatch.setattr(Scattered, "train", lambda *_: False)
     assert with_memory == listened(looks, np.random.default_rng(6))
     assert len({number // 40 for number in with_memory}) >= len(swept) - 3
+
+
+@pytest.mark.parametrize(
+    ("contiguous", "pulses", "told"), [(True, 2, True), (False, 18, True), (False, 2, False)],
+    ids=["without a gap", "many in one look", "a pair in one look"],
+)  # fmt: skip
+def test_only_a_few_pulses_in_a_look_by_itself_are_asked_for_lone_ones(
+    contiguous: bool, pulses: int, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Scattered, "train", lambda *_: True)
+    rng, length = np.random.default_rng(7), pulses * RATE_HZ // 1000 + 2000
+    finder, detector = PulseFinder(sample_rate_hz=RATE_HZ, full_scale=FULL_SCALE), RadarDetector(band_hz=RATE_HZ)
+    z = np.zeros(length, np.complex64)
+    for pulse in range(pulses):
+        z[1000 + pulse * RATE_HZ // 1000 :][:10] = AMPLITUDE
+    found = finder.find(codes(z + unit_noise(rng, length)))
+    seen = Stretch(pulses=found, start_ns=0, length_ns=length * 100, contiguous=contiguous)
+    assert bool(detector.decide(seen).incumbents) is told
