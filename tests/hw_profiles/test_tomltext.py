@@ -27,6 +27,25 @@ def test_what_cannot_be_read_is_one_error(text: str) -> None:
         read_toml(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [WITHOUT_END["lists"], WITHOUT_END["inline tables"], 'a=["]",' * 40],
+    ids=["lists", "tables", "closed in a string"],
+)
+def test_what_nests_too_deep_is_not_given_to_a_parser_that_calls_itself(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tomllib.loads", lambda _: pytest.fail("it was given"))
+    with pytest.raises(tomllib.TOMLDecodeError, match="nested more than 32 deep"):
+        read_toml(text)
+
+
+def test_brackets_in_strings_and_remarks_nest_nothing() -> None:
+    many = "[" * 50
+    text = f"a = ['{many}', \"\\\"{many}\", \"\"\"\n\\\"\"{many}\"\"\", '''\n'{many}''', '']  # {many}\nb = 1\n"
+    assert read_toml(text) == {"a": [many, f'"{many}', f'""{many}', f"'{many}", ""], "b": 1}
+
+
 def test_what_is_plain_is_read() -> None:
     assert read_toml("a = [[1], {b = 2}]\n[c.d]\ne = 'f'\n") == {"a": [[1], {"b": 2}], "c": {"d": {"e": "f"}}}
 
@@ -55,3 +74,12 @@ def test_a_key_of_very_many_parts_takes_no_time(text: str) -> None:
     with pytest.raises(tomllib.TOMLDecodeError, match="a line of more than 1024 dots"):
         read_toml(text)
     assert time.process_time() - began_s < 0.5
+
+
+@pytest.mark.attack(69)
+@pytest.mark.parametrize("text", ['"""\n' * 200_001 + "\\", "'''\n" * 200_001, '"\n' * 500_000, "[]" * 500_000])
+def test_strings_without_end_take_no_time(text: str) -> None:
+    began_s = time.process_time()
+    with pytest.raises(tomllib.TOMLDecodeError):
+        read_toml(text)
+    assert time.process_time() - began_s < 5

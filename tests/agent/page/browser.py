@@ -44,7 +44,7 @@ def chromium() -> Iterator[Any]:
             browser.close()
 
 
-def holds(page: Any, script: str, limit_s: float = 20.0) -> None:
+def holds(page: Any, script: str, limit_s: float = 60.0) -> None:
     """Wait for an expression of the page; by the debugger, for the page's own policy forbids it to evaluate text."""
     end = time.monotonic() + limit_s
     while not page.evaluate(script):
