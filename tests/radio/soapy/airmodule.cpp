@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -85,6 +86,22 @@ struct AirStream {
     std::vector<int16_t> left;  // received and not yet handed out
     size_t at;
     std::mutex mutex{};  // a server reads in one thread and switches in another
+    std::atomic<int> switching{0};  // a reader that makes no pause would take the mutex again before whoever waits for it
+};
+
+class Switching {  // holds a stream, ahead of its reader
+public:
+    explicit Switching(AirStream &stream) : stream_(stream) {
+        ++stream_.switching;
+        stream_.mutex.lock();
+    }
+    ~Switching() {
+        stream_.mutex.unlock();
+        --stream_.switching;
+    }
+
+private:
+    AirStream &stream_;
 };
 
 class AirDevice : public SoapySDR::Device {
@@ -174,7 +191,7 @@ public:
     size_t getStreamMTU(SoapySDR::Stream *) const override { return MTU; }
     int activateStream(SoapySDR::Stream *handle, const int, const long long, const size_t) override {
         auto &stream = *reinterpret_cast<AirStream *>(handle);
-        std::lock_guard<std::mutex> hold(stream.mutex);
+        const Switching switches(stream);
         if (stream.direction == SOAPY_SDR_RX) {
             if (!tuned_) tuneRx();
             receiving_.ask("start");
@@ -186,15 +203,17 @@ public:
     }
     int deactivateStream(SoapySDR::Stream *handle, const int, const long long) override {
         auto &stream = *reinterpret_cast<AirStream *>(handle);
-        std::lock_guard<std::mutex> hold(stream.mutex);
+        const Switching switches(stream);
         if (stream.direction == SOAPY_SDR_TX && stream.on) control_.ask("mute");
         stream.on = false;
         return 0;
     }
     int readStream(SoapySDR::Stream *handle, void *const *buffers, const size_t count, int &flags, long long &, const long) override {
         auto &stream = *reinterpret_cast<AirStream *>(handle);
-        std::lock_guard<std::mutex> hold(stream.mutex);
-        if (!stream.on) {
+        std::unique_lock<std::mutex> hold(stream.mutex, std::defer_lock);
+        if (!stream.switching) hold.lock();
+        if (!hold || !stream.on) {
+            if (hold) hold.unlock();
             ::usleep(1000);
             return SOAPY_SDR_TIMEOUT;
         }
