@@ -1,7 +1,12 @@
-"""Runs a process before the others of its host: what silences a radio may not wait behind what merely computes."""
+"""Runs a process before the others of its host: what silences a radio may not wait behind what merely computes.
 
+And one that strangers keep busy after the others.
+"""
+
+import contextlib
 import os
 import sys
+from pathlib import Path
 
 PRIORITY = 1
 NICE = -10
@@ -28,6 +33,18 @@ def before_others() -> str:
     except OSError:
         return "ordinary"
     return "nice"
+
+
+def after_others(nice: int) -> None:
+    """Have a process yield to the others of its host, by so much.
+
+    Linux gives each session an equal share where it groups processes by them (sched(7), autogroup), and a nice value
+    counts within a session only: of one that a process leads itself the whole session yields.
+    """
+    os.nice(nice)
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):  # without such groups, and where a container's files may not be written
+            Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
 
 
 def like_others() -> None:

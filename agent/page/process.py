@@ -7,7 +7,6 @@ publishing socket, and the gate nothing.
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import sys
 from logging.handlers import RotatingFileHandler
@@ -21,6 +20,7 @@ from agent.page.connections import BOUNDED
 from agent.page.live import NodeLive
 from agent.page.plan import PagePlan, read_plan, token_at
 from hw_profiles.printable import printable
+from radio.priority import after_others
 from radio.process import OrphanedAtBirth, die_with_parent, one_heap
 
 YIELDS_TO_OTHERS = 5
@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     try:
         die_with_parent()
-        os.nice(YIELDS_TO_OTHERS)
+        after_others(YIELDS_TO_OTHERS)
         serve(read_plan(path))
     except OrphanedAtBirth:
         return 0
