@@ -41,9 +41,13 @@ class LevelShelf:
 class FloorHistory:
     """Pieces in the order of time; the oldest lose their levels, then are forgotten."""
 
-    def __init__(self, *, keep_ns: int | None = None) -> None:
-        """Args: keep_ns: forget what began longer ago than this; None: keep as much as there is room for."""
-        self._keep_ns = keep_ns
+    def __init__(self, *, keep_ns: int | None = None, again_ns: int | None = None) -> None:
+        """Remember nothing yet.
+
+        Args: keep_ns: forget what began longer ago than this; None: keep as much as there is room for. again_ns: how
+        long pieces are kept in full; None: as long as there is room.
+        """
+        self._keep_ns, self._again_ns = keep_ns, again_ns
         self._full: deque[Piece] = deque()
         self._brief: deque[BlockDecisions | Piece] = deque()
         self._full_bytes = 0
@@ -80,11 +84,20 @@ class FloorHistory:
     @property
     def overfull(self) -> bool:
         """Whether the oldest pieces are to be judged for good."""
-        return self._full_bytes > FULL_BYTES
+        return self._beyond(1)
+
+    def _beyond(self, share: float) -> bool:
+        """Whether more is kept in full than that share of what may be."""
+        if not self._full:
+            return False
+        span_ns = self._full[-1].start_ns - self._full[0].start_ns
+        return self._full_bytes > share * FULL_BYTES or (
+            self._again_ns is not None and span_ns > share * self._again_ns
+        )
 
     def settle(self) -> None:
         """Keep the decisions of the oldest eighth and let their levels go; they must have been judged."""
-        while self._full and self._full_bytes > FULL_BYTES * 7 // 8:
+        while self._beyond(7 / 8):
             piece = self._full.popleft()
             self._full_bytes -= piece.levels.nbytes
             judged = piece.decided if isinstance(piece.decided, BlockDecisions) else None

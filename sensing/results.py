@@ -41,8 +41,9 @@ class SurveySettings:
 
     `bandwidth_hz` is the receiver's analogue bandwidth: bins outside it take no part in the floor.
     None where it is not known. `flatness_db` is how far the floor of a part of the band may be off; it sets the SNR
-    wall. `keep_s` is how long ago a look may be and still count, None for all there is room for. `incumbent_bands` are
-    where a radar can be an incumbent: elsewhere a train like one is a pulse report; None is anywhere.
+    wall. `keep_s` is how long ago a look may be and still count, None for all there is room for; `again_s` for how long
+    what was heard is judged anew by a floor that is found later, None likewise. `incumbent_bands` are where a radar can
+    be an incumbent: elsewhere a train like one is a pulse report; None is anywhere.
     `detector` is which of `sensing.detectors.registry` decides on the channels.
     """
 
@@ -59,6 +60,7 @@ class SurveySettings:
     calibration: Scale | None = None
     radar: bool = True
     keep_s: float | None = None
+    again_s: float | None = None
     incumbent_bands: tuple[Channel, ...] | None = None
 
 

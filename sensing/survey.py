@@ -134,7 +134,8 @@ class Survey:
         self._contrasted: set[int] = set()
         self._none_rose = np.zeros(len(settings.channels), np.bool_)
         self._rises: deque[Piece] = deque()
-        self._history = FloorHistory(keep_ns=None if settings.keep_s is None else round(settings.keep_s * 1e9))
+        keep_ns, again_ns = (None if s is None else round(s * 1e9) for s in (settings.keep_s, settings.again_s))
+        self._history = FloorHistory(keep_ns=keep_ns, again_ns=again_ns)
         self._shelf, self._decisions = LevelShelf(), DecisionShelf()
         self._own_noise: float | None = None
         self._gaps = False

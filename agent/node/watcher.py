@@ -38,6 +38,8 @@ REPORT_SHARE = 40
 COLUMNS = 256
 KEEP_S = 120.0
 """How long a look speaks of its channels."""
+AGAIN_S = 60.0
+"""For how long a floor that is found later judges it anew; beyond that levels of each block would take 15 MB, not 7."""
 GIVE_BACK_NS = 60_000_000_000
 
 
@@ -67,6 +69,7 @@ def settings_of(config: NodeConfig) -> SurveySettings:
         fft_size=short_look_bins(config.radio.sample_rate_hz, channels),
         calibration=scale_of(config.radio),
         keep_s=KEEP_S,
+        again_s=AGAIN_S,
         incumbent_bands=None if bands is None else tuple(Channel(low_hz=c.low_hz, high_hz=c.high_hz) for c in bands),
     )
 

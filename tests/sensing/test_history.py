@@ -131,6 +131,19 @@ def test_a_node_forgets_by_time_what_has_lost_its_levels_too(monkeypatch: pytest
     assert history.forgotten
 
 
+def test_a_node_judges_anew_what_it_heard_lately_and_keeps_its_word_on_the_rest() -> None:
+    history, shelf = FloorHistory(keep_ns=1600, again_ns=800), DecisionShelf()
+    spans: list[int] = []
+    for at_ns in range(0, 4000, 10):
+        history.add(piece(at_ns, shelf))
+        if history.overfull:
+            history.settle()
+        spans.append(history.full[-1].start_ns - history.full[0].start_ns)
+    assert max(spans) <= 800
+    assert min(spans[100:]) >= 690, "an eighth at a time"
+    assert [one.start_ns for one in history.judged()] == list(range(2390, 4000, 10))
+
+
 def test_a_survey_puts_the_levels_of_its_looks_together() -> None:
     channel = Channel(low_hz=3_549_500_000, high_hz=3_550_500_000)
     settings = SurveySettings(center_hz=3.55e9, sample_rate_hz=2e6, full_scale=2048, channels=(channel,), keep_s=120.0)
