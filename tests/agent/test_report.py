@@ -602,7 +602,8 @@ def test_writing_replaces_the_whole_file_or_nothing(tmp_path: Path, monkeypatch:
     path = tmp_path / "report.html"
     path.write_text("old")
     write(trial(), path)
-    assert path.read_text(encoding="utf-8") == render(trial())
+    whole = path.read_text(encoding="utf-8")
+    assert whole == render(trial())
     assert list(tmp_path.iterdir()) == [path]
 
     def full(_: int) -> None:
@@ -611,7 +612,7 @@ def test_writing_replaces_the_whole_file_or_nothing(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("agent.report.render.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write(empty(), path)
-    assert path.read_text(encoding="utf-8") == render(trial())
+    assert path.read_text(encoding="utf-8") == whole
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -3,6 +3,7 @@
 import ast
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -23,43 +24,51 @@ UNNAMED = {25, 62, 70}
 """The answer is a stored record, or a desk's one line, not a reason."""
 
 
-@lru_cache
-def parsed(path: Path) -> tuple[dict[str, ast.AST], list[ast.FunctionDef]]:
+class Said(NamedTuple):
+    """What one function or table of a test module says: the names it uses, the rows it shows, the reasons it names."""
+
+    names: set[str]
+    rows: set[int]
+    reasons: set[str]
+
+
+def said(node: ast.AST) -> Said:
+    """Of a row a test says that it shows it by `pytest.mark.attack(n)`, on it or on one of its cases."""
+    found = Said(set(), set(), set())
+    for one in ast.walk(node):
+        if isinstance(one, ast.Name):
+            found.names.add(one.id)
+        elif isinstance(one, ast.Attribute) and isinstance(one.value, ast.Name) and one.value.id in ("Reason", "Cause"):
+            found.reasons.add(one.attr)
+        elif isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr == "attack":
+            found.rows.update(n.value for n in one.args[:1] if isinstance(n, ast.Constant) and isinstance(n.value, int))
+    return found
+
+
+def parsed(path: Path) -> tuple[dict[str, Said], list[Said]]:
     """Module-level names with what they stand for, and the test functions."""
-    module = ast.parse(path.read_text(encoding="utf-8"))
-    named: dict[str, ast.AST] = {}
-    for node in module.body:
+    named: dict[str, Said] = {}
+    tests: list[Said] = []
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef):
-            named[node.name] = node
+            named[node.name] = said(node)
+            if node.name.startswith("test_"):
+                tests.append(named[node.name])
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            named.update({t.id: node for t in targets if isinstance(t, ast.Name)})
-    tests = [n for n in module.body if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")]
+            named.update({t.id: said(node) for t in targets if isinstance(t, ast.Name)})
     return named, tests
 
 
-def reached(test: ast.AST, named: dict[str, ast.AST]) -> list[ast.AST]:
+def reached(test: Said, named: dict[str, Said]) -> list[Said]:
     """A test with everything of its module that it uses, however indirectly."""
-    found: dict[str, ast.AST] = {"": test}
-    waiting = [test]
+    found, waiting, seen = [test], [test], set[str]()
     while waiting:
-        for node in ast.walk(waiting.pop()):
-            if isinstance(node, ast.Name) and node.id in named and node.id not in found:
-                found[node.id] = named[node.id]
-                waiting.append(named[node.id])
-    return list(found.values())
-
-
-def numbers(nodes: list[ast.AST]) -> set[int]:
-    """Rows that a test says it shows: `pytest.mark.attack(n)` on it or on one of its cases."""
-    calls = [n for node in nodes for n in ast.walk(node) if isinstance(n, ast.Call)]
-    marks = [c for c in calls if isinstance(c.func, ast.Attribute) and c.func.attr == "attack"]
-    return {c.args[0].value for c in marks if isinstance(c.args[0], ast.Constant) and isinstance(c.args[0].value, int)}
-
-
-def reasons(nodes: list[ast.AST]) -> set[str]:
-    attributes = [n for node in nodes for n in ast.walk(node) if isinstance(n, ast.Attribute)]
-    return {a.attr for a in attributes if isinstance(a.value, ast.Name) and a.value.id in ("Reason", "Cause")}
+        for name in waiting.pop().names & named.keys() - seen:
+            seen.add(name)
+            found.append(named[name])
+            waiting.append(named[name])
+    return found
 
 
 @lru_cache
@@ -69,9 +78,9 @@ def shown() -> dict[int, set[str]]:
     for path in TESTS.rglob("test_*.py"):
         named, tests = parsed(path)
         for test in tests:
-            nodes = reached(test, named)
-            for number in numbers(nodes):
-                found.setdefault(number, set()).update(reasons(nodes))
+            parts = reached(test, named)
+            for number in {row for part in parts for row in part.rows}:
+                found.setdefault(number, set()).update(*(part.reasons for part in parts))
     return found
 
 

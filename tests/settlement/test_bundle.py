@@ -53,9 +53,10 @@ def test_other_anchors_or_network_refuse(settled: tuple[World, bytes]) -> None:
 
 
 @pytest.mark.feature("M7")
-def test_every_changed_byte_of_a_small_bundle_is_refused(tmp_path: Path) -> None:
+def test_a_changed_bit_of_any_third_byte_of_a_small_bundle_is_refused(tmp_path: Path) -> None:
+    """Of every byte in tests/soak/test_bundle.py."""
     world, data = small_bundle(tmp_path)
-    changed = (flipped(data, at, at % 8) for at in range(len(data)))
+    changed = (flipped(data, at, at % 8) for at in range(0, len(data), 3))
     assert [at for at, one in enumerate(changed) if verifies(world, one)] == []
     assert not any(verifies(world, one) for one in (data[:-1], data + b"\x00", b""))
 
