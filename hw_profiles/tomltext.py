@@ -13,11 +13,11 @@ DOTS_MAX: Final = 1024
 """On one line: for a key `tomllib` takes a time that grows with the square of its parts; 1 MiB takes half an hour."""
 
 _NOT_NESTING = re.compile(
-    r"""'{3}.*?(?:'{3}|\Z)|"{3}(?:\\.|[^\\])*?(?:"{3}|\\?\Z)"""
+    r"""'{3}.*?(?:'{3,5}|\Z)|"{3}(?:\\.|[^\\])*?(?:"{3,5}|\\?\Z)"""
     r"""|'[^'\n]*'?|"(?:\\.|[^"\\\n])*"?|\#[^\n]*|[^]["'#{}]+""",
     re.DOTALL,
 )
-"""Strings, remarks, and all that is no bracket."""
+"""Strings, remarks, and all that is no bracket. One or two quotes may stand before the three that end a string."""
 
 
 def _depth(text: str) -> int:

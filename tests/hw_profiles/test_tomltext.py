@@ -29,8 +29,14 @@ def test_what_cannot_be_read_is_one_error(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [WITHOUT_END["lists"], WITHOUT_END["inline tables"], 'a=["]",' * 40],
-    ids=["lists", "tables", "closed in a string"],
+    [
+        WITHOUT_END["lists"],
+        WITHOUT_END["inline tables"],
+        'a=["]",' * 40,
+        'a=["""b"""",' + "[" * 40 + "]" * 41,
+        "a=[TTTbTTTT,".replace("T", "'") + "[" * 40 + "]" * 41,
+    ],
+    ids=["lists", "tables", "closed in a string", "after a quote more", "after an apostrophe more"],
 )
 def test_what_nests_too_deep_is_not_given_to_a_parser_that_calls_itself(
     text: str, monkeypatch: pytest.MonkeyPatch
@@ -44,6 +50,15 @@ def test_brackets_in_strings_and_remarks_nest_nothing() -> None:
     many = "[" * 50
     text = f"a = ['{many}', \"\\\"{many}\", \"\"\"\n\\\"\"{many}\"\"\", '''\n'{many}''', '']  # {many}\nb = 1\n"
     assert read_toml(text) == {"a": [many, f'"{many}', f'""{many}', f"'{many}", ""], "b": 1}
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+@pytest.mark.parametrize("more", [0, 1, 2])
+def test_a_string_that_ends_with_quotes_of_its_own_ends_behind_them(quote: str, more: int) -> None:
+    """TOML 1.0, String: one or two quotes before the three that end a string belong to it."""
+    many = "[" * 20
+    text = f"a = [{quote * 3}b{quote * (3 + more)}, {quote}{many}{quote}, {quote}{many}{quote}]"
+    assert read_toml(text) == {"a": ["b" + quote * more, many, many]}
 
 
 def test_what_is_plain_is_read() -> None:
