@@ -71,6 +71,8 @@ class StockAsking:
             for one in witness.stock:
                 if one.name in self._urls and self._due(one.name, size):
                     self._ask(VerifierKey(name=one.name, kind=COSIGNER, public=one.key), size, note, lineage)
+        if self._under_way:  # where the host gave no thread, what is asked waits for one
+            self._thread = self._thread or started(self._work, "stock witnesses")
         return found
 
     def _drained(self) -> list[tuple[StockQuestion, WitnessAnswer]]:
@@ -113,7 +115,6 @@ class StockAsking:
             return
         self._asked[key.name] = (size, time.monotonic_ns())
         self._under_way.add(key.name)
-        self._thread = self._thread or started(self._work, "stock witnesses")
 
     def _work(self) -> None:
         while (question := self._questions.get()) is not None:

@@ -147,6 +147,21 @@ def test_a_witness_that_takes_its_time_is_asked_nothing_more_meanwhile(monkeypat
     assert asking._questions.qsize() == 1
 
 
+@pytest.mark.feature("R11")
+def test_a_witness_is_asked_once_the_host_starts_threads_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question was under way for ever, and nothing else started the thread that asks."""
+    asking, head = StockAsking({"one": "http://none"}, bytes(32)), Head(origin="log", size=7, root=bytes(32))
+    stock = [SimpleNamespace(name="one", key=bytes(32))]
+    witness = cast("Any", SimpleNamespace(stock=stock, waiting=lambda _: (head.size, "note")))
+    threads = iter([None] * 10 + [threading.current_thread()])
+    monkeypatch.setattr(stockwitnesses, "open_note", lambda *_: head)
+    monkeypatch.setattr(stockwitnesses, "started", lambda *_: next(threads))
+    for _ in range(100):
+        asking.turn(witness, cast("Any", None))
+    assert asking._thread is threading.current_thread()
+    assert asking._questions.qsize() == 1
+
+
 @pytest.mark.feature("R8")
 def test_what_a_library_says_each_second_for_weeks_fills_no_disk(tmp_path: Path) -> None:
     """The library of the Pluto writes a line to standard error each time that its device does not answer."""
