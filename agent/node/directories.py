@@ -5,12 +5,12 @@ author is known here, its signature holds, it was not seen before and every clau
 author had sent it just now. Whatever a directory invents, repeats or holds back is counted and changes nothing.
 """
 
-import contextlib
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from agent.directory.client import publish
 from radio.besidethread import started
@@ -27,8 +27,11 @@ from settlement.state.step import Step
 ASK_NS, ASK_MAX_NS = 1_000_000_000, 30_000_000_000
 """From one question to the next; twice as long after each that was not answered, up to the latter."""
 PUBLISH_AGAIN_NS = 60_000_000_000
-"""What a directory did not take is handed to it again after so long, while it stands."""
-WAITING_MAX = 64
+"""What a directory did not take is handed to it again after so long, and what it took so long after it was silent."""
+REFRESH_NS = 600_000_000_000
+"""What it took is handed to it again after so long anyhow: a directory that is started again forgot everything."""
+AT_ONCE = 4
+"""So much is handed to a directory before others have their turn."""
 ANSWERS_MAX = 16
 """Answers that wait to be taken in; while as many do, nobody is asked."""
 TAKEN_MAX = 32
@@ -54,15 +57,17 @@ class Directories:
     def __init__(self, urls: Sequence[str], kinds: Sequence[str], *, ask: Find, put: Publish = publish) -> None:
         """Args: urls: of the directories. kinds: what this node looks for, offers or intents. ask: one of them."""
         self._urls, self._kinds, self._put, self._ask = tuple(urls), tuple(kinds), put, ask
-        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(WAITING_MAX)
+        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        """One visit to each directory at the most: one that is down keeps none of the others waiting for long."""
+        self._under_way: set[str] = set()
         self._answers: queue.Queue[tuple[DirectoryQuery, tuple[DirectoryEntry, ...]]] = queue.Queue()
-        self._published: set[bytes] = set()
-        self._owed: dict[tuple[str, bytes], int] = {}
-        """What a directory has not taken yet, by whom, and when it is handed over again (monotonic ns)."""
+        self._due_ns: dict[str, dict[bytes, int]] = {url: {} for url in self._urls}
+        """Of each directory what stands, and when that is handed over next (monotonic ns)."""
         self._handed: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._next_ns = dict.fromkeys(self._urls, 0)
         self._unanswered = dict.fromkeys(self._urls, 0)
+        self._silent: set[str] = set()
         self.counted: Counter[str] = Counter()
         self.why: dict[str, str] = {}
         """The last failure of each directory, for people."""
@@ -71,50 +76,72 @@ class Directories:
         """Publish what is new, ask when it is time (monotonic ns); True where answers wait to be taken."""
         if not self._urls:
             return False
-        self._publish(party, [*party.holder.offers, *own_intents], now_ns)
+        self._keep(party, [*party.holder.offers, *own_intents], now_ns)
         for url in self._urls:
-            if now_ns < self._next_ns[url]:
-                continue
-            self._next_ns[url] = now_ns + pause_of(self._unanswered[url] + 1, ASK_NS, ASK_MAX_NS)
-            if self._answers.qsize() < ANSWERS_MAX:  # a node that takes nothing in now asks for nothing more
-                for kind in self._kinds:
-                    self._later(lambda url=url, kind=kind: self._ask_there(url, DirectoryQuery(kind=kind)))  # type: ignore[misc]
+            if url not in self._under_way:
+                self._visit(url, party, now_ns)
+        if not self._jobs.empty():  # where the host gave no thread, what is to be done waits for one
+            self._thread = self._thread or started(self._work, "directories")
         return not self._answers.empty()
 
-    def _publish(self, party: Party, standing: Sequence[bytes], now_ns: int) -> None:
-        """Hand each directory what stands and what it has not taken, again and again until it has."""
+    def _keep(self, party: Party, standing: Sequence[bytes], now_ns: int) -> None:
+        """Know what stands, and when each directory is handed it next."""
         while not self._handed.empty():
-            self._owed.pop(self._handed.get(), None)
-        for name in standing:
-            if name not in self._published and entry_of(party, name) is not None:
-                self._published.add(name)
-                self._owed |= {(url, name): 0 for url in self._urls}
-        self._published.intersection_update(standing)
-        for (url, name), due_ns in list(self._owed.items()):
-            if name not in self._published:
-                del self._owed[url, name]
-            elif now_ns >= due_ns and not self._jobs.full() and (entry := entry_of(party, name)) is not None:
-                self._owed[url, name] = now_ns + PUBLISH_AGAIN_NS
-                self._later(lambda url=url, name=name, entry=entry: self._put_there(url, name, entry))  # type: ignore[misc]
+            url, name = self._handed.get()
+            if name in self._due_ns[url]:
+                self._due_ns[url][name] = now_ns + REFRESH_NS
+        stands = set(standing)
+        for due_ns in self._due_ns.values():
+            for name in [name for name in due_ns if name not in stands]:
+                del due_ns[name]
+            for name in standing:
+                if name not in due_ns and entry_of(party, name) is not None:
+                    due_ns[name] = 0
+
+    def _visit(self, url: str, party: Party, now_ns: int) -> None:
+        """Have a directory asked and handed what is due; one that did not answer last is only asked."""
+        due_ns = self._due_ns[url]
+        if self._unanswered[url]:
+            self._silent.add(url)
+        elif url in self._silent:
+            self._silent.remove(url)
+            due_ns.update({name: min(at_ns, now_ns + PUBLISH_AGAIN_NS) for name, at_ns in due_ns.items()})
+        asks = now_ns >= self._next_ns[url]
+        if asks:
+            self._next_ns[url] = now_ns + pause_of(self._unanswered[url] + 1, ASK_NS, ASK_MAX_NS)
+            asks = self._answers.qsize() < ANSWERS_MAX  # a node that takes nothing in now asks for nothing more
+        due = [name for name, at_ns in due_ns.items() if now_ns >= at_ns][:AT_ONCE] if url not in self._silent else []
+        entries = {name: entry for name in due if (entry := entry_of(party, name)) is not None}
+        due_ns.update(dict.fromkeys(due, now_ns + PUBLISH_AGAIN_NS))
+        queries = [DirectoryQuery(kind=kind) for kind in self._kinds] if asks else []
+        if queries or entries:
+            self._under_way.add(url)
+            self._later(partial(self._go_there, url, queries, entries))
+
+    def _go_there(self, url: str, queries: Sequence[DirectoryQuery], entries: Mapping[bytes, DirectoryEntry]) -> None:
+        if all(self._ask_there(url, query) for query in queries):
+            for name, entry in entries.items():
+                self._put_there(url, name, entry)
+        self._under_way.discard(url)
 
     def _put_there(self, url: str, name: bytes, entry: DirectoryEntry) -> None:
         self.why[url] = self._put(url, entry)
         if not self.why[url]:
             self._handed.put((url, name))
 
-    def _ask_there(self, url: str, query: DirectoryQuery) -> None:
+    def _ask_there(self, url: str, query: DirectoryQuery) -> bool:
+        """Whether it answered."""
         found = self._ask(url, query)
         if isinstance(found, str):
             self.why[url] = found
             self._unanswered[url] += 1
-        else:
-            self._unanswered[url] = 0
-            self._answers.put((query, found))
+            return False
+        self._unanswered[url] = 0
+        self._answers.put((query, found))
+        return True
 
     def _later(self, job: Callable[[], None]) -> None:
-        with contextlib.suppress(queue.Full):
-            self._jobs.put_nowait(job)
-        self._thread = self._thread or started(self._work, "directories")
+        self._jobs.put(job)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -137,8 +164,7 @@ class Directories:
 
     def close(self) -> None:
         """Ask nothing more; a question under way ends by itself within seconds."""
-        with contextlib.suppress(queue.Full):
-            self._jobs.put_nowait(None)
+        self._jobs.put(None)
 
 
 def entry_of(party: Party, name: bytes) -> DirectoryEntry | None:

@@ -179,19 +179,6 @@ def test_what_a_directory_that_was_down_did_not_take_it_gets_once_it_is_up(tmp_p
 
 
 @pytest.mark.feature("A8")
-def test_an_offer_that_no_longer_stands_is_owed_to_no_directory(tmp_path: Path) -> None:
-    world, _ = town(tmp_path)
-    party, sent = world.members["holder"].party, list[DirectoryEntry]()
-    one = Directories(["http://a"], (), put=lambda _url, it: sent.append(it) or "http://a: down", ask=lambda *_: ())  # type: ignore[func-returns-value]
-    one._later = lambda job: job()  # type: ignore[method-assign]
-    one._publish(party, list(party.holder.offers), 0)
-    assert len(sent) == 1
-    for now_ns in range(1, 10 * PUBLISH_AGAIN_NS, PUBLISH_AGAIN_NS // 2):
-        one._publish(party, [], now_ns)
-    assert len(sent) == 1
-
-
-@pytest.mark.feature("A8")
 def test_a_directory_that_is_down_for_hours_is_asked_seldom_and_as_often_as_before_once_it_is_up(
     tmp_path: Path,
 ) -> None:
