@@ -51,7 +51,7 @@ from sim.world.transmitter import ModelledTransmitter
 from tests.settlement.world import AREA, BAND, LAT, LON, NETWORK, NS, RULE, T0, World, fix, held, seed
 
 AGAIN_S = 2.0
-WAIT_S = 10.0
+WAIT_S = 30.0
 REFUSES_TO_START = 7
 BEFORE_COMMIT, AFTER_COMMIT, AFTER_SEND = "before commit", "after commit", "after send"
 _forks = multiprocessing.get_context("forkserver")

@@ -140,7 +140,7 @@ def settled_now(made: Street, for_s: int = 60) -> bytes:
 
 
 def until_gate(peer: Peer, sid: bytes, wanted: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while peer.ask("gate", sid) != wanted:
         assert time.monotonic() < deadline, f"the gate stays {peer.ask('gate', sid)}"
 

@@ -28,7 +28,7 @@ from settlement.mesh.valve import (
 )
 from settlement.state.messages import MESSAGE_LIMIT
 
-WAIT_S = 5.0
+WAIT_S = 30.0
 
 
 class Net:

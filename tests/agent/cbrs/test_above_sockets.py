@@ -196,7 +196,7 @@ class Rig:
         return self.above.authorised_until_ns(BAND, EIRP)
 
     def turn_until(self, reached: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not reached():
             self.up.turn()
             threading.Event().wait(0.005)
