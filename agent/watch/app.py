@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import zmq.asyncio
@@ -89,8 +91,13 @@ class WatchApp(App[int]):
         self._zmq = zmq.asyncio.Context(io_threads=1)
         self._begin(self.live.run(self._zmq))
         self._begin(self._follow_rows())
-        self.set_interval(REFRESH_S, self.show)
-        self.set_interval(FALL_S, self._fall_on)
+        self.set_interval(REFRESH_S, partial(self._while_up, self.show))
+        self.set_interval(FALL_S, partial(self._while_up, self._fall_on))
+
+    def _while_up(self, draw: Callable[[], None]) -> None:
+        """Draw, but for the moment in which the screen is taken down and what has an interval of its own goes on."""
+        if all(self.query(f"#{name}") for name in ("head", "why", "all", "node", "fall", *TABLES)):
+            draw()
 
     def _begin(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.css.query import NoMatches
 from textual.widgets import DataTable, Static
 
 from agent.page.plan import ServedNode
@@ -100,6 +101,22 @@ def test_what_is_left_is_in_peoples_units(ns: int, shown: str) -> None:
 
 LONG = {"state": "LATCHED", "reason": "DRIVER", "clause": "gate.1", "settlement": None, "bursts": 3,
         "measured": "ip:192.168.2.1: questions without answers", "required": "a driver that answers"}  # fmt: skip
+
+
+def test_nothing_is_drawn_on_a_screen_that_is_taken_down(tmp_path: Path) -> None:
+    """What has an interval of its own goes on for a moment when its user leaves: that was a traceback."""
+    app = WatchApp(node_in(tmp_path, history=False).node)
+
+    async def run() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            await app.screen.query("#head").remove()
+            with pytest.raises(NoMatches):
+                app.show()
+            app._while_up(app.show)
+        app._while_up(app.show)
+
+    asyncio.run(run())
 
 
 def test_a_terminal_of_24_lines_shows_the_whole_reason_with_its_mend_and_whole_tables(tmp_path: Path) -> None:
