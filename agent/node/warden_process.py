@@ -1,5 +1,6 @@
 """The warden as a process: `python -m agent.node.warden_process NODE.toml`. Ends, muted, with its agent."""
 
+import contextlib
 import signal
 import sys
 import threading
@@ -83,13 +84,21 @@ def _guard(config: NodeConfig, stop: threading.Event, survivor: Survivor) -> RfS
     radio = _until_found(config, stop)
     if radio is None:
         return RfState.OFF
-    clock = timekeeper(config, process="warden")
-    cbrs, beside = _cbrs(config)
     doors: list[OperatorDoor] = []
     asked = [stop.fileno()] if isinstance(stop, SignalEvent) else []
-    warden = warden_of(
-        config, radio, clock.fix, beside, also=lambda: [*asked, *(knock for one in doors for knock in one.knocks())]
-    )
+    with contextlib.ExitStack() as unguarded:  # where no warden comes of it: whoever tries again opens all of it anew
+        unguarded.callback(radio.close)
+        clock = timekeeper(config, process="warden")
+        unguarded.callback(clock.close)
+        cbrs, beside = _cbrs(config)
+        if cbrs is not None:
+            unguarded.callback(cbrs.close)
+            if cbrs.desk is not None:
+                unguarded.callback(cbrs.desk.close)
+        warden = warden_of(
+            config, radio, clock.fix, beside, also=lambda: [*asked, *(knock for one in doors for knock in one.knocks())]
+        )
+        unguarded.pop_all()
     door = OperatorDoor(config.run_folder / OPERATOR, partial(operate, warden))
     doors.append(door)
     warden.start()

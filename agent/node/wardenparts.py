@@ -126,11 +126,12 @@ def warden_of(
         full_scale_sd_mdb=r.full_scale_sd_mdb,
         attenuation_mdb=r.attenuation_mdb,
     )
+    door_of = door_plan(config)
+    of_program = None if door_of is None else shared.rings_of(config, door_of, create=False)
     door, listener, rouse = None, None, Rouser()
     bells: list[int] = []
-    door_of = door_plan(config)
-    if door_of is not None:
-        offered, stretches = shared.rings_of(config, door_of, create=False)
+    if of_program is not None:
+        offered, stretches = of_program
         if isinstance(radio, Streamer):
             listener = StreamListener(radio, receive, stretches, look, rouse=rouse)
         spoken = shared.link_of(config, bind=True)

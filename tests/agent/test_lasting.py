@@ -11,12 +11,11 @@ import pytest
 
 from agent.cbrs.transport import NoAnswer
 from agent.cbrs.upward import OWN, Upward
-from agent.node import apart, stockwitnesses
+from agent.node import apart, stockwitnesses, warden_process
 from agent.node.childlogs import BYTES_MAX, keep_small
 from agent.node.guard import MISSING_NS, OVER_NS, GuardNews
 from agent.node.stockwitnesses import StockAsking
 from agent.node.vitals import Vitals
-from agent.node.warden_process import _until_found
 from agent.witness.client import WitnessAnswer
 from radio.cbrs.session import RETRY_NS
 from radio.errors import Disconnected
@@ -95,6 +94,28 @@ def test_a_warden_apart_whose_rings_do_not_fit_tries_later_each_time_and_leaves_
     for one in started:
         one.join(60.0)
         assert not one.is_alive()
+
+
+@pytest.mark.feature("R8")
+def test_a_warden_whose_rings_do_not_fit_lets_go_of_all_that_it_had_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each try left the radio open, the threads of a clock, a client towards the SAS and a door for base stations."""
+    opened = list[str]()
+
+    def part(name: str, desk: Any = None) -> Any:
+        opened.append(name)
+        return SimpleNamespace(close=lambda: opened.remove(name), fix=None, desk=desk)
+
+    def no_warden(*_: object, **__: object) -> None:
+        assert opened == ["radio", "clock", "desk", "cbrs"]
+        raise RingError("16 slots, not 8")
+
+    monkeypatch.setattr(warden_process, "radio_of", lambda _: part("radio"))
+    monkeypatch.setattr(warden_process, "timekeeper", lambda *_, **__: part("clock"))
+    monkeypatch.setattr(warden_process, "_cbrs", lambda _: (part("cbrs", desk=part("desk")), {}))
+    monkeypatch.setattr(warden_process, "warden_of", no_warden)
+    with pytest.raises(RingError):
+        warden_process._guard(cast("Any", None), threading.Event(), cast("Any", None))
+    assert not opened
 
 
 @pytest.mark.feature("R8")
@@ -198,7 +219,7 @@ def test_a_warden_that_finds_no_radio_says_so_once_and_the_agent_too(
     monkeypatch.setattr("agent.node.warden_process.radio_of", none)
     turns = iter([False] * 600 + [True])
     stop = cast("Any", SimpleNamespace(is_set=lambda: next(turns), wait=lambda _: None))
-    assert _until_found(cast("Any", None), stop) is None
+    assert warden_process._until_found(cast("Any", None), stop) is None
     assert capsys.readouterr().err == "warden: waiting for the radio: ip:192.168.2.1: no answer\n"
 
 
