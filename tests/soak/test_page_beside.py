@@ -29,6 +29,8 @@ LENGTH_S = float(os.environ.get("BANDPACT_BESIDE_S", "300"))
 STRETCH_S, EVERY_S = 15.0, 2.5
 FIRST_S = 15.0
 MOST = 1.2
+ASKED_S = 20
+"""So many requests a second at the least, in the stretches of the attack: a page that yields to its node answers fewer."""
 ATTACKED = ("holder", "user-a")
 QUIET, COMPUTING, HOSTILE = KINDS = ("quiet", "computing", "hostile")
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,6 +122,6 @@ def test_a_settlement_takes_no_longer_while_its_nodes_pages_are_attacked() -> No
     told = ", ".join(f"{kind} {medians[kind]:.1f} ms of {len(took[kind])}" for kind in KINDS)
     print(f"\nmedian of settlements: {told}; {sent} hostile requests")
     assert not faults
-    assert sent > 100 * LENGTH_S / 3
+    assert sent > ASKED_S * LENGTH_S / 3
     assert min(map(len, took.values())) >= LENGTH_S / EVERY_S / 6
     assert medians[HOSTILE] <= MOST * medians[COMPUTING]
