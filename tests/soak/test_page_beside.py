@@ -30,7 +30,7 @@ STRETCH_S, EVERY_S = 15.0, 2.5
 FIRST_S = 15.0
 MOST = 1.2
 ASKED_S = 20
-"""So many requests a second at the least, in the stretches of the attack: a page that yields to its node answers fewer."""
+"""Requests a second at the least while pages are attacked: a page that yields to its node answers fewer."""
 ATTACKED = ("holder", "user-a")
 QUIET, COMPUTING, HOSTILE = KINDS = ("quiet", "computing", "hostile")
 ROOT = Path(__file__).resolve().parents[2]
