@@ -137,7 +137,11 @@ class Vitals:
 
     def lost_run_folder(self) -> bool:
         """Whether the run folder was found to be gone only now: whoever asks this node anything finds no socket."""
-        before, self._run_folder_lost = self._run_folder_lost, not self.config.run_folder.is_dir()
+        before = self._run_folder_lost
+        try:
+            self._run_folder_lost = not self.config.run_folder.is_dir()
+        except OSError:  # it may not be looked at any more, or its disk does not answer
+            self._run_folder_lost = True
         return self._run_folder_lost and not before
 
     def end(self) -> None:

@@ -1,5 +1,6 @@
 """What lasts for hours is said once, with what to do, and again when it is over; and no file grows with it."""
 
+import errno
 import socket
 import threading
 from concurrent.futures import wait
@@ -235,3 +236,16 @@ def test_a_run_folder_that_was_deleted_is_told_of_once(tmp_path: Path) -> None:
     assert not vitals.lost_run_folder()
     run.rmdir()
     assert vitals.lost_run_folder()
+
+
+@pytest.mark.feature("R8")
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_a_run_folder_that_may_not_be_looked_at_ends_no_node(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its parent is closed to the node's user, or its disk does not answer, the loop that asked for it ended."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(number, "no")
+
+    vitals = Vitals(cast("Any", SimpleNamespace(run_folder=Path("run"))))
+    monkeypatch.setattr(Path, "stat", refused)
+    assert [vitals.lost_run_folder() for _ in range(3)] == [True, False, False]
