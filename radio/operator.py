@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hw_profiles.leftover import clear_away
+
 ARM_MAX_S = 86_400
 REQUEST_BYTES = 1024
 WAITING_MAX = 4
@@ -102,7 +104,7 @@ class OperatorDoor:
         for one in self._waiting:
             one.connection.close()
         self._socket.close()
-        self._path.unlink(missing_ok=True)
+        clear_away(self._path)
 
 
 def may_knock(connection: socket.socket) -> bool:

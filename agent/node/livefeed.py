@@ -24,6 +24,7 @@ from agent.config.settings import NodeConfig
 from agent.history.rows import Row
 from agent.history.tally import Instant, LookTally, coded
 from agent.node.watcher import Watcher
+from hw_profiles.leftover import clear_away
 from radio.link import GateChange, WardenBeat
 from sensing.results import ChannelReport, LookResult
 from settlement.core.fixes import Fix, TimeFix
@@ -210,7 +211,7 @@ class Showing:
         """Let go."""
         self._socket.close()
         self._context.term()
-        (self.folder / SOCKET).unlink(missing_ok=True)
+        clear_away(self.folder / SOCKET)
 
 
 def showing_of(config: NodeConfig, watcher: Watcher) -> Showing:

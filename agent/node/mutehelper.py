@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from hw_profiles.leftover import clear_away
 from radio.ports import RfState
 
 MUTE = "mute"
@@ -59,7 +60,7 @@ class MuteHelper:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
-        self._path.unlink(missing_ok=True)
+        clear_away(self._path)
 
 
 def ask_to_mute(path: Path, *, timeout_s: float = ANSWER_S) -> RfState:

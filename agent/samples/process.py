@@ -17,6 +17,7 @@ from agent.samples.door import ProgramDoor
 from agent.samples.memory import DoorOverfull, MemoryBound, set_last_resort
 from agent.samples.plan import DoorPlan, door_plan
 from agent.samples.sockets import FromProgram, StatusSocket, ToProgram
+from hw_profiles.leftover import clear_away
 from hw_profiles.printable import printable
 from radio.process import OrphanedAtBirth, die_with_parent, keep_what_is_loaded, one_heap, stop_on_signals
 from radio.ring import RingError
@@ -33,7 +34,7 @@ def write_state(folder: Path, state: dict[str, object]) -> None:
         fresh.write_text(json.dumps(state), encoding="utf-8")
         os.replace(fresh, folder / shared.FILE)  # noqa: PTH105 - atomic
     except OSError:
-        fresh.unlink(missing_ok=True)
+        clear_away(fresh)
 
 
 def run(config: NodeConfig, plan: DoorPlan, stop: threading.Event) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from agent.words.units import band_text, power_text, time_text
+from hw_profiles.leftover import clear_away
 from hw_profiles.smallfile import read_small
 from settlement.chain.scope import Band
 
@@ -30,12 +31,12 @@ def write_status(folder: Path, status: dict[str, Any]) -> None:
         fresh.write_text(json.dumps(status), encoding="utf-8")
         os.replace(fresh, folder / FILE)  # noqa: PTH105 - atomic
     except OSError:
-        fresh.unlink(missing_ok=True)
+        clear_away(fresh)
 
 
 def forget_status(folder: Path) -> None:
     """The node ends: its last state speaks for nobody."""
-    (folder / FILE).unlink(missing_ok=True)
+    clear_away(folder / FILE)
 
 
 _Count = Annotated[int, Field(ge=0, lt=1 << 63)]

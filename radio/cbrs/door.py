@@ -19,10 +19,12 @@ from typing import Any
 
 import cbor2
 
+from hw_profiles.leftover import clear_away
 from radio.cbrs.book import BookLost
 from radio.cbrs.messages import EIRP_HIGH_DBM, EIRP_LOW_DBM, HZ_MAX
 from radio.cbrs.permission import Answer, Ask, Given, Room, Spot, Withheld
 from radio.operator import may_knock
+from radio.wakeup import Rouser
 
 MESSAGE_MAX = 200 * 1024
 WAIT_S = 5.0
@@ -107,8 +109,7 @@ class CbsdDoor:
         """The number of the last question, and of the one whose answer is awaited; 0 where none is."""
         self._ended, self._one, self._unkept = threading.Event(), threading.Lock(), threading.Event()
         self._hearing = threading.BoundedSemaphore(CONNECTIONS_MAX)
-        self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        """Readable while a question waits: a loop that waits for it answers at once."""
+        self._bell = Rouser()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
@@ -122,14 +123,18 @@ class CbsdDoor:
         self._thread.start()
 
     @property
+    def bell(self) -> int:
+        """A descriptor, readable while a question waits: a loop that waits for it answers at once; -1 once closed."""
+        return self._bell.fileno()
+
+    @property
     def waiting(self) -> bool:
         """Whether a question waits for the warden."""
         return not self._asked.empty()
 
     def turn(self, handle: Callable[[Question], Any]) -> None:
         """Between two turns of the warden's loop: answer the question that waits, if one does."""
-        with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self.bell)
+        self._bell.heed()
         with contextlib.suppress(queue.Empty):
             number, question = self._asked.get_nowait()
             if number == self._awaited:  # else whoever asked has given up, and is told nothing
@@ -208,7 +213,7 @@ class CbsdDoor:
         self._awaited = self._number
         try:
             self._asked.put((self._number, question), timeout=self._wait_s)
-            os.eventfd_write(self.bell, 1)
+            self._bell()
             end = time.monotonic() + self._wait_s
             while True:
                 number, answer = self._answered.get(timeout=max(0.0, end - time.monotonic()))
@@ -225,7 +230,8 @@ class CbsdDoor:
         if self._unkept.is_set():
             with contextlib.suppress(BookLost):
                 self._keep()
-        self._path.unlink(missing_ok=True)
+        clear_away(self._path)
+        self._bell.close()
 
 
 class WardenGiver:

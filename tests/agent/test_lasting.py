@@ -15,11 +15,18 @@ from agent.cbrs.upward import OWN, Upward
 from agent.node import apart, stockwitnesses, warden_process
 from agent.node.childlogs import BYTES_MAX, keep_small
 from agent.node.guard import MISSING_NS, OVER_NS, GuardNews
+from agent.node.livefeed import Showing
+from agent.node.mutehelper import MuteHelper
 from agent.node.stockwitnesses import StockAsking
 from agent.node.vitals import Vitals
+from agent.samples.process import write_state
+from agent.service.snapshot import forget_status, write_status
 from agent.witness.client import WitnessAnswer
+from radio.cbrs.door import CbsdDoor
 from radio.cbrs.session import RETRY_NS
 from radio.errors import Disconnected
+from radio.operator import OperatorDoor
+from radio.ports import RfState
 from radio.ring import RingError
 from settlement.chain.checkpoint import Head
 from settlement.core.fixes import TimeFix, TimeSource
@@ -249,3 +256,22 @@ def test_a_run_folder_that_may_not_be_looked_at_ends_no_node(number: int, monkey
     vitals = Vitals(cast("Any", SimpleNamespace(run_folder=Path("run"))))
     monkeypatch.setattr(Path, "stat", refused)
     assert [vitals.lost_run_folder() for _ in range(3)] == [True, False, False]
+
+
+@pytest.mark.feature("R8")
+def test_a_run_folder_that_is_none_any_more_takes_no_status_and_keeps_nothing_from_ending(tmp_path: Path) -> None:
+    """A status that could not be written ended the agent, and a socket that could not be removed its end midway."""
+    run = tmp_path / "run"
+    run.mkdir()
+    door, helper = OperatorDoor(run / "operator", lambda one: one), MuteHelper(run / "mute", lambda: RfState.OFF)
+    stations = CbsdDoor(run / "stations", lambda: None)
+    showing = Showing(folder=run, node="n", tally=cast("Any", None))
+    run.rename(tmp_path / "moved")
+    run.write_bytes(b"")
+    write_status(run, {})
+    forget_status(run)
+    write_state(run, {})
+    for one in (door, helper, stations, showing):
+        cast("Any", one).close()
+    assert stations.bell == -1
+    assert run.read_bytes() == b""
