@@ -1,6 +1,5 @@
 """What the SAS-CBSD interface adds to a node, put together from its configuration."""
 
-import contextlib
 import secrets
 import socket
 import subprocess
@@ -107,6 +106,8 @@ class WardenCbrs:
     effective: Path
     _child: "subprocess.Popen[bytes] | None" = None
     _restarts: Restarts = field(default_factory=Restarts)
+    _told: bool = False
+    """Whether it was said that no client can be started."""
 
     def turn(self) -> None:
         """Start the client towards the SAS again where it ended, after pauses that grow while it does not live."""
@@ -120,9 +121,15 @@ class WardenCbrs:
             self._child.kill()
             self._child.wait()
             self._child = None
-        with contextlib.suppress(OSError):  # no process, no descriptor: tried again when the next pause is over
+        try:
             ours, self._child = _client(self.effective)
-            self.above.renew(ours)
+        except OSError as exc:  # no process, no descriptor: tried again when the next pause is over
+            if not self._told:
+                sys.stderr.write(f"warden: no client towards the SAS can be started: {exc.strerror}; tried again\n")
+            self._told = True
+            return
+        self._told = False
+        self.above.renew(ours)
 
     def _end_child(self) -> None:
         if self._child is not None:

@@ -32,6 +32,9 @@ HANDSHAKE_S = 5.0
 HALF_OPEN_MAX, BACKLOG = 128, 64
 """Connections without a certificate yet, taken in and waiting to be: a good handshake takes a part of a second."""
 NO_FILES = "socket.accept() out of system resource"
+NO_FILES_MEND = "no file is left for whoever comes: raise the limit of open files (LimitNOFILE) and start it again"
+NO_FILES_OVER_S = 10.0
+"""A shortage that did not show for so long is over: asyncio tries once a second."""
 LIFE_S = 600.0
 REST_S = 130.0
 """A little longer than a connection is kept between two requests."""
@@ -202,12 +205,16 @@ class _Server(uvicorn.Server):
 
     renewing: ServerTls | None = None
     _unused = ""
+    _not_accepted = 0
+    _short_s: float | None = None
+    """When no file was left last; None where that is over, and said to be."""
     say: Callable[[str], None] = staticmethod(_silent)
 
     async def on_tick(self, counter: int) -> bool:
         """Look at the files and at every connection about once a second."""
         if counter % 10 == 0:
             self.look_after(time.monotonic())
+            self.tell_of_files(getattr(asyncio.get_running_loop(), "not_accepted", 0), time.monotonic())
         return await super().on_tick(counter)
 
     def look_after(self, now_s: float) -> None:
@@ -227,6 +234,19 @@ class _Server(uvicorn.Server):
                 one.moved_s = now_s
             if changed or now_s - one.born_s > LIFE_S or now_s - one.moved_s > REST_S:
                 one.end()
+
+    def tell_of_files(self, not_accepted: int, now_s: float) -> None:
+        """Say once that nobody can come in for lack of files, and once that this is over.
+
+        Args: not_accepted: how often that was so until now, `now_s` monotonic.
+        """
+        if not_accepted > self._not_accepted:
+            if self._short_s is None:
+                self.say(NO_FILES_MEND)
+            self._not_accepted, self._short_s = not_accepted, now_s
+        elif self._short_s is not None and now_s - self._short_s > NO_FILES_OVER_S:
+            self.say("base stations are let in again")
+            self._short_s = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:

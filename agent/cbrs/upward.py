@@ -57,8 +57,8 @@ class Upward:
     _kept: bytes = b""
     _known: set[str] = field(default_factory=set)
     _measured_until_ns: int | None = None
-    _unanswered: str = ""
-    """Why the SAS did not answer last."""
+    _unanswered: dict[str, str] = field(default_factory=dict)
+    """Of each method that the SAS did not answer last, why."""
     _ends: dict[str, tuple[tuple[str, int], int]] = field(default_factory=dict)
     """Of each radio: grant and transmitExpireTime told last, and when that ends (monotonic ns)."""
     _answered: threading.Event = field(default_factory=threading.Event)
@@ -93,12 +93,14 @@ class Upward:
         self.session.news.clear()
 
     def _silent_for(self, method: str, why: str) -> None:
-        """Say why the SAS does not answer where that is news, and once that it answers again."""
-        if why and why != self._unanswered:
+        """Say why the SAS does not answer a method where that is news, and once that it answers it again."""
+        before = self._unanswered.pop(method, "")
+        if why:
+            self._unanswered[method] = why
+        if why and why != before:
             self.say(printable(f"{method}: {why}; asked again"[:SAID_MAX]))
-        elif self._unanswered and not why:
-            self.say("the SAS answers again")
-        self._unanswered = why
+        elif before and not why:
+            self.say(f"{method}: the SAS answers again")
 
     def _hear(self) -> None:
         while not self.ended:

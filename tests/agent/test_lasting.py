@@ -62,7 +62,21 @@ def test_a_sas_that_does_not_answer_for_an_hour_is_told_of_once_and_again_when_i
         for now_s[0] in range(HOUR_S, HOUR_S + 60):
             up.turn()
             wait(list(up._sent))
-    assert said[1] == "the SAS answers again"
+    assert said[1] == "registration: the SAS answers again"
+    up._pool.shutdown()
+
+
+@pytest.mark.feature("R10")
+def test_a_sas_that_answers_one_method_and_not_another_is_told_of_once(tmp_path: Path) -> None:
+    """Each answer was news that it answers again, and each failure of the other method that it does not."""
+    said = list[str]()
+    up = Upward(post=cast("Any", None), channel=socket.socket(), fix=cast("Any", None), say=said.append)
+    with up.channel:
+        for _ in range(100):
+            up._silent_for("heartbeat", "")
+            up._silent_for("grant", "HTTP 500")
+        up._silent_for("grant", "")
+    assert said == ["grant: HTTP 500; asked again", "grant: the SAS answers again"]
     up._pool.shutdown()
 
 

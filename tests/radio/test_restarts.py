@@ -72,7 +72,7 @@ def test_a_samples_door_that_cannot_open_is_started_and_told_of_seldom(
 
 @pytest.mark.parametrize("no_process", [False, True])
 def test_a_client_towards_the_sas_that_does_not_live_is_started_seldom_and_keeps_no_turn_of_the_gate_waiting(
-    monkeypatch: pytest.MonkeyPatch, no_process: bool
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], no_process: bool
 ) -> None:
     now_s, tried, ended = [0.0], list[float](), list[str]()
 
@@ -102,3 +102,5 @@ def test_a_client_towards_the_sas_that_does_not_live_is_started_seldom_and_keeps
         return len(tried) > before
 
     assert seldom(starts_in_an_hour(turn))
+    why = "warden: no client towards the SAS can be started: no process is to be had; tried again\n"
+    assert capsys.readouterr().err == (why if no_process else ""), "once, not each time"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 
 from agent.cbrs import endpoint
 from agent.cbrs.endpoint import HALF_OPEN_MAX, HANDSHAKE_S, CbsdEndpoint, server_of
@@ -431,3 +432,17 @@ def test_who_opens_connections_and_shows_no_certificate_uses_up_no_files_and_fil
         assert len(caplog.records) == 1
     finally:
         loop.close()
+
+
+def test_that_no_file_is_left_for_base_stations_is_said_once_with_its_mend_and_once_that_it_is_over() -> None:
+    """It was counted, and nobody was told why no base station came in any more."""
+    said = list[str]()
+    server = endpoint._Server(uvicorn.Config(lambda: None, log_config=None))
+    server.say = said.append  # type: ignore[method-assign]
+    server.tell_of_files(0, 0.0)
+    for second in range(3600):
+        server.tell_of_files(64 * (1 + second // 2), second)
+    assert said == [endpoint.NO_FILES_MEND]
+    for second in range(3600, 7200):
+        server.tell_of_files(64 * 1800, second)
+    assert said[1:] == ["base stations are let in again"]
