@@ -32,7 +32,7 @@ from agent.node.errand import Surroundings
 from agent.node.errands import Errands
 from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
-from agent.node.guard import LAST_S, Guard, mend_of_silence, mute_by_own_connection
+from agent.node.guard import LAST_S, Guard, mend_of_missing, mend_of_silence, mute_by_own_connection
 from agent.node.handovers import HandingSide, kept_of
 from agent.node.holderoffers import HolderOffers
 from agent.node.keyrotation import KeyTurn
@@ -218,7 +218,8 @@ class Node:
         """Silence first, then the rest, the log last."""
         if not self.warden.stop():
             last = mute_until_silent(lambda: mute_by_own_connection(self.config), last_s=LAST_S)
-            self.events.write("warden silent", rf=last.value, alive=False)
+            # The node ends: what is left to do is with the radio alone.
+            self.events.write("warden silent", rf=last.value, alive=False, mend=mend_of_silence(last, alive=True))
         self.samples.close()
         self.vitals.end()
         self._take_from_warden()
@@ -335,10 +336,10 @@ class Node:
                 self.events.write(
                     "warden silent", rf=muted.value, alive=alive, mend=mend_of_silence(muted, alive=alive)
                 )
-        if self.guard.news.is_missing(now_ns, heard_ns=self._warden_ns):
-            self.events.write(
-                "radio missing", mend="is it on, its cable in, [radio] right? see warden.log, bandpact doctor"
-            )
+        if self.guard.news.is_missing(now_ns, heard_ns=self._warden_ns, alive=self._alive):
+            apart = self.config.warden.apart
+            what = "radio missing" if self._alive or apart else "warden ended"
+            self.events.write(what, mend=mend_of_missing(alive=self._alive, apart=apart))
         if self.guard.news.is_over(now_ns, heard_ns=self._warden_ns):
             self.events.write("warden heard again")
 

@@ -42,6 +42,19 @@ def mend_of_silence(state: RfState, *, alive: bool) -> str:
     return "" if alive else "the warden has ended: stop the node and start it again"
 
 
+def mend_of_missing(*, alive: bool, apart: bool) -> str:
+    """What an operator is to do when the warden has not spoken since the start.
+
+    Args: alive: whether its process runs. apart: whether it is a service of its own, of which only its word tells.
+    """
+    radio = "the radio on, its cable in, [radio] right?"
+    if apart:
+        return f"is `bandpact warden` running, {radio} see what it says, bandpact doctor"
+    if alive:
+        return f"is {radio} see warden.log, bandpact doctor"
+    return "the warden has ended: see warden.log for why, mend that, stop the node and start it again"
+
+
 class GuardNews:
     """Which of the guard's tries are told to the operator: the first, what reads back otherwise, and the end of it."""
 
@@ -49,7 +62,8 @@ class GuardNews:
         self._told: tuple[RfState, bool] | None = None
         self._told_ns = self._muted_ns = 0
         self._began_ns: int | None = None
-        self._missed = False
+        self._missed: bool | None = None
+        """Whether the warden's process ran when it was told that it has not spoken; None where that was not told."""
 
     def is_news(self, state: RfState, now_ns: int, *, alive: bool) -> bool:
         """Whether a try is to be told: a state that lasts for hours would fill the log with one and the same line."""
@@ -59,12 +73,12 @@ class GuardNews:
         self._told, self._told_ns = (state, alive), now_ns
         return True
 
-    def is_missing(self, now_ns: int, *, heard_ns: int) -> bool:
-        """Whether it is to be told, once, that the warden has not spoken since the start: it has no radio."""
+    def is_missing(self, now_ns: int, *, heard_ns: int, alive: bool) -> bool:
+        """Whether it is to be told that the warden has not spoken since the start: once, and once that it has ended."""
         self._began_ns = now_ns if self._began_ns is None else self._began_ns
-        if heard_ns or self._missed or now_ns - self._began_ns < MISSING_NS:
+        if heard_ns or self._missed is alive or now_ns - self._began_ns < MISSING_NS:
             return False
-        self._missed, self._told, self._muted_ns = True, (RfState.UNKNOWN, True), now_ns
+        self._missed, self._told, self._muted_ns = alive, (RfState.UNKNOWN, True), now_ns
         return True
 
     def is_over(self, now_ns: int, *, heard_ns: int) -> bool:

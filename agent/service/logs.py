@@ -11,7 +11,7 @@ from hw_profiles.printable import bare, lines, printable
 with without("rich"):  # to draw tracebacks, which are text here before they come to be shown: 5 MB of every node
     import structlog
 
-URGENT = frozenset({"warden silent", "incumbent", "not signed"})
+URGENT = frozenset({"warden silent", "warden ended", "radio missing", "run folder gone", "incumbent", "not signed"})
 ALARMS = frozenset({"alarm", "halted"})
 CALM = "info"
 

@@ -7,19 +7,23 @@ from concurrent.futures import wait
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
 from agent.cbrs.transport import NoAnswer
 from agent.cbrs.upward import OWN, Upward
-from agent.node import apart, stockwitnesses, warden_process
+from agent.node import apart, daemon, stockwitnesses, warden_process
 from agent.node.childlogs import BYTES_MAX, keep_small
-from agent.node.guard import MISSING_NS, OVER_NS, GuardNews
+from agent.node.daemon import Node
+from agent.node.events import EventLog, read_events
+from agent.node.guard import MISSING_NS, OVER_NS, Guard, GuardNews
 from agent.node.livefeed import Showing
 from agent.node.mutehelper import MuteHelper
 from agent.node.stockwitnesses import StockAsking
 from agent.node.vitals import Vitals
 from agent.samples.process import write_state
+from agent.service.logs import URGENT
 from agent.service.snapshot import forget_status, write_status
 from agent.witness.client import WitnessAnswer
 from radio.cbrs.door import CbsdDoor
@@ -226,14 +230,14 @@ def test_a_warden_that_finds_no_radio_says_so_once_and_the_agent_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     news = GuardNews()
-    told = [at_ns for at_ns in range(0, HOUR_S * NS, NS) if news.is_missing(at_ns, heard_ns=0)]
+    told = [at_ns for at_ns in range(0, HOUR_S * NS, NS) if news.is_missing(at_ns, heard_ns=0, alive=True)]
     assert told == [MISSING_NS]
     end_ns = HOUR_S * NS
     assert news.is_over(end_ns + OVER_NS, heard_ns=end_ns + OVER_NS), "the plug is in"
-    assert not news.is_missing(end_ns + OVER_NS, heard_ns=end_ns)
+    assert not news.is_missing(end_ns + OVER_NS, heard_ns=end_ns, alive=True)
     came_up = GuardNews()
-    assert not came_up.is_missing(0, heard_ns=0)
-    assert not came_up.is_missing(MISSING_NS, heard_ns=1)
+    assert not came_up.is_missing(0, heard_ns=0, alive=True)
+    assert not came_up.is_missing(MISSING_NS, heard_ns=1, alive=True)
 
     def none(_: object) -> None:
         raise Disconnected("ip:192.168.2.1: no answer")
@@ -243,6 +247,51 @@ def test_a_warden_that_finds_no_radio_says_so_once_and_the_agent_too(
     stop = cast("Any", SimpleNamespace(is_set=lambda: next(turns), wait=lambda _: None))
     assert warden_process._until_found(cast("Any", None), stop) is None
     assert capsys.readouterr().err == "warden: waiting for the radio: ip:192.168.2.1: no answer\n"
+
+
+@pytest.mark.feature("R8")
+@pytest.mark.parametrize(
+    ("alive", "apart", "event", "words"),
+    [
+        (True, False, "radio missing", ("cable", "warden.log")),
+        (False, False, "warden ended", ("the warden has ended", "warden.log", "start it again")),
+        (False, True, "radio missing", ("`bandpact warden` running", "cable")),
+    ],
+    ids=["no radio", "the warden ended", "a service of its own"],
+)
+def test_a_warden_that_never_spoke_is_told_of_with_the_mend_of_its_cause(
+    tmp_path: Path, alive: bool, apart: bool, event: str, words: tuple[str, ...]
+) -> None:
+    """Of a warden that had ended for a flaw of its configuration it was asked whether the radio's cable is in."""
+    one = cast("Any", Node.__new__(Node))
+    one.config = SimpleNamespace(warden=SimpleNamespace(apart=apart))
+    one.guard, one.warden = Guard(1, lambda: RfState.OFF), SimpleNamespace(alive=alive)
+    one._alive, one._warden_ns, one.events = alive, 0, EventLog(tmp_path, "n")
+    for at_ns in range(0, HOUR_S * NS, NS):
+        one._look_after_silence(at_ns)
+    assert [told["event"] for told in read_events(tmp_path)] == [event]
+    assert all(word in read_events(tmp_path)[0]["mend"] for word in words)
+    assert event in URGENT, "a journal that is read for warnings alone shows it"
+    if alive:
+        one._alive = False
+        one._look_after_silence(HOUR_S * NS)
+        assert [told["event"] for told in read_events(tmp_path)] == [event, "warden ended"]
+    one.events.close()
+
+
+@pytest.mark.feature("R8")
+@pytest.mark.parametrize(("state", "mend"), [(RfState.UNKNOWN, "power"), (RfState.OFF, "")])
+def test_a_node_that_ends_without_knowing_its_radio_silent_says_what_to_do(
+    state: RfState, mend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, told = Mock(), dict[str, Any]()
+    one.warden.stop.return_value, one._registered, one.mesh.denied = False, False, {}
+    one.events.write = lambda name, **fields: told.update({name: fields})
+    monkeypatch.setattr(daemon, "mute_until_silent", lambda *_, **__: state)
+    Node.close(one)
+    assert told["warden silent"]["rf"] == state.value
+    assert mend in told["warden silent"]["mend"]
+    assert bool(mend) == bool(told["warden silent"]["mend"])
 
 
 @pytest.mark.feature("R8")
