@@ -11,8 +11,12 @@ RETRY_NS = 500_000_000
 """From the end of one try to the next: a device that never answers takes the loop's time no more than so."""
 TELL_NS = 600_000_000_000
 """What goes on without a change is told again after so long."""
+CHANGE_NS = 10_000_000_000
+"""A readback that goes back and forth is told of so often at the most; that the radio is silent is told at once."""
 OVER_NS = 10_000_000_000
 """A warden that gave no cause to mute for so long is told of as back."""
+SPEAKS_NS = 1_000_000_000
+"""A warden that spoke so long ago, or less, speaks: it does twenty times a second."""
 MISSING_NS = 30_000_000_000
 """A warden that did not speak for so long since the start waits for its radio."""
 LAST_S = 2.0
@@ -68,7 +72,9 @@ class GuardNews:
     def is_news(self, state: RfState, now_ns: int, *, alive: bool) -> bool:
         """Whether a try is to be told: a state that lasts for hours would fill the log with one and the same line."""
         self._muted_ns = now_ns
-        if self._told == (state, alive) and now_ns - self._told_ns < TELL_NS:
+        same = self._told == (state, alive)
+        waits = self._told is not None and (same or state is not RfState.OFF)
+        if waits and now_ns - self._told_ns < (TELL_NS if same else CHANGE_NS):
             return False
         self._told, self._told_ns = (state, alive), now_ns
         return True
@@ -83,7 +89,7 @@ class GuardNews:
 
     def is_over(self, now_ns: int, *, heard_ns: int) -> bool:
         """Whether it is to be told, once, that the warden speaks again: `heard_ns` is when it spoke last."""
-        if self._told is None or now_ns - self._muted_ns < OVER_NS or now_ns - heard_ns >= OVER_NS:
+        if self._told is None or now_ns - self._muted_ns < OVER_NS or now_ns - heard_ns >= SPEAKS_NS:
             return False
         self._told = None
         return True

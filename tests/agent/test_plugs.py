@@ -12,7 +12,7 @@ import pytest
 
 from agent.node import warden_process
 from agent.node.events import read_events
-from agent.node.guard import OVER_NS, Guard, GuardNews
+from agent.node.guard import CHANGE_NS, OVER_NS, Guard, GuardNews
 from agent.node.guard import RETRY_NS as GUARD_RETRY_NS
 from agent.node.survivor import LIMIT_S, mute_until_silent
 from agent.trial.folder import Layout, prepare
@@ -213,6 +213,30 @@ def test_a_warden_that_speaks_again_is_told_of_once() -> None:
     assert news.is_over(3 * OVER_NS, heard_ns=3 * OVER_NS)
     assert not news.is_over(4 * OVER_NS, heard_ns=4 * OVER_NS)
     assert news.is_news(RfState.OFF, 5 * OVER_NS, alive=True), "silent once more"
+
+
+@pytest.mark.feature("R7")
+def test_a_warden_that_ended_is_not_told_of_as_heard_again() -> None:
+    """Its last word came in the turn that found it gone, a moment after that began: for as long, later, it was back."""
+    news = GuardNews()
+    assert news.is_news(RfState.OFF, 0, alive=False)
+    assert not any(news.is_over(at_ns, heard_ns=1_000_000) for at_ns in range(0, 2 * OVER_NS, 500_000))
+
+
+@pytest.mark.feature("R7")
+def test_a_readback_that_goes_back_and_forth_fills_no_log_and_hides_no_change() -> None:
+    news, told = GuardNews(), list[tuple[int, RfState]]()
+    states = (RfState.ON, RfState.UNKNOWN)
+    for turn in range(7200):
+        now_ns, state = turn * GUARD_RETRY_NS, states[turn // 7 % 2]
+        if news.is_news(state, now_ns, alive=True):
+            told.append((now_ns, state))
+    assert told[0] == (0, RfState.ON)
+    assert len(told) <= 7200 * GUARD_RETRY_NS // CHANGE_NS + 1
+    end_ns = 7200 * GUARD_RETRY_NS
+    assert news.is_news(RfState.OFF, end_ns, alive=True), "silence is told at once"
+    later = (end_ns + turn * GUARD_RETRY_NS for turn in range(1, 100))
+    assert next(at for at in later if news.is_news(RfState.UNKNOWN, at, alive=True)) <= end_ns + CHANGE_NS
 
 
 @pytest.mark.feature("R7")
