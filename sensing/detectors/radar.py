@@ -166,7 +166,9 @@ class RadarDetector:
         for index, kind in enumerate(CLASSES if seen.pulses else ()):
             trains = self._grown(kind)
             lasting = self._lasting(kind, trains, contiguous=seen.contiguous)
-            scattered = not seen.contiguous and self._are_scattered(kind, trains)
+            # Two sweeps that are one and the same are no sparks: of a class with sweeps lone pulses say nothing.
+            asked = not seen.contiguous and kind.inside is not Inside.SWEPT
+            scattered = asked and self._are_scattered(kind, trains)
             for train in () if scattered else self._best(kind, trains):
                 if any(_same_place(train, one, self._base_ns) for one in (*found, *withdrawn)):
                     continue

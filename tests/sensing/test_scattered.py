@@ -104,6 +104,26 @@ def test_a_radar_whose_beam_sweeps_past_is_told_of_each_time(monkeypatch: pytest
     assert len({number // 40 for number in with_memory}) >= len(swept) - 3
 
 
+@pytest.mark.parametrize("pri_us", [1700, 1900])
+def test_a_radar_with_sweeps_is_told_of_though_most_looks_hold_one_pulse_of_it(
+    pri_us: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look of 2.25 ms holds two pulses of such a burst now and then, and one of them else: they are no sparks."""
+    rng, looks, length = np.random.default_rng(0), dict[int, NDArray[np.complex64]](), RATE_HZ * 20 // 1_000_000
+    t_us = (np.arange(length) - length / 2) / RATE_HZ * 1e6
+    sweep = (AMPLITUDE * np.exp(1j * np.pi * 0.15 * t_us**2)).astype(np.complex64)  # 3 MHz in 20 us
+    for begin in range(0, 1000, 40):  # a beam that comes round every 0.8 s: eight pulses each time
+        first = int(rng.uniform(0, 0.02) * RATE_HZ)
+        for pulse in range(8):
+            number, at = divmod(first + pulse * pri_us * RATE_HZ // 1_000_000, RATE_HZ // 50)
+            if at < LOOK - length:
+                looks.setdefault(begin + number, np.zeros(LOOK, np.complex64))[at : at + length] = sweep
+    with_memory = listened(list(looks.values()), np.random.default_rng(1))
+    monkeypatch.setattr(Scattered, "train", lambda *_: False)
+    assert with_memory == listened(list(looks.values()), np.random.default_rng(1))
+    assert with_memory
+
+
 @pytest.mark.parametrize(
     ("contiguous", "pulses", "told"), [(True, 2, True), (False, 18, True), (False, 2, False)],
     ids=["without a gap", "many in one look", "a pair in one look"],
