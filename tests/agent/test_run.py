@@ -147,15 +147,17 @@ def test_a_service_comes_up_is_watched_and_stops_silent(service: tuple[Service, 
 
     warden = run.warden()
     os.kill(warden, signal.SIGSTOP)
-    assert waited(lambda: rf() == "off")
-    assert waited(lambda: "[-] radio: the gate loop was last heard" in run.get("/readyz?verbose")[1])
-    assert run.get("/readyz")[0] == 503
-    # What was on its way when the warden was stopped may still be heard; then nothing that feeds the watchdog is.
-    assert waited(lambda: (fresh := run.hear()) and "WATCHDOG=1" not in fresh)
-    starved: list[str] = []
-    assert waited(lambda: starved.extend(run.hear()) or len(starved) > 1)
-    assert "WATCHDOG=1" not in starved
-    os.kill(warden, signal.SIGCONT)
+    try:
+        assert waited(lambda: rf() == "off")
+        assert waited(lambda: "[-] radio: the gate loop was last heard" in run.get("/readyz?verbose")[1])
+        assert run.get("/readyz")[0] == 503
+        # What was on its way when the warden was stopped may still be heard; then nothing that feeds the watchdog is.
+        assert waited(lambda: (fresh := run.hear()) and "WATCHDOG=1" not in fresh)
+        starved: list[str] = []
+        assert waited(lambda: starved.extend(run.hear()) or len(starved) > 1)
+        assert "WATCHDOG=1" not in starved
+    finally:
+        os.kill(warden, signal.SIGCONT)
     run.said.clear()
     assert waited(lambda: run.heard("WATCHDOG=1"))
 
