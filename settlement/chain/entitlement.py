@@ -19,9 +19,9 @@ from settlement.records.authority import Rule
 CORNERS_MAX = 256
 """Corners of all outlines of one record together: what a rule may cost whoever reads it."""
 SPEAKS_KEPT = 1024
-_SPEAKS: dict[tuple[int, str], tuple[Subject, Rule]] = {}
-"""Who was found to speak a type under a rule, by the object's number and the type; both are held, so that the number
-stays theirs."""
+_SPEAKS: dict[tuple[bytes, str], tuple[Subject, Rule]] = {}
+"""Who was found to speak a type under a rule, by the credential's name and the type: one entry of a party, however often
+its credential and its rule are read anew."""
 _HOLDERS: dict[type[Any], tuple[str, ...]] = {}
 _STRENGTH = (Response.RECORD_ONLY, Response.CONSIDER, Response.OBEY_AFTER_CHECK, Response.OBEY)
 
@@ -92,9 +92,9 @@ def _may_speak(record: Record, author: Subject, rule: Rule) -> Refusal | None:
 
     That it may is known by author, type and rule from then on, none of which changes; that it may not is asked anew.
     """
-    name = id(author), record.typ
+    name = author.hash, record.typ
     author_then, rule_then = _SPEAKS.get(name, (None, None))
-    if author_then is author and rule_then is rule:
+    if (author_then is author or author_then == author) and (rule_then is rule or rule_then == rule):
         return None
     row = record.row
     if row.actions and set(row.actions).isdisjoint(author.scope.actions):
