@@ -20,7 +20,7 @@ CORNERS_MAX = 256
 """Corners of all outlines of one record together: what a rule may cost whoever reads it."""
 SPEAKS_KEPT = 1024
 _SPEAKS: dict[tuple[bytes, str], tuple[Subject, Rule]] = {}
-"""Who was found to speak a type under a rule, by the credential's name and the type: one entry of a party, however often
+"""Who was found to speak a type under a rule, by the credential and the type: one entry of a party, however often
 its credential and its rule are read anew."""
 _HOLDERS: dict[type[Any], tuple[str, ...]] = {}
 _STRENGTH = (Response.RECORD_ONLY, Response.CONSIDER, Response.OBEY_AFTER_CHECK, Response.OBEY)
