@@ -20,12 +20,13 @@ PLAN = CbrsPlan(stations=[BaseStationPlan(name="cell-a", node="n", low_hz=LOW, h
 def test_no_second_of_rf_outside_either_permission(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """0 s outside; a SAS's 501 and a PREEMPT each end in silence, and the next heartbeat after a PREEMPT is refused."""
     out = tmp_path / "out.json"
-    for attempt in range(2):  # on a machine that is too busy for anybody to settle nothing was shown
+    for attempt in range(2):  # on a machine that is too busy to settle, or to ask again in time, nothing was shown
         report = tmp_path / f"report-{attempt}"
         words = ["trial", "--scenario", "cbrs", "--report", str(report), "--json", str(out)]
         done = CliRunner().invoke(app, words)
         result = json.loads(out.read_text())
-        if result["settled"] == 2:
+        asked_again = (result["cbrs"]["cell-a"]["preempted"] or {}).get("next_code")
+        if result["settled"] == 2 and asked_again is not None:
             break
     with capsys.disabled():
         print(f"\n{result['cbrs']}")
