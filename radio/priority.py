@@ -1,6 +1,6 @@
-"""Runs a process before the others of its host: what silences a radio may not wait behind what merely computes.
+"""Runs a process before the others of its host, or after them.
 
-And one that strangers keep busy after the others.
+What silences a radio may not wait behind what merely computes; what strangers keep busy may not keep a node waiting.
 """
 
 import contextlib

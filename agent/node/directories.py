@@ -116,7 +116,7 @@ class Directories:
         queries = [DirectoryQuery(kind=kind) for kind in self._kinds] if asks else []
         if queries or entries:
             self._under_way.add(url)
-            self._later(partial(self._go_there, url, queries, entries))
+            self._jobs.put(partial(self._go_there, url, queries, entries))
 
     def _go_there(self, url: str, queries: Sequence[DirectoryQuery], entries: Mapping[bytes, DirectoryEntry]) -> None:
         if all(self._ask_there(url, query) for query in queries):
@@ -139,9 +139,6 @@ class Directories:
         self._unanswered[url] = 0
         self._answers.put((query, found))
         return True
-
-    def _later(self, job: Callable[[], None]) -> None:
-        self._jobs.put(job)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -94,7 +94,7 @@ def _may_speak(record: Record, author: Subject, rule: Rule) -> Refusal | None:
     """
     name = author.hash, record.typ
     author_then, rule_then = _SPEAKS.get(name, (None, None))
-    if (author_then is author or author_then == author) and (rule_then is rule or rule_then == rule):
+    if author_then is author and rule_then is rule:
         return None
     row = record.row
     if row.actions and set(row.actions).isdisjoint(author.scope.actions):

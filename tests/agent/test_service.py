@@ -413,7 +413,9 @@ def test_logs_are_json_for_the_journal_and_readable_on_a_terminal(root_logger: l
 
 @pytest.mark.feature("E10")
 def test_a_node_is_told_where_an_incumbent_can_be(tmp_path: Path) -> None:
-    assert settings_of(load_layers([written(tmp_path)])).incumbent_bands is None
+    plain = settings_of(load_layers([written(tmp_path)]))
+    assert plain.incumbent_bands is None
+    assert (plain.keep_s, plain.again_s) == (120.0, 60.0), "a node keeps two minutes, and judges one of them anew"
     bands = [{"low_hz": 3_550_000_000, "high_hz": 3_700_000_000}]
     (known,) = settings_of(load_layers([written(tmp_path, incumbent_bands=bands)])).incumbent_bands or ()
     assert (known.low_hz, known.high_hz) == (3.55e9, 3.7e9)
