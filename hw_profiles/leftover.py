@@ -1,4 +1,4 @@
-"""Takes away a file that is of no use any more, a socket of a process that ends say, where that can be done."""
+"""Removes a file that is of no use any more, such as the socket of a process that ends, where that can be done."""
 
 from contextlib import suppress
 from pathlib import Path

@@ -42,7 +42,7 @@ class FloorHistory:
     """Pieces in the order of time; the oldest lose their levels, then are forgotten."""
 
     def __init__(self, *, keep_ns: int | None = None, again_ns: int | None = None) -> None:
-        """Remember nothing yet.
+        """An empty history.
 
         Args: keep_ns: forget what began longer ago than this; None: keep as much as there is room for. again_ns: how
         long pieces are kept in full; None: as long as there is room.

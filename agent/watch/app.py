@@ -95,7 +95,7 @@ class WatchApp(App[int]):
         self.set_interval(FALL_S, partial(self._while_up, self._fall_on))
 
     def _while_up(self, draw: Callable[[], None]) -> None:
-        """Draw, but for the moment in which the screen is taken down and what has an interval of its own goes on."""
+        """Draw, unless the screen is being taken down: a timer may fire once more then."""
         if all(self.query(f"#{name}") for name in ("head", "why", "all", "node", "fall", *TABLES)):
             draw()
 
