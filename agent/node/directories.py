@@ -54,11 +54,23 @@ class DirectoryCount:
 class Directories:
     """The directories of one node; with none it does nothing."""
 
-    def __init__(self, urls: Sequence[str], kinds: Sequence[str], *, ask: Find, put: Publish = publish) -> None:
-        """Args: urls: of the directories. kinds: what this node looks for, offers or intents. ask: one of them."""
+    def __init__(
+        self,
+        urls: Sequence[str],
+        kinds: Sequence[str],
+        *,
+        ask: Find,
+        put: Publish = publish,
+        visit: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:
+        """Args: urls: of the directories. kinds: what this node looks for, offers or intents. ask: one of them.
+
+        put: hands one of them an entry. visit: makes a visit; without it a thread beside the loop does.
+        """
         self._urls, self._kinds, self._put, self._ask = tuple(urls), tuple(kinds), put, ask
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
         """One visit to each directory at the most: one that is down keeps none of the others waiting for long."""
+        self._later = visit or self._jobs.put
         self._under_way: set[str] = set()
         self._answers: queue.Queue[tuple[DirectoryQuery, tuple[DirectoryEntry, ...]]] = queue.Queue()
         self._due_ns: dict[str, dict[bytes, int]] = {url: {} for url in self._urls}
@@ -116,7 +128,7 @@ class Directories:
         queries = [DirectoryQuery(kind=kind) for kind in self._kinds] if asks else []
         if queries or entries:
             self._under_way.add(url)
-            self._jobs.put(partial(self._go_there, url, queries, entries))
+            self._later(partial(self._go_there, url, queries, entries))
 
     def _go_there(self, url: str, queries: Sequence[DirectoryQuery], entries: Mapping[bytes, DirectoryEntry]) -> None:
         if all(self._ask_there(url, query) for query in queries):

@@ -54,6 +54,11 @@ def index_of(world: World) -> DirectoryIndex:
     return DirectoryIndex(Registry(NETWORK, world.anchors))
 
 
+def at_once(visit: Callable[[], None]) -> None:
+    """Make a visit in the test's own thread: what a step finds is what the visit before it left."""
+    visit()
+
+
 def told(world: World, entry: DirectoryEntry, query: DirectoryQuery = QUERY, at_s: float = 0.5) -> str:
     party = world.members["alice"].party
     what: str = world.do("alice", at_s, lambda step: take_entry(step, party, entry, query))
@@ -138,8 +143,7 @@ def test_a_directory_that_hides_everything_leaves_another_to_be_asked(tmp_path: 
         return said[url]
 
     party = world.members["alice"].party
-    several = Directories(list(said), (OFFERS,), put=lambda *_: "", ask=find)
-    several._later = lambda job: job()  # type: ignore[method-assign]  # in this thread
+    several = Directories(list(said), (OFFERS,), put=lambda *_: "", ask=find, visit=at_once)
     assert several.turn(party, (), 0)
     world.do("alice", 0.5, lambda step: several.take(step, party))
     assert asked == list(said)
@@ -152,8 +156,7 @@ def test_a_directory_that_hides_everything_leaves_another_to_be_asked(tmp_path: 
 def test_a_node_publishes_each_of_its_offers_once(tmp_path: Path) -> None:
     world, entry = town(tmp_path)
     sent: list[DirectoryEntry] = []
-    one = Directories(["http://a"], (), put=lambda _url, it: sent.append(it) or "", ask=lambda *_: ())  # type: ignore[func-returns-value]
-    one._later = lambda job: job()  # type: ignore[method-assign]
+    one = Directories(["http://a"], (), put=lambda _url, it: sent.append(it) or "", ask=lambda *_: (), visit=at_once)  # type: ignore[func-returns-value]
     for _ in range(3):
         one.turn(world.members["holder"].party, (), 0)
     assert sent == [entry]
@@ -170,8 +173,8 @@ def test_what_a_directory_that_was_down_did_not_take_it_gets_once_it_is_up(tmp_p
         (),
         put=lambda _url, it: sent.append((now_ns, it)) or ("http://a: down" if down[0] else ""),  # type: ignore[func-returns-value]
         ask=lambda *_: (),
+        visit=at_once,
     )
-    one._later = lambda job: job()  # type: ignore[method-assign]
     for now_ns in range(0, 10 * PUBLISH_AGAIN_NS, PUBLISH_AGAIN_NS // 50):
         down[0] = now_ns < 5 * PUBLISH_AGAIN_NS
         one.turn(party, (), now_ns)
@@ -189,8 +192,8 @@ def test_a_directory_that_is_down_for_hours_is_asked_seldom_and_as_often_as_befo
         ["http://a"],
         (OFFERS,),
         ask=lambda *_: asked.append(now_ns) or ("http://a: down" if down[0] else ()),  # type: ignore[func-returns-value]
+        visit=at_once,
     )
-    one._later = lambda job: job()  # type: ignore[method-assign]
     for now_ns in range(0, 3600 * ASK_NS, ASK_NS // 4):
         one.turn(party, (), now_ns)
     assert len(asked) < 3600 * ASK_NS // ASK_MAX_NS + 10
@@ -206,8 +209,7 @@ def test_a_node_that_takes_nothing_in_asks_for_nothing_more(tmp_path: Path) -> N
     """A node that waits for its neighbours' word on its log takes no answer; they piled up for as long as it waited."""
     world, entry = town(tmp_path)
     party = world.members["alice"].party
-    one = Directories(["http://a"], (OFFERS,), ask=lambda *_: (entry,))
-    one._later = lambda job: job()  # type: ignore[method-assign]
+    one = Directories(["http://a"], (OFFERS,), ask=lambda *_: (entry,), visit=at_once)
     for second in range(3600):
         one.turn(party, (), second * ASK_NS)
     assert one._answers.qsize() == ANSWERS_MAX
