@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import gc
 import hashlib
-import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -19,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from agent.cbrs.halfopen import HalfOpen, TlsDoor
 from agent.cbrs.tls import CBSD, OPERATOR, ServerTls, TlsFileError, role_flaw
 from radio.cbrs.answers import Sas
 from radio.cbrs.messages import BODY_MAX, METHODS, BadBody, read_batch
@@ -27,10 +26,8 @@ BODY_S = 10.0
 CONNECTIONS_MAX = 512
 OF_ONE_MAX = 32
 """Connections of one certificate: the rest of them is for others."""
-HANDSHAKE_S = 5.0
-"""A connection that has not shown its certificate by then is closed."""
-HALF_OPEN_MAX, BACKLOG = 128, 64
-"""Connections without a certificate yet, taken in and waiting to be: a good handshake takes a part of a second."""
+BACKLOG = 64
+"""Connections that wait to be taken in."""
 NO_FILES = "socket.accept() out of system resource"
 NO_FILES_MEND = "no file is left for whoever comes: raise the limit of open files (LimitNOFILE) and start it again"
 NO_FILES_OVER_S = 10.0
@@ -154,48 +151,6 @@ def _refused(status: int, why: str) -> Response:
     return JSONResponse({"error": why}, status_code=status)
 
 
-class EndpointLoop(asyncio.SelectorEventLoop):
-    """The endpoint's loop: who opens a connection and shows no certificate holds it for HANDSHAKE_S at the most.
-
-    No more than HALF_OPEN_MAX of them are held, the oldest gives way: the process never runs out of files by them.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._half_open: list[tuple[asyncio.Future[Any], socket.socket]] = []
-        self._cut = 0
-        self.not_accepted = 0
-        """Times that no connection was accepted for lack of files; asyncio writes thousands of lines about each."""
-
-    async def create_server(self, *args: Any, **settings: Any) -> Any:
-        """As asyncio's, with those bounds."""
-        if settings.get("ssl") is not None:
-            settings.setdefault("ssl_handshake_timeout", HANDSHAKE_S)
-        return await super().create_server(*args, **{**settings, "backlog": BACKLOG})
-
-    def _make_ssl_transport(self, rawsock: socket.socket, *args: Any, **settings: Any) -> Any:
-        """Called by asyncio for each connection accepted, with what tells of the handshake's end as `waiter`."""
-        self._half_open = [one for one in self._half_open if not one[0].done()]
-        self._cut += len(self._half_open) >= HALF_OPEN_MAX
-        if self._cut == HALF_OPEN_MAX:  # each holds 256 KiB in a cycle, which Python looks for by numbers, not sizes
-            self._cut = 0
-            gc.collect()
-        while len(self._half_open) >= HALF_OPEN_MAX:
-            with contextlib.suppress(OSError):  # the other side was faster
-                self._half_open.pop(0)[1].shutdown(socket.SHUT_RDWR)
-        if settings.get("waiter") is not None:
-            self._half_open.append((settings["waiter"], rawsock))
-        making: Any = super()
-        return making._make_ssl_transport(rawsock, *args, **settings)  # noqa: SLF001 - there is no other place
-
-    def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """As asyncio's, but for what comes again and again while no file is left."""
-        if str(context.get("message", "")).startswith(NO_FILES):
-            self.not_accepted += 1
-            return
-        super().call_exception_handler(context)
-
-
 class _Server(uvicorn.Server):
     """Stops when it is told to, not by a signal: signals belong to the process around it.
 
@@ -204,17 +159,38 @@ class _Server(uvicorn.Server):
     """
 
     renewing: ServerTls | None = None
+    half_open: HalfOpen | None = None
+    not_accepted = 0
+    """Times that no connection was accepted for lack of files; asyncio would write thousands of lines about each."""
     _unused = ""
     _not_accepted = 0
     _short_s: float | None = None
     """When no file was left last; None where that is over, and said to be."""
     say: Callable[[str], None] = staticmethod(_silent)
 
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        """Listen; what the loop cannot hand to anybody else comes to `fault`."""
+        asyncio.get_running_loop().set_exception_handler(self.fault)
+        await super().startup(sockets)
+
+    async def shutdown(self, sockets: list[Any] | None = None) -> None:
+        """Stop listening, and end every connection."""
+        if self.half_open is not None:
+            self.half_open.end()
+        await super().shutdown(sockets)
+
+    def fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """As asyncio's own handler, but for what comes again and again while no file is left."""
+        if str(context.get("message", "")).startswith(NO_FILES):
+            self.not_accepted += 1
+            return
+        loop.default_exception_handler(context)
+
     async def on_tick(self, counter: int) -> bool:
         """Look at the files and at every connection about once a second."""
         if counter % 10 == 0:
             self.look_after(time.monotonic())
-            self.tell_of_files(getattr(asyncio.get_running_loop(), "not_accepted", 0), time.monotonic())
+            self.tell_of_files(self.not_accepted, time.monotonic())
         return await super().on_tick(counter)
 
     def look_after(self, now_s: float) -> None:
@@ -264,11 +240,15 @@ def server_of(
     say: Callable[[str], None] = _silent,
 ) -> uvicorn.Server:
     """A server that is ready to `serve`; `roles`: certificates must name the role of a CBSD or of a domain proxy."""
+    peers = type("Peers", (_Peers if roles else _Anyone,), {"tls": tls})
+    half_open = HalfOpen()
+    door = {"inner": peers, "context": tls.context, "half_open": half_open}
     config = uvicorn.Config(
         endpoint.application(),
         host=host,
         port=port,
-        http=type("Peers", (_Peers if roles else _Anyone,), {"tls": tls}),
+        http=type("Door", (TlsDoor,), door),
+        backlog=BACKLOG,
         ws="none",
         lifespan="off",
         loop="asyncio",
@@ -279,8 +259,6 @@ def server_of(
         limit_concurrency=CONNECTIONS_MAX,
         timeout_keep_alive=120,
     )
-    config.load()
-    config.ssl = tls.context
     server = _Server(config)
-    server.renewing, server.say = tls, say
+    server.renewing, server.half_open, server.say = tls, half_open, say
     return server

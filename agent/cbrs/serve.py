@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.cbrs.assembly import sas_of, tls_files
-from agent.cbrs.endpoint import CbsdEndpoint, EndpointLoop, server_of
+from agent.cbrs.endpoint import CbsdEndpoint, server_of
 from agent.cbrs.shown import DOOR
 from agent.cbrs.tls import ServerTls, TlsFileError
 from agent.config.settings import ConfigError, NodeConfig, load
@@ -34,8 +34,7 @@ def serve(config: NodeConfig, stop: threading.Event, say: Callable[[str], None])
     server = server_of(endpoint, host=section.host, port=section.port, tls=tls, roles=section.roles, say=say)
 
     def answer() -> None:
-        with asyncio.Runner(loop_factory=EndpointLoop) as runner:
-            runner.run(server.serve())
+        asyncio.run(server.serve())
 
     thread = threading.Thread(target=answer, name="endpoint")
     thread.start()

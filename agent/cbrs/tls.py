@@ -116,7 +116,10 @@ class ServerTls:
 
     def flaw(self, der: bytes) -> str | None:
         """Why a certificate is no longer good; None where it is. A resumed session was verified when it was begun."""
-        certificate, now = x509.load_der_x509_certificate(der), datetime.now(UTC)
+        try:
+            certificate, now = x509.load_der_x509_certificate(der), datetime.now(UTC)
+        except ValueError as exc:
+            return f"it cannot be read: {exc}"
         if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
             return "it is not in its life"
         lists = [one for one in self._lists if one.issuer == certificate.issuer]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agent.cbrs.endpoint import CbsdEndpoint, EndpointLoop, server_of
+from agent.cbrs.endpoint import CbsdEndpoint, server_of
 from agent.cbrs.tls import ServerTls, TlsFiles
 from radio.cbrs.answers import Sas
 from sim.cbrs.pki import SimPki
@@ -29,8 +29,7 @@ def serving(sas: Sas, files: TlsFiles, now_ns: Callable[[], int | None], *, role
     )
 
     def answer() -> None:
-        with asyncio.Runner(loop_factory=EndpointLoop) as runner:
-            runner.run(server.serve())
+        asyncio.run(server.serve())
 
     thread = threading.Thread(target=answer, daemon=True)
     thread.start()
