@@ -98,7 +98,6 @@ PURE = (
     "radio/test_drafts",
     "radio/test_gate",
     "radio/test_permits",
-    "radio/test_pluto_units",
     "radio/test_propagation",
     "radio/test_random_runs",
     "radio/test_recordings",
