@@ -17,6 +17,7 @@ from radio.cbrs.byear import (
     DOUBT,
     BandLook,
     EarFinding,
+    EarKey,
     EarVerdict,
     StationEars,
     StationSpan,
@@ -39,6 +40,8 @@ FLAG_BYTES = 32
 VALID_NS = 60_000_000_000
 RELATIVE = "dBFS"
 ALARMS_MAX = 16
+UNSAID_MAX = 64
+"""Findings kept for the log while nothing may be signed: the newest of each base station and band."""
 
 
 @dataclass(slots=True)
@@ -53,7 +56,9 @@ class StationListening:
     ears: StationEars = field(default_factory=StationEars)
     alarms: dict[str, str] = field(default_factory=dict)
     """Base stations that were found to be still on, since this agent's start, and what was heard."""
-    _unsaid: list[EarFinding] = field(default_factory=list)
+    _unsaid: dict[EarKey, EarFinding] = field(default_factory=dict)
+    _left_out: int = 0
+    """Findings that will never be on record, as newer ones took their places."""
 
     def told(self, message: StationTold) -> None:
         """The warden says when a base station may be on."""
@@ -100,7 +105,11 @@ class StationListening:
         for one in self.ears.findings(now_ns):
             span = one.span
             if one.verdict is EarVerdict.STILL_ON:
-                self._unsaid.append(one)
+                self._left_out += self._unsaid.pop(span.key, None) is not None
+                self._unsaid[span.key] = one
+                while len(self._unsaid) > UNSAID_MAX:
+                    del self._unsaid[next(iter(self._unsaid))]
+                    self._left_out += 1
                 self.alarms[span.device] = one.detail
                 while len(self.alarms) > ALARMS_MAX:
                     del self.alarms[next(iter(self.alarms))]
@@ -120,27 +129,31 @@ class StationListening:
         """Whether something waits to be signed."""
         return bool(self._unsaid)
 
-    def sign(self, step: Step) -> None:
+    def taken(self, step: Step) -> list[EarFinding]:
+        """What is to be signed now, each by `sign`: one that fails keeps no other from its record."""
+        if self._left_out:
+            step.event("not on record", findings=self._left_out, why="newer ones came while nothing could be signed")
+        unsaid, self._unsaid, self._left_out = list(self._unsaid.values()), {}, 0
+        return unsaid
+
+    def sign(self, step: Step, found: EarFinding) -> None:
         """Put on record what was heard after an end, and leave it for the other side of the settlement."""
-        while self._unsaid:
-            found = self._unsaid[0]
-            body = evidence(found, self.clock.at, step.now.time.latest_ns + VALID_NS)
-            refusal = step.may_sign(body)
-            if refusal is not None:
-                step.event("not on record", device=found.span.device, why=str(refusal))
-            else:
-                record = self.party.bounds.observe(step, body)
-                for to in _parties(self.party, found.span.sid):
-                    step.outgoing.append(Outgoing(to=to, data=Message(record=record.raw).encoded()))
-                step.event(
-                    "base station still on",
-                    device=found.span.device,
-                    band=body.channels[0].band,
-                    levels_db=[round(one, 1) for one in found.levels_db or ()],
-                    unit=self.unit,
-                    record=record.digest,
-                )
-            self._unsaid.pop(0)
+        body = evidence(found, self.clock.at, step.now.time.latest_ns + VALID_NS)
+        refusal = step.may_sign(body)
+        if refusal is not None:
+            step.event("not on record", device=found.span.device, why=str(refusal))
+            return
+        record = self.party.bounds.observe(step, body)
+        for to in _parties(self.party, found.span.sid):
+            step.outgoing.append(Outgoing(to=to, data=Message(record=record.raw).encoded()))
+        step.event(
+            "base station still on",
+            device=found.span.device,
+            band=body.channels[0].band,
+            levels_db=[round(one, 1) for one in found.levels_db or ()],
+            unit=self.unit,
+            record=record.digest,
+        )
 
 
 def band_look(channels: Iterable[ChannelLook], low_hz: int, high_hz: int, at_ns: int) -> BandLook | None:

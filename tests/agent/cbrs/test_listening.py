@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from agent.node.stationears import FLAG_BYTES, StationListening, band_look, evidence, named
+from agent.node.stationears import FLAG_BYTES, UNSAID_MAX, StationListening, band_look, evidence, named
 from agent.node.watcher import Heard
 from radio.cbrs.byear import EarFinding, EarVerdict, StationSpan
 from radio.cbrs.door import CbsdDoor, WardenGiver
@@ -203,6 +203,35 @@ def test_a_person_who_looked_into_it_ends_the_alarm_and_it_is_heard_anew() -> No
         one.look(heard(number / 50, True))
         found += one.turn(number * NS // 50 + 1)
     assert [word.verdict for word in found] == ["still on"], "it goes on, and is heard again"
+
+
+def test_what_waits_for_its_signature_is_bounded_and_the_newest_of_each() -> None:
+    """A node that waits for its neighbours' word kept each finding; one that could not be signed was tried for ever."""
+    one, stations, told = listening(), 2 * UNSAID_MAX, list[dict[str, Any]]()
+
+    def found(number: int, at_s: int) -> EarFinding:
+        span = StationSpan(**{**_plain(TOLD), "device": f"cbsd:fcc1/{number}"})
+        return EarFinding(span=span, verdict=EarVerdict.STILL_ON, detail="", looks=9, like=9, to_ns=at_s * NS)
+
+    for at_s in range(30, 33):
+        one.ears = cast("Any", SimpleNamespace(findings=lambda _: [found(n, at_s) for n in range(stations)]))  # noqa: B023
+        one.turn(at_s * NS)
+    step = cast("Any", SimpleNamespace(event=lambda what, **fields: told.append({"what": what, **fields})))
+    assert one.unsaid
+    taken = one.taken(step)
+    assert [(f.span.device, f.to_ns) for f in taken] == [
+        (f"cbsd:fcc1/{n}", 32 * NS) for n in range(stations - UNSAID_MAX, stations)
+    ]
+    assert told == [
+        {
+            "what": "not on record",
+            "findings": 3 * stations - UNSAID_MAX,
+            "why": "newer ones came while nothing could be signed",
+        }
+    ]
+    assert not one.unsaid, "what fails from here on is told as a fault, once"
+    assert one.taken(step) == []
+    assert len(told) == 1
 
 
 def test_a_question_at_the_door_ends_the_loops_wait(tmp_path: Path) -> None:
