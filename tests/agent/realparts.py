@@ -99,7 +99,8 @@ def epoch(
 
 
 @contextlib.contextmanager
-def ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+def ended(process: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> Iterator[None]:
+    """Whatever becomes of the test: the process is over in the end, and its pipes are closed."""
     try:
         yield
     finally:
@@ -109,6 +110,9 @@ def ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 @contextlib.contextmanager

@@ -33,6 +33,7 @@ from settlement.chain.bodies import Revocation
 from settlement.chain.credentials import Subject
 from settlement.chain.records import Attestation, Frame, sign_record
 from sim.airclient import AirClient
+from tests.agent.realparts import ended
 from tests.agent.test_plugs import waited
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,14 +68,22 @@ class Two:
         (self.desk,) = desks
         self.children: list[Child] = []
         self.air: list[Child] = []
+        self.client = AirClient(self.layout.air_endpoint)
+
+    def begin(self) -> None:
+        """Start all of it; `close` ends what of it was started."""
         self.air.append(start_air(self.layout)[0])
         for name in ("holder", "user-a"):
             path = self.layout.config_of(name)
             values = tomllib.loads(path.read_text()) | {"offers": [], "wants": []}
             del values["start_file"]
             path.write_text(tomli_w.dumps(values))
-            self.children.append(spawn(name, NODE, path, root))
-        self.client = AirClient(self.layout.air_endpoint)
+            self.children.append(spawn(name, NODE, path, self.layout.root))
+        assert waited(lambda: all(self.events(n, "ready") for n in ("holder", "user-a")))
+        # What every test here acquires a part of, whichever is run alone.
+        self.offered = self.steps(
+            "holder", "offer", "3550-3570MHz", "--class", self.commodity, "--eirp", "20dBm", "--wait", "30s"
+        )
 
     def run(self, name: str, *words: str) -> Result:
         return CliRunner().invoke(app, [*words, "--config", str(self.layout.config_of(name))])
@@ -99,13 +108,11 @@ class Two:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
     made = Two(tmp_path_factory.mktemp("c"))
-    assert waited(lambda: all(made.events(n, "ready") for n in ("holder", "user-a")))
-    # What every test here acquires a part of, whichever is run alone.
-    made.offered = made.steps(
-        "holder", "offer", "3550-3570MHz", "--class", made.commodity, "--eirp", "20dBm", "--wait", "30s"
-    )
-    yield made
-    made.close()
+    try:
+        made.begin()
+        yield made
+    finally:
+        made.close()
 
 
 def acquired(two: Two, band: str, *words: str) -> str:
@@ -153,16 +160,16 @@ def test_ctrl_c_gives_back_what_is_held(two: Two) -> None:
         text=True,
         env={**os.environ, **FRUGAL, "PYTHONPATH": str(ROOT)},
     )
-    assert process.stdout is not None
     seen: list[dict[str, Any]] = []
-    for line in process.stdout:
-        seen.append(json.loads(line))
-        if seen[-1].get("step") == "gate" and seen[-1]["state"] == "OPEN":
-            process.send_signal(signal.SIGINT)
-            break
-    seen += [json.loads(line) for line in process.stdout]
-    assert process.wait(30) == 130, seen
-    process.stdout.close()
+    with ended(process):
+        assert process.stdout is not None
+        for line in process.stdout:
+            seen.append(json.loads(line))
+            if seen[-1].get("step") == "gate" and seen[-1]["state"] == "OPEN":
+                process.send_signal(signal.SIGINT)
+                break
+        seen += [json.loads(line) for line in process.stdout]
+        assert process.wait(30) == 130, seen
     assert [s["step"] for s in seen if s.get("step") in ("silencing", "relinquished")] == ["silencing", "relinquished"]
     assert two.rf("user-a") == "off"
 

@@ -4,8 +4,11 @@ import contextlib
 import errno
 import os
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -92,6 +95,27 @@ def test_a_second_handle_without_a_process_is_a_fault_of_the_radio(monkeypatch: 
     monkeypatch.setattr(silencer.subprocess, "Popen", no_process)
     with pytest.raises(HardwareError, match="no process"):
         SilencerProcess("driver=none")
+
+
+@pytest.mark.feature("R9")
+def test_a_second_handle_whose_start_is_broken_off_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+    real = subprocess.Popen
+
+    def starts(_command: list[str], **given: Any) -> Any:
+        begun.append(real([sys.executable, "-c", "import sys; sys.stdin.read()"], **given))
+        return begun[0]
+
+    def broken_off(_self: SilencerProcess, _limit_s: float) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(silencer.subprocess, "Popen", starts)
+    monkeypatch.setattr(SilencerProcess, "_line", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        SilencerProcess("driver=none")
+    assert begun[0].returncode == 0
+    assert begun[0].stdout is not None
+    assert begun[0].stdout.closed
 
 
 @pytest.mark.feature("R7")

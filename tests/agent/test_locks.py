@@ -37,7 +37,12 @@ def holder(folder: Path, name: str) -> "subprocess.Popen[str]":
         cwd=Path(__file__).resolve().parents[2],
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
+    try:
+        assert process.stdout.readline() == "held\n"
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
     return process
 
 

@@ -16,7 +16,7 @@ from agent.bench.profiled import CODING, LOG, REST, SIGNING, STEPS, Profile, kin
 from agent.bench.table.pairrows import pair_rows
 from agent.bench.town import BARE, MODES, ROUND, BenchHolder, Mode, town
 from settlement.chain.lineage import LineageError
-from tests.agent.realparts import until
+from tests.agent.realparts import ended, until
 
 pytestmark = pytest.mark.feature("S1")
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,9 +151,10 @@ def test_a_bench_that_is_interrupted_says_so_in_a_line_and_leaves_nothing(tmp_pa
         [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True,
     )  # fmt: skip
-    assert until(lambda: any(tmp_path.glob(".bench-*/*/0/user-0/bare.db")), 60)
-    os.killpg(began.pid, signal.SIGINT)
-    said, _ = began.communicate(timeout=60)
+    with ended(began):
+        assert until(lambda: any(tmp_path.glob(".bench-*/*/0/user-0/bare.db")), 60)
+        os.killpg(began.pid, signal.SIGINT)
+        said, _ = began.communicate(timeout=60)
     assert began.returncode == 130
     assert said.splitlines() == ["bandpact: interrupted"]
     assert list(tmp_path.iterdir()) == []

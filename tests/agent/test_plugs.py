@@ -46,14 +46,18 @@ class Running:
         scenario, spec, duration_s = scenario_of(options)
         ports = free_ports(len(scenario.nodes), None)
         self.layout: Layout = prepare(root, scenario, spec, seed=3, duration_s=duration_s, ports=ports)
-        names = [n.name for n in scenario.nodes if n.role != "attacker"]
-        self.children = {name: spawn(name, NODE, self.layout.config_of(name), root) for name in names}
+        self.names = [n.name for n in scenario.nodes if n.role != "attacker"]
+        self.children: dict[str, Child] = {}
         self.air: list[Child] = []
-        tail = _Tail(self.layout)
-        _await_ready(tail, list(self.children.values()), len(names))
+        self.client = AirClient(self.layout.air_endpoint)
+
+    def begin(self) -> None:
+        """Start all of it; `close` ends what of it was started."""
+        for name in self.names:
+            self.children[name] = spawn(name, NODE, self.layout.config_of(name), self.layout.root)
+        _await_ready(_Tail(self.layout), list(self.children.values()), len(self.names))
         child, _ = start_air(self.layout)
         self.air.append(child)
-        self.client = AirClient(self.layout.air_endpoint)
 
     def gate(self, name: str) -> str:
         gates = [e["state"] for e in read_events(self.layout.root / name) if e["event"] == "gate"]
@@ -86,8 +90,11 @@ class Running:
 @pytest.fixture
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     made = Running(tmp_path_factory.mktemp("p"))
-    yield made
-    made.close()
+    try:
+        made.begin()
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.mark.feature("R7")

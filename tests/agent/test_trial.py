@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.agent.realparts import ended
 from tests.radio.plutobench import needs_libiio
 
 TRIAL = [sys.executable, "-m", "agent.cli.main"]
@@ -217,13 +218,14 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path_factory: pytest.TempPathFactor
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": str(tmp_path)},
     )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "settled" in line:
-            break
-    assert len(children_of(f"{tmp_path}/bandpact-")) >= 9
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    with ended(process):
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "settled" in line:
+                break
+        assert len(children_of(f"{tmp_path}/bandpact-")) >= 9
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted" in errors
     assert children_of(f"{tmp_path}/bandpact-") == []

@@ -85,8 +85,13 @@ def started(folder: Path, *, processes: list[subprocess.Popen[bytes]] | None = N
     if processes is not None:
         processes.append(process)
     client = AirClient(f"ipc://{folder}/air")
-    client.wait_ready(timeout_s=30)
-    return RunningAir(endpoint=f"ipc://{folder}/air", log=folder / "oracle.json", process=process, client=client)
+    made = RunningAir(endpoint=f"ipc://{folder}/air", log=folder / "oracle.json", process=process, client=client)
+    try:
+        client.wait_ready(timeout_s=30)
+    except BaseException:
+        stopped(made)
+        raise
+    return made
 
 
 def stopped(air: RunningAir) -> int:

@@ -38,7 +38,11 @@ class SilencerProcess:
         if self._process.stdin is None or self._process.stdout is None:
             raise HardwareError(f"soapy:{arguments}: the second handle's process has no pipes")
         self._asking, self._answering = self._process.stdin, self._process.stdout
-        said = self._line(OPEN_S)
+        try:
+            said = self._line(OPEN_S)
+        except BaseException:
+            self.close()
+            raise
         if said != READY:
             self.close()
             raise HardwareError(said or f"soapy:{arguments}: no second handle within {OPEN_S:g} s")

@@ -23,6 +23,7 @@ from agent.history.store import HOUR_NS, LENGTHS, MINUTE, NS, QUARTER, SECOND, R
 from agent.history.tally import BINS, coded
 from agent.history.windows import fitting, plain
 from tests.agent.history.days import CHANNELS, START_NS, seconds, written
+from tests.agent.realparts import ended
 
 RUN = CliRunner()
 pytestmark = pytest.mark.feature("E9")
@@ -150,12 +151,12 @@ def test_killed_at_any_instant_it_is_whole_and_lacks_only_the_last_seconds(tmp_p
     folder = tmp_path / "history"
     writer = [sys.executable, "-m", "tests.agent.history.days", str(folder), str(after + 40)]
     process = subprocess.Popen(writer, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3])
-    assert process.stdout is not None
-    told = [int(process.stdout.readline()) for _ in range(after)]
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    told += [int(line) for line in process.stdout.read().split(b"\n")[:-1]]
-    process.stdout.close()
+    with ended(process):
+        assert process.stdout is not None
+        told = [int(process.stdout.readline()) for _ in range(after)]
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        told += [int(line) for line in process.stdout.read().split(b"\n")[:-1]]
     for path in folder.glob("*/*.parquet"):
         pq.read_table(path)
     store = Store(folder=folder)
