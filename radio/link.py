@@ -1,6 +1,8 @@
 """What agent and warden say to each other over a local ZeroMQ socket: small typed messages, CBOR, one frame.
 
 The link carries no authority: a permit is bytes that the warden verifies itself, and silence from either side mutes.
+
+Long because every message that the two know stands here.
 """
 
 import itertools
@@ -8,11 +10,14 @@ import select
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import cbor2
 import zmq
+
+from radio.speakers import RetriedWait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,6 +302,7 @@ class Link:
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", path: Path, *, bind: bool, mode: int = 0o600) -> None:
         self.socket = context.socket(zmq.PAIR)
+        self._retried = RetriedWait()
         self.others: Callable[[], list[int]] | None = None
         """What else ends a wait: descriptors that become readable, asked for at each."""
         self.socket.linger, self.socket.sndhwm, self.socket.rcvhwm = 0, 256, 256
@@ -308,7 +314,13 @@ class Link:
             self.socket.connect(f"ipc://{path}")
 
     def wait(self, timeout_ms: float) -> bool:
-        """Wait until something has arrived or one of `others` is readable, so long at most (to the ms with none)."""
+        """Wait until something has arrived or one of `others` is readable, so long at most (to the ms with none).
+
+        A wait that fails heard nothing. Raises WaitFailed once that goes on for long.
+        """
+        return self._retried.heard(partial(self._waited, timeout_ms), or_else=False)
+
+    def _waited(self, timeout_ms: float) -> bool:
         if self.others is None:
             return bool(self.socket.poll(round(timeout_ms)))
         until = time.monotonic() + timeout_ms / 1000

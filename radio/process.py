@@ -6,11 +6,14 @@ import os
 import select
 import signal
 import threading
+import time
 import weakref
 from collections.abc import Iterable
 from typing import Final
 
 PR_SET_PDEATHSIG = 1
+REST_S: Final = 0.002
+"""The pause after a wait that failed: a loop around it takes no whole core."""
 
 
 PARENT: Final = "_PARENT_OF_BANDPACT"
@@ -117,10 +120,17 @@ class SignalEvent(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is set, `timeout` seconds at most; returns whether it is."""
-        if not self._asked:
-            poll = select.poll()
-            poll.register(self._reader, select.POLLIN)
-            poll.poll(None if timeout is None else max(0.0, timeout) * 1000)
+        until = None if timeout is None else time.monotonic() + timeout
+        poll = select.poll()
+        poll.register(self._reader, select.POLLIN)
+        while not self._asked:
+            left_s = None if until is None else max(0.0, until - time.monotonic())
+            try:
+                poll.poll(None if left_s is None else left_s * 1000)
+            except OSError:  # an error number of the kernel's own, after a debugger was attached: waited again
+                time.sleep(REST_S)
+            if left_s is not None and until is not None and time.monotonic() >= until:
+                break
         return self._asked
 
 

@@ -289,7 +289,7 @@ def _serve(spec: SideSpec, pipe: Connection) -> None:
     if spec.open_max is not None:
         holder.OPEN_MAX = spec.open_max
     side = side_of(spec, "holder", {}, lambda _effect: None)
-    side.poller.register(pipe.fileno(), zmq.POLLIN)
+    side.speakers.add(pipe.fileno())
     commands = select.poll()  # made once: a pipe's own poll makes one for each look
     commands.register(pipe.fileno(), select.POLLIN)
     pipe.send(side.mesh.endpoint)

@@ -10,6 +10,7 @@ more     the bytes of that copy from an offset on
 """
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from agent.kit.doors import CHUNK_BYTES
 from agent.node.control import Client, NotRunning
 from agent.service.probes import PortTaken
 from agent.service.snapshot import gate_now, problems
+from radio.speakers import Speakers, WaitFailed
 from settlement.chain.codec import cut
 from settlement.chain.lineage import LineageError
 from settlement.mesh.door import DOMAIN, Door
@@ -98,11 +100,13 @@ class TrialDoor:
         self._context.destroy(linger=500)
 
     def _run(self) -> None:
-        poller = zmq.Poller()
-        for socket in (self._door.socket, self._socket):
-            poller.register(socket, zmq.POLLIN)
+        speakers = Speakers(self._door.socket, self._socket)
         while not self._stop.is_set():
-            ready = dict(poller.poll(POLL_MS))
+            try:
+                ready = speakers.heard(POLL_MS)
+            except WaitFailed as exc:
+                sys.stderr.write(f"trial door: {exc}\n")
+                return
             self._door.answer()
             self._valve.watch(time.monotonic_ns())
             if self._socket in ready:

@@ -15,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import assert_never
 
-import zmq
-
 from agent.cbrs.members import members
 from agent.config.settings import NodeConfig
 from agent.directory.client import find
@@ -60,6 +58,7 @@ from agent.service.snapshot import HEARD_AFTER, OWN_KEY
 from agent.timekeeping.assembly import timekeeper
 from radio.link import BandVacated, GateChange, LookTaken, StationCleared, StationTold, Used, WardenBeat
 from radio.process import keep_what_is_loaded
+from radio.speakers import Speakers
 from settlement.audit.seal import root_path, seal_path, write_root, write_seal
 from settlement.chain.bodies import Gate
 from settlement.chain.codec import cut
@@ -145,7 +144,7 @@ class Node:
         self.hints = Hints(discovery_of(config, self.trust, self.mesh), self.mesh, self.trust.registry)
         self.outbox = Outbox(self.mesh, self.trust.registry)
         self._warden_fd = self.warden.ended_fd()
-        self._poller = self._speakers()
+        self._ears = self._speakers()
         self._alive, self._next_alive_ns = True, 0
         self.bursts = BurstMaker(
             config,
@@ -165,15 +164,16 @@ class Node:
         self._waiting_for = ""
         self._registered = self._worded = self._resumed = self._held_up = False
 
-    def _speakers(self) -> zmq.Poller:
+    def _speakers(self) -> Speakers:
         """What ends the loop's wait: neighbours, the warden and its end, operators, and sensing with an incumbent."""
-        poller = zmq.Poller()
-        for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
-            poller.register(socket, zmq.POLLIN)
-        poller.register(self.watcher.rouse.fileno(), zmq.POLLIN)
-        if self._warden_fd is not None:
-            poller.register(self._warden_fd, zmq.POLLIN)
-        return poller
+        return Speakers(
+            *self.mesh.sockets,
+            self.warden.link.socket,
+            self.control.socket,
+            self.watcher.rouse.fileno(),
+            *(() if self._warden_fd is None else (self._warden_fd,)),
+            tell=lambda why: self.events.write("fault", detail=why, duty="wait"),
+        )
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -205,7 +205,7 @@ class Node:
         if cause != self._waiting_for:
             self._waiting_for = cause
             self.events.write("waiting", clock=cause)
-        ready = {speaker for speaker, _ in self._poller.poll(WAIT_MS)}
+        ready = self._ears.heard(WAIT_MS)
         self.watcher.rouse.heed()
         self._look_at_warden(ready, time.monotonic_ns())
         self._take_from_warden()
@@ -266,7 +266,7 @@ class Node:
 
     def turn(self) -> None:
         """Wait for something, or for what is due next, and deal with all of it; only who spoke is listened to."""
-        ready = {speaker for speaker, _ in self._poller.poll(self._rest_ms(time.monotonic_ns()))}
+        ready = self._ears.heard(self._rest_ms(time.monotonic_ns()))
         now_ns = time.monotonic_ns()
         if self.warden.link.socket in ready:
             self._take_from_warden()
@@ -346,7 +346,7 @@ class Node:
     def _look_at_warden(self, ready: set[object], now_ns: int) -> None:
         """Whether the warden's process runs: told by the kernel as it ends, asked for where that is not to be had."""
         if self._warden_fd in ready and self._warden_fd is not None:
-            self._poller.unregister(self._warden_fd)
+            self._ears.drop(self._warden_fd)
             os.close(self._warden_fd)
             self._warden_fd, self._next_alive_ns = None, 0
         if now_ns >= self._next_alive_ns:
@@ -528,8 +528,8 @@ class Node:
             if duty(step, "displace", partial(self._displace, step, band), waits=False) is not True:
                 self._unsaid.append(band)
         self.party.tick(step)
-        if self.listening.unsaid:
-            duty(step, "overheard", partial(self.listening.sign, step), waits=False)
+        for found in self.listening.taken(step):
+            duty(step, "overheard", partial(self.listening.sign, step, found), waits=False)
         for usage in used:
             duty(step, "usage", partial(self._report, step, usage), waits=False)
         if fresh:

@@ -11,6 +11,7 @@ from agent.node.assembly import short_path
 from agent.node.daemon import Node
 from hw_profiles.printable import printable
 from radio.process import die_with_parent, one_heap, stop_on_signals
+from radio.speakers import WaitFailed
 from settlement.chain.lineage import LineageError
 from settlement.mesh import MeshError
 from settlement.state.step import HaltedError
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
         have_open_files(config.mesh.connections, len(config.peers))
         with agents(config, "a node's agent"):
             return serve(Node(config, path), stop)
-    except (ConfigError, LineageError, MeshError) as exc:
+    except (ConfigError, LineageError, MeshError, WaitFailed) as exc:
         sys.stderr.write(f"{printable(exc)}\n")
         return 1
     except HaltedError as exc:

@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import zmq
-
 from agent.node.outbox import Outbox
+from radio.speakers import Speakers
 from settlement.core.fixes import Fix
 from settlement.mesh import Mesh
 from settlement.pair.effects import Effect
@@ -36,9 +35,7 @@ class Settling:
     ) -> None:
         self.party, self.mesh, self.fix, self._do, self._hear = party, mesh, fix, do, hear
         self.outbox = Outbox(mesh, party.registry, seed=int.from_bytes(party.identity.credential[:8], "big"))
-        self.poller = zmq.Poller()
-        for socket in mesh.sockets:
-            self.poller.register(socket, zmq.POLLIN)
+        self.speakers = Speakers(*mesh.sockets)
         self._wanted: list[Callable[[Step], Any]] = []
         self._next_tick_ns = self._next_step_ns = self._next_hello_ns = 0
 
@@ -55,7 +52,7 @@ class Settling:
 
     def turn(self, wait_ms: int) -> None:
         """Wait at most so long for something, and deal with all of it."""
-        self.poller.poll(0 if self._wanted else wait_ms)
+        self.speakers.heard(0 if self._wanted else wait_ms)
         now_ns = time.monotonic_ns()
         arrived = self.mesh.receive()
         for key in self.mesh.entered():

@@ -29,6 +29,9 @@ LIMIT_S: Final = 1.0
 RETRY_S: Final = 0.5
 LAST_S: Final = 60.0
 """For how long a radio that does not read back as silent is muted again by a process that ends, or after its end."""
+REST_S: Final = 0.01
+FAILURES_MAX: Final = 100
+"""How often in a row waiting for the warden's word may fail before the warden counts as silent."""
 PROCESS_NAME: Final = "bandpact-mute"
 """What the survivor is called in /proc/PID/comm: its command line is the warden's."""
 _PR_SET_NAME: Final = 15
@@ -46,8 +49,17 @@ def watch(reader: int, mute: Callable[[], RfState], *, limit_s: float = LIMIT_S,
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     timeout_ms: float | None = None
+    failures = 0
     while True:
-        if not poll.poll(timeout_ms):
+        try:
+            spoke, failures = bool(poll.poll(timeout_ms)), 0
+        except OSError:  # an error number of the kernel's own, after a debugger was attached
+            failures += 1
+            time.sleep(REST_S)
+            if failures < FAILURES_MAX:
+                continue
+            spoke, failures = False, 0  # nobody can tell whether the warden lives
+        if not spoke:
             timeout_ms = None if _muted(mute) is RfState.OFF else RETRY_S * 1000
             continue
         said = os.read(reader, 4096)

@@ -29,28 +29,35 @@ from radio.process import (
     one_heap,
     stop_on_signals,
 )
+from radio.restarts import pause_of
 from radio.warden import Warden
 
 if TYPE_CHECKING:
     from agent.cbrs.assembly import WardenCbrs
 
-RETRY_S = 0.1
+RETRY_S, RETRY_MAX_S = 0.1, 5.0
+CAUSES_MAX = 8
 BEFORE_S = 3.0
 """How long the warden of before may take to end."""
 OPERATOR = "operator"
 
 
 def _until_found(config: NodeConfig, stop: threading.Event) -> Radio | None:
-    """Wait for the device to answer; None when told to stop before it did."""
-    said = ""
+    """Wait for the device to answer, asking less and less often; None when told to stop before it did.
+
+    Each cause is said once, `CAUSES_MAX` of them at most.
+    """
+    said, failures = set[str](), 0
     while not stop.is_set():
         try:
             return radio_of(config)
         except HardwareError as exc:
-            if not said:
-                said = f"warden: waiting for the radio: {printable(exc)}\n"
-                sys.stderr.write(said)
-            stop.wait(RETRY_S)
+            failures += 1
+            cause = printable(exc)
+            if cause not in said and len(said) < CAUSES_MAX:
+                said.add(cause)
+                sys.stderr.write(f"warden: waiting for the radio: {cause}\n")
+            stop.wait(pause_of(failures, RETRY_S, RETRY_MAX_S))
     return None
 
 

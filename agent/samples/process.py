@@ -21,6 +21,7 @@ from hw_profiles.leftover import clear_away
 from hw_profiles.printable import printable
 from radio.process import OrphanedAtBirth, die_with_parent, keep_what_is_loaded, one_heap, stop_on_signals
 from radio.ring import RingError
+from radio.speakers import Speakers, WaitFailed
 
 POLL_MS = 2
 TELL_NS = 250_000_000
@@ -38,13 +39,11 @@ def write_state(folder: Path, state: dict[str, object]) -> None:
 
 
 def run(config: NodeConfig, plan: DoorPlan, stop: threading.Event) -> None:
-    """Carry samples until told to stop. Raises ConfigError, RingError, DoorOverfull."""
+    """Carry samples until told to stop. Raises ConfigError, RingError, DoorOverfull, WaitFailed."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     link, counts = shared.link_of(config, bind=False), Counts()
     source, sink, status = _source(context, plan, counts), _sink(context, plan, config), _status(context, plan, config)
-    poller = zmq.Poller()
-    for socket in (link.socket, *(one.socket for one in (source, sink, status) if one is not None)):
-        poller.register(socket, zmq.POLLIN)
+    speakers = Speakers(link.socket, *(one.socket for one in (source, sink, status) if one is not None))
     door = ProgramDoor(
         plan,
         source=source,
@@ -59,7 +58,7 @@ def run(config: NodeConfig, plan: DoorPlan, stop: threading.Event) -> None:
     set_last_resort()
     tell_ns = 0
     while not stop.is_set():
-        poller.poll(POLL_MS)
+        speakers.heard(POLL_MS)
         now_ns = time.monotonic_ns()
         door.turn(now_ns)
         if status is not None:
@@ -110,7 +109,7 @@ def main(arguments: list[str]) -> int:
             run(config, plan, stop)
     except OrphanedAtBirth:
         return 0
-    except (ConfigError, RingError) as exc:
+    except (ConfigError, RingError, WaitFailed) as exc:
         sys.stderr.write(f"samples: {printable(exc)}\n")
         return 1
     except DoorOverfull as exc:

@@ -18,6 +18,7 @@ from agent.service import logs
 from agent.service.probes import Health, PortTaken, Watchdog
 from radio.process import one_heap, stop_on_signals
 from radio.ring import RingError
+from radio.speakers import WaitFailed
 from settlement.chain.lineage import LineageError
 from settlement.mesh import MeshError
 from settlement.state.step import HaltedError
@@ -53,7 +54,7 @@ def run_node(config: NodeConfig, beside: ServedBeside, fail: Callable[[str], Non
             node = Node(config, effective)
             node.events.listeners.append(logs.tell)
             _serve(node, stop, beside, effective)
-    except (ConfigError, LineageError, MeshError, RingError, PortTaken, PageNotServed) as exc:
+    except (ConfigError, LineageError, MeshError, RingError, PortTaken, PageNotServed, WaitFailed) as exc:
         fail(str(exc))
         return FAILED
     except HaltedError as exc:

@@ -85,7 +85,7 @@ def test_the_guards_patience_is_met_when_it_ends() -> None:
 def test_a_warden_that_ends_is_known_at_once() -> None:
     """The kernel's word comes through the poller; without that it is asked for every few milliseconds."""
     unregistered: list[int] = []
-    one = node(_alive=True, _next_alive_ns=10 * NS, _poller=SimpleNamespace(unregister=unregistered.append))
+    one = node(_alive=True, _next_alive_ns=10 * NS, _ears=SimpleNamespace(drop=unregistered.append))
     read, write = os.pipe()
     os.close(write)
     one._warden_fd = read

@@ -4,6 +4,7 @@ import errno
 import socket
 import threading
 from concurrent.futures import wait
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -239,14 +240,22 @@ def test_a_warden_that_finds_no_radio_says_so_once_and_the_agent_too(
     assert not came_up.is_missing(0, heard_ns=0, alive=True)
     assert not came_up.is_missing(MISSING_NS, heard_ns=1, alive=True)
 
+    tries, waited = count(1), list[float]()
+
     def none(_: object) -> None:
-        raise Disconnected("ip:192.168.2.1: no answer")
+        number = next(tries)
+        raise Disconnected("ip:192.168.2.1: " + ("no answer" if number % 2 else f"try {number}: no route"))
 
     monkeypatch.setattr("agent.node.warden_process.radio_of", none)
-    turns = iter([False] * 600 + [True])
-    stop = cast("Any", SimpleNamespace(is_set=lambda: next(turns), wait=lambda _: None))
+    stop = cast("Any", SimpleNamespace(is_set=lambda: sum(waited) > HOUR_S, wait=waited.append))
     assert warden_process._until_found(cast("Any", None), stop) is None
-    assert capsys.readouterr().err == "warden: waiting for the radio: ip:192.168.2.1: no answer\n"
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "warden: waiting for the radio: ip:192.168.2.1: no answer"
+    assert said[1] == "warden: waiting for the radio: ip:192.168.2.1: try 2: no route", "another cause is said, too"
+    assert len(said) == len(set(said)) == warden_process.CAUSES_MAX
+    assert waited[:3] == [0.1, 0.2, 0.4], "a radio that is switched on with its node is found at once"
+    assert len(waited) < HOUR_S / warden_process.RETRY_MAX_S + 10, "it asked ten times a second for hours"
+    assert max(waited) <= 5.0, "a plug that is put in is noticed soon"
 
 
 @pytest.mark.feature("R8")

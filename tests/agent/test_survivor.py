@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
@@ -127,6 +128,35 @@ def test_a_warden_that_says_nothing_is_muted_for_and_listened_to_again() -> None
     os.write(writer, LAST_WORD)
     follows.join(20)
     assert ended == [True]
+
+
+class OddPoll:
+    """A poll object that fails so often with an error number of the kernel's own, and then says that there is input."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+
+    def register(self, *_: object) -> None:
+        pass
+
+    def poll(self, _timeout_ms: float | None = None) -> list[tuple[int, int]]:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise OSError(516, "Unknown error 516")
+        return [(0, 1)]
+
+
+@pytest.mark.feature("R7")
+@pytest.mark.parametrize(("failures", "mutes"), [(survivor.FAILURES_MAX - 1, 0), (survivor.FAILURES_MAX, 1)])
+def test_a_wait_that_fails_does_not_end_who_silences_last(
+    monkeypatch: pytest.MonkeyPatch, failures: int, mutes: int
+) -> None:
+    """It ended, and nobody was told; where nobody can tell whether the warden lives, the radio is muted."""
+    monkeypatch.setattr(survivor, "select", SimpleNamespace(poll=lambda: OddPoll(failures), POLLIN=1))
+    monkeypatch.setattr(survivor, "REST_S", 0.0)
+    mute = Mutes()
+    assert watch(told(LAST_WORD), mute)
+    assert mute.count == mutes
 
 
 @pytest.mark.feature("R7")

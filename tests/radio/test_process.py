@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -16,6 +17,7 @@ from agent.node import warden_process
 from agent.page import process as page_process
 from agent.samples import process as samples_process
 from agent.service import service
+from radio import process
 from radio.process import PARENT, SignalEvent, child_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +66,28 @@ def test_the_event_wakes_every_thread_and_stays_set() -> None:
     assert event.wait() is True
     with pytest.raises(RuntimeError, match="not taken back"):
         event.clear()
+
+
+@pytest.mark.feature("E1")
+def test_a_wait_for_a_stop_that_fails_is_waited_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a debugger was attached the kernel's own error number came through, and ended the process."""
+    event, polls = SignalEvent(), list[float | None]()
+    at_s = [100.0]
+
+    def poll(timeout_ms: float | None = None) -> list[tuple[int, int]]:
+        polls.append(timeout_ms)
+        at_s[0] += 1.0
+        if len(polls) == 3:
+            event.set()
+        raise OSError(516, "Unknown error 516")
+
+    odd = SimpleNamespace(poll=lambda: SimpleNamespace(register=lambda *_: None, poll=poll), POLLIN=1)
+    monkeypatch.setattr(process, "select", odd)
+    monkeypatch.setattr(process, "time", SimpleNamespace(monotonic=lambda: at_s[0], sleep=lambda _: None))
+    assert event.wait(1.5) is False
+    assert polls == [1500.0, 500.0], "no longer than it was to wait"
+    assert event.wait() is True
+    assert polls[2:] == [None]
 
 
 ORPHAN = """

@@ -156,7 +156,7 @@ class Node:
             mesh.connect(transport(name).public, endpoint)
         self.loop = self.loop_class(self.party, mesh, self.clock, do=self._do, hear=self._hear)
         self.loop.kill = spec.kill
-        self.loop.poller.register(pipe.fileno(), zmq.POLLIN)
+        self.loop.speakers.add(pipe.fileno())
         if self.party.damaged is None:
             self.loop.start()
 
