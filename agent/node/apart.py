@@ -1,4 +1,4 @@
-"""The warden as a service of its own, under a user of its own, with its mute helper beside it as another."""
+"""Runs the warden and its mute helper as two services of their own, under a user other than the agent's."""
 
 import os
 import threading
@@ -14,11 +14,11 @@ from radio.ring import RingError
 
 RETRY_S, RETRY_MAX_S, LOOK_S = 0.2, 5.0, 1.0
 SAY_AFTER = 5
-"""Tries after which rings that do not read are told of: an agent that has just begun needs a moment to make them."""
+"""Number of failed reads of the sample rings before the operator is told: a starting agent needs time to make them."""
 
 
 def _identity(config: NodeConfig) -> tuple[int, int] | None:
-    """Which file the receive ring is; None while the agent has made none."""
+    """Return device and inode number of the receive ring's file; None while the agent has not made the ring."""
     try:
         found = os.stat(config.run_folder / "rx")  # noqa: PTH116 - one call, no object each second
     except OSError:
@@ -27,9 +27,9 @@ def _identity(config: NodeConfig) -> tuple[int, int] | None:
 
 
 def _until_replaced(config: NodeConfig, first: tuple[int, int], stop: threading.Event, over: threading.Event) -> None:
-    """Tell the warden to end once the agent has made other rings: it would read and write where nobody looks.
+    """Stop the warden once the agent has replaced the sample rings: the agent no longer uses the old ones.
 
-    Ends with the warden: `over`.
+    Returns when `over` is set, which is when the warden has ended.
     """
     while not over.wait(LOOK_S):
         if _identity(config) not in (first, None):
@@ -37,7 +37,7 @@ def _until_replaced(config: NodeConfig, first: tuple[int, int], stop: threading.
 
 
 def guard_apart(config: NodeConfig, stop: threading.Event, say: Callable[[str], None]) -> None:
-    """Wait for the agent's rings, then guard the radio until told to stop or until the rings are others.
+    """Wait for the agent's sample rings, then run the warden until `stop` is set or the agent replaces the rings.
 
     Raises ConfigError, RadioError.
     """
@@ -52,14 +52,14 @@ def guard_apart(config: NodeConfig, stop: threading.Event, say: Callable[[str], 
                 say(f"waiting for the agent to make its sample rings in {config.run_folder}")
             said = stop.wait(RETRY_S) or True
             continue
-        # A second warden would take the first one's sockets over, and both would have a gate.
+        # A second warden would take over the first one's sockets, and then two gates would control one radio.
         with held(config.run_folder, WARDEN, "bandpact warden", wait_s=BEFORE_S):
             over = threading.Event()
             threading.Thread(target=_until_replaced, args=(config, first, stop, over), daemon=True).start()
             try:
                 run(config, stop)
             except RingError as exc:
-                # Made while we looked, by an agent that has not finished: look again, later each time.
+                # The agent has not finished writing the rings: try again, after a longer pause each time.
                 failures += 1
                 if failures == SAY_AFTER:
                     say(f"the agent's sample rings do not fit: {exc}; start the agent again, with this configuration")
@@ -70,9 +70,9 @@ def guard_apart(config: NodeConfig, stop: threading.Event, say: Callable[[str], 
 
 
 def serve_mute(config: NodeConfig, stop: threading.Event) -> None:
-    """Be the mute helper until told to stop.
+    """Run the mute helper until `stop` is set.
 
-    Raises: ConfigError where another is: it would lose its socket to this one.
+    Raises: ConfigError where a mute helper already runs: the new one would take over its socket.
     """
     short_path(config.run_folder)
     config.radio.make_ready_to_silence()

@@ -1,4 +1,4 @@
-"""What a node shows of REQUESTs that a group has to approve before their GRANT: who asks whom, votes, outcome."""
+"""Lists REQUESTs that a group must approve before their GRANT, as a node shows them: holder, user, votes, outcome."""
 
 from typing import Any
 
@@ -19,9 +19,9 @@ def approvals_shown(party: Party) -> list[dict[str, Any]]:
 
 
 def approval_fields(party: Party, name: bytes) -> dict[str, Any]:
-    """One approval for people: which REQUEST for what, by whom, votes for and against, this node's own, and the GRANT.
+    """Return one approval as plain values: the REQUEST, its parties, votes for and against, own vote, whether granted.
 
-    `required` is the quorum of votes for it that certifies anything; the rule's function may ask for more.
+    `required` is the quorum of votes for it, needed for any certificate; the rule's function may ask for more.
     """
     asked = proposal_of(party, name)
     if asked is None or asked.body.approval is None:
@@ -59,7 +59,7 @@ def approval_fields(party: Party, name: bytes) -> dict[str, Any]:
 
 
 def _granted(party: Party, request: bytes | None) -> bool:
-    """Whether the REQUEST was granted, as far as this node is a party to it."""
+    """Return whether the REQUEST was granted; False also where this node is no party to the settlement."""
     if any(pair.request == request for pair in party.holder.pairs.values()):
         return True
     return any(pair.request == request and pair.grant is not None for pair in party.user.pairs.values())

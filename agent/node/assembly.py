@@ -1,4 +1,4 @@
-"""Puts a node together from its configuration: the one place that knows which adapter stands behind which port."""
+"""Builds a node from its configuration: the one module that chooses the adapter behind each port."""
 
 import secrets
 import time
@@ -34,14 +34,14 @@ LINEAGE = "lineage.db"
 
 
 def finish_rotation(config: NodeConfig) -> None:
-    """A node that ended between its rotation and the exchange of its files finds its log under the next key's name."""
+    """Complete a key rotation that was logged before its files were exchanged: the log has the next key's name."""
     waiting, log = config.folder / (SIGN + NEXT), config.folder / LINEAGE
     if waiting.is_file() and log.is_file() and name_of(log) == origin_of(config.network, read_key(waiting).public):
         take_over(config.folder)
 
 
 def party_of(config: NodeConfig, trust: Trust) -> "Party":
-    """The settlement side of a node, its log open. Raises ConfigError, LineageError."""
+    """Open the log and build the settlement side of a node. Raises ConfigError, LineageError."""
     from settlement.party.party import Party
 
     key, _ = load_keys(config.folder)
@@ -66,7 +66,7 @@ def party_of(config: NodeConfig, trust: Trust) -> "Party":
 
 
 def allowance_of(config: NodeConfig) -> Allowance:
-    """What one neighbour may cost."""
+    """Return the limits on what one neighbour may cost this node in messages and disk, from the configuration."""
     shares = config.shares
     return Allowance(
         work=Share(per_s=shares.work_ms_per_s * 1_000_000, burst=shares.work_burst_ms * 1_000_000),
@@ -75,7 +75,7 @@ def allowance_of(config: NodeConfig) -> Allowance:
 
 
 def limits_of(config: NodeConfig) -> Limits:
-    """What the mesh takes from one neighbour."""
+    """Return the limits on what the mesh accepts from one neighbour, from the configuration."""
     mesh = config.mesh
     return Limits(
         messages=Rate(per_s=mesh.messages_per_s, burst=mesh.messages_burst),
@@ -88,7 +88,7 @@ def limits_of(config: NodeConfig) -> Limits:
 
 
 def discovery_of(config: NodeConfig, trust: Trust, mesh: Mesh) -> "Discovery | None":
-    """Multicast DNS, where the configuration asks for it. Raises ConfigError."""
+    """Start multicast DNS discovery where the configuration asks for it, else return None. Raises ConfigError."""
     if not config.mesh.discover or trust.me.transport_key is None:
         return None
     from agent.node.discovery import Discovery, DiscoveryError
@@ -100,14 +100,14 @@ def discovery_of(config: NodeConfig, trust: Trust, mesh: Mesh) -> "Discovery | N
 
 
 def admit_peers(config: NodeConfig, trust: Trust) -> list[tuple[bytes, str]]:
-    """Make the configuration's neighbours known; the transport key and the place of each."""
+    """Register the configured neighbours; returns each one's transport key and endpoint."""
     found = [(trust.registry.admit_chain(load_chain(peer.chain)), peer.endpoint) for peer in config.peers]
     known = [(one.transport_key, place) for one, place in found if isinstance(one, Subject)]
     return [(key, place) for key, place in known if key is not None]
 
 
 def mesh_of(config: NodeConfig, trust: Trust, peers: Iterable[tuple[bytes, str]]) -> Mesh:
-    """Sockets to the neighbours, of each its transport key and its place. Raises ConfigError, MeshError."""
+    """Open the sockets to the neighbours, given as (transport key, endpoint) pairs. Raises ConfigError, MeshError."""
     _, transport = load_keys(config.folder)
     if transport.public != trust.me.transport_key:
         raise ConfigError(f"{config.folder}: the transport key is not the credential's; put the right one there")
@@ -119,7 +119,7 @@ def mesh_of(config: NodeConfig, trust: Trust, peers: Iterable[tuple[bytes, str]]
 
 
 def short_path(path: Path) -> Path:
-    """The path, checked: a Unix socket's has 107 bytes."""
+    """Return the path of a Unix socket, checked against the limit of 107 bytes."""
     if len(str(path).encode()) > 90:
         raise ConfigError(f"{path}: too long for a local socket; choose a shorter folder")
     return path

@@ -1,4 +1,4 @@
-"""The commands of auctions in the running agent: open one, bid in one, tell of those there are."""
+"""Carries out auction commands in the running agent: open an auction, bid in one, list the known ones."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ MS = 1_000_000
 
 
 def go_on(step: Step, party: Party, errand: Errand, around: Surroundings, *, tell: Tell, end: End) -> None:
-    """The next step of a command about auctions."""
+    """Do the next step of an auction command."""
     command = errand.command
     if errand.auction is not None:
         _follow(party, errand, tell=tell, end=end)
@@ -108,7 +108,7 @@ def _bid(step: Step, party: Party, errand: Errand, command: PlaceBid, *, tell: T
 
 
 def _judge_bid(party: Party, command: PlaceBid) -> AuctionCase | Refusal:
-    """The auction that is meant; a bid that could win nothing, or puts down another deposit, is not sent at all."""
+    """Return the auction a bid names, or a refusal of a bid that cannot win or whose deposit is not the auction's."""
     names = _named(party, command.auction)
     if len(names) != 1:
         known = ", ".join(name.hex()[:12] for name in auctions_of(party)) or "none"
@@ -127,7 +127,7 @@ def _judge_bid(party: Party, command: PlaceBid) -> AuctionCase | Refusal:
 
 
 def _follow(party: Party, errand: Errand, *, tell: Tell, end: End) -> None:
-    """Until the auction is over: each state once, and in the end who won and at what price."""
+    """Tell the client each state of the auction once, and at its end the winner and the price."""
     name = errand.auction or b""
     state = party.assembly.states.get(name)
     if state is not None and state.value not in errand.told:
@@ -135,7 +135,7 @@ def _follow(party: Party, errand: Errand, *, tell: Tell, end: End) -> None:
         tell(errand, "auction", auction=name.hex(), state=state.value)
     if errand.cancelled:
         end(errand, ok=False, why="not followed any further; what was said in the auction stands")
-    elif state is None or state in OVER:  # None: so long over that it is not kept any more
+    elif state is None or state in OVER:  # None: over for so long that the node dropped it
         shown = auction_fields(party, name)
         tell(errand, "auctions", auctions=[shown])
         end(errand, ok=_well(party, errand, shown, state), why=_why(shown, state))

@@ -1,4 +1,4 @@
-"""What a node does about auctions: opens those of its configuration, bids in them, asks for what it won, shows them."""
+"""Runs a node's part in auctions: opens the configured ones, bids, requests what it won, and lists them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,12 +25,12 @@ from settlement.state.step import Step
 
 NAME_SHOWN = 16
 AGAIN_S = 1.0
-"""An auction that could not be opened is tried again after so many seconds."""
+"""Pause in seconds before an auction that could not be opened is tried again."""
 Declare = Callable[[Step, OfferSection], str | None]
 
 
 def offer_of(auction: AuctionSection) -> OfferSection:
-    """The offer that is auctioned: its price is the reserve."""
+    """Return the offer that is auctioned; its price is the reserve."""
     plain = OfferSection(
         low_hz=auction.low_hz,
         high_hz=auction.high_hz,
@@ -44,7 +44,7 @@ def offer_of(auction: AuctionSection) -> OfferSection:
 
 
 def opened(step: Step, party: Party, auction: AuctionSection, declare: Declare) -> Record | str:
-    """Offer a band and open its auction in one step; the PROPOSAL, or why not."""
+    """Offer a band and open its auction in one step; returns the PROPOSAL record, or the reason why none was made."""
     seat = seat_of_auctions(party, auction.commodity)
     if isinstance(seat, Refusal):
         return str(seat)
@@ -76,7 +76,7 @@ def opened(step: Step, party: Party, auction: AuctionSection, declare: Declare) 
 
 @dataclass(slots=True)
 class AuctionPolicy:
-    """Works through the auctions and bids of a node's configuration, each once, and asks for what was won."""
+    """Opens each configured auction and places each configured bid once, and requests what this node won."""
 
     config: NodeConfig
     _opened: set[int] = field(default_factory=set)
@@ -93,7 +93,7 @@ class AuctionPolicy:
         declare: Declare,
         free: Callable[[OfferSection], list[OfferSection]],
     ) -> None:
-        """Do what is due, `since_s` seconds after the start signal."""
+        """Open auctions, bid and request what is due, `since_s` seconds after the start signal."""
         for number, auction in enumerate(self.config.auctions):
             due = number not in self._opened and since_s >= max(auction.after_s, self._again_s)
             if due and wholly_free(auction, free):
@@ -128,7 +128,7 @@ class AuctionPolicy:
             return
 
     def _ask(self, step: Step, party: Party) -> None:
-        """The winner asks for what it won, at the price of the auction."""
+        """Send the winner's REQUEST for each auction this node won, at the auction's price."""
         self._asked &= party.assembly.states.keys()
         for name, state in party.assembly.states.items():
             if state is not ProposalState.DECIDED or name in self._asked:
@@ -144,7 +144,7 @@ def auctions_of(party: Party) -> list[bytes]:
 
 
 def auction_fields(party: Party, name: bytes) -> dict[str, Any]:
-    """One auction for people: what is sold, where it stands, bids as far as they are known, winner and price."""
+    """Return one auction as plain values: what is sold, state, bids as far as known, winner and price."""
     found = auction_of(party, name, "auction")
     record = proposal_of(party, name)
     if isinstance(found, Refusal) or record is None:
@@ -191,7 +191,7 @@ def auction_fields(party: Party, name: bytes) -> dict[str, Any]:
 
 
 def _forfeit(sold: AuctionCase, outcome: Record | None) -> int:
-    """What the winner owes by the rule where it never asks; 0 where nobody won, or the rule has no forfeit."""
+    """Return what the winner owes by the rule if it never sends its REQUEST; 0 without winner or forfeit terms."""
     if outcome is None or outcome.body.winner is None:
         return 0
     return sold.asked.forfeited(deposit=sold.terms.deposit, price=outcome.body.price)
@@ -203,7 +203,7 @@ def _name(party: Party, credential: bytes | None) -> str:
 
 
 def wholly_free(auction: AuctionSection, free: Callable[[OfferSection], list[OfferSection]]) -> bool:
-    """The whole band was heard to be free: a part of it is not what was to be auctioned."""
+    """Return whether the whole band was heard to be free; an auction sells the whole band or nothing."""
     wanted = offer_of(auction)
     return [(one.low_hz, one.high_hz) for one in free(wanted)] == [(wanted.low_hz, wanted.high_hz)]
 
@@ -211,7 +211,7 @@ def wholly_free(auction: AuctionSection, free: Callable[[OfferSection], list[Off
 def free_of(
     report: Callable[[], SurveyReport], closed: list[tuple[int, int]], looks: int
 ) -> Callable[[OfferSection], list[OfferSection]]:
-    """What of an offer is free, by a survey that is made once at most, and only where it is asked for."""
+    """Return a function that cuts an offer to its free parts, from one survey report made at the first call."""
     held: list[SurveyReport] = []
 
     def free(offer: OfferSection) -> list[OfferSection]:

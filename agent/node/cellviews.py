@@ -16,7 +16,7 @@ def area_fields(area: Area) -> dict[str, Any]:
 
 
 def cell_fields(cell: Cell) -> dict[str, Any]:
-    """Band, window and area of a cell; `unit` where its edges count another quantity than Hz, such as bit/s."""
+    """Return band, window and area of a cell; `unit` where its edges count a quantity other than Hz, such as bit/s."""
     return ({} if cell.band.unit is None else {"unit": cell.band.unit}) | {
         "low_hz": cell.band.low_hz,
         "high_hz": cell.band.high_hz,

@@ -1,4 +1,4 @@
-"""The files that a node's other processes write to: what a library says each second for weeks fills no disk."""
+"""Bounds the log files of a node's child processes, so that a line repeated for weeks cannot fill the disk."""
 
 import os
 import shutil
@@ -12,9 +12,9 @@ NAMES: Final = ("warden.log", "samples.log")
 
 
 def keep_small(folder: Path, names: Iterable[str] = NAMES) -> None:
-    """Begin a file anew once it is full; what it held takes the place of what was full before, `NAME.before`.
+    """Copy each full log file to `NAME.before`, replacing the earlier copy, and truncate the file.
 
-    The process that writes to it appends, and goes on. Where the disk takes no copy, the file stays as it is.
+    The process that writes the file appends and continues. Where the disk takes no copy, the file stays as it is.
     """
     for name in names:
         path = folder / name

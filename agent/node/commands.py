@@ -1,4 +1,4 @@
-"""What a client may ask of the running agent; anything else is refused with the key that is wrong."""
+"""Defines the commands that a client may send to the running agent; an invalid one is refused with the key at fault."""
 
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,7 @@ MilliDbm = Annotated[int, Field(ge=-200_000, le=200_000)]
 
 
 class BadCommand(ValueError):
-    """A command lacks something or has something wrong; the message says what."""
+    """A command has a missing or invalid value; the message says which."""
 
 
 class _Command(BaseModel):
@@ -41,7 +41,7 @@ class AlsoPart(_Command):
 
 
 class _Banded(_Command):
-    """`unit` is what the edges count, Hz where absent."""
+    """Base of commands that name a band; `unit` is the unit of its edges, Hz where absent."""
 
     low_hz: Annotated[int, Field(ge=0, le=FREQUENCY_HZ_MAX)]
     high_hz: Hz
@@ -59,7 +59,7 @@ class _Banded(_Command):
 
 
 class Acquire(_Banded):
-    """Settle a band with whoever offers it."""
+    """Acquire a band from any holder that offers it."""
 
     do: Literal["acquire"]
     in_ms: Ms = 0
@@ -84,7 +84,7 @@ class Acquire(_Banded):
 
 
 class OfferBand(_Banded):
-    """Offer what is sensed to be free of a band."""
+    """Offer the parts of a band that sensing found free."""
 
     do: Literal["offer"]
     commodity: Annotated[str, Field(max_length=64)]
@@ -106,7 +106,7 @@ class OfferBand(_Banded):
 
     @property
     def ends(self) -> tuple[tuple[int, int], tuple[int, int]] | None:
-        """The two ends of the link that is offered, degrees x 1e7."""
+        """The two ends of the offered link as (latitude, longitude), degrees x 1e7; None where the offer is no link."""
         if not self.link:
             return None
         (a, b), (c, d) = self.link
@@ -114,7 +114,7 @@ class OfferBand(_Banded):
 
 
 class OpenAuction(_Banded):
-    """Offer what is sensed to be free of a band to whoever bids most."""
+    """Auction the parts of a band that sensing found free."""
 
     do: Literal["auction open"]
     commodity: Annotated[str, Field(max_length=64)]
@@ -137,7 +137,7 @@ class OpenAuction(_Banded):
 
 
 class PlaceBid(_Command):
-    """Bid in the auction whose name begins so."""
+    """Bid in the auction whose name begins with the given digits."""
 
     do: Literal["auction bid"]
     auction: Annotated[str, Field(max_length=64)]
@@ -148,21 +148,21 @@ class PlaceBid(_Command):
 
 
 class ShowAuctions(_Command):
-    """Tell of the auctions that are known, or of the one whose name begins so."""
+    """List the known auctions, or the one whose name begins with the given digits."""
 
     do: Literal["auction show"]
     auction: Annotated[str, Field(max_length=64)] = ""
 
 
 class GiveBack(_Command):
-    """End the settlement whose name begins so."""
+    """Relinquish the settlement whose name begins with the given digits."""
 
     do: Literal["relinquish"]
     sid: Annotated[str, Field(max_length=64)]
 
 
 class HandOnLease(_Command):
-    """Hand a lease on to another node, whole or in part, and follow it until that node has it."""
+    """Hand a lease to another node, whole or in part, and report progress until that node has it."""
 
     do: Literal["hand_on"]
     sid: Annotated[str, Field(max_length=64)]
@@ -185,21 +185,21 @@ class HandOnLease(_Command):
 
 
 class Rotate(_Command):
-    """Take up the next key, whose credential lies in the node's folder."""
+    """Rotate to the next key, whose credential lies in the node's folder."""
 
     do: Literal["rotate"]
     wait_ms: Ms = 0
 
 
 class Tell(_Command):
-    """Give the node an authority's word: a status list, a rule, a rotation."""
+    """Give the node a record that an authority signed: a status list, a rule, a rotation."""
 
     do: Literal["tell"]
     record: Annotated[str, Field(max_length=2 * 65_536, pattern="^[0-9a-f]+$")]
 
 
 class MoveSettlement(_Command):
-    """Move a settlement granted here to its substitute; without a band end it for nobody."""
+    """Move a settlement granted here to its substitute in a band; without a band, only end it."""
 
     do: Literal["fallback"]
     sid: Annotated[str, Field(max_length=64)]
@@ -216,7 +216,7 @@ class MoveSettlement(_Command):
 
 
 class RaiseDispute(_Command):
-    """Dispute a settlement on a ground, or take a dispute to the next level."""
+    """Dispute a settlement on a ground, or escalate a dispute to the next level."""
 
     do: Literal["dispute"]
     sid: Annotated[str, Field(max_length=64)] = ""
@@ -251,7 +251,7 @@ class AnswerDispute(_Command):
 
 
 class ShowDisputes(_Command):
-    """The disputes on record here, or one of them as a case file."""
+    """List the disputes on record here, or export one of them as a case file."""
 
     do: Literal["disputes"]
     name: Annotated[str, Field(max_length=64)] = ""
@@ -262,7 +262,7 @@ Complaint = MoveSettlement | RaiseDispute | AnswerDispute | ShowDisputes
 
 
 class Cancel(_Command):
-    """Call off what this client asked before."""
+    """Cancel the command that this client sent before."""
 
     do: Literal["cancel"]
 
@@ -284,7 +284,7 @@ _ADAPTER: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(disc
 
 
 def parse_command(fields: dict[str, Any]) -> AnyCommand:
-    """Read a command. Raises BadCommand."""
+    """Parse a command from its JSON fields. Raises BadCommand."""
     try:
         return _ADAPTER.validate_python(fields)
     except ValidationError as exc:

@@ -1,6 +1,6 @@
-"""What a client may ask of the running agent about promises: move a settlement, dispute one, answer, show, hand on.
+"""Carries out commands about promises: move a settlement, raise a dispute, answer one, list disputes.
 
-Each command is done in one durable step; what the node may not say is refused before anything is signed.
+Each command takes one durable step; what the node is not entitled to say is refused before anything is signed.
 """
 
 from collections.abc import Iterator
@@ -31,19 +31,19 @@ from settlement.state.step import Step
 
 
 class NotSaid(Exception):
-    """Nothing was done; the message says why."""
+    """The command was refused and nothing was done; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldStep:
-    """One step of a command, as its client is told it."""
+    """One step of a command, as reported to the client."""
 
     step: str
     fields: dict[str, Any]
 
 
 def _one(prefix: str, names: list[bytes], what: str) -> bytes:
-    """The one name that begins as given. Raises NotSaid."""
+    """Return the one name that begins with the prefix. Raises NotSaid where none or several do."""
     found = [name for name in names if name.hex().startswith(prefix)]
     if len(found) == 1:
         return found[0]
@@ -52,7 +52,7 @@ def _one(prefix: str, names: list[bytes], what: str) -> bytes:
 
 
 def _one_dispute(prefix: str, known: dict[bytes, OpenDispute], what: str) -> bytes:
-    """The one dispute that is named: by its own name, or by its settlement's where it is the newest of it alone."""
+    """Return the dispute that a prefix names: its own name's, or its settlement's with just one not escalated."""
     of_settlement = [
         name
         for name, held in known.items()
@@ -63,13 +63,13 @@ def _one_dispute(prefix: str, known: dict[bytes, OpenDispute], what: str) -> byt
 
 
 def _decided(party: Party) -> list[bytes]:
-    """Every settlement of this node that was confirmed, over or not."""
+    """Return the ids of all settlements of this node that were confirmed, in force or over."""
     mine = [pair.sid for pair in party.user.pairs.values() if pair.decision is not None and pair.grant is not None]
     return mine + [pair.sid for pair in party.holder.pairs.values() if pair.decision is not None]
 
 
 def _cited(names: list[str]) -> tuple[bytes, ...]:
-    """Hashes of records in hex. Raises NotSaid."""
+    """Decode record hashes from hex. Raises NotSaid."""
     try:
         found = tuple(bytes.fromhex(name) for name in names)
     except ValueError as exc:
@@ -83,7 +83,7 @@ def _cited(names: list[str]) -> tuple[bytes, ...]:
 
 
 def move_settlement(party: Party, step: Step, prefix: str, band: Band | None) -> Iterator[ToldStep]:
-    """Move a settlement that this holder granted to its substitute in a band; without one end it for nobody."""
+    """Move a settlement that this holder granted to its substitute in a band; without a band, only end it."""
     granted = [p.sid for p in party.holder.pairs.values() if p.decision is not None and p.live]
     pair = party.holder.pairs[_one(prefix, granted, "settlements granted here and in force")]
     if band is None:
@@ -106,7 +106,7 @@ def move_settlement(party: Party, step: Step, prefix: str, band: Band | None) ->
 
 
 def _substitutes(party: Party, pair: HolderPair, band: Band) -> Iterator[SubstituteOffer]:
-    """Offers that hold a band until a settlement's end: this node's own first, the newest of them before others."""
+    """Return offers that hold a band until a settlement's end: this node's own before others', newest first."""
     me, until_ns = party.registry.get(party.identity.credential), pair.cell.window.end_ns
     for name, body in reversed(party.holder.offers.items()):
         if me is not None and body.cell.band.holds(band) and body.cell.window.end_ns >= until_ns:
@@ -117,13 +117,13 @@ def _substitutes(party: Party, pair: HolderPair, band: Band) -> Iterator[Substit
             yield SubstituteOffer(declaration=offer.declaration, body=offer.body, by=by.name, own=False)
 
 
-# -- disputing one -------------------------------------------------------------------------------------------------
+# -- disputing a settlement ----------------------------------------------------------------------------------------
 
 
 def dispute_settlement(
     party: Party, step: Step, *, prefix: str, ground: str, claim: int | None, cite: list[str], escalates: str | None
 ) -> Iterator[ToldStep]:
-    """Dispute a settlement, or take a dispute to the next level; cites what this log holds on the ground."""
+    """Dispute a settlement, or escalate a dispute; cites the records in this node's log that bear on the ground."""
     lower: bytes | None = None
     if escalates is not None:
         lower = _one_dispute(escalates, all_disputes(party), "disputes")
@@ -158,7 +158,7 @@ def dispute_settlement(
 
 
 def _claimed(settled: SettledPair, ground: str, claim: int | None) -> int:
-    """What is claimed: as said, else all that the ground can owe. Raises NotSaid where the rule has no terms."""
+    """Return the amount claimed: `claim`, or else the most the ground can owe. Raises NotSaid without terms for it."""
     terms = settled.terms.disputes
     if terms is None:
         raise NotSaid(f"the rule has no terms for disputes of class {settled.terms.name}; an authority adds [disputes]")
@@ -180,9 +180,9 @@ def dispute_of_others(
     cite: list[str],
     escalates: str | None = None,
 ) -> Iterator[ToldStep]:
-    """Dispute a settlement between others, as who co-signed it or an auditor, from its records as hex.
+    """Dispute a settlement between two other nodes, as co-signer or auditor, from its records in hex.
 
-    With `escalates` a dispute that this node raised so goes to the next level, on its ground and against the same.
+    With `escalates`, a dispute that this node raised this way goes to the next level, same ground and same respondent.
     """
     found = read_shown(party, [bytes.fromhex(raw) for raw in shown])
     if isinstance(found, Refusal):
@@ -215,7 +215,7 @@ def dispute_of_others(
 def answer_prefix(
     party: Party, step: Step, *, prefix: str, stance: str, cite: list[str], reason: str
 ) -> Iterator[ToldStep]:
-    """Answer a dispute against this node, citing what this log holds on its ground."""
+    """Answer a dispute against this node, citing the records in its log that bear on the ground."""
     known = all_disputes(party)
     mine = {name: held for name, held in known.items() if answers_it(party, held) in party.own_line}
     name = _one_dispute(prefix, mine, "disputes that this node may answer")
@@ -235,11 +235,11 @@ def answer_prefix(
     yield ToldStep(step="answered", fields={**told, "evidence": len(body.evidence)})
 
 
-# -- showing them --------------------------------------------------------------------------------------------------
+# -- showing disputes ----------------------------------------------------------------------------------------------
 
 
 def show_disputes(party: Party, prefix: str, *, case: bool) -> Iterator[ToldStep]:
-    """Every dispute on record here whose name, or whose settlement's, begins so; with `case` the one as a file."""
+    """List disputes whose name, or whose settlement's, begins with the prefix; with `case`, the one as a case file."""
     known = all_disputes(party)
     named = {n: held for n, held in known.items() if n.hex().startswith(prefix) or held.sid.hex().startswith(prefix)}
     if not named:
@@ -257,7 +257,7 @@ def show_disputes(party: Party, prefix: str, *, case: bool) -> Iterator[ToldStep
 
 
 def dispute_fields(party: Party, name: bytes, held: OpenDispute) -> dict[str, Any]:
-    """One dispute: who against whom, on what ground, where it stands, what was ruled and paid."""
+    """Return one dispute as plain values: complainant, respondent, ground, state, ruling and payment."""
     said, answer, ruling = party.record_of(name), party.record_of(held.answer), party.record_of(held.ruling)
     paid = party.record_of(held.paid)
     unheard = held.paid is not None and held.paid in party.holder.leases.debts.open
@@ -282,7 +282,7 @@ def dispute_fields(party: Party, name: bytes, held: OpenDispute) -> dict[str, An
 
 
 def _unpaid(ruling: Any, paid: bool) -> int:
-    """What a ruling orders and nobody has paid."""
+    """Return the amount that a ruling orders and that has not been paid."""
     return int(ruling.compensation) if ruling is not None and ruling.outcome == COMPENSATES and not paid else 0
 
 

@@ -1,7 +1,7 @@
-"""The running agent's local socket: commands of the same user, answered step by step.
+"""The running agent's local control socket: takes commands from the same user and reports each step.
 
-A Unix-domain socket that only its owner can open stands in the node's run folder; whoever can open it could also read
-the node's keys. Each side sends one JSON object a message; the answers to a command end with one that has `done`.
+The Unix-domain socket lies in the node's run folder and only its owner can open it; that user could also read
+the node's keys. Each message is one JSON object; the last answer to a command has `done`.
 """
 
 import json
@@ -20,15 +20,15 @@ MESSAGE_BYTES_MAX = 256 * 1024
 QUEUE = 64
 BATCH = 16
 LOOK_MS = 500
-"""How often a client that waits looks whether its agent still runs."""
+"""Interval in ms at which a waiting client checks that its agent still runs."""
 BUSY_MS = 30_000
-"""How much longer an agent that runs may take for its first answer."""
+"""Extra time in ms that a client grants a running agent for its first answer."""
 OWNER_ONLY = 0o177
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What a client asked, and the client to answer."""
+    """A command that arrived, and the client to answer."""
 
     client: bytes
     fields: dict[str, Any]
@@ -43,7 +43,7 @@ def _decoded(data: bytes) -> dict[str, Any] | None:
 
 
 class ControlDoor:
-    """The agent's end. One loop owns it and polls `socket`."""
+    """The agent's end of the socket. One loop owns it and polls `socket`."""
 
     def __init__(self, run_folder: Path) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
@@ -61,7 +61,7 @@ class ControlDoor:
             os.umask(before)
 
     def receive(self) -> list[Command]:
-        """What has arrived; never blocks. What is no JSON object is answered with how it should be."""
+        """Return the commands that have arrived, without blocking. Answers with an error what is no JSON object."""
         commands: list[Command] = []
         for _ in range(BATCH):
             try:
@@ -76,17 +76,17 @@ class ControlDoor:
         return commands
 
     def tell(self, client: bytes, **fields: Any) -> None:
-        """Answer a client; one that is gone hears nothing."""
+        """Send an answer to a client; where the client has gone, the answer is dropped."""
         self.socket.send_multipart([client, json.dumps(fields).encode()], zmq.NOBLOCK)
 
     def close(self) -> None:
-        """Let go of the socket, what was said last still goes out."""
+        """Close the socket; answers already queued still go out."""
         self.socket.close()
         self._context.term()
 
 
 def listened(path: Path) -> bool:
-    """Does a live process listen at a socket?"""
+    """Return whether a live process listens at a socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(str(path))
@@ -100,10 +100,10 @@ class NotRunning(Exception):
 
 
 class Client:
-    """The command's end."""
+    """The client's end of the socket, as a command uses it."""
 
     def __init__(self, run_folder: Path) -> None:
-        """Raises NotRunning where this process may open no socket."""
+        """Connect to the agent of a run folder. Raises NotRunning where this process may open no socket."""
         self._path = run_folder / SOCKET
         try:
             self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
@@ -122,9 +122,9 @@ class Client:
             raise self._silent() from exc
 
     def answers(self, first_ms: int, then_ms: int | None) -> Iterator[dict[str, Any]]:
-        """Answers up to the last; waits so long for the first and for each of the others.
+        """Yield answers up to the last; waits `first_ms` for the first and `then_ms` for each further one.
 
-        Raises: NotRunning where nobody answers, or the agent ended before it was done.
+        Raises: NotRunning where no agent answers, or the agent ended before the command was done.
         """
         wait_ms: int | None = first_ms
         heard = False
@@ -140,7 +140,7 @@ class Client:
                 return
 
     def _await(self, wait_ms: int | None, *, since_heard: bool) -> bool:
-        """Whether an answer came in time; an agent that ended will not answer, however long one waits."""
+        """Wait for an answer; returns whether one came. With `since_heard`, stops early once the agent has ended."""
         until = None if wait_ms is None else time.monotonic() + wait_ms / 1000
         while until is None or time.monotonic() < until:
             left_ms = LOOK_MS if until is None else max(1, min(LOOK_MS, round((until - time.monotonic()) * 1000)))
@@ -160,5 +160,5 @@ class Client:
         return NotRunning(f"no agent answers at {self._path}; start it with `bandpact run`, as the same user")
 
     def close(self) -> None:
-        """Let go."""
+        """Close the connection."""
         self._context.destroy(linger=0)

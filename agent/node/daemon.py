@@ -1,8 +1,8 @@
-"""The agent's loop: one thread that owns the mesh, the settlement and the log; sensing and the gate live elsewhere.
+"""The agent's loop: one thread owns the mesh, the settlements and the log; sensing and the gate run elsewhere.
 
-A turn: wait for something, take all that has arrived, decide in one durable step, and only then send and speak.
+One turn waits for an event, takes in all that arrived, decides in one durable step, and only then sends and reports.
 
-Long because the order of one turn is the argument why nothing is sent or told before it is durable.
+Long because the order within one turn is what ensures that nothing is sent or told before it is durable.
 """
 
 import json
@@ -83,24 +83,24 @@ from settlement.state.step import HaltedError, Outgoing, Step
 
 NS = 1_000_000_000
 TICK_NS = 20_000_000
-"""How often a settlement's deadline is looked for, and how soon a step follows one that did something."""
+"""Interval in ns between checks of settlement deadlines, and from a step that did something to the next step."""
 QUIET_NS = 100_000_000
-"""How soon a step follows one that did nothing, while nobody speaks and no settlement's deadline has come."""
+"""Interval in ns from a step that did nothing to the next, without messages or settlement deadlines."""
 POLL_MS = 4
 MESH_NS = 10_000_000
-"""So often connections are watched though nobody speaks."""
+"""Interval in ns between checks of the mesh's connections while no message arrives."""
 ALIVE_NS = 100_000_000
-"""So often the warden's process is asked for beside the kernel's word of its end."""
+"""Interval in ns between checks that the warden's process runs, besides the kernel's notice of its end (pidfd)."""
 WAIT_MS = 20
 RUN_FOLDER_MEND = "stop the node and start it again: status, tx and its page reach it no more; `bandpact stop` mutes"
 HELD_MAX = 256
-"""Of what the gate did and what was used so much is kept while nothing may be signed."""
+"""Most gate changes, and most usage reports, that are kept while the node may not sign."""
 PROTECTED_TIER = 1
 SEALED = "sealed.db"
 
 
 class Node:
-    """One running node."""
+    """One running node: owns every part of the agent and runs its loop."""
 
     def __init__(self, config: NodeConfig, path: Path) -> None:
         self.config = config
@@ -139,7 +139,7 @@ class Node:
             self.trust.registry, self.party, policy=self.holder, protection=self.protection,
             envelopes=self.envelopes, fix=self.fix, neighbours=self._neighbours,
         )  # fmt: skip
-        # Whoever connects is accepted from here on: what takes seconds (sensing compiles) is behind.
+        # Peers can connect from here on; slow preparations (compiling the loops of sensing) are done before.
         self.mesh = mesh_of(config, self.trust, peers)
         self.hints = Hints(discovery_of(config, self.trust, self.mesh), self.mesh, self.trust.registry)
         self.outbox = Outbox(self.mesh, self.trust.registry)
@@ -165,7 +165,7 @@ class Node:
         self._registered = self._worded = self._resumed = self._held_up = False
 
     def _speakers(self) -> Speakers:
-        """What ends the loop's wait: neighbours, the warden and its end, operators, and sensing with an incumbent."""
+        """Return the poller of all that ends the loop's wait: mesh, warden, its end, control socket, sensing."""
         return Speakers(
             *self.mesh.sockets,
             self.warden.link.socket,
@@ -178,7 +178,7 @@ class Node:
     # -- life ----------------------------------------------------------------------------------------------------
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop. Nothing is signed before the clock is trusted: no peer would believe it."""
+        """Run turns until `stop` is set. Signs nothing before the clock is trusted: no peer would accept the record."""
         self.watcher.start()
         if self.party.damaged is not None:
             raise HaltedError(self.party.damaged)
@@ -215,10 +215,10 @@ class Node:
         self._say_how_it_is(time.monotonic_ns())
 
     def close(self) -> None:
-        """Silence first, then the rest, the log last."""
+        """Close the node: first silence the radio, then close the other parts, the log last."""
         if not self.warden.stop():
             last = mute_until_silent(lambda: mute_by_own_connection(self.config), last_s=LAST_S)
-            # The node ends: what is left to do is with the radio alone.
+            # The node ends: what is left to do concerns the radio alone.
             self.events.write("warden silent", rf=last.value, alive=False, mend=mend_of_silence(last, alive=True))
         self.samples.close()
         self.vitals.end()
@@ -226,7 +226,7 @@ class Node:
         if self._registered and self.party.halted is None:
             self._step([])
         denied = dict(self.mesh.denied)
-        self.mesh.close()  # before anything is written: strangers may hold what this process may open
+        self.mesh.close()  # before anything is written: strangers may hold all file descriptors there are
         self.watcher.stop()
         self.events.write("closed", denied=denied, looks=self.watcher.looks)
         self.bursts.close()
@@ -245,12 +245,12 @@ class Node:
         self.events.close()
 
     def _seal(self) -> None:
-        """Leave a compact, sealed copy of the log for whoever audits; a halted node signs nothing, not even that."""
+        """Write a compact, sealed copy of the log for auditors; a halted node signs nothing, so it writes no seal."""
         if self.party.halted is not None:
             return
         target, key = self.config.folder / SEALED, self.party.identity.key
         fresh = target.with_name(f".{SEALED}.new")
-        # Without its seal a copy is only not sealed; with another's it would read as tampered with.
+        # A copy without a seal only counts as unsealed; a copy under another copy's seal would count as tampered with.
         for path in (seal_path(target), root_path(target), fresh):
             path.unlink(missing_ok=True)
         try:
@@ -265,7 +265,7 @@ class Node:
     # -- a turn --------------------------------------------------------------------------------------------------
 
     def turn(self) -> None:
-        """Wait for something, or for what is due next, and deal with all of it; only who spoke is listened to."""
+        """Do one turn: wait for an event or the next deadline, then handle all sockets that are ready."""
         ready = self._ears.heard(self._rest_ms(time.monotonic_ns()))
         now_ns = time.monotonic_ns()
         if self.warden.link.socket in ready:
@@ -303,12 +303,12 @@ class Node:
         self._say_how_it_is(now_ns)
 
     def _has_news(self, *, listed: bool) -> bool:
-        """Whether this node has something to say or to take in of itself; while it is held up that waits for a tick."""
+        """Return whether this node itself has something to record or take in; False while the node is held up."""
         own = self._changes or self._used or self._fresh or self.handing.heard or self.listening.unsaid
         return not self._held_up and bool(own or listed)
 
     def _ticks(self, now_ns: int) -> bool:
-        """Whether a step is due though nothing is new: by a settlement's deadline, or because the last was long ago."""
+        """Return whether a step is due without news: a settlement deadline has come, or the last step was long ago."""
         if now_ns < self._next_tick_ns:
             return False
         self._next_tick_ns = now_ns + TICK_NS
@@ -318,7 +318,7 @@ class Node:
         return due_ns is not None and self.fix().time.latest_ns >= due_ns
 
     def _rest_ms(self, now_ns: int) -> int:
-        """How long nothing is due if nobody speaks: a tick, a heartbeat, a burst, the end of the guard's patience."""
+        """Return the longest wait in ms until the next tick, heartbeat, burst or guard timeout."""
         due_ns = min(self._next_tick_ns, self.warden.next_beat_ns)
         if self._open_sid is not None:
             due_ns = min(due_ns, self._next_burst_ns)
@@ -327,7 +327,7 @@ class Node:
         return min(TICK_NS // 1_000_000, max(0, -(-(due_ns - now_ns) // 1_000_000)))
 
     def _look_after_silence(self, now_ns: int) -> None:
-        """Mute for a warden that does not; said where it is news, with what is left to do."""
+        """Mute the radio where the warden failed to; logs changes, with what the operator should do."""
         muted = self.guard.check(now_ns, alive=self._alive)
         if muted is not None:
             self._open_sid = None
@@ -344,7 +344,7 @@ class Node:
             self.events.write("warden heard again")
 
     def _look_at_warden(self, ready: set[object], now_ns: int) -> None:
-        """Whether the warden's process runs: told by the kernel as it ends, asked for where that is not to be had."""
+        """Update whether the warden's process runs: by the kernel's notice (pidfd), or by polling without one."""
         if self._warden_fd in ready and self._warden_fd is not None:
             self._ears.drop(self._warden_fd)
             os.close(self._warden_fd)
@@ -354,7 +354,7 @@ class Node:
             self._alive = self.warden.alive
 
     def _measure(self, now_ns: int) -> None:
-        """Tell the warden what was received, for a SAS above that asks for it."""
+        """Send received power measurements to the warden, for a SAS above that asks for them."""
         if self.config.sas is None or now_ns < self._measure_ns:
             return
         self._measure_ns = now_ns + EVERY_NS
@@ -387,7 +387,7 @@ class Node:
         self.watcher.watched = self.showing.turn(now_ns, self.fix)
 
     def _watch_disk(self) -> None:
-        """A disk or a log that fills up is told of long before nothing can be written, and strangers get less of it."""
+        """Warn early of a full disk or log, and cut the share of the log that strangers may use."""
         before, low = self.vitals.disk_low, self.vitals.look_at_disk()
         self.party.shares.tight = low is not None
         keep_small(self.config.folder)
@@ -397,7 +397,7 @@ class Node:
             self.events.write("disk low" if low is not None else "disk well", why=low)
 
     def _alarms(self) -> list[str]:
-        """Keys that were seen in use in two places, base stations heard after their end, looks that were not taken."""
+        """Return the alarms in force: keys in use in two places, base stations heard after their end, looks missed."""
         after = (f"{device} {HEARD_AFTER}: {detail}" for device, detail in self.listening.alarms.items())
         heard = [*after, *self.watcher.alarms(time.monotonic_ns())]
         if self.party.damaged is not None:
@@ -412,7 +412,7 @@ class Node:
         )
 
     def _meet(self) -> None:
-        """Neighbours that came up: what waits for them goes out, and what is offered is offered to them too."""
+        """Greet newly connected neighbours: send what waits for them and schedule standing offers to be repeated."""
         for key in self.mesh.entered():
             peer = self.trust.registry.by_transport(key)
             if peer is not None:
@@ -453,12 +453,12 @@ class Node:
                     pass
 
     def _own_band(self) -> Band | None:
-        """The band that this node's own gate is open for."""
+        """Return the band that this node's own gate is open for; None while the gate is closed."""
         pair = self.party.user.by_sid(self._open_sid) if self._open_sid is not None else None
         return None if pair is None else pair.cell.band
 
     def _hear(self, heard: Heard) -> None:
-        """Sensing spoke: an incumbent closes every channel it touches, at once."""
+        """Handle a result of sensing: an incumbent closes every channel it touches, at once."""
         self.warden.listened_ns = heard.listened_ns
         self.listening.look(heard)
         for low_hz, high_hz, kind in heard.incumbents:
@@ -476,7 +476,7 @@ class Node:
     # -- a durable step ------------------------------------------------------------------------------------------
 
     def _step(self, arrived: list[Arrived], cosigned: Sequence[StockLines] = ()) -> bool:
-        """Returns whether anything came of it."""
+        """Run one durable step over all that arrived; returns whether the step had any result."""
         changes, used, fresh = self._changes, self._used, self._fresh
         self._changes, self._used, self._fresh = [], [], []
         with self.party.step(self.fix()) as step:
@@ -500,22 +500,22 @@ class Node:
         return bool(step.outgoing or step.effects or step.notices or step.logged_bytes)
 
     def _keep(self, changes: list[GateChange], used: list[Used], fresh: list[tuple[int, int]]) -> None:
-        """What is said once the log is known to be whole: the newest of it, and each band once."""
+        """Keep news to log until the log is known to be whole: the newest HELD_MAX of each kind, each band once."""
         self._changes, self._used, self._fresh = changes[-HELD_MAX:], used[-HELD_MAX:], list(dict.fromkeys(fresh))
 
     def _greet(self, step: Step) -> None:
-        """Ask again for the neighbours' word on this log; some may have come up only now."""
+        """Ask the neighbours again, once a second, what they know of this node's log: some may have just connected."""
         now_ns = time.monotonic_ns()
         if now_ns >= self._next_hello_ns:
             self._next_hello_ns = now_ns + NS
             self.party.hello(step)
 
     def _work(self, step: Step, heard: tuple[list[GateChange], list[Used], list[tuple[int, int]]]) -> None:
-        """Everything this node does of itself; nothing of it before its log is known to be whole."""
+        """Do everything this node does on its own in a step; runs only once its log is known to be whole."""
         changes, used, fresh = heard
         duty = self.party.duty
         self._go_on()
-        if not self._worded:  # a node that waits for its neighbours' word on its log takes nothing in before
+        if not self._worded:  # takes in no words while the neighbours have yet to confirm this node's log
             self._worded = True
             duty(step, "words", partial(take_words, self.party, step, self.config.words), waits=False)
         for change in changes:
@@ -533,7 +533,7 @@ class Node:
         for usage in used:
             duty(step, "usage", partial(self._report, step, usage), waits=False)
         if fresh:
-            # What takes a band back goes out before anything is looked at again.
+            # What takes a band back is sent before any other work is done.
             return
         duty(step, "keys", partial(self.keys.act, step))
         if self._unsaid and time.monotonic_ns() >= self._resume_ns:
@@ -543,7 +543,7 @@ class Node:
         duty(step, "errands", lambda: self.errands.act(step, self._surroundings()), waits=False)
 
     def _leave(self, step: Step) -> None:
-        """The step is durable: send and speak."""
+        """Send messages, carry out effects and report events of a step that is now durable."""
         now_ns = time.monotonic_ns()
         rotation = self.keys.durable()
         if rotation is not None:
@@ -558,7 +558,7 @@ class Node:
         self.errands.speak()
 
     def _guarded(self, what: str, action: Callable[[], None]) -> None:
-        """What is durable is done, and told; what of it fails keeps nothing else from happening."""
+        """Run one action of a durable step; a failure is counted and logged, and the other actions still run."""
         try:
             action()
         except Exception as exc:  # noqa: BLE001 - it may hold what a stranger signed
@@ -566,7 +566,7 @@ class Node:
             self.events.write("fault", detail=cut(repr(exc), 256), duty=what)
 
     def receive(self, step: Step, message: Arrived) -> None:
-        """One message; its refusal, if any, is in the log already, or it was over its sender's share and is counted."""
+        """Judge one message; a refusal is already logged, or counted where the sender was over its share."""
         peer = self.trust.registry.by_transport(message.transport_key)
         if peer is not None:
             self._heard_from[peer.name] = time.monotonic_ns()
@@ -596,7 +596,7 @@ class Node:
             self.warden.withdraw(change.sid, Reason.INCUMBENT, "relinquished to an incumbent")
 
     def _displace(self, step: Step, band: tuple[int, int]) -> bool:
-        """Sign what was sensed, and as a holder take the band back from whoever uses it; True once that is done."""
+        """Sign what was sensed, and as a holder take the band back from its users; returns True once that is done."""
         now_ns = step.now.time.latest_ns
         body = self.envelopes.sighted(step, valid_ns=self.protection.hold_ns)
         evidence = self.party.bounds.observe(step, body)
@@ -637,7 +637,7 @@ class Node:
         return int(json.loads(path.read_text())["start_mono_ns"]) if path.is_file() else None
 
     def act(self, step: Step) -> None:
-        """Do what the configuration wants, when it is due."""
+        """Carry out what the configuration asks for, where it is due."""
         since_s = self.since_start_s()
         if since_s is None or self._start_mono_ns is None or not step.now.time.trusted:
             return
@@ -669,7 +669,7 @@ class Node:
         )
 
     def _turn_key(self, rotation: bytes) -> None:
-        """Tell the warden of the new key, and offer anew under it."""
+        """Tell the warden of the new key, and repeat standing offers under it."""
         before, me = self.trust.me, self.trust.registry.get(self.party.identity.credential)
         if me is not None:
             self.trust = replace(self.trust, me=me, former=self.trust.former | {before.hash})
@@ -680,10 +680,10 @@ class Node:
         subjects = (self.trust.registry.by_transport(key) for key in self.trust.registry.transport_keys())
         return [s.hash for s in subjects if s is not None and s.hash != self.trust.me.hash]
 
-    # -- what follows --------------------------------------------------------------------------------------------
+    # -- effects -------------------------------------------------------------------------------------------------
 
     def _do(self, effect: Effect) -> None:
-        """What a step asks for, now that it is durable."""
+        """Carry out one effect of a step that is now durable."""
         match effect:
             case AnswerIntent():
                 self.offers.asked.take(effect)
@@ -708,9 +708,9 @@ class Node:
                 assert_never(other)
 
     def _go_on(self) -> None:
-        """Hand the warden, which starts with nothing, what was settled before this process; once.
+        """Hand a warden that just started the settlements from before this process began; once.
 
-        Not before this node's log is known to be whole: an older copy of it may lack that a lease was handed on since.
+        Waits until this node's log is known to be whole: an older copy may lack that a lease was handed on since.
         """
         if self._resumed or self.party.halted is not None:
             return
@@ -737,7 +737,7 @@ class Node:
         self.bursts.make(sid, eirp_mdbm=grant.body.max_eirp_mdbm, bandwidth_hz=width_hz, seed=seed)
 
     def _transmit(self, now_ns: int) -> None:
-        """Offer a burst for each frame while the gate is open; the warden decides what becomes of it."""
+        """Offer one burst per frame to the warden while the gate is open; the warden decides whether it is sent."""
         if self._open_sid is None or now_ns < self._next_burst_ns:
             return
         burst = self.bursts.next(self._open_sid)

@@ -1,8 +1,8 @@
-"""A node and its directories: publishes its own offers and intents, asks for others', and judges each by itself.
+"""A node's client of directories: publishes its own offers and intents, and fetches and judges those of others.
 
-All HTTP is in a thread beside the loop. What comes back is the authors' word or nothing: an entry counts only where its
-author is known here, its signature holds, it was not seen before and every clause of admission lets it in, as if its
-author had sent it just now. Whatever a directory invents, repeats or holds back is counted and changes nothing.
+A thread beside the loop does all HTTP. A returned entry counts only where its author is known here, its signature
+holds, it was not seen before and every clause of admission accepts it, as if its author had sent it just now.
+Whatever a directory invents, repeats or withholds is counted and changes nothing.
 """
 
 import queue
@@ -25,24 +25,24 @@ from settlement.state.messages import Message
 from settlement.state.step import Step
 
 ASK_NS, ASK_MAX_NS = 1_000_000_000, 30_000_000_000
-"""From one question to the next; twice as long after each that was not answered, up to the latter."""
+"""Interval in ns between queries to a directory; doubled after each unanswered query, up to the second value."""
 PUBLISH_AGAIN_NS = 60_000_000_000
-"""What a directory did not take is handed to it again after so long, and what it took so long after it was silent."""
+"""Delay in ns before a rejected entry is published again, or an accepted one after the directory was unreachable."""
 REFRESH_NS = 600_000_000_000
-"""What it took is handed to it again after so long anyhow: a directory that is started again forgot everything."""
+"""Interval in ns at which accepted entries are published again: a restarted directory has lost everything."""
 AT_ONCE = 4
-"""So much is handed to a directory before others have their turn."""
+"""Most entries published to one directory before other directories get their turn."""
 ANSWERS_MAX = 16
-"""Answers that wait to be taken in; while as many do, nobody is asked."""
+"""Most answers that wait to be taken in; while so many wait, no directory is queried."""
 TAKEN_MAX = 32
-"""Entries one step takes in."""
+"""Most entries taken in by one step."""
 Publish = Callable[[str, DirectoryEntry], str]
 Find = Callable[[str, DirectoryQuery], tuple[DirectoryEntry, ...] | str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryCount:
-    """What became of what directories said: taken in, seen before, refused, of nobody known, not what was asked for."""
+    """Counts of entries by result: taken in, seen before, refused, of an unknown author, not asked for."""
 
     taken: int
     seen: int
@@ -52,7 +52,7 @@ class DirectoryCount:
 
 
 class Directories:
-    """The directories of one node; with none it does nothing."""
+    """The directories of one node; with an empty list it does nothing."""
 
     def __init__(
         self,
@@ -63,18 +63,18 @@ class Directories:
         put: Publish = publish,
         visit: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
-        """Args: urls: of the directories. kinds: what this node looks for, offers or intents. ask: one of them.
+        """Args: urls: of the directories. kinds: what this node looks for, offers or intents. ask: queries one of them.
 
-        put: hands one of them an entry. visit: makes a visit; without it a thread beside the loop does.
+        put: publishes an entry to one directory. visit: makes a visit; without it a thread beside the loop does.
         """
         self._urls, self._kinds, self._put, self._ask = tuple(urls), tuple(kinds), put, ask
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
-        """One visit to each directory at the most: one that is down keeps none of the others waiting for long."""
+        """Pending visits, at most one per directory: a directory that is down delays the others only briefly."""
         self._later = visit or self._jobs.put
         self._under_way: set[str] = set()
         self._answers: queue.Queue[tuple[DirectoryQuery, tuple[DirectoryEntry, ...]]] = queue.Queue()
         self._due_ns: dict[str, dict[bytes, int]] = {url: {} for url in self._urls}
-        """Of each directory what stands, and when that is handed over next (monotonic ns)."""
+        """For each directory, the standing records and when each is published next (monotonic ns)."""
         self._handed: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._next_ns = dict.fromkeys(self._urls, 0)
@@ -82,22 +82,22 @@ class Directories:
         self._silent: set[str] = set()
         self.counted: Counter[str] = Counter()
         self.why: dict[str, str] = {}
-        """The last failure of each directory, for people."""
+        """The last failure of each directory, as text for people."""
 
     def turn(self, party: Party, own_intents: Iterable[bytes], now_ns: int) -> bool:
-        """Publish what is new, ask when it is time (monotonic ns); True where answers wait to be taken."""
+        """Publish new entries and query where it is time (monotonic ns); returns whether answers wait."""
         if not self._urls:
             return False
         self._keep(party, [*party.holder.offers, *own_intents], now_ns)
         for url in self._urls:
             if url not in self._under_way:
                 self._visit(url, party, now_ns)
-        if not self._jobs.empty():  # where the host gave no thread, what is to be done waits for one
+        if not self._jobs.empty():  # where the host refused a thread, the visits stay queued until one can be started
             self._thread = self._thread or started(self._work, "directories")
         return not self._answers.empty()
 
     def _keep(self, party: Party, standing: Sequence[bytes], now_ns: int) -> None:
-        """Know what stands, and when each directory is handed it next."""
+        """Update each directory's schedule: drop records that no longer stand, add new ones."""
         while not self._handed.empty():
             url, name = self._handed.get()
             if name in self._due_ns[url]:
@@ -111,7 +111,7 @@ class Directories:
                     due_ns[name] = 0
 
     def _visit(self, url: str, party: Party, now_ns: int) -> None:
-        """Have a directory asked and handed what is due; one that did not answer last is only asked."""
+        """Queue a visit that queries a directory and publishes what is due; after a failure it only queries."""
         due_ns = self._due_ns[url]
         if self._unanswered[url]:
             self._silent.add(url)
@@ -121,7 +121,7 @@ class Directories:
         asks = now_ns >= self._next_ns[url]
         if asks:
             self._next_ns[url] = now_ns + pause_of(self._unanswered[url] + 1, ASK_NS, ASK_MAX_NS)
-            asks = self._answers.qsize() < ANSWERS_MAX  # a node that takes nothing in now asks for nothing more
+            asks = self._answers.qsize() < ANSWERS_MAX  # while answers wait to be taken in, the node asks for no more
         due = [name for name, at_ns in due_ns.items() if now_ns >= at_ns][:AT_ONCE] if url not in self._silent else []
         entries = {name: entry for name in due if (entry := entry_of(party, name)) is not None}
         due_ns.update(dict.fromkeys(due, now_ns + PUBLISH_AGAIN_NS))
@@ -142,7 +142,7 @@ class Directories:
             self._handed.put((url, name))
 
     def _ask_there(self, url: str, query: DirectoryQuery) -> bool:
-        """Whether it answered."""
+        """Query one directory; returns whether it answered."""
         found = self._ask(url, query)
         if isinstance(found, str):
             self.why[url] = found
@@ -157,7 +157,7 @@ class Directories:
             job()
 
     def take(self, step: Step, party: Party) -> None:
-        """Judge what came back, inside a step."""
+        """Judge the directories' answers, inside a step."""
         taken = 0
         while taken < TAKEN_MAX and not self._answers.empty():
             query, entries = self._answers.get_nowait()
@@ -167,17 +167,17 @@ class Directories:
                 taken += what == "taken"
 
     def shown(self) -> DirectoryCount:
-        """What became of what directories said so far."""
+        """Return the counts of what directories have answered so far."""
         names = ("taken", "seen", "refused", "unknown", "unasked")
         return DirectoryCount(**{name: self.counted[name] for name in names})
 
     def close(self) -> None:
-        """Ask nothing more; a question under way ends by itself within seconds."""
+        """Stop querying; a query under way ends by itself within seconds."""
         self._jobs.put(None)
 
 
 def entry_of(party: Party, name: bytes) -> DirectoryEntry | None:
-    """A record of this node's own as a directory takes it, with its credentials and the envelope it rests on."""
+    """Return a record of this node as a directory takes it, with its credentials and its envelope."""
     record, me = party.record_of(name), party.registry.get(party.identity.credential)
     if record is None or me is None:
         return None
@@ -186,9 +186,9 @@ def entry_of(party: Party, name: bytes) -> DirectoryEntry | None:
 
 
 def take_entry(step: Step, party: Party, entry: DirectoryEntry, query: DirectoryQuery) -> str:
-    """Take one entry in as if its author had sent it; says what became of it: taken, seen, refused, unknown, unasked.
+    """Judge one entry as if its author had just sent it; returns the result: taken, seen, refused, unknown, unasked.
 
-    Only what admission lets in is charged to its author's share, and logged: nobody can use up another's.
+    Only an admitted entry is logged and charged to its author's share: nobody can use up another's share.
     """
     if party.lineage.seen(digest(entry.record)):
         return "seen"
@@ -207,4 +207,4 @@ def take_entry(step: Step, party: Party, entry: DirectoryEntry, query: Directory
 
 
 KINDS = {"holder": (INTENTS,), "user": (OFFERS,)}
-"""What a node of each role looks for."""
+"""The kinds of entry that a node of each role looks for."""

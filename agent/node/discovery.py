@@ -1,7 +1,7 @@
-"""Neighbours heard of on the local network by multicast DNS (RFC 6762, 6763): hints where one may be, no more.
+"""Finds neighbours on the local network by multicast DNS (RFC 6762, 6763); results are unverified hints.
 
-Nothing here is believed. A hint names a transport key and a place; the mesh tries the place only for a key that is
-credentialed already, and CURVE proves who is there. Whoever lies costs a connection attempt.
+A hint names a transport key and an endpoint. The mesh tries the endpoint only for a key that already has a
+credential, and CURVE proves who answers there. A false hint costs one connection attempt.
 """
 
 import contextlib
@@ -22,41 +22,41 @@ SERVICE = "_bandpact._tcp.local."
 KEY, NETWORK = b"key", b"network"
 KEY_BYTES = 32
 HINTS_MAX = 64
-"""Hints that wait for the node's loop; more are forgotten, they will be heard again."""
+"""Most hints that wait for the node's loop; further ones are dropped, as announcements repeat."""
 ASK_MS = 1000
 NAMES_MAX = 20_000
-"""Names after which it is listened anew: the library plans a question for each it ever heard, and forgets none."""
+"""Number of names after which the listener restarts: the library schedules a query for each name and forgets none."""
 UNKNOWN_MAX = 16
-"""Names heard of without a place that wait to be asked for; more are forgotten, as they will be heard again."""
+"""Most names without an address that wait to be resolved; further ones are dropped, as announcements repeat."""
 ANY = ("0.0.0.0", "::", "*")  # noqa: S104 - what means every address
 
 
 class DiscoveryError(Exception):
-    """Multicast DNS cannot be used here; the node works without."""
+    """Multicast DNS cannot be used on this host; the node works without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
-    """Somebody says that the holder of a key listens there."""
+    """An announcement that the holder of a transport key listens at an endpoint."""
 
     transport_key: bytes
     endpoint: str
 
 
 def place_of(endpoint: str) -> tuple[str, int]:
-    """Host and port of `tcp://HOST:PORT`; an IPv6 host without its brackets."""
+    """Return host and port of `tcp://HOST:PORT`; an IPv6 host without its brackets."""
     host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
     host = host.strip("[]").removeprefix("::ffff:")
     return host, int(port)
 
 
 def endpoint_of(address: str, port: int) -> str:
-    """`tcp://HOST:PORT`, IPv6 in brackets."""
+    """Return `tcp://HOST:PORT`, with brackets around an IPv6 address."""
     return f"tcp://[{address}]:{port}" if ":" in address else f"tcp://{address}:{port}"
 
 
 def hints_of(info: "ServiceInfo", network: str) -> list[Hint]:
-    """What an announcement says, if it is well formed and of this network."""
+    """Return the hints in an announcement; none where it is malformed or of another network."""
     values = info.properties
     key, named = values.get(KEY) or b"", values.get(NETWORK) or b""
     if named != network.encode() or len(key) != 2 * KEY_BYTES or not info.port:
@@ -70,7 +70,7 @@ def hints_of(info: "ServiceInfo", network: str) -> list[Hint]:
 
 
 def _own_addresses(host: str) -> list[str]:
-    """Where this node can be reached: where it listens, or every address of this machine but loopback."""
+    """Return this node's reachable addresses: the one it listens on, or every address of this machine but loopback."""
     if host not in ANY:
         return [host]
     import ifaddr
@@ -80,7 +80,7 @@ def _own_addresses(host: str) -> list[str]:
 
 
 class Discovery:
-    """Says where this node is and hears where others are, in a thread of the library's."""
+    """Announces this node and collects announcements of others, in a thread of the zeroconf library."""
 
     def __init__(self, *, network: str, key: bytes, endpoint: str, interfaces: Iterable[str] | None = None) -> None:
         """Announce the holder of `key` at `endpoint`. Raises DiscoveryError."""
@@ -114,7 +114,7 @@ class Discovery:
         )
 
     def _changed(self, zeroconf: "Zeroconf", service_type: str, name: str, state_change: "ServiceStateChange") -> None:
-        """What was announced whole counts at once; the rest is asked for elsewhere: many names are nobody's."""
+        """Handle an announcement: a complete one counts at once; one without an address is queued to be resolved."""
         from zeroconf import ServiceInfo, ServiceStateChange
 
         self._names += 1
@@ -130,8 +130,8 @@ class Discovery:
                 self._unknown.put_nowait(name)
 
     def _listen_anew(self) -> None:
-        """Let go of what was planned for every name heard so far."""
-        with contextlib.suppress(Exception):  # the library's, where it is being closed
+        """Restart the listener, which drops the queries scheduled for every name heard so far."""
+        with contextlib.suppress(Exception):  # the library may raise where it is being closed
             self._browser.cancel()
             self._names = 0
             self._browser = self._listening()
@@ -146,7 +146,7 @@ class Discovery:
 
         while (name := self._unknown.get()) is not None:
             info = ServiceInfo(SERVICE, name)
-            with contextlib.suppress(Exception):  # the library's, where it is being closed
+            with contextlib.suppress(Exception):  # the library may raise where it is being closed
                 if info.request(self._zeroconf, ASK_MS):
                     self._told(info)
 
@@ -155,13 +155,13 @@ class Discovery:
             self.heard(hint)
 
     def heard(self, hint: Hint) -> None:
-        """Keep a hint for the node's loop, unless it is of this node itself or too many wait."""
+        """Queue a hint for the node's loop, unless it is this node's own or too many wait."""
         if hint.transport_key != self._me:
             with contextlib.suppress(queue.Full):
                 self._hints.put_nowait(hint)
 
     def take(self) -> list[Hint]:
-        """Hints heard since the last call; never blocks."""
+        """Return the hints heard since the last call, without blocking."""
         found: list[Hint] = []
         with contextlib.suppress(queue.Empty):
             while len(found) < HINTS_MAX:
@@ -169,7 +169,7 @@ class Discovery:
         return found
 
     def close(self) -> None:
-        """Take the announcement back."""
+        """Withdraw the announcement and stop listening."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self._unknown.get_nowait()
@@ -179,19 +179,19 @@ class Discovery:
 
 
 class Hints:
-    """Follows what discovery heard, where it is asked for."""
+    """Passes hints from discovery to the mesh, where discovery is configured."""
 
     def __init__(self, discovery: Discovery | None, mesh: Mesh, registry: Registry) -> None:
         self._discovery, self._mesh, self._registry = discovery, mesh, registry
 
     def follow(self) -> list[tuple[str, str]]:
-        """Try places where a credentialed neighbour is said to be; returns who and where was tried."""
+        """Try each hinted endpoint of a credentialed neighbour; returns the names and endpoints tried."""
         heard = self._discovery.take() if self._discovery is not None else []
         tried = [hint for hint in heard if self._mesh.hint(hint.transport_key, hint.endpoint)]
         named = [(self._registry.by_transport(hint.transport_key), hint.endpoint) for hint in tried]
         return [(peer.name if peer is not None else "", endpoint) for peer, endpoint in named]
 
     def close(self) -> None:
-        """Fall silent."""
+        """Stop discovery."""
         if self._discovery is not None:
             self._discovery.close()

@@ -1,6 +1,6 @@
-"""Silencing a radio for good: besides muting it, whatever node on this host drives it is disarmed and latched.
+"""Emergency stop of a radio: mutes it, and disarms and latches every node on this host that drives it.
 
-A node whose gate stays open would transmit again a moment after somebody else muted its radio.
+A node whose gate stays open would transmit again a moment after another process muted its radio.
 """
 
 import threading
@@ -33,7 +33,7 @@ class Driven:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """What reads back after muting, why if it cannot be told, and who could open again."""
+    """Result of a stop: the readback after muting, why it is unknown if it is, and which nodes could transmit again."""
 
     rf: RfState
     why: str
@@ -41,12 +41,12 @@ class Stopped:
 
     @property
     def for_good(self) -> bool:
-        """Silent, and no node of this host opens by itself."""
+        """Whether the radio is silent and no node of this host can open its gate by itself."""
         return self.rf is RfState.OFF and all(node.latched for node in self.nodes)
 
 
 def stop_radio(section: RadioSection) -> Stopped:
-    """Mute a radio, latch whoever drives it, and read back when that is done."""
+    """Mute a radio, latch every node that drives it, and then read the radio back."""
     found: list[Driven] = []
     latching = threading.Thread(target=lambda: found.extend(_latched(section)), daemon=True)
     latching.start()
@@ -75,7 +75,7 @@ def _latched(section: RadioSection) -> Iterator[Driven]:
 
 
 def wardens() -> Iterator[tuple[int, NodeConfig]]:
-    """The wardens that run on this host, as far as this user may see them: process and configuration."""
+    """Yield process id and configuration of each warden on this host that this user may see."""
     for entry in PROC.iterdir() if PROC.is_dir() else ():
         words = _words(entry) if entry.name.isdigit() else []
         if WARDEN not in words[:-1]:
@@ -88,7 +88,7 @@ def wardens() -> Iterator[tuple[int, NodeConfig]]:
 
 
 def _words(process: Path) -> list[str]:
-    """The command line; none of a warden's survivor, which has its warden's and opens nothing."""
+    """Return a process's command line; empty for a warden's survivor, which shares that line and opens no gate."""
     try:
         if (process / "comm").read_bytes().decode("utf-8", errors="replace").strip() == PROCESS_NAME:
             return []

@@ -1,4 +1,4 @@
-"""What a node says of its place and of its radio: sensing and profile made into envelopes, ready to sign."""
+"""Builds a node's envelopes, ready to sign: place envelopes from sensing, the unit envelope from the radio profile."""
 
 import time
 from dataclasses import replace
@@ -23,13 +23,13 @@ NS = 1_000_000_000
 PLACE_VALID_NS = 60 * NS
 UNIT_VALID_NS = 24 * 3600 * NS
 SIGHTED_NS = NS
-"""Longer than it takes from the look that held an incumbent to its finding."""
+"""Longest time in ns from a look that holds an incumbent to its detection, with margin."""
 LOOK_BACK_NS = 120 * NS
-"""About as far back as the survey remembers."""
+"""Time in ns that a place envelope looks back; about as long as the survey remembers."""
 
 
 class Enveloping:
-    """Makes a node's place envelopes from what it heard, and its unit envelope from what its radio is."""
+    """Builds place envelopes from what was sensed, and the unit envelope from the radio's profile."""
 
     def __init__(self, config: NodeConfig, me: Subject, party: Party, watcher: Watcher, protection: Protection) -> None:
         self._config, self._me, self._party = config, me, party
@@ -37,10 +37,10 @@ class Enveloping:
         self._began_ns = time.monotonic_ns()
 
     def found(self, step: Step) -> Envelope:
-        """What this place can carry now.
+        """Return the place envelope: what this place can carry now.
 
-        Of a band that our own users fill nothing is said, unless an incumbent is in it; what they filled before is no
-        one else's occupancy.
+        A band that our own users fill is left out unless an incumbent is in it; what they sent before does not count as
+        occupancy by others.
         """
         mono_ns, now = time.monotonic_ns(), step.now.time
         closed = self._protection.closed(mono_ns)
@@ -55,12 +55,12 @@ class Enveloping:
         )
 
     def heard(self, now: TimeFix, mono_ns: int) -> SurveyReport:
-        """What was heard of each channel, without the spans in which our own users may have filled it."""
+        """Return the survey's report of each channel, without the spans in which our own users may have transmitted."""
         spans = lent_spans(self._party, self._watcher.channels, utc_ns=now.middle_ns, monotonic_ns=mono_ns)
         return self._watcher.report(spans)
 
     def sighted(self, step: Step, *, valid_ns: int) -> Envelope:
-        """Where an incumbent is protected now; a band is taken back on it, so it waits for nothing."""
+        """Return an envelope of the bands now protected for an incumbent, without waiting for a survey report."""
         now_ns = step.now.time.latest_ns
         return sighting(
             self._protection.closed(time.monotonic_ns()),
@@ -70,9 +70,9 @@ class Enveloping:
         )
 
     def outvoted(self, step: Step) -> list[tuple[int, int]]:
-        """Channels of ours, Hz, that we and our neighbours together take for busy; what our users fill does not count.
+        """Return channels of ours (Hz) that this node and its neighbours together take for busy.
 
-        Whose area surely shares no place with ours says nothing of our channels.
+        Transmissions of our own users do not count, nor envelopes whose area certainly does not overlap ours.
         """
         rule, now = self._party.rule.rule, step.now.time
         told = [AdmittedEnvelope(node="", level=self._me.level, envelope=self._unlent(self.found(step)))]
@@ -96,7 +96,7 @@ class Enveloping:
         return replace(envelope, channels=channels)
 
     def describe(self, step: Step) -> None:
-        """Say what our radio can do, once, and again before that runs out: whoever asks for spectrum needs it."""
+        """Sign what our radio can do, once and again before that expires: a user's REQUESTs rest on it."""
         now_ns, unit = step.now.time.latest_ns, self._party.bounds.unit
         fresh = unit is not None and unit.body.valid_until_ns > now_ns + UNIT_VALID_NS // 2
         if "request" not in self._me.scope.actions or fresh:

@@ -1,4 +1,4 @@
-"""One command under way: what it is, where it stands, what it needs of the node, and what refused it in words."""
+"""State of one client command under way (an errand), what it needs of the node, and its refusal as text."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from settlement.state.step import Step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What errands need of the node, at one instant (monotonic ns)."""
+    """What an errand needs of the node at one instant (monotonic ns)."""
 
     now_ns: int
     open_sid: bytes | None
@@ -31,7 +31,7 @@ class Surroundings:
 
 @dataclass(slots=True)
 class Errand:
-    """One command and where it stands; all times monotonic ns."""
+    """One command and its progress; all times monotonic ns."""
 
     client: bytes
     command: AnyCommand
@@ -49,13 +49,13 @@ class Errand:
 
 
 def refused_text(refusal: Refusal) -> str:
-    """What this node may not sign, as whoever asked for it is told."""
+    """Return a refusal of this node's own record as text for the client that asked for it."""
     required = f" (required: {refusal.required})" if refusal.required else ""
     clause = refusal.clause.removeprefix("own.")
     return f"refused before anything was signed: {refusal.reason.value} [{clause}] {refusal.measured}{required}"
 
 
 def heard_text(report: SurveyReport) -> str:
-    """What was heard in each channel."""
+    """Return the state of each channel as text, from a survey report."""
     channels = ((band_text(c.channel.low_hz, c.channel.high_hz), c.state.name.lower()) for c in report.channels)
     return ", ".join(f"{band} {state}" for band, state in channels) or "nothing was heard yet"

@@ -1,9 +1,9 @@
-"""Commands under way in the running agent: each is told every step as it happens, and in the end why or why not.
+"""Runs the commands of clients (errands) in the agent: reports each step as it happens, and at the end the result.
 
-An errand acts inside the node's durable step and speaks only of what is durable. It asks what any user asks for: no
-command gets around a rule, a gate or a neighbour.
+An errand acts inside the node's durable step and reports only what is durable. It requests what any user can request:
+no command bypasses a rule, a gate or a neighbour.
 
-Long because every command under way is a small machine over one table of what it waits for.
+Long because every command under way is a small state machine over one table of what it waits for.
 """
 
 from collections.abc import Iterator
@@ -64,31 +64,31 @@ from settlement.state.step import Step
 MS, NS = 1_000_000, 1_000_000_000
 ERRANDS_MAX = 32
 QUIET_NS = 60_000_000
-"""The gate's word counts as heard after a withdrawal when the warden said it this much later."""
+"""Delay in ns after a withdrawal before a warden's heartbeat counts as sent after it."""
 SILENCE_NS = 5 * NS
 ENDED_STATES = (UserState.REFUSED, UserState.ABORTED, UserState.ENDED)
 
 
 class Errands:
-    """All commands under way."""
+    """All commands under way in one agent."""
 
     def __init__(self, control: ControlDoor, party: Party) -> None:
         self._control, self._party = control, party
         self._open: list[Errand] = []
         self._later: list[Errand] = []
         self.intents: list[bytes] = []
-        """The names of the newest intents that were said for a command."""
+        """The names of the newest intents that were signed for a command."""
         self._answers: list[tuple[bytes, dict[str, Any]]] = []
 
     @property
     def waiting(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether any command is under way."""
         return bool(self._open)
 
     # -- taking commands -----------------------------------------------------------------------------------------
 
     def take(self, commands: list[Command], now_ns: int) -> None:
-        """Begin what was asked, or say why not."""
+        """Start the commands that arrived, or answer why one cannot start."""
         for command in commands:
             try:
                 self._begin(command.client, parse_command(command.fields), now_ns)
@@ -107,7 +107,7 @@ class Errands:
         self._tell(self._open[-1], "taken up")
 
     def _named(self, prefix: str) -> bytes:
-        """The one settlement in force whose name begins as given. Raises BadCommand."""
+        """Return the one settlement in force whose name begins with the prefix. Raises BadCommand."""
         live = [p.sid for p in self._party.user.pairs.values() if p.in_force]
         found = [sid for sid in live if sid.hex().startswith(prefix)]
         if len(found) == 1:
@@ -118,7 +118,7 @@ class Errands:
     # -- what happens --------------------------------------------------------------------------------------------
 
     def act(self, step: Step, around: Surroundings) -> None:
-        """Do what is due for each command; inside a step."""
+        """Do what is due for each command, inside a durable step."""
         for errand in self._open:
             outcome = self._party.attempt(step, partial(self._go_on, step, errand, around))
             if isinstance(outcome, Refusal):
@@ -127,14 +127,14 @@ class Errands:
         self._later = []
 
     def close(self) -> None:
-        """The agent ends: nobody waits for what will not come."""
+        """Answer every waiting client that the agent ends."""
         for errand in self._open:
             self._end(errand, ok=False, why="the agent ends; what is settled is in its log, see bandpact lease list")
         self._open = []
         self.speak()
 
     def held_up(self, why: str, now_ns: int) -> None:
-        """The node may not sign yet: commands wait for as long as they were told to, and no longer."""
+        """Tell clients why the node may not sign yet; a command waits up to its own timeout and then fails."""
         for errand in self._open:
             self._once(errand, "undecided", why=why)
             if errand.cancelled or now_ns - errand.began_ns > getattr(errand.command, "wait_ms", 0) * MS:
@@ -161,7 +161,7 @@ class Errands:
                 self._relinquish(step, errand, around)
 
     def hear(self, progress: RequestProgress) -> None:
-        """Pass on what happened to a settlement to whoever asked for it."""
+        """Report a settlement's progress to the client whose command requested it."""
         why = {"reason": progress.reason, "clause": progress.clause}
         why |= {"measured": progress.measured, "required": progress.required}
         for errand in self._open:
@@ -173,7 +173,7 @@ class Errands:
         self._open = [errand for errand in self._open if not errand.over]
 
     def gate(self, state: str, reason: str, sid: bytes | None) -> None:
-        """The gate moved."""
+        """Report a change of the gate's state to the client that holds the settlement."""
         for errand in self._open:
             if errand.held and errand.sid == sid and sid is not None:
                 self._tell(errand, "gate", state=state, reason=reason)
@@ -267,7 +267,7 @@ class Errands:
     def _ask_whole(
         self, step: Step, errand: Errand, command: Acquire, around: Surroundings, wish: SpectrumWish
     ) -> None:
-        """Ask for every part once each is offered."""
+        """Send the REQUESTs for all parts once every part is offered."""
         made = ask_for_all(step, self._party, wishes_of(command, wish), self._mine()[0], wish.window)
         if isinstance(made, bytes):
             errand.whole = made
@@ -280,7 +280,7 @@ class Errands:
             self._end(errand, ok=False, why=f"no offer covers it: {made}")
 
     def _say(self, step: Step, errand: Errand, wish: SpectrumWish, wait_ms: int) -> None:
-        """Tell the neighbours what is looked for, once for each wish of a command."""
+        """Sign an intent and send it to the neighbours, once for each wish of a command."""
         said = f"intent {wish.commodity} {wish.band}"
         if said in errand.told or not wait_ms:
             return
@@ -291,7 +291,7 @@ class Errands:
             self._tell(errand, "intended", band=str(wish.band))
 
     def _await_whole(self, errand: Errand, around: Surroundings) -> None:
-        """All parts stand, or none does; what was called off is given back once it stands."""
+        """Report whether all parts were settled or none; relinquishes a settled whole whose command was cancelled."""
         whole = errand.whole or b""
         ended = ending_of(self._party, whole)
         if errand.cancelled:
@@ -308,7 +308,7 @@ class Errands:
         self._end(errand, ok=ok and not errand.cancelled, why=why or ("called off" if errand.cancelled else ""))
 
     def _fill(self, step: Step, errand: Errand, command: Acquire, around: Surroundings, window: Window) -> None:
-        """Ask for the next part of a band that several holders may fill; what is left goes on record."""
+        """Send the REQUEST for the next part of a band that several holders may fill; records what stays unfilled."""
         if errand.filling is None:
             most, tier = self._mine()
             band, loud = Band(low_hz=command.low_hz, high_hz=command.high_hz), command.eirp_mdbm
@@ -325,12 +325,12 @@ class Errands:
             self._end(errand, ok=filled, why=said)
 
     def _mine(self) -> tuple[int, int]:
-        """The most this node may radiate, thousandths of a dBm, and its strongest tier."""
+        """Return the most EIRP this node may radiate, in thousandths of a dBm, and its strongest tier."""
         me = self._party.registry.get(self._party.identity.credential)
         return (me.scope.max_eirp_mdbm, me.scope.tier) if me is not None else (0, 1)
 
     def _take_back(self, step: Step, errand: Errand, pair: UserPair, around: Surroundings) -> None:
-        """A command that was called off: what is decided is given back, what is not is waited for."""
+        """Undo a cancelled command: relinquish a settlement in force, else wait for the holder's decision."""
         if pair.in_force:
             self._give_back(step, errand, around, why="called off")
         elif pair.state in ENDED_STATES:
@@ -348,7 +348,7 @@ class Errands:
             self._give_back(step, errand, around, why="relinquished")
 
     def _give_back(self, step: Step, errand: Errand, around: Surroundings, *, why: str) -> None:
-        """Silence first: the gate must say that it does not use the settlement, then the holder is told."""
+        """Relinquish a settlement: wait until the gate reports that it no longer uses it, then tell the holder."""
         sid = errand.sid or b""
         if errand.withdrawn_ns is None:
             errand.withdrawn_ns = around.now_ns
@@ -364,7 +364,7 @@ class Errands:
     # -- hand on -------------------------------------------------------------------------------------------------
 
     def _hand_on(self, step: Step, errand: Errand, command: HandOnLease, around: Surroundings) -> None:
-        """Sign the HANDOVER, then tell each stage that it comes to; one that nobody takes up is called off."""
+        """Sign the HANDOVER and report each stage; a handover that nobody takes up in time is called off."""
         if errand.handover is None:
             made = hand(step, self._party, wish_of(command, errand.sid or b"", step.now.time.latest_ns))
             if isinstance(made, Refusal):
@@ -443,7 +443,7 @@ class Errands:
             self._end(errand, ok=False, why=str(refusal))
 
     def _hand_in(self, step: Step, errand: Errand, command: Tell) -> None:
-        """As if a neighbour had passed it on: only what an authority signed is taken, and judged like any record."""
+        """Judge a record that a client hands in like one passed on by a neighbour; only an authority's is taken."""
         raw = bytes.fromhex(command.record) if len(command.record) % 2 == 0 else b""
         unproven = parse(raw)
         if isinstance(unproven, Refusal) or unproven.row.carrier is not CarriedBy.ANYONE:
@@ -505,7 +505,7 @@ class Errands:
             case _:
                 raise NotSaid("not a command about a promise")
 
-    # -- telling -------------------------------------------------------------------------------------------------
+    # -- reporting -----------------------------------------------------------------------------------------------
 
     def _tell(self, errand: Errand, what: str, **fields: Any) -> None:
         self._answers.append((errand.client, {"step": what, **fields}))
@@ -521,7 +521,7 @@ class Errands:
         self._answers.append((errand.client, {"done": True, "ok": ok, "why": why, "sid": sid}))
 
     def speak(self) -> None:
-        """Send what there is to say; call when the step is durable."""
+        """Send the reports that wait; call this when the step is durable."""
         answers, self._answers = self._answers, []
         for client, fields in answers:
             self._control.tell(client, **fields)

@@ -1,4 +1,4 @@
-"""What a node did, as JSON lines for people and programs that watch it; the lineage, not this, is the record."""
+"""Writes a node's events as JSON lines for people and programs that watch it; the evidence is the lineage instead."""
 
 import json
 import time
@@ -8,12 +8,12 @@ from typing import Any
 
 FILE, BEFORE = "events.jsonl", "events.before.jsonl"
 WATERFALL = "waterfall.npz"
-"""What the node heard, left beside its events when it ends."""
+"""File for the waterfall of received power, written beside the events when the node ends."""
 LOST = "events lost"
 AGAIN_BYTES = 1 << 20
-"""Where no new file could be opened, it is tried again after so many bytes."""
+"""Number of bytes after which opening a new file is tried again where it failed."""
 FILE_BYTES_MAX = 64 << 20
-"""A file that is full takes the place of the one before it: refusals come at a stranger's pace, and fill no disk."""
+"""Size in bytes at which a file is rotated, keeping one earlier file: a stranger's refusals cannot fill the disk."""
 
 
 def plain(value: Any) -> Any:
@@ -24,12 +24,12 @@ def plain(value: Any) -> Any:
 
 
 class EventLog:
-    """Appends one line for each event, with the node and the host's monotonic time; `listeners` are told as well."""
+    """Appends one JSON line per event, with node and host's monotonic time; `listeners` get each event too."""
 
     def __init__(self, folder: Path, node: str) -> None:
         self._node, self._folder = node, folder
         self.lost = 0
-        """Events that the disk did not take, and nobody was told of yet."""
+        """Number of events that could not be written and were not yet reported."""
         self.listeners: list[Callable[[str, dict[str, object]], None]] = []
         self._torn = False
         """Whether the file ends in the middle of a line."""
@@ -40,7 +40,7 @@ class EventLog:
         self._size = self._file.tell()
 
     def write(self, name: str, **fields: Any) -> None:
-        """Append an event; one that the disk does not take is counted, and whoever listens hears of it all the same."""
+        """Append an event; one that cannot be written is counted, and listeners still get it."""
         kept = {key: plain(value) for key, value in fields.items()}
         if self._append(self._line(name, kept)) and self.lost:
             lost, self.lost = self.lost, 0
@@ -53,7 +53,7 @@ class EventLog:
         return json.dumps(told).encode() + b"\n"
 
     def _append(self, line: bytes) -> bool:
-        """Whether the disk took a line whole; what it took of one that it did not ends before the next."""
+        """Write a line; returns whether all of it was written. A partly written line is ended before the next one."""
         if self._size + len(line) > FILE_BYTES_MAX:
             self._begin_anew()
         try:
@@ -67,13 +67,13 @@ class EventLog:
         return whole
 
     def _begin_anew(self) -> None:
-        """Put the full file in the place of the one before; where none can be opened now, it takes more for a while."""
+        """Rotate a full file; where no new file can be opened, the full one grows on for AGAIN_BYTES."""
         full = self._file
         try:
             if (self._folder / FILE).exists():
                 (self._folder / FILE).replace(self._folder / BEFORE)
             self._open()
-        except OSError:  # strangers hold what this process may open, or the folder is full
+        except OSError:  # strangers' connections hold all file descriptors, or the folder is full
             self._size = FILE_BYTES_MAX - AGAIN_BYTES
             return
         full.close()
@@ -84,7 +84,7 @@ class EventLog:
 
 
 def read_events(folder: Path) -> list[dict[str, Any]]:
-    """All events of a node; a last line that was cut short is left out."""
+    """Return all events of a node; a last line that was cut short is left out."""
     events: list[dict[str, Any]] = []
     for path in (folder / BEFORE, folder / FILE):
         for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():

@@ -1,4 +1,4 @@
-"""Several nodes' signed place envelopes made into one, each counting by what the rule makes of its author."""
+"""Fuses several nodes' signed place envelopes into one, each weighted by what the rule says of its author."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from settlement.pair.envelopes import PLACE
 
 QUORUM, VOICES = 3, 2
 CONFLICT = "CONFLICT"
-"""Flag of a channel on which the nodes that count do not agree: the interval spans them all."""
+"""Flag of a channel on which the weighted nodes disagree: the fused interval spans all of theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmittedEnvelope:
-    """An admitted envelope, by whom and of which level of the rule's taxonomy."""
+    """An admitted envelope with its author and the author's level in the rule's taxonomy."""
 
     node: str
     level: str
@@ -26,16 +26,16 @@ class AdmittedEnvelope:
 
 
 Said = list[tuple[AdmittedEnvelope, ChannelObservation]]
-"""Who says something of one channel, and what."""
+"""The envelopes that report one channel, each with its observation of that channel."""
 
 
 def node_reports(rule: Rule, sightings: Sequence[AdmittedEnvelope], band: Band) -> list[NodeReport]:
-    """What each node says of the occupancy of one channel, with authority x reliability x consistency as its weight."""
+    """Return each node's report of one channel's occupancy, weighted by authority x reliability x consistency."""
     return _reports(rule, _by_channel(sightings).get(band, []))
 
 
 def _by_channel(sightings: Sequence[AdmittedEnvelope], only: Collection[Band] | None = None) -> dict[Band, Said]:
-    """What is said of each channel, each envelope's first word on it; read once, however many channels there are."""
+    """Group the observations by channel, each envelope's first one per channel, in one pass over all envelopes."""
     found: dict[Band, Said] = {}
     for sighting in sightings:
         first: dict[Band, ChannelObservation] = {}
@@ -71,7 +71,7 @@ def _interval(quantity: Quantity, envelope: Envelope) -> Interval:
 def fused_place(
     rule: Rule, sightings: Sequence[AdmittedEnvelope], *, observed: Window, valid_until_ns: int
 ) -> Envelope:
-    """Fuse the occupancy of every channel that anyone reported; what nobody of weight reported stays unknown."""
+    """Fuse the occupancy of every channel that anyone reported; without a report of nonzero weight it stays unknown."""
     told = sorted(_by_channel(sightings).items(), key=lambda one: (one[0].low_hz, one[0].high_hz))
     return Envelope(
         kind=PLACE,
@@ -94,7 +94,7 @@ def _channel(rule: Rule, said: Said, band: Band) -> ChannelObservation:
         fused = _fused(rule, said)
     except NothingToFuse:
         return ChannelObservation(band=band, state="unknown", floor_unit="dBm/Hz", flags=())
-    # A channel is as free as the node of weight that found it least free.
+    # The fused state is the least free of those that nodes of nonzero weight reported.
     states = {channel.state for sighting, channel in said if fused.weights.get(sighting.node)}
     state = next((one for one in ("busy", "unknown") if one in states), "free")
     return ChannelObservation(
@@ -107,17 +107,17 @@ def _channel(rule: Rule, said: Said, band: Band) -> ChannelObservation:
 
 
 def _fused(rule: Rule, said: Said) -> Fused:
-    """Raises NothingToFuse."""
+    """Fuse the observations of one channel. Raises NothingToFuse."""
     return fuse([report for report in _reports(rule, said) if report.authority > 0], level=LEVEL_PPM / PPM)
 
 
 def busy_to_most(
     rule: Rule, sightings: Sequence[AdmittedEnvelope], channels: Collection[tuple[int, int]]
 ) -> list[tuple[int, int]]:
-    """Those of a node's own channels (Hz) that the nodes of weight together take for busy, whatever one of them says.
+    """Return those of a node's own channels (Hz) that the weighted nodes together take for busy.
 
-    Of fewer than three none can be outvoted, where they do not agree nobody decides for the others, and no lone voice
-    does where nobody else knows. What is said of other bands, however they are cut, is not looked at.
+    Returns none with fewer than three envelopes; a channel is left out where the nodes disagree, or only one of them
+    knows its occupancy. Observations of other bands are ignored, however they are cut.
     """
     if len(sightings) < QUORUM:
         return []

@@ -1,4 +1,4 @@
-"""Watches where this node's settlements stand in the words of CBRS, on whichever side of them it is."""
+"""Tracks the CBRS grant state (IDLE, GRANTED, AUTHORIZED) of this node's settlements, as holder and as user."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ USER, HOLDER = "user", "holder"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedSettlement:
-    """One settlement of this node, the side it is on, and what the grant rests on."""
+    """One settlement of this node, this node's side of it, and the record its grant rests on."""
 
     role: str
     sid: bytes
@@ -29,7 +29,7 @@ class WatchedSettlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """A grant moved."""
+    """A change of one grant's state."""
 
     standing: WatchedSettlement
     previous: GrantState
@@ -79,7 +79,7 @@ class GrantWatch:
     _held: dict[tuple[str, bytes], tuple[GrantState, WatchedSettlement]] = field(default_factory=dict)
 
     def turn(self, party: Party, now: TimeFix) -> list[Moved]:
-        """Look again; returns what moved."""
+        """Update all grant states; returns the changes."""
         seen = {(one.role, one.sid): one for one in _standings(party)}
         moved: list[Moved] = []
         held: dict[tuple[str, bytes], tuple[GrantState, WatchedSettlement]] = {}
@@ -91,13 +91,13 @@ class GrantWatch:
             if after is not GrantState.IDLE:
                 held[key] = (after, one)
         for key, (before, one) in self._held.items():
-            if key not in seen:  # over in every respect, and laid aside
+            if key not in seen:  # the settlement is over and no longer listed
                 moved.append(Moved(standing=one, previous=before, state=GrantState.IDLE))
         self._held = held
         return moved
 
     def shown(self, party: Party | None = None) -> list[dict[str, Any]]:
-        """Every settlement in force, for `bandpact status`."""
+        """Return every settlement in force as plain values, for `bandpact status`."""
         return [
             {
                 "eirp_mdbm": None if party is None else _eirp_mdbm(party, one),
@@ -118,14 +118,14 @@ class GrantWatch:
 
 
 def _eirp_mdbm(party: Party, standing: WatchedSettlement) -> int | None:
-    """The most that a settlement's GRANT allows, thousandths of a dBm."""
+    """Return the most EIRP a settlement's GRANT allows, in thousandths of a dBm; None where it is unknown."""
     pair = party.user.by_sid(standing.sid) if standing.role == USER else party.holder.pairs.get(standing.sid)
     grant = party.record_of(pair.grant) if pair is not None and pair.grant is not None else None
     return None if grant is None else int(grant.body.max_eirp_mdbm)
 
 
 def grant_fields(moved: Moved) -> dict[str, object]:
-    """A move for the event log."""
+    """Return a change of a grant's state as fields for the event log."""
     return {
         "sid": moved.standing.sid,
         "role": moved.standing.role,

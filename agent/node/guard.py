@@ -1,4 +1,4 @@
-"""The agent's watch over its warden: gone, silent or late, and the agent mutes the radio by a way of its own."""
+"""The agent's watchdog over its warden: mutes by its own connection when the warden is gone, silent or late."""
 
 import time
 from collections.abc import Callable
@@ -8,25 +8,25 @@ from agent.node.mutehelper import MUTE, ask_to_mute
 from radio.ports import RfState
 
 RETRY_NS = 500_000_000
-"""From the end of one try to the next: a device that never answers takes the loop's time no more than so."""
+"""Pause in ns between two tries to mute, so that a device that never answers cannot block the agent's loop."""
 TELL_NS = 600_000_000_000
-"""What goes on without a change is told again after so long."""
+"""Interval in ns at which an unchanged state is reported again."""
 CHANGE_NS = 10_000_000_000
-"""A readback that goes back and forth is told of so often at the most; that the radio is silent is told at once."""
+"""Shortest interval in ns between reports of a changing readback; that the radio is silent is reported at once."""
 OVER_NS = 10_000_000_000
-"""A warden that gave no cause to mute for so long is told of as back."""
+"""Time in ns without a cause to mute after which the warden is reported as back."""
 SPEAKS_NS = 1_000_000_000
-"""A warden that spoke so long ago, or less, speaks: it does twenty times a second."""
+"""Longest age in ns of a warden's heartbeat for it to count as speaking; it sends twenty a second."""
 MISSING_NS = 30_000_000_000
-"""A warden that did not speak for so long since the start waits for its radio."""
+"""Time in ns from the agent's start without a heartbeat after which the warden is reported missing its radio."""
 LAST_S = 2.0
-"""For how long an agent that ends mutes for its warden; the warden's survivor goes on where there is one."""
+"""Seconds for which an ending agent mutes in its warden's place; afterwards the survivor does, where there is one."""
 
 
 def mute_by_own_connection(config: NodeConfig) -> RfState:
-    """Silence the node's radio over a fresh connection and read back; UNKNOWN when it cannot be told.
+    """Mute the node's radio over a fresh connection and read back; UNKNOWN where the state cannot be read.
 
-    Where the warden runs apart no other user reaches the radio: its mute helper is asked, which does just that.
+    Where the warden runs apart, no other user can open the radio: its mute helper is asked instead.
     """
     if config.warden.apart:
         return ask_to_mute(config.run_folder / MUTE)
@@ -37,9 +37,9 @@ def mute_by_own_connection(config: NodeConfig) -> RfState:
 
 
 def mend_of_silence(state: RfState, *, alive: bool) -> str:
-    """What an operator is to do when the agent had to mute, by what reads back and whether the warden's process runs.
+    """Return what the operator should do when the agent had to mute, by readback and whether the warden's process runs.
 
-    "" where that is nothing.
+    "" where nothing is to be done.
     """
     if state is not RfState.OFF:
         return "take it for transmitting: take the radio's power away"
@@ -47,9 +47,9 @@ def mend_of_silence(state: RfState, *, alive: bool) -> str:
 
 
 def mend_of_missing(*, alive: bool, apart: bool) -> str:
-    """What an operator is to do when the warden has not spoken since the start.
+    """Return what the operator should do when the warden has not spoken since the start.
 
-    Args: alive: whether its process runs. apart: whether it is a service of its own, of which only its word tells.
+    Args: alive: whether the process runs. apart: whether it is a separate service, whose process cannot be checked.
     """
     radio = "the radio on, its cable in, [radio] right?"
     if apart:
@@ -60,17 +60,17 @@ def mend_of_missing(*, alive: bool, apart: bool) -> str:
 
 
 class GuardNews:
-    """Which of the guard's tries are told to the operator: the first, what reads back otherwise, and the end of it."""
+    """Decides which mute attempts are reported: the first, each changed readback, and the return of the warden."""
 
     def __init__(self) -> None:
         self._told: tuple[RfState, bool] | None = None
         self._told_ns = self._muted_ns = 0
         self._began_ns: int | None = None
         self._missed: bool | None = None
-        """Whether the warden's process ran when it was told that it has not spoken; None where that was not told."""
+        """Whether the warden's process ran when it was reported missing; None where it was not reported."""
 
     def is_news(self, state: RfState, now_ns: int, *, alive: bool) -> bool:
-        """Whether a try is to be told: a state that lasts for hours would fill the log with one and the same line."""
+        """Return whether to report an attempt: a state that lasts for hours would fill the log with one line."""
         self._muted_ns = now_ns
         same = self._told == (state, alive)
         waits = self._told is not None and (same or state is not RfState.OFF)
@@ -80,7 +80,7 @@ class GuardNews:
         return True
 
     def is_missing(self, now_ns: int, *, heard_ns: int, alive: bool) -> bool:
-        """Whether it is to be told that the warden has not spoken since the start: once, and once that it has ended."""
+        """Return whether to report that the warden has not spoken since the start: once, and once that it ended."""
         self._began_ns = now_ns if self._began_ns is None else self._began_ns
         if heard_ns or self._missed is alive or now_ns - self._began_ns < MISSING_NS:
             return False
@@ -88,7 +88,7 @@ class GuardNews:
         return True
 
     def is_over(self, now_ns: int, *, heard_ns: int) -> bool:
-        """Whether it is to be told, once, that the warden speaks again: `heard_ns` is when it spoke last."""
+        """Return whether to report, once, that the warden speaks again; `heard_ns` is its last heartbeat's time."""
         if self._told is None or now_ns - self._muted_ns < OVER_NS or now_ns - heard_ns >= SPEAKS_NS:
             return False
         self._told = None
@@ -96,7 +96,7 @@ class GuardNews:
 
 
 class Guard:
-    """Mutes when the warden was silent too long or is not silent in time, and again until the silence reads back."""
+    """Mutes when the warden is silent too long or its gate closes late, and again until the radio reads back as OFF."""
 
     def __init__(
         self, limit_ns: int, mute: Callable[[], RfState], *, monotonic_ns: Callable[[], int] = time.monotonic_ns
@@ -109,12 +109,12 @@ class Guard:
         self.news = GuardNews()
 
     def heard(self, now_ns: int, *, silent_by_ns: int | None) -> None:
-        """The warden spoke; while its gate is open, by when it will have closed it (monotonic ns)."""
+        """Note a heartbeat; `silent_by_ns` (monotonic) is when an open gate will have closed, None for a closed one."""
         self._heard_ns, self._silenced, self._silent_by_ns = now_ns, False, silent_by_ns
 
     @property
     def due_ns(self) -> int | None:
-        """When there may be something to mute for though nobody speaks; None where nothing is on."""
+        """Return when muting may become due without a heartbeat (monotonic ns); None where the radio is silent."""
         if self._silenced or self._heard_ns is None:
             return None
         due_ns = self._heard_ns + self._limit_ns + 1
@@ -122,11 +122,11 @@ class Guard:
         return max(due_ns, self._next_ns)
 
     def closed(self) -> None:
-        """The warden said that its gate is closed."""
+        """Note that the warden reported its gate closed."""
         self._silent_by_ns = None
 
     def check(self, now_ns: int, *, alive: bool) -> RfState | None:
-        """Mute when it is time to; returns what was read back, or None when nothing had to be done."""
+        """Mute where it is due; returns the readback, or None where nothing had to be done."""
         silent = self._heard_ns is not None and (not alive or now_ns - self._heard_ns > self._limit_ns)
         late = self._silent_by_ns is not None and now_ns > self._silent_by_ns
         if self._silenced or not (silent or late) or now_ns < self._next_ns:

@@ -1,4 +1,4 @@
-"""A node's leases that change hands: by its configuration, by command, and what the warden says of it."""
+"""A node's side of handing leases on: by configuration, by command, and on the warden's report of a vacated band."""
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -22,13 +22,13 @@ from settlement.state.handovers import WantedHandover, hand_on, lease_of, rest_o
 from settlement.state.step import Step
 
 PREFIX_MIN = 8
-"""So many digits of a credential's hash name a node."""
+"""Fewest hex digits of a credential's hash that name a node."""
 AGAIN_NS = NS // 2
-"""A lease of the configuration that cannot be handed on yet is tried again so much later."""
+"""Delay in ns before a configured lease that cannot be handed on yet is tried again."""
 
 
 class HandingStage(Enum):
-    """How far a HANDOVER has got."""
+    """The stage that a HANDOVER has reached."""
 
     OFFERED = "handed on"
     ASKED = "asked for"
@@ -40,7 +40,7 @@ class HandingStage(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandingStanding:
-    """How far a HANDOVER has got, the settlement it became, and why it came to nothing where it did."""
+    """The stage a HANDOVER has reached, the settlement it became, and the reason where it failed."""
 
     stage: HandingStage
     child: bytes | None = None
@@ -48,7 +48,7 @@ class HandingStanding:
 
 
 def standing_of(party: Party, handover: bytes) -> HandingStanding:
-    """How far a HANDOVER of this node has got."""
+    """Return the stage that a HANDOVER of this node has reached."""
     handing = party.holder.handings.known.get(handover)
     child = party.holder.pairs.get(handing.child) if handing is not None and handing.child is not None else None
     if handing is None:
@@ -70,9 +70,9 @@ def standing_of(party: Party, handover: bytes) -> HandingStanding:
 
 
 def named_party(party: Party, name: str) -> Subject | Refusal:
-    """The one node of that name that this one knows, under the credential it has now.
+    """Return the one known node of a name, with its current credential, or a refusal.
 
-    Two authorities may each have given the name to somebody: then the beginning of the credential's hash says who.
+    Where two authorities gave the same name, the first digits of the credential's hash tell the nodes apart.
     """
     nodes = [one for one in party.registry.subjects() if one.transport_key is not None]
     found = [one for one in nodes if name in (one.name, one.hash.hex()[: max(len(name), PREFIX_MIN)])]
@@ -91,7 +91,7 @@ def named_party(party: Party, name: str) -> Subject | Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandingWish:
-    """What is wanted of a lease: None is what the lease has; times UTC, ns."""
+    """Terms wanted for a lease that is handed on: None keeps the lease's own value; times UTC, ns."""
 
     sid: bytes
     kind: str
@@ -105,7 +105,7 @@ class HandingWish:
 
 
 def hand(step: Step, party: Party, wish: HandingWish) -> Record | Refusal:
-    """Sign a HANDOVER of one of this node's leases, and send it; or why not, with nothing signed."""
+    """Sign and send a HANDOVER of one of this node's leases; a refusal leaves nothing signed."""
     to, lease = named_party(party, wish.to), lease_of(party, wish.sid)
     if isinstance(to, Refusal):
         return to
@@ -131,7 +131,7 @@ def hand(step: Step, party: Party, wish: HandingWish) -> Record | Refusal:
 
 
 def wish_of(command: HandOnLease, sid: bytes, now_ns: int) -> HandingWish:
-    """What a command wants of a lease; times count from now (UTC, ns)."""
+    """Convert a hand-on command to terms; its times count from now (UTC, ns)."""
     start_ns = now_ns + command.in_ms * MS
     lat_lon_radius = command.area
     return HandingWish(
@@ -152,14 +152,14 @@ def wish_of(command: HandOnLease, sid: bytes, now_ns: int) -> HandingWish:
 
 
 def call_off(party: Party, step: Step, handover: bytes) -> None:
-    """Nobody took it up: who asks for it from here on is refused."""
+    """Call off a HANDOVER that nobody took up: a later REQUEST for it is refused."""
     handing = party.holder.handings.known.get(handover)
     if handing is not None and handing.child is None:
         party.holder.handings.save(step, replace(handing, declined="called off by its user"))
 
 
 def kept_of(party: Party, sid: bytes, now: TimeFix) -> Band | None:
-    """What a node may still use of its lease's band; None where nothing of it is left."""
+    """Return the part of a lease's band that the node may still use; None where none is left."""
     pair = party.user.by_sid(sid)
     if pair is None:
         return None
@@ -177,7 +177,7 @@ class _Handing:
 
 @dataclass(slots=True)
 class HandingSide:
-    """What a node does of itself where leases change hands, and what its warden says."""
+    """Hands on the configured leases, and passes on the warden's reports of vacated bands."""
 
     hands: list[HandSection]
     heard: list[BandVacated] = field(default_factory=list)
@@ -187,11 +187,11 @@ class HandingSide:
         self._waiting = [_Handing(one) for one in self.hands]
 
     def vacated(self, step: Step, party: Party, said: BandVacated, at: TimeFix) -> None:
-        """The warden says that the radio is silent in what a HANDOVER hands on."""
+        """Log that the warden reports the radio silent in the band that a HANDOVER hands on."""
         silent(party, step, said.handover, earliest_ns=at.earliest_ns, latest_ns=at.latest_ns)
 
     def act(self, step: Step, party: Party, since_start_s: float, start_ns: int) -> None:
-        """Hand on what is due; `start_ns` is the start signal in UTC."""
+        """Hand on the leases that are due; `start_ns` is the start signal in UTC."""
         for one in self._waiting:
             if one.done or since_start_s < max(one.hand.at_s, one.next_s):
                 continue

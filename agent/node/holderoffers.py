@@ -1,4 +1,4 @@
-"""A holder's offers: those of the configuration, what an intent looks for, and again what nobody has settled."""
+"""Makes a holder's offers: the configured ones, answers to intents, and repeats of offers that nobody has settled."""
 
 import time
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from settlement.state.step import Outgoing, Step
 
 NS: Final = 1_000_000_000
 HELD_BACK: Final = 20
-"""Where nothing could be offered the next look is as many times later as that one took."""
+"""Factor by which the pause before the next look exceeds the time that a look without an offer took."""
 
 
 class HolderOffers:
@@ -41,7 +41,7 @@ class HolderOffers:
         fix: Callable[[], Fix],
         neighbours: Callable[[], list[bytes]],
     ) -> None:
-        """Args: neighbours: the credentials of those whom offers go to."""
+        """Args: neighbours: returns the credentials of the nodes that offers go to."""
         self._registry, self._party, self._policy = registry, party, policy
         self._protection, self._envelopes = protection, envelopes
         self._fix, self._neighbours = fix, neighbours
@@ -49,11 +49,11 @@ class HolderOffers:
         self._held_back_ns = 0
 
     def act(self, step: Step, since_s: float) -> None:
-        """Offer what is due, so many seconds after the node's start."""
+        """Make the offers that are due, `since_s` seconds after the node's start."""
         policy = self._policy
         if len(policy.made) < len(policy.config.offers):
             self._configured(step, since_s)
-        asked = self.asked.due(time.monotonic_ns())  # one a step: each takes a look at all that was heard
+        asked = self.asked.due(time.monotonic_ns())  # one intent a step: each answer costs a survey report
         if asked is not None:
             self._answer(step, asked)
         if policy.standing:
@@ -63,10 +63,10 @@ class HolderOffers:
                 self._party.attempt(step, lambda: self._look_again(step))
 
     def declare(self, step: Step, offer: OfferSection, end_ns: int | None = None) -> str | None:
-        """Sign and send an offer, with the envelope it rests on beside it, to every neighbour.
+        """Sign an offer and its envelope, and send both to every neighbour; returns why not where it was not sent.
 
-        Returns why not, where the place changed since it was thought free, most neighbours take it for busy, or this
-        node is not entitled to it.
+        Reasons: the place changed since it was thought free, most neighbours take it for busy, or this node is not
+        entitled to offer it.
         """
         why = self._declared(step, offer, end_ns)
         if why is None:
@@ -76,7 +76,7 @@ class HolderOffers:
         return why
 
     def free(self) -> Callable[[OfferSection], list[OfferSection]]:
-        """What of an offer is free, looked up where it is asked for: most steps ask for nothing."""
+        """Return a function that cuts an offer to its free parts; the survey report is made only if it is called."""
         held: list[Callable[[OfferSection], list[OfferSection]]] = []
 
         def free(offer: OfferSection) -> list[OfferSection]:
@@ -87,12 +87,12 @@ class HolderOffers:
         return free
 
     def closed(self, now: TimeFix, mono_ns: int | None = None) -> list[tuple[int, int]]:
-        """Bands that cannot be offered: protected for an incumbent, or in use by this node's own users."""
+        """Return bands (Hz) that cannot be offered: protected for an incumbent, or in use by this node's own users."""
         at_ns = time.monotonic_ns() if mono_ns is None else mono_ns
         return [*self._protection.closed(at_ns), *lent_bands(self._party, now)]
 
     def occupancy(self) -> SurveyReport:
-        """What was heard of each channel, without what this node's own users filled."""
+        """Return the survey's report of each channel, without what this node's own users transmitted."""
         return self._envelopes.heard(self._fix().time, time.monotonic_ns())
 
     def _configured(self, step: Step, since_s: float) -> None:
@@ -100,7 +100,7 @@ class HolderOffers:
         if began_ns < self._held_back_ns:
             return
         due = self._policy.due(since_s, self.occupancy, self.closed(step.now.time, began_ns))
-        if not due:  # a band that is busy is asked after again, for a small share of the time
+        if not due:  # a busy band is checked again, but only for a small share of the time
             self._held_back_ns = began_ns + HELD_BACK * (time.monotonic_ns() - began_ns)
         for number, offer in due:
             if self.declare(step, offer) is None:
@@ -109,9 +109,9 @@ class HolderOffers:
                 self._held_back_ns = time.monotonic_ns() + NS
 
     def _answer(self, step: Step, asked: AnswerIntent) -> None:
-        """Offer what an intent looks for, as far as it is held and heard to be free, at the cost of whoever asks.
+        """Offer what an intent asks for, as far as it is held and free; charged to the share of the intent's author.
 
-        What was offered to everyone a moment ago is not said again for one of them.
+        What was offered to everyone a moment ago is not repeated for one user.
         """
         user = self._registry.get(asked.user)
         if user is not None and user.transport_key is not None:

@@ -1,4 +1,4 @@
-"""The one place where measured floats become the integers of signed records, and interval ends round outwards."""
+"""Converts measured floats to the integers of signed records, interval ends rounded outwards; no other module does."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,13 +14,13 @@ from settlement.pair.envelopes import ABLE, PLACE, UNIT
 LEVEL_PPM = 950_000
 SIGMAS = 1.96
 INCUMBENT = "INCUMBENT"
-"""Flag of a channel that is kept free for an incumbent that was heard in it."""
+"""Flag of a channel that is kept free because an incumbent was heard in it."""
 MODALITY = "energy"
-"""How our own survey observes, as a rule may rate it."""
+"""Modality of our own survey, energy detection, which a rule may rate."""
 
 
 def ratio_ppm(interval: Interval) -> Quantity | None:
-    """A ratio with its interval in millionths, ends rounded outwards; None where it is not known."""
+    """Convert a ratio with its interval to millionths, ends rounded outwards; None where it is unknown."""
     values = (interval.value, interval.low, interval.high)
     if not all(math.isfinite(v) for v in values):
         return None
@@ -29,7 +29,7 @@ def ratio_ppm(interval: Interval) -> Quantity | None:
 
 
 def level_mdb(level: LevelDb) -> Quantity | None:
-    """A level in milli-decibel with its 95 % interval, ends rounded outwards; None where it is not known."""
+    """Convert a level with its 95 % interval to thousandths of a dB, ends rounded outwards; None if unknown."""
     if not (math.isfinite(level.value) and math.isfinite(level.sd)):
         return None
     spread = SIGMAS * level.sd * 1000
@@ -38,7 +38,7 @@ def level_mdb(level: LevelDb) -> Quantity | None:
 
 
 def channel(report: ChannelReport, *, protected: bool = False) -> ChannelObservation:
-    """One channel's row of an envelope; one that is protected for an incumbent is not free, however quiet it is."""
+    """Return one channel's row of an envelope; a channel protected for an incumbent is never marked free."""
     flags = names(report.flags)
     return ChannelObservation(
         band=Band(low_hz=int(report.channel.low_hz), high_hz=int(report.channel.high_hz)),
@@ -59,10 +59,10 @@ def place_envelope(
     closed: Sequence[tuple[int, int]] = (),
     lent: Sequence[tuple[int, int]] = (),
 ) -> Envelope:
-    """What was sensed at this place, ready to sign.
+    """Return a place envelope from a survey report, ready to sign.
 
-    Args: closed: bands in Hz protected for an incumbent. lent: bands in Hz that this node's own users fill, of which
-        nothing is said.
+    Args: closed: bands in Hz protected for an incumbent. lent: bands in Hz that this node's own users fill, which are
+        left out.
     """
     rows = [(r, (int(r.channel.low_hz), int(r.channel.high_hz))) for r in report.channels]
     return Envelope(
@@ -78,7 +78,7 @@ def place_envelope(
 
 
 def sighting(bands: Iterable[tuple[int, int]], *, observed: Window, valid_until_ns: int, what: str) -> Envelope:
-    """An incumbent heard in these bands (Hz), and nothing else: ready to sign without waiting for a whole report."""
+    """Return an envelope that only says that an incumbent was heard in these bands (Hz), without a survey report."""
     channels = tuple(
         ChannelObservation(
             band=Band(low_hz=low, high_hz=high), state=ChannelState.BUSY.value, floor_unit="", flags=(INCUMBENT,)
@@ -98,14 +98,14 @@ def sighting(bands: Iterable[tuple[int, int]], *, observed: Window, valid_until_
 
 
 def touched(band: tuple[int, int], others: Iterable[tuple[int, int]]) -> bool:
-    """Whether a band in Hz shares a frequency with one of the others."""
+    """Return whether a band in Hz shares a frequency with one of the others."""
     return any(low < band[1] and band[0] < high for low, high in others)
 
 
 def unit_envelope(profile: RadioProfile, *, full_scale_eirp_mdbm: int, now_ns: int, valid_ns: int) -> Envelope:
-    """What a radio can do, by its profile and what stands behind it: ready to sign.
+    """Return a unit envelope from a radio's profile, ready to sign: what the radio can do.
 
-    Where it can both listen and send, as wide as it sends, as loud as it is at full scale.
+    Covers the frequencies where it can both receive and transmit, its transmit bandwidth, and its EIRP at full scale.
     """
     low_hz = max(profile.rx.lo_hz.low, profile.tx.lo_hz.low)
     high_hz = min(profile.rx.lo_hz.high, profile.tx.lo_hz.high)

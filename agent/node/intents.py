@@ -1,4 +1,4 @@
-"""`acquire` says what it looks for in a signed intent; a holder that hears one offers what it can of it."""
+"""Signed intents: `acquire` publishes what it looks for, and a holder that receives one offers what it can."""
 
 from collections import deque
 
@@ -14,26 +14,26 @@ from settlement.state.step import Step
 
 MS = 1_000_000
 AROUND_MM = 100_000
-"""How far round itself a user says that it wants something, at the least."""
+"""Smallest radius in mm of the area around itself for which a user asks."""
 ASKED_MAX = 32
 OF_ONE_MAX = 4
 ANSWERED = Rate(per_s=1, burst=OF_ONE_MAX)
-"""So often one user's intents are answered: each answer is a look at all that was heard, and offers to everyone."""
+"""Rate at which one user's intents are answered: each answer costs a survey report and offers to everyone."""
 
 
 class IntentsAsked:
-    """Others' intents that wait for an answer: few of each user, so that nobody takes another's place or time."""
+    """Queue of others' intents that wait for an answer, bounded per user so that none can crowd out another."""
 
     def __init__(self) -> None:
         self._waiting: dict[bytes, deque[AnswerIntent]] = {}
         self._answered: dict[bytes, Bucket] = {}
 
     def take(self, asked: AnswerIntent) -> None:
-        """Keep one; of more than OF_ONE_MAX of its user's the oldest goes."""
+        """Queue an intent; beyond OF_ONE_MAX of one user the oldest is dropped."""
         self._waiting.setdefault(asked.user, deque(maxlen=OF_ONE_MAX)).append(asked)
 
     def due(self, now_ns: int) -> AnswerIntent | None:
-        """One to answer now (monotonic), the users by turns; None where nobody's is due."""
+        """Return one intent to answer now (monotonic ns), users in turn; None where none is due."""
         for user, waiting in list(self._waiting.items()):
             left = self._answered.get(user, Bucket.full(ANSWERED, now_ns)).take(ANSWERED, 1, now_ns)
             if left is not None:
@@ -47,7 +47,7 @@ class IntentsAsked:
 
 
 def say_intent(step: Step, party: Party, wish: SpectrumWish, *, wait_ms: int) -> bytes | None:
-    """Sign what is looked for and send it to every neighbour; its name, or None where this node may not say it."""
+    """Sign an intent and send it to every neighbour; returns its name, or None where this node may not say it."""
     here = step.now.position
     radius_mm = max(AROUND_MM, 4 * here.radius_mm)
     me = party.registry.get(party.identity.credential)
@@ -74,7 +74,7 @@ def say_intent(step: Step, party: Party, wish: SpectrumWish, *, wait_ms: int) ->
 
 
 def _bearable(party: Party, wish: SpectrumWish) -> int:
-    """The most that it may cost; the highest of the class where that is open."""
+    """Return the highest price the intent allows; the class's highest where the wish names none."""
     terms = next((c for c in party.rule.rule.classes if c.name == wish.commodity), party.rule.rule.classes[0])
     return terms.price_high if wish.price_max is None else max(terms.price_low, min(wish.price_max, terms.price_high))
 
@@ -82,7 +82,7 @@ def _bearable(party: Party, wish: SpectrumWish) -> int:
 def answering(
     asked: AnswerIntent, offers: list[tuple[OfferSection, int | None]]
 ) -> list[tuple[OfferSection, int | None]]:
-    """What of a holder's offers answers an intent, each cut to the band that is asked for, with its end (UTC ns)."""
+    """Return the holder's offers that match an intent, each cut to the band asked for, with its end (UTC ns)."""
     wanted, found = asked.cell.band, []
     for offer, end_ns in offers:
         held = Band(low_hz=offer.low_hz, high_hz=offer.high_hz, unit=offer.unit)

@@ -1,4 +1,4 @@
-"""A running node's next key: its part in the durable step, and its files once the step is durable."""
+"""Rotation of a running node's key: signs the rotation in a durable step, then exchanges the key files."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from settlement.state.step import Step
 
 
 class KeyTurn:
-    """Takes up the key that waits in the node's folder, and tells neighbours that come up later."""
+    """Takes up the key that waits in the node's folder, and tells neighbours that connect later."""
 
     def __init__(self, party: Party, folder: Path) -> None:
         self._party, self._folder = party, folder
@@ -20,7 +20,7 @@ class KeyTurn:
         self._met = False
 
     def rotate(self, step: Step) -> Refusal | None:
-        """Inside a step: sign the rotation and go on under the new key, or say why not."""
+        """Sign the rotation inside a step and continue under the new key; returns a refusal where it cannot."""
         try:
             key, chain = read_key(self._folder / (SIGN + NEXT)), load_chain(self._folder / (CHAIN + NEXT))
         except ConfigError as exc:
@@ -32,7 +32,7 @@ class KeyTurn:
         return refusal
 
     def durable(self) -> bytes | None:
-        """The step is durable: where the key turned in it, exchange the files; returns the rotation for the warden."""
+        """Exchange the key files once the step is durable; returns the rotation for the warden, or None without one."""
         if self._before is None:
             return None
         before, self._before = self._before, None
@@ -40,11 +40,11 @@ class KeyTurn:
         return self._party.lineage.get(ROTATED, before)
 
     def met(self) -> None:
-        """A neighbour came up: it may not have heard of the keys this node has had."""
+        """Note that a neighbour connected, which may not know of this node's rotations."""
         self._met = True
 
     def act(self, step: Step) -> None:
-        """Inside a step: tell whoever came up."""
+        """Send the rotations to neighbours that connected, inside a step."""
         if self._met:
             self._met = False
             announce(self._party, step)

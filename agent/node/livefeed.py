@@ -1,7 +1,7 @@
-"""Pushes what a node is and does to whoever is connected: state, gate, events, each second's tally, waterfall rows.
+"""Publishes a node's live state to connected readers: state, gate, events, each second's tally, waterfall rows.
 
-A publishing socket in the node's run folder that only its owner can open. What nobody has subscribed to is not made:
-without a reader of rows no row is coded, and the node's turn costs what it cost before.
+A ZeroMQ publishing socket in the node's run folder, which only its owner can open. A topic without subscribers is not
+produced: without a reader of rows no row is encoded, at no cost to the node's loop.
 
 A message is two parts, topic and body: `state`, `gate`, `event` JSON; `second` CBOR, a history row; `row` binary:
 monotonic ns, UTC ns (i64, i64), low Hz, high Hz (f64, f64), flags, bins (u32, u32), then one byte a bin, `tally.coded`.
@@ -50,7 +50,7 @@ class SensedRow:
 
 @dataclass(slots=True)
 class GateTrack:
-    """How the gate stood since it was last asked: for how long it was open, and the last word that kept it shut."""
+    """Tracks the gate between two queries: how long it was open, and the last reason that kept it shut."""
 
     state: str = "UNKNOWN"
     reason: str = ""
@@ -63,7 +63,7 @@ class GateTrack:
     _since_ns: int | None = None
 
     def moved(self, state: str, at_ns: int) -> None:
-        """The gate is in a state from an instant (monotonic ns) on."""
+        """Note the gate's state from an instant (monotonic ns) on."""
         if state == "OPEN" and self._since_ns is None:
             self._since_ns = at_ns
         elif state != "OPEN" and self._since_ns is not None:
@@ -72,7 +72,7 @@ class GateTrack:
         self.state = state
 
     def said(self, word: GateChange | WardenBeat, at_ns: int) -> None:
-        """The warden spoke."""
+        """Note a gate change or a heartbeat of the warden."""
         self.moved(word.state, at_ns)
         self.reason = word.reason
         if word.state != "OPEN":
@@ -83,7 +83,7 @@ class GateTrack:
             self._bursts_before = word.bursts
 
     def take(self, now_ns: int) -> tuple[int, int]:
-        """Milliseconds open and bursts sent since the last call."""
+        """Return milliseconds open and bursts sent since the last call."""
         if self._since_ns is not None:
             self._open_ns += max(0, now_ns - self._since_ns)
             self._since_ns = now_ns
@@ -94,7 +94,7 @@ class GateTrack:
 
 @dataclass(slots=True)
 class Showing:
-    """The agent's end. One loop owns it; only `look` is called from the sensing thread."""
+    """The agent's end of the feed. One loop owns it; only `look` is called from the sensing thread."""
 
     folder: Path
     node: str
@@ -130,7 +130,7 @@ class Showing:
             except zmq.Again:
                 break
             if word[:1] in (b"\x00", b"\x01"):
-                # XPUB tells of the first and the last reader of a topic only.
+                # XPUB reports only the first and the last subscriber of a topic.
                 self._readers[word[1:]] = word[0]
         self.rows_wanted = self._heard_by(ROW)
 
@@ -145,14 +145,14 @@ class Showing:
     # -- what is shown -------------------------------------------------------------------------------------------
 
     def look(self, result: LookResult, usable: bool) -> None:
-        """One look; from the sensing thread."""
+        """Queue one look as a waterfall row; called from the sensing thread."""
         self.tally.add(result, usable=usable)
         if self.rows_wanted:
             codes = coded(result.psd).tobytes() if usable else bytes(len(result.psd))
             self._rows.append(SensedRow(mono_ns=result.start_ns, flags=result.flags.value, codes=codes))
 
     def turn(self, now_ns: int, fix: Callable[[], Fix]) -> bool:
-        """See who reads, and send the rows that wait; returns whether somebody watches."""
+        """Take in subscriptions and send the rows that wait; returns whether anyone is subscribed."""
         if now_ns >= self._next_look_ns:
             self._next_look_ns = now_ns + LOOK_NS
             self._follow_readers()
@@ -168,7 +168,7 @@ class Showing:
         return self.rows_wanted
 
     def moved(self, change: GateChange) -> None:
-        """The gate moved: told at once."""
+        """Publish a change of the gate at once."""
         if not change.asked:
             self.gate.said(change, change.at_ns)
         if self._heard_by(GATE):
@@ -176,7 +176,7 @@ class Showing:
             self._send(GATE, json.dumps({**told, "told_ns": time.monotonic_ns()}).encode())
 
     def happened(self, name: str, fields: dict[str, object]) -> None:
-        """An event, as the event log has it."""
+        """Publish an event as the event log has it."""
         if self._heard_by(EVENT):
             told = {"mono_ns": time.monotonic_ns(), "event": name, **fields}
             self._send(EVENT, json.dumps(told, default=str).encode())
@@ -184,7 +184,7 @@ class Showing:
     def second(
         self, status: dict[str, Any], reports: tuple[ChannelReport, ...], time_fix: TimeFix, now_ns: int
     ) -> None:
-        """A second is over: its tally, and the whole state."""
+        """Publish the tally of a second that is over, and the whole state."""
         open_ms, bursts = self.gate.take(now_ns)
         if self._heard_by(SECOND):
             clock, gate = status["clock"], self.gate
@@ -208,14 +208,14 @@ class Showing:
             self._send(STATE, json.dumps({**status, "utc_ns": time_fix.middle_ns}).encode())
 
     def close(self) -> None:
-        """Let go."""
+        """Close the socket."""
         self._socket.close()
         self._context.term()
         clear_away(self.folder / SOCKET)
 
 
 def showing_of(config: NodeConfig, watcher: Watcher) -> Showing:
-    """What a node shows, fed by what its watcher hears."""
+    """Return a node's feed, connected to what its watcher senses."""
     radio = config.radio
     half_hz = radio.sample_rate_hz // 2
     edges_hz = (radio.rx_center_hz - half_hz, radio.rx_center_hz + half_hz)
@@ -225,5 +225,5 @@ def showing_of(config: NodeConfig, watcher: Watcher) -> Showing:
 
 
 def encoded_row(row: Row) -> bytes:
-    """A history row on its way to whoever keeps the history."""
+    """Encode a history row for the process that keeps the history."""
     return bytes(cbor2.dumps(asdict(row)))

@@ -1,8 +1,8 @@
-"""What this holder lends to base stations on its own list is handed to its own warden, which answers them.
+"""Hands settlements that this holder lends to base stations on its own list to its warden, which answers them.
 
-On the user side a settlement goes to the warden as soon as it is confirmed. A holder's own radio needs none of what it
-lends; its base stations do, where the user's credential names one that is on this node's list. What stands is compared
-with what was handed over, each turn, so that nothing has to be remembered over a restart.
+On the user's side a settlement goes to the warden as soon as it is confirmed. A holder's own radio needs no settlement
+that it lends; its base stations do, where the user's credential names one on this node's list. Each turn compares what
+stands with what was handed over, so no state has to survive a restart.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ _ENDINGS = {TYPE_OF[Preempt]: Reason.PREEMPTED, TYPE_OF[Relinquish]: Reason.RELI
 
 
 class LentTo(Protocol):
-    """Whoever is handed what is lent: this node's warden."""
+    """The receiver of lent settlements: this node's warden."""
 
     def permit(self, artifact: bytes) -> None:
         """Take a settlement, and verify it."""
@@ -37,13 +37,13 @@ class LentTo(Protocol):
         ...
 
     def withdraw(self, sid: bytes, reason: Reason, detail: str) -> None:
-        """Use a settlement no more."""
+        """Stop using a settlement."""
         ...
 
 
 @dataclass(slots=True)
 class Lending:
-    """`members` are the base stations on this node's list; `handed` is, by settlement, the lease change handed last."""
+    """`members`: base stations on this node's list. `handed`: by settlement id, the lease change handed over last."""
 
     party: Party
     members: frozenset[str]
@@ -52,11 +52,11 @@ class Lending:
     handed: dict[bytes, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """From the first message on, not from the first turn: a warden apart still answers by what it was handed."""
+        """Register with the party before the first turn: a warden apart still answers by what it was handed earlier."""
         self.party.lends = lambda pair: self._bound(pair) and not self._let_go(pair)
 
     def turn(self) -> None:
-        """Hand over what is new, what changed and what ended; nothing before the log is known to be whole."""
+        """Hand over settlements that are new, changed or ended; none before the log is known to be whole."""
         if not self.members or self.party.halted is not None:
             return
         pairs = self.party.holder.pairs
@@ -75,12 +75,12 @@ class Lending:
         return user is not None and any(binds(user.device, one, self.members) for one in self.members)
 
     def _let_go(self, pair: HolderPair) -> bool:
-        """Whether this holder agreed that something of it is another's: its user's base stations get none of it."""
+        """Return whether this holder agreed to hand part of it on: then the user's base stations get none of it."""
         return any(True for _ in self.party.lineage.items_from(CONSENTED, pair.sid))
 
     def _hand(self, pair: HolderPair) -> None:
         artifact = lent_artifact(self.party, pair)
-        if artifact is None:  # its witnesses have not spoken yet
+        if artifact is None:  # its witnesses have not cosigned yet
             return
         self.warden.permit(artifact.encoded())
         self.handed[pair.sid] = 0

@@ -1,4 +1,4 @@
-"""Has the whole log read behind a node that started from a snapshot, and tells what came of it."""
+"""Verifies the whole log in a separate process after a node started from a snapshot, and reports the result."""
 
 import time
 from typing import Final
@@ -10,11 +10,11 @@ from settlement.party.party import Party
 from settlement.state.step import Step
 
 AGAIN_NS: Final = 60_000_000_000
-"""When to try again where the reading process could not be had, or ended without an answer."""
+"""Delay in ns before a retry where the reading process could not start or ended without an answer."""
 
 
 class LogReading:
-    """One reading process at a time, until the log was read whole or found altered."""
+    """Runs one reading process at a time, until the log was read whole or found altered."""
 
     def __init__(self, party: Party, events: EventLog) -> None:
         self._party, self._events = party, events
@@ -23,7 +23,7 @@ class LogReading:
         self._began_ns = 0
 
     def tell_start(self) -> None:
-        """Say how the log was read at the start, where anything is to be said."""
+        """Write an event on how the log was read at the start, where there is something to report."""
         start = self._party.start
         if start.read_from:
             self._events.write("log", read_from=start.read_from, entries=self._party.lineage.size)
@@ -31,7 +31,7 @@ class LogReading:
             self._events.write("log", read_from=0, entries=self._party.lineage.size, why=start.why)
 
     def act(self, step: Step) -> None:
-        """Begin, or take the answer: the party goes on, or halts."""
+        """Start the reading process, or take its answer: the party continues, or halts."""
         lineage, now_ns = self._party.lineage, time.monotonic_ns()
         if self._running is None:
             if lineage.unread and now_ns >= self._next_ns:
@@ -60,7 +60,7 @@ class LogReading:
             self._events.write("fault", duty="reading the log", detail=str(exc))
 
     def close(self) -> None:
-        """End what runs."""
+        """End the reading process."""
         if self._running is not None:
             self._running.close()
             self._running = None

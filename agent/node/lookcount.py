@@ -1,7 +1,7 @@
-"""Counts the looks that sensing took against those that are planned: a node that listens less than it should says so.
+"""Counts looks taken against looks planned, and raises an alarm where a node senses less often than it should.
 
-A radar's burst may last 40 ms. A node plans two looks in such a burst; on a host that has too little processor time
-they come later, and a burst may fall between two of them.
+A radar's burst may last 40 ms, in which a node plans two looks; on a host with too little processor time looks come
+later, and a burst may fall between two of them.
 """
 
 from collections import deque
@@ -11,27 +11,27 @@ from typing import Final
 from agent.service.snapshot import TOO_FEW_LOOKS
 
 OVER_NS: Final = 10_000_000_000
-"""The time over which looks are counted."""
+"""The time in ns over which looks are counted."""
 LEAST_SHARE: Final = 0.75
 
 
 class LookCount:
-    """The looks of the last ten seconds, counted by one thread and asked by another. Times in ns, monotonic."""
+    """The looks of the last ten seconds, counted by one thread and read by another. Times in ns, monotonic."""
 
     def __init__(self, every_ns: int) -> None:
-        """Args: every_ns from one planned look to the next."""
+        """Args: every_ns: time from one planned look to the next."""
         self._every_ns = every_ns
         self._taken: deque[int] = deque(maxlen=2 * OVER_NS // every_ns + 2)
         self._began_ns: int | None = None
 
     def took(self, began_ns: int) -> None:
-        """Sensing went through a look that began then."""
+        """Count a look that sensing went through; `began_ns` is when the look began."""
         if self._began_ns is None:
             self._began_ns = began_ns
         self._taken.append(began_ns)
 
     def alarm(self, now_ns: int) -> str | None:
-        """What is wrong, in a few words; None where enough looks were taken, or the first ten seconds are not over."""
+        """Return the alarm's text; None where enough looks were taken, or the first ten seconds are not over."""
         if self._began_ns is None or now_ns - self._began_ns < OVER_NS:
             return None
         recent = [one for one in list(self._taken) if now_ns - one <= OVER_NS]

@@ -1,8 +1,8 @@
-"""Received power of each channel for a SAS above that asks for it, from the same report as the place envelope.
+"""Received power per channel for a SAS above that asks for it, from the same report as the place envelope.
 
-A channel is told only where the envelope says what it is: one that is unknown, was received too loud, or by a receiver
-without calibration (dBFS is no dBm) is left out. The power told is the upper end of its 95 % interval, and never below
-the upper end of the envelope's own noise floor.
+A channel is reported only where the envelope gives its state: a channel that is unknown, overloaded, or received
+without calibration (dBFS is no dBm) is left out. The reported power is the upper end of its 95 % interval, and never
+below the upper end of the envelope's own noise floor.
 """
 
 import math
@@ -17,13 +17,13 @@ from settlement.chain.bodies import ChannelObservation
 
 EVERY_NS = 10_000_000_000
 VALID_NS = 60_000_000_000
-"""As long as the place envelope is valid."""
+"""Validity of a measurement in ns, that of a place envelope."""
 CALIBRATED = "dBm/Hz"
 MEAN_SD_DB = 0.5
 
 
 def received(report: SurveyReport, scale: Scale | None) -> Iterator[PowerMeasured]:
-    """What may be told of a survey's channels; nothing without a calibration."""
+    """Yield the power of each reportable channel of a survey; nothing without a calibration."""
     if scale is None:
         return
     for one in report.channels:
@@ -38,7 +38,7 @@ def received(report: SurveyReport, scale: Scale | None) -> Iterator[PowerMeasure
 
 
 def _most_db(one: ChannelReport, said: ChannelObservation, scale: Scale) -> float | None:
-    """The most that was received on average, dBm; None where it cannot be said."""
+    """Return the upper bound on the mean received power in dBm; None where it cannot be told."""
     floor = said.floor_mdb
     if (
         said.state == ChannelState.UNKNOWN.value

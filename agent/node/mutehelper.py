@@ -1,8 +1,8 @@
-"""The mute helper: a process of the warden's user that silences the radio for whoever can open its socket.
+"""The mute helper: a process of the warden's user that mutes the radio for any process that can open its socket.
 
-Where only the warden's user reaches the radio, an agent whose warden is gone or late cannot mute by a connection of its
-own. It asks here. The helper shares nothing with the warden but the user: no process, no connection, no lock. All it
-can be asked is silence, so that the socket gives no authority: whoever misuses it silences the node, and no more.
+Where only the warden's user can open the radio, an agent whose warden is gone or late cannot mute over its own
+connection, so it asks the helper. The helper shares only the user with the warden: no process, connection or lock.
+The socket accepts no other request than to mute: misusing it silences the node and does no more.
 """
 
 import contextlib
@@ -23,10 +23,10 @@ GROUP_ONLY = 0o117
 
 
 class MuteHelper:
-    """The helper's end: each connection is answered with what reads back after muting."""
+    """The helper's end of the socket: answers each connection with the readback after muting."""
 
     def __init__(self, path: Path, silence: Callable[[], RfState]) -> None:
-        """Open the socket at `path` for its group; `silence` mutes and reads back."""
+        """Open the socket at `path` for its group; `silence` mutes the radio and reads back."""
         self._path, self._silence = path, silence
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path.unlink(missing_ok=True)
@@ -39,13 +39,13 @@ class MuteHelper:
         self._socket.settimeout(POLL_S)
 
     def serve(self, stop: threading.Event) -> None:
-        """Answer until told to stop; no connection keeps the next one waiting for its words."""
+        """Answer connections until `stop` is set; a connection that sends nothing does not delay the next."""
         while not stop.is_set():
             try:
                 connection, _ = self._socket.accept()
             except TimeoutError:
                 continue
-            except OSError:  # no descriptor is left, or whoever knocked is gone: the next one is answered
+            except OSError:  # no descriptor is left, or the client is gone: the next connection is answered
                 stop.wait(POLL_S)
                 continue
             with connection, contextlib.suppress(OSError):
@@ -64,7 +64,7 @@ class MuteHelper:
 
 
 def ask_to_mute(path: Path, *, timeout_s: float = ANSWER_S) -> RfState:
-    """Have the radio silenced by its helper; UNKNOWN where none answers in time, or with no word of its own."""
+    """Ask the helper to mute the radio; UNKNOWN where it does not answer in time, or not with a known state."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
             connection.settimeout(timeout_s)

@@ -1,4 +1,4 @@
-"""Which offer a node takes: the offers it heard as matching sees them, by the rule's order, and the choice in words."""
+"""Chooses which offer a node takes, by the rule's order, and gives the reason for each offer in words."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -23,22 +23,22 @@ def matched(
     without: Collection[bytes] = (),
     handed_only: bool = False,
 ) -> Match:
-    """Choose among the offers heard, `without` some; by the order of the wish's class, or of the first.
+    """Choose among the offers heard, leaving out those in `without`; by the order of the wish's class, or the first's.
 
-    What another hands on to this node comes before any other offer, and with `handed_only` nothing else does.
+    An offer that hands a lease on to this node comes before any other; with `handed_only`, no other is considered.
     """
     rule, mine = party.rule.rule, [one for one in party.user.offers.values() if one.handed is not None]
     terms = rule.terms(wish.commodity) if wish.commodity is not None else rule.classes[0]
     by = terms.matching if terms is not None else None
     handed = match_offers(wish, [_candidate(party, o, wish, here) for o in mine if o.declaration not in without], by)
     if handed.winner is not None or handed_only:
-        return handed  # who hands its lease on has this node in mind, and the band in use
+        return handed  # a lease handed on is meant for this node, and its band is in use
     offers = [offer for offer in party.user.offers.values() if offer.declaration not in without]
     return match_offers(wish, [_candidate(party, offer, wish, here) for offer in offers], by)
 
 
 def whole_of(offer: Offer, cell: Cell, eirp_mdbm: int) -> tuple[Cell, int]:
-    """What a REQUEST asks for: the cell and EIRP that are wanted; of a transfer all that it hands on."""
+    """Return what a REQUEST asks for: the wanted cell and EIRP, or of a transfer all that is handed on."""
     if offer.handed != TRANSFER:
         return cell, eirp_mdbm
     offered = offer.body.cell
@@ -46,13 +46,13 @@ def whole_of(offer: Offer, cell: Cell, eirp_mdbm: int) -> tuple[Cell, int]:
 
 
 def pricing_of(party: Party, offer: Offer) -> Pricing:
-    """What the price of an offer follows from."""
+    """Return the terms from which an offer's price follows."""
     terms = party.rule.rule.terms(offer.body.commodity)
     return Pricing.of(offer.body, terms.tariff if terms is not None else None)
 
 
 def price_for(party: Party, offer: Offer, cell: Cell, eirp_mdbm: int) -> int | None:
-    """What a REQUEST for a cell of an offer names as its price; None where it cannot be told."""
+    """Return the price that a REQUEST for a cell of an offer must name; None where it cannot be told."""
     price = price_of(pricing_of(party, offer), cell, eirp_mdbm)
     return None if isinstance(price, Refusal) else price
 
@@ -83,7 +83,7 @@ def _candidate(party: Party, offer: Offer, wish: SpectrumWish, here: PositionFix
 
 
 def reputed(party: Party, who: bytes, now_ns: int) -> int:
-    """Somebody's reputation in millionths: by the rule's terms, or else by the plain record of fulfilment."""
+    """Return a node's reputation in millionths: by the rule's terms, or else by its plain record of fulfilment."""
     line, terms = party.registry.line(who), party.rule.rule.reputation
     if terms is not None:
         return reputation_in(party.lineage, terms, line, now_ns)
@@ -95,13 +95,13 @@ def reputed(party: Party, who: bytes, now_ns: int) -> int:
 
 
 def in_words(found: Match) -> str:
-    """Every offer that was passed over, and why."""
+    """Return as text every offer that was passed over, and why."""
     passed = [f"the offer of {_named(one)}: {one.passed}" for one in found.considered if one.passed is not None]
     return "; ".join([f"{len(found.considered)} offers heard", *passed])
 
 
 def explained(found: Match) -> list[dict[str, object]]:
-    """One row for each offer seen: what it is, and why it is taken or passed over."""
+    """Return one row per offer heard: what it is, and why it is taken or passed over."""
     return [
         {
             "taken": one.passed is None,

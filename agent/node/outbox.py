@@ -1,7 +1,7 @@
-"""Bytes that wait for a neighbour to be reachable: in order for each, bounded, tried again with growing pauses.
+"""Queues messages for neighbours that cannot be reached: in order per neighbour, bounded, retried with growing pauses.
 
-The bytes are those of the durable step and are never made anew. What waited too long is dropped: the protocol asks
-again for what it needs, and gets the stored answer.
+The bytes are those of the durable step and are never made again. A message that waited too long is dropped: the
+protocol requests again what it needs, and gets the stored answer.
 """
 
 import random
@@ -25,7 +25,7 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Queue:
-    """What waits for one neighbour, oldest first."""
+    """Messages that wait for one neighbour, oldest first."""
 
     waiting: deque[_Waiting] = field(default_factory=deque)
     size: int = 0
@@ -33,7 +33,7 @@ class _Queue:
     next_ns: int = 0
 
     def add(self, item: _Waiting) -> int:
-        """Append; the oldest make room. Returns how many were dropped for it."""
+        """Append a message; drops the oldest beyond the bound and returns how many were dropped."""
         self.waiting.append(item)
         self.size += len(item.data)
         dropped = 0
@@ -43,12 +43,12 @@ class _Queue:
         return dropped
 
     def take(self) -> None:
-        """Forget the oldest."""
+        """Drop the oldest message."""
         self.size -= len(self.waiting.popleft().data)
 
 
 class Outbox:
-    """Hands bytes to the mesh, and again later when the neighbour was not connected or took no more."""
+    """Sends messages over the mesh, and retries those whose neighbour was not connected or accepted no more."""
 
     def __init__(self, mesh: Mesh, registry: Registry, *, seed: int = 0) -> None:
         self._mesh, self._registry = mesh, registry
@@ -58,11 +58,11 @@ class Outbox:
 
     @property
     def waiting(self) -> int:
-        """How many messages wait."""
+        """Return how many messages wait."""
         return sum(len(queue.waiting) for queue in self._queues.values())
 
     def send(self, outgoing: Outgoing, now_ns: int) -> None:
-        """Send now, or keep for later behind what waits already; `now_ns` is monotonic."""
+        """Send a message now, or queue it behind those that wait already; `now_ns` is monotonic."""
         queue = self._queues.get(outgoing.to)
         if queue is None and self._hand_over(outgoing.to, outgoing.data):
             return
@@ -72,7 +72,7 @@ class Outbox:
         self.dropped += queue.add(_Waiting(outgoing.data, now_ns + KEEP_NS))
 
     def retry(self, now_ns: int) -> None:
-        """Try what is due again, in order; what waited too long is dropped."""
+        """Retry the messages that are due, in order; drops those that waited too long."""
         for to, queue in list(self._queues.items()):
             if now_ns >= queue.next_ns:
                 self._work_off(to, queue, now_ns)
@@ -80,7 +80,7 @@ class Outbox:
                 del self._queues[to]
 
     def came_up(self, to: bytes) -> None:
-        """A neighbour just connected: what waits for it need wait no longer."""
+        """Note that a neighbour connected: its messages are due now."""
         queue = self._queues.get(to)
         if queue is not None:
             queue.failures = queue.next_ns = 0
@@ -98,7 +98,7 @@ class Outbox:
             queue.take()
 
     def _pause(self, queue: _Queue, now_ns: int) -> None:
-        """Twice as long each time, and by chance up to half longer, so that neighbours do not try in step."""
+        """Double the pause, plus up to half at random: neighbours then do not retry in step."""
         pause_ns = min(PAUSE_NS_MAX, PAUSE_NS << min(queue.failures, 16))
         queue.failures += 1
         queue.next_ns = now_ns + pause_ns + self._random.randrange(pause_ns // 2)

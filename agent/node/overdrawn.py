@@ -1,22 +1,22 @@
-"""Messages over their sender's share are told of once in a while: to tell of each would cost a share of its own."""
+"""Limits how often messages over a sender's share are reported: reporting each would itself be a load."""
 
 from dataclasses import dataclass, field
 
 from settlement.core.reasons import Reason, Refusal
 
 OVER = "share."
-"""Clauses of what is refused before it is looked at."""
+"""Prefix of the clauses that refuse a message before it is examined."""
 AGAIN_NS = 10_000_000_000
 
 
 @dataclass(slots=True)
 class Overdrawn:
-    """When each neighbour was last said to be over its share."""
+    """The time at which each neighbour was last reported as over its share."""
 
     _said_ns: dict[bytes, int] = field(default_factory=dict)
 
     def told(self, peer: bytes, refusal: Refusal, now_ns: int) -> bool:
-        """Was this told of a short while ago? `now_ns` is monotonic."""
+        """Return whether this was reported a short while ago, else note it as reported; `now_ns` is monotonic."""
         if refusal.reason is not Reason.BUDGET or not refusal.clause.startswith(OVER):
             return False
         if now_ns < self._said_ns.get(peer, now_ns - AGAIN_NS) + AGAIN_NS:

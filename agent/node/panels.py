@@ -1,4 +1,4 @@
-"""What a running node shows of its market, its neighbours and its log, as plain values for page and terminal."""
+"""The market, neighbours and log of a running node as plain values for page and terminal."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,7 @@ AGAIN_NS = 10_000_000_000
 
 @dataclass(slots=True)
 class Panels:
-    """Reads them from a party; what only changes with the log is read anew only when the log has grown."""
+    """Reads the values from a party; values that change only with the log are read again only when it has grown."""
 
     config: NodeConfig
     party: Party
@@ -28,7 +28,7 @@ class Panels:
     _held: dict[str, Any] = field(default_factory=dict)
 
     def shown(self, now: TimeFix, mono_ns: int) -> dict[str, Any]:
-        """Offers, auctions, approvals, leases that change hands, jurisdictions, neighbours and heads, this log."""
+        """Return offers, auctions, approvals, leases changing hands, jurisdictions, neighbours, heads and this log."""
         if self.party.damaged is not None:
             empty = ("offers", "places", "auctions", "approvals", "handovers", "jurisdictions")
             return {**{name: [] for name in empty}, "log": None}
@@ -57,7 +57,7 @@ class Panels:
             heard.append(("heard", holder.name if holder else offer.holder.hex()[:8], digest, offer.body))
         standing = {
             (role, holder, body.cell.band, body.cell.window.end_ns): (role, holder, digest, body)
-            for role, holder, digest, body in [*made, *heard]  # the last of those that say the same anew
+            for role, holder, digest, body in [*made, *heard]  # the last of several with the same content
         }
         return [
             {
@@ -74,13 +74,13 @@ class Panels:
         ][-OFFERS_MAX:]
 
     def _auctions(self) -> list[dict[str, Any]]:
-        """The newest auctions whose windows are not over, whether this node bids in them or only knows of them."""
+        """Return the newest auctions whose windows are not over, whether this node bids in them or not."""
         held = self.party.assembly.states
         names = [name for name in auctions_of(self.party) if name in held][-AUCTIONS_MAX:] if held else []
         return [auction_fields(self.party, name) for name in names]
 
     def _places(self) -> list[dict[str, Any]]:
-        """Where each node said it was when it last signed, with its error; where it may act by its credential."""
+        """Return each node's position and error from its last signature, and the area its credential allows."""
         party, found = self.party, []
         for subject in [party.registry.get(party.identity.credential), *party.witness.neighbours()]:
             if subject is None:
@@ -109,7 +109,7 @@ class Panels:
         return found
 
     def _heads(self, neighbour: bytes) -> dict[str, Any]:
-        """How much of a neighbour's log this node cosigned, and the neighbour of this one's."""
+        """Return how much of a neighbour's log this node cosigned, and how much of this node's the neighbour did."""
         seen, asked = self.party.lineage.get(SEEN, neighbour), self.party.lineage.get(NEIGHBOUR, neighbour)
         head = None if seen is None else stored_as(SeenHead, seen, SEEN)
         return {

@@ -1,6 +1,6 @@
-"""One wish that several holders may fill: asks one after the other, each for the widest part that is left.
+"""Fills one wish from several holders: requests from one after the other the widest part that is left.
 
-Every REQUEST after the first shows the settled parts before it. When nothing more is to be had, what is left goes on
+Every REQUEST after the first lists the settled parts before it. When no more can be had, what is left is put on
 record.
 """
 
@@ -21,9 +21,9 @@ ENDINGS = (SettlementNews.SETTLED, SettlementNews.REFUSED, SettlementNews.ABORTE
 
 @dataclass(slots=True)
 class Filling:
-    """How far a wish is filled; `asked` is the REQUEST under way, `settled` the parts there are, by their ids.
+    """Progress of a wish; `asked` is the REQUEST under way, `settled` the ids of the settled parts.
 
-    An offer that was refused is not asked again; one that came to nothing otherwise (`aborted`) is, once.
+    A refused offer is not requested again; one whose REQUEST failed otherwise (`aborted`) is requested once more.
     """
 
     wish: SpectrumWish
@@ -38,7 +38,7 @@ class Filling:
     aborted: set[bytes] = field(default_factory=set)
 
     def hear(self, news: SettlementNews) -> bool:
-        """How the REQUEST under way goes; True once it ended, as a part or not."""
+        """Note the outcome of the REQUEST under way; returns whether it ended, settled or not."""
         if self.asked is None or news not in ENDINGS:
             return False
         if news is SettlementNews.SETTLED:
@@ -51,14 +51,14 @@ class Filling:
         return True
 
     def left(self, party: Party) -> FilledWish | None:
-        """What is filled and what is left; None before anything was asked."""
+        """Return what is filled and what is left; None before the first REQUEST."""
         if self.whole is None:
             return None
         cells = [pair.cell for sid in self.settled if (pair := party.user.by_sid(sid)) is not None]
         return unfilled(self.whole, cells)
 
     def ask(self, step: Step, party: Party) -> bytes | None:
-        """Sign the REQUEST for the next part; its settlement's id, or None where nobody offers any of what is left."""
+        """Sign the REQUEST for the next part; returns its settlement's id, or None where nobody offers any."""
         left = self.left(party)
         pieces = [self.wish.band] if left is None else [cell.band for cell in left.residual]
         if len(self.settled) > PARTS_MAX:
@@ -93,7 +93,7 @@ class Filling:
         return pair.sid
 
     def _shown(self, party: Party) -> tuple[ShownPart, ...]:
-        """The settled parts as the next holder is shown them."""
+        """Return the settled parts in the form shown to the next holder."""
         pairs = [party.user.by_sid(sid) for sid in self.settled]
         raws = [
             (party.record_bytes(p.grant), party.record_bytes(p.accept), party.record_bytes(p.decision))
@@ -103,7 +103,7 @@ class Filling:
         return tuple(ShownPart(grant=g or b"", accept=a or b"", confirm=c or b"") for g, a, c in raws)
 
     def close(self, step: Step, party: Party) -> FilledWish | None:
-        """Put on record what is left; None where nothing was ever asked."""
+        """Put on record what is left; returns None where no REQUEST was made."""
         left = self.left(party)
         if left is not None and self.first is not None:
             record_residual(step, self.first, left)
@@ -111,7 +111,7 @@ class Filling:
 
 
 def filled_text(filled: FilledWish) -> str:
-    """How far a wish is filled, for people."""
+    """Return as text how far a wish is filled."""
     share = 100 * filled.filled_hz_ns / filled.asked_hz_ns
     left = ", ".join(str(cell.band) for cell in filled.residual) or "nothing"
     return f"{share:.3g} % filled; left: {left}"

@@ -1,4 +1,4 @@
-"""What a node wants: a holder offers what it sensed to be free, a user asks for what its configuration lists."""
+"""A holder's policy: which offers to make of what was sensed to be free, when, and when to repeat them."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -23,29 +23,29 @@ MS = 1_000_000
 NS = 1_000_000_000
 LOOKS_BEFORE_OFFER = 20
 ANSWERS_MAX = 4
-"""Offers that one intent is answered with."""
+"""Most offers that answer one intent."""
 AGAIN_NS = 10 * NS
 STANDING_MAX = 32
-"""Offers that are remembered as standing: so many of one holder's its users keep."""
+"""Most offers remembered as standing: as many as users keep of one holder."""
 BACK_NS = NS // 2
-"""A band that was given back is listened to for so long before anything is said of it."""
+"""Time in ns for which a band that was given back is sensed before anything is reported of it."""
 MARGIN_NS = 50 * MS
-"""What is heard so near a window of our own users may still be theirs."""
+"""Margin in ns around a window of our own users within which a signal may still be theirs."""
 
 
 def window_ms(start_ns: int, end_ns: int) -> Window:
-    """A window on whole milliseconds of UTC."""
+    """Return a window rounded to whole milliseconds of UTC."""
     return Window(start_ns=start_ns // MS * MS, end_ns=end_ns // MS * MS)
 
 
 @dataclass(slots=True)
 class HolderPolicy:
-    """Offers each configured band once, when enough was heard and nothing protected is in it."""
+    """Offers each configured band once, when enough was sensed and no incumbent is protected in it."""
 
     config: NodeConfig
     made: set[int] = field(default_factory=set)
     standing: list[tuple[OfferSection, int]] = field(default_factory=list)
-    """What was offered, and until when (UTC ns)."""
+    """Offers made, each with its end (UTC ns)."""
     _said: list[tuple[int, OfferSection]] = field(default_factory=list)
     _again_ns: int = 0
     _newcomers: bool = False
@@ -55,7 +55,7 @@ class HolderPolicy:
     def due(
         self, since_start_s: float, heard: Callable[[], SurveyReport], closed: list[tuple[int, int]]
     ) -> list[tuple[int, OfferSection]]:
-        """Offers to make now, cut to what was heard to be free; `closed` are the bands protected for an incumbent.
+        """Return the offers to make now, cut to their free parts; `closed` are the bands protected for an incumbent.
 
         `heard` makes the survey's report, which takes tens of milliseconds: it is called only where an offer is due.
         """
@@ -72,31 +72,31 @@ class HolderPolicy:
         return [(i, part) for i, offer in ready for part in free_parts(report, offer, closed)]
 
     def answers(self, asked: AnswerIntent) -> list[tuple[OfferSection, int | None]]:
-        """What answers an intent: what stands, with its end (UTC ns), or what is offered to nobody unasked."""
+        """Return the offers that answer an intent: standing ones with their end (UTC ns), and those made on request."""
         reactive: list[tuple[OfferSection, int | None]] = [(o, None) for o in self.config.offers if o.reactive]
         return answering(asked, [*self.standing, *reactive])[:ANSWERS_MAX]
 
     def note(self, offer: OfferSection, now_ns: int) -> None:
-        """An offer went to every neighbour (UTC ns)."""
+        """Note that an offer went to every neighbour (UTC ns)."""
         self._said = [one for one in self._said if one[0] > now_ns - AGAIN_NS] + [(now_ns, offer)]
 
     def said_lately(self, part: OfferSection, now_ns: int) -> bool:
-        """Whether everybody was offered all of it a moment ago: whoever asks for a piece of that has heard of it."""
+        """Return whether every neighbour was offered all of this a moment ago, and so need not be sent a part of it."""
         return any(at > now_ns - AGAIN_NS and _holds(offer, part) for at, offer in self._said)
 
     def stand(self, offer: OfferSection, end_ns: int) -> None:
-        """An offer stands until then (UTC ns); what an intent cut of one that stands does not stand beside it."""
+        """Note that an offer stands until `end_ns` (UTC); parts cut for an intent are not noted beside the whole."""
         if not any(_holds(one, offer) and until >= end_ns for one, until in self.standing):
             self.standing = [*self.standing, (offer, end_ns)][-STANDING_MAX:]
 
     def newcomer(self) -> None:
-        """A neighbour came up: it has not heard what was offered before, and would not take old records."""
+        """Note that a neighbour connected: it has not received earlier offers, and would not accept old records."""
         self._newcomers = True
 
     def again(
         self, now_ns: int, heard: Callable[[], SurveyReport], closed: list[tuple[int, int]]
     ) -> list[tuple[OfferSection, int]]:
-        """What still stands, to be offered anew with its end (UTC ns) to those who came up since, now and then.
+        """Return standing offers with their end (UTC ns), to be repeated for neighbours that connected since.
 
         `heard` makes the survey's report; it is called only where something is to be offered anew.
         """
@@ -110,7 +110,7 @@ class HolderPolicy:
         return [(part, end_ns) for offer, end_ns in self.standing for part in free_parts(report, offer, closed)]
 
     def look_again(self, now_ns: int, lent: list[tuple[int, int]]) -> bool:
-        """Whether to sign anew what was found: now and then while an offer stands, and once a lent band is given back.
+        """Return whether to sign the place envelope again: periodically with a standing offer, or for a returned band.
 
         Args: now_ns: UTC. lent: bands in Hz that this holder's own users have now.
         """
@@ -130,9 +130,9 @@ class HolderPolicy:
         found: Envelope,
         end_ns: int | None = None,
     ) -> tuple[bytes, bytes]:
-        """Sign what was found and the offer that rests on it, new or (`end_ns`) again; returns both records.
+        """Sign a place envelope and the offer that rests on it, new or (with `end_ns`) repeated; returns both records.
 
-        Raises OwnFaultError where what was found does not hold the offer; what was found is signed all the same.
+        Raises OwnFaultError where the envelope does not support the offer; the envelope is signed all the same.
         """
         now_ns = step.now.time.middle_ns
         envelope = party.bounds.observe(step, found)
@@ -155,7 +155,7 @@ class HolderPolicy:
         end_ns: int | None = None,
         envelope: bytes | None = None,
     ) -> Declaration:
-        """The offer as it would be signed now."""
+        """Return the body of an offer as it would be signed now."""
         now_ns = step.now.time.middle_ns
         window = window_ms(now_ns, end_ns or now_ns + int(offer.for_s * NS))
         band = Band(low_hz=offer.low_hz, high_hz=offer.high_hz, unit=offer.unit)
@@ -172,13 +172,13 @@ class HolderPolicy:
 
 
 def _holds(offer: OfferSection, part: OfferSection) -> bool:
-    """Does an offer say all that another does, but for its band's edges?"""
+    """Return whether an offer equals another except that its band holds the other's band."""
     inside = offer.low_hz <= part.low_hz and part.high_hz <= offer.high_hz
     return inside and offer == part.model_copy(update={"low_hz": offer.low_hz, "high_hz": offer.high_hz})
 
 
 def lent_bands(party: Party, now: TimeFix) -> list[tuple[int, int]]:
-    """Bands in Hz that this holder's users may be transmitting in now."""
+    """Return bands in Hz in which this holder's users may be transmitting now."""
     return [
         (pair.cell.band.low_hz, pair.cell.band.high_hz)
         for pair in party.holder.pairs.values()
@@ -191,7 +191,7 @@ def lent_bands(party: Party, now: TimeFix) -> list[tuple[int, int]]:
 def lent_spans(
     party: Party, channels: Iterable[Channel], *, utc_ns: int, monotonic_ns: int
 ) -> dict[Channel, list[tuple[int, int]]]:
-    """For each channel the spans (monotonic ns) in which this holder's own users may have transmitted in it."""
+    """Return for each channel the spans (monotonic ns) in which this holder's own users may have transmitted in it."""
     found: dict[Channel, list[tuple[int, int]]] = {}
     for pair in party.holder.pairs.values():
         window, band = pair.cell.window, (pair.cell.band.low_hz, pair.cell.band.high_hz)
@@ -206,9 +206,9 @@ def lent_spans(
 
 
 def free_parts(report: SurveyReport, offer: OfferSection, closed: list[tuple[int, int]]) -> list[OfferSection]:
-    """The offer cut to runs of whole channels that were judged not busy and hold no incumbent.
+    """Cut an offer to runs of whole channels that were judged not busy and hold no incumbent.
 
-    What nothing senses is offered whole.
+    An offer that nothing senses, in a unit other than Hz, is returned whole.
     """
     if offer.unit is not None:
         return [offer]
@@ -227,5 +227,5 @@ def free_parts(report: SurveyReport, offer: OfferSection, closed: list[tuple[int
 
 
 def start_of(fix: Fix, monotonic_ns: int, start_mono_ns: int) -> int:
-    """The start signal in UTC, as well as this node knows it."""
+    """Return the start signal's time in UTC, by this node's clock."""
     return fix.time.middle_ns - (monotonic_ns - start_mono_ns)

@@ -1,4 +1,4 @@
-"""What an offer says of its price, by the form that its holder chose: from the rule, or from this node's own log."""
+"""Price fields of an offer in the form its holder chose: from the rule, or from this node's own log."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ SHOWN_MAX = 64
 
 
 def priced(party: Party, offer: OfferSection) -> dict[str, Any]:
-    """The fields of a declaration that are about its price. Raises OwnFaultError where it has none."""
+    """Return the fields of a declaration that state its price. Raises OwnFaultError where it has none."""
     terms = party.rule.rule.terms(offer.commodity)
     currency = terms.currency if terms is not None else None
     fields: dict[str, Any] = {"price_form": offer.price_form, "price": offer.price, "currency": currency}
@@ -32,7 +32,7 @@ def priced(party: Party, offer: OfferSection) -> dict[str, Any]:
 
 
 def _discovered(party: Party, commodity: str) -> dict[str, Any]:
-    """The median of what settled with this node in a class, and the GRANTs that show it."""
+    """Return the median price of a class's settlements with this node, and the GRANTs that show it."""
     pairs = [pair for pair in party.holder.pairs.values() if pair.decision is not None and pair.commodity == commodity]
     granted = [party.record_of(pair.grant) for pair in pairs[-SHOWN_MAX:]]
     shown = [record for record in granted if record is not None and isinstance(record.body, Grant)]

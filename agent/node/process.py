@@ -20,7 +20,7 @@ TAMPERING = 5
 
 
 def serve(node: Node, stop: threading.Event) -> int:
-    """Run a node to its end."""
+    """Run a node until `stop` is set; returns the process's exit code."""
     try:
         node.run(stop)
     finally:
@@ -29,7 +29,7 @@ def serve(node: Node, stop: threading.Event) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Run; exit code 0 when stopped, 1 when the node cannot work, 5 when its log was altered or is behind."""
+    """Run a node; returns 0 when stopped, 1 when the node cannot work, 5 when its log was altered or is behind."""
     one_heap()
     stop = stop_on_signals()
     path = Path(arguments[0])

@@ -1,4 +1,4 @@
-"""What a node that starts again still holds: its settlements in force, for a warden that knows of none yet."""
+"""A restarted node's settlements in force, for a warden that does not have them yet."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ class SettlementStanding:
 
 
 def in_force(party: Party) -> Iterator[SettlementStanding]:
-    """Every settlement of this user that stands and is proven; the warden judges each again, from bytes.
+    """Yield every settlement of this user that is in force and proven; the warden verifies each again from bytes.
 
-    None while the log is not known to be whole: an older copy may lack that a lease was handed on, or ended, since.
+    Yields none while the log is not known to be whole: an older copy may lack that a lease was handed on or ended.
     """
     if party.halted is not None:
         return

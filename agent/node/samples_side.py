@@ -1,4 +1,4 @@
-"""The agent's end of the door for a program's samples: starts its process, starts it again, says how it is."""
+"""The agent's side of the samples door: starts its process, restarts it, and reports its state."""
 
 import json
 import subprocess
@@ -21,9 +21,9 @@ MODULE = "agent.samples.process"
 
 
 class SamplesSide:
-    """The door's process, where a program makes this node's samples; nothing at all where none does.
+    """The process of the samples door, where a program makes this node's samples; does nothing where none does.
 
-    The rings are made here, before the warden opens them. Raises ConfigError, RingError.
+    Makes the sample rings before the warden opens them. Raises ConfigError, RingError.
     """
 
     def __init__(self, config: NodeConfig, config_path: Path, events: EventLog) -> None:
@@ -42,7 +42,7 @@ class SamplesSide:
         self.turn(0)
 
     def turn(self, now_ns: int) -> None:
-        """Keep the process running; one that ends is told of and started again, later each time it does not live."""
+        """Keep the process running: report one that ended and start it again, with growing pauses while it fails."""
         if self._plan is None or (self._process is not None and self._process.poll() is None):
             return
         if self._process is not None:
@@ -54,7 +54,7 @@ class SamplesSide:
         self._restarts.begun(now_ns / 1e9)
         try:
             self._process = self._started()
-        except OSError as exc:  # no process, no descriptor, no room: the node goes on without its program
+        except OSError as exc:  # no process, descriptor or memory is left: the node continues without its program
             self._tell_once("samples door not started", why=exc.strerror or str(exc))
             return
         self._untold = True
@@ -66,13 +66,13 @@ class SamplesSide:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=child_environment())
 
     def _tell_once(self, event: str, **fields: str) -> None:
-        """Tell of what keeps the door from starting, once until it starts."""
+        """Report why the door cannot start, once until it starts."""
         if self._untold:
             self._untold = False
             self._events.write(event, **fields)
 
     def state(self, now_ns: int) -> dict[str, Any] | None:
-        """How the door is, for `status` and metrics; None where there is none. Tells when a program comes or goes."""
+        """Return the door's state for `status` and metrics, None without one; reports programs that come or go."""
         if self._plan is None:
             return None
         told = _read(self._config.run_folder / FILE)

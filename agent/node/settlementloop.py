@@ -1,6 +1,6 @@
-"""The settlement side of a node alone: party, mesh and outbox in one polled loop, without radio, gate or sensing.
+"""Runs the settlement side of a node alone: party, mesh and outbox in one loop, without radio, gate or sensing.
 
-A turn: wait for something, take all that has arrived, decide in one durable step, and only then send.
+One turn waits for an event, takes in all that arrived, decides in one durable step, and only then sends.
 """
 
 import time
@@ -17,12 +17,12 @@ from settlement.state.step import Step
 
 TICK_NS = 20_000_000
 STEP_NS = 100_000_000
-"""What no deadline tells of is seen to this often."""
+"""Interval in ns between steps while no deadline is due."""
 HELLO_NS = 1_000_000_000
 
 
 class Settling:
-    """One party on its mesh. `do` is given what a step asks for, and `hear(name, fields)` told of it, once durable."""
+    """One party on its mesh; `do` carries out a durable step's effects, `hear(name, fields)` gets its notices."""
 
     def __init__(
         self,
@@ -47,11 +47,11 @@ class Settling:
         self.leave(step)
 
     def want(self, action: Callable[[Step], Any]) -> None:
-        """Do something in the next step."""
+        """Queue an action for the next step."""
         self._wanted.append(action)
 
     def turn(self, wait_ms: int) -> None:
-        """Wait at most so long for something, and deal with all of it."""
+        """Wait at most `wait_ms` for an event, and handle all that arrived."""
         self.speakers.heard(0 if self._wanted else wait_ms)
         now_ns = time.monotonic_ns()
         arrived = self.mesh.receive()
@@ -70,7 +70,7 @@ class Settling:
         self.outbox.retry(now_ns)
 
     def _ticks(self, now_ns: int) -> bool:
-        """Whether a tick is due: by a settlement's deadline, or as the last was long ago and something is open."""
+        """Return whether a step is due: a settlement deadline came, or the last step was long ago and work is open."""
         if now_ns < self._next_tick_ns:
             return False
         if self.party.halted is not None or (now_ns >= self._next_step_ns and self.party.due(self.fix())):
@@ -82,7 +82,7 @@ class Settling:
         return False
 
     def stirs(self, now_ns: int) -> bool:
-        """Would a turn at `now_ns` (monotonic) do anything though nothing has arrived?"""
+        """Return whether a turn at `now_ns` (monotonic) would do anything without a message."""
         return bool(self._wanted) or self._ticks(now_ns)
 
     def _work(self, step: Step, wanted: list[Callable[[Step], Any]], now_ns: int) -> None:
@@ -97,7 +97,7 @@ class Settling:
                 self.party.hello(step)
 
     def leave(self, step: Step) -> None:
-        """The step is durable: send and speak."""
+        """Send the messages, effects and notices of a step that is now durable."""
         now_ns = time.monotonic_ns()
         for outgoing in step.outgoing:
             self.outbox.send(outgoing, now_ns)
@@ -108,6 +108,6 @@ class Settling:
                 self._hear(notice.name, notice.fields)
 
     def close(self) -> None:
-        """Let go of sockets and log."""
+        """Close the sockets and the log."""
         self.mesh.close()
         self.party.lineage.close()

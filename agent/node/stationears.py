@@ -1,8 +1,8 @@
-"""The node's receiver listens for base stations below that had to fall silent: looks in, findings out.
+"""Checks with the node's receiver that base stations fall silent when they must: takes looks, returns findings.
 
-The warden says when each may be on (`StationTold`); what the survey says of each look is held against that by the pure
-rules of `radio.cbrs.byear`. A finding goes back to the warden, which can only take something away for it; one that a
-base station is still on becomes an alarm and a signed record in the log.
+The warden says when each base station may transmit (`StationTold`); the pure rules of `radio.cbrs.byear` compare that
+with what the survey says of each look. A finding goes to the warden, which can only restrict the base station for it;
+a base station found still transmitting also raises an alarm and a signed record in the log.
 """
 
 import time
@@ -46,7 +46,7 @@ UNSAID_MAX = 64
 
 @dataclass(slots=True)
 class StationListening:
-    """What the agent does of it. `own` is the band that this node's own gate is open for, None while it is shut."""
+    """The agent's part. `own` is the band that this node's own gate is open for, None while the gate is shut."""
 
     config: NodeConfig
     party: Party
@@ -55,24 +55,24 @@ class StationListening:
     unit: str = RELATIVE
     ears: StationEars = field(default_factory=StationEars)
     alarms: dict[str, str] = field(default_factory=dict)
-    """Base stations that were found to be still on, since this agent's start, and what was heard."""
+    """Base stations found still transmitting since this agent's start, each with what was heard."""
     _unsaid: dict[EarKey, EarFinding] = field(default_factory=dict)
     _left_out: int = 0
     """Findings that will never be on record, as newer ones took their places."""
 
     def told(self, message: StationTold) -> None:
-        """The warden says when a base station may be on."""
+        """Note the warden's word on when a base station may transmit."""
         self.ears.span(StationSpan(**asdict(message)))
 
     def cleared(self, device: str) -> None:
-        """A person looked into it: no alarm any more, and what is heard from here on counts anew."""
+        """Clear an alarm that a person looked into; what is heard from here on counts anew."""
         self.alarms.pop(device, None)
         for ear in self.ears.ears.values():
             if ear.span.device == device:
                 ear.anew(time.monotonic_ns())
 
     def look(self, heard: Heard) -> None:
-        """A look was judged: what it says of every base station's band."""
+        """Judge one look against every base station's band."""
         if not self.ears.ears:
             return
         found = [(low, high) for low, high, _ in heard.incumbents]
@@ -100,7 +100,7 @@ class StationListening:
         return self.ears.allowed(span.low_hz, span.high_hz, at_ns, beside=span.device)
 
     def turn(self, now_ns: int) -> list[StationHeard]:
-        """What is news, for the warden; what has to be on record waits for `sign`."""
+        """Return new findings for the warden; those to be put on record wait for `sign`."""
         made = []
         for one in self.ears.findings(now_ns):
             span = one.span
@@ -126,7 +126,7 @@ class StationListening:
 
     @property
     def unsaid(self) -> bool:
-        """Whether something waits to be signed."""
+        """Whether a finding waits to be signed."""
         return bool(self._unsaid)
 
     def taken(self, step: Step) -> list[EarFinding]:
@@ -137,7 +137,7 @@ class StationListening:
         return unsaid
 
     def sign(self, step: Step, found: EarFinding) -> None:
-        """Put on record what was heard after an end, and leave it for the other side of the settlement."""
+        """Sign what was heard after an end, and send it to the other side of the settlement."""
         body = evidence(found, self.clock.at, step.now.time.latest_ns + VALID_NS)
         refusal = step.may_sign(body)
         if refusal is not None:
@@ -157,7 +157,7 @@ class StationListening:
 
 
 def band_look(channels: Iterable[ChannelLook], low_hz: int, high_hz: int, at_ns: int) -> BandLook | None:
-    """What a look says of a band: busy where a channel of it is; None where the channels do not cover it."""
+    """Return what a look says of a band: busy where one of its channels is; None where channels do not cover it."""
     inside = sorted(
         (one for one in channels if one.channel.low_hz < high_hz and low_hz < one.channel.high_hz),
         key=lambda one: one.channel.low_hz,
@@ -177,10 +177,10 @@ def band_look(channels: Iterable[ChannelLook], low_hz: int, high_hz: int, at_ns:
 
 
 def evidence(found: EarFinding, at: Callable[[int], TimeFix], valid_until_ns: int) -> Envelope:
-    """A place envelope of the band of a base station that was heard after its end, ready to sign.
+    """Return a place envelope of the band of a base station that was heard after its end, ready to sign.
 
-    Its occupancy is the share of the looks that sounded like the base station, its flags name the base station and the
-    settlement; every time is as late, or as early, as it takes to claim no more than was heard.
+    Its occupancy is the share of looks in which the base station was heard; its flags name base station and settlement.
+    Times are rounded so that the envelope claims no more than was heard.
     """
     span = found.span
     start_ns = max(at(span.silent_from_ns).latest_ns, at(found.from_ns).latest_ns)
@@ -206,7 +206,7 @@ def evidence(found: EarFinding, at: Callable[[int], TimeFix], valid_until_ns: in
 
 
 def named(device: str) -> tuple[str, ...]:
-    """A device's text in pieces that a flag holds, in order."""
+    """Split a device's text into pieces that fit into flags, in order."""
     data = device.encode()
     return tuple(
         data[at : at + FLAG_BYTES].decode(errors="replace") for at in range(0, min(len(data), 128), FLAG_BYTES)
@@ -214,7 +214,7 @@ def named(device: str) -> tuple[str, ...]:
 
 
 def _parties(party: Party, sid: bytes) -> list[bytes]:
-    """The other side of a settlement, as far as it is known here."""
+    """Return the credential of the other side of a settlement; empty where it is unknown here."""
     granted, asked = party.holder.pairs.get(sid), party.user.by_sid(sid)
     if granted is not None:
         return [granted.user]

@@ -1,7 +1,7 @@
-"""Asks the witnesses over HTTP that the rule names for lines under the head that waits, in a thread beside the loop.
+"""Asks the rule's witnesses over HTTP to cosign the pending head, in a thread beside the loop.
 
-The loop hands over what is asked (the note, and the proof from the size a witness cosigned last) and takes back lines;
-it never waits. A witness that knows another size is asked again from there, one that fails is asked again later.
+The loop hands over each question (the note, and the proof from the size a witness cosigned last) and takes back lines,
+without waiting. A witness that knows another size is asked again from there; one that fails is asked again later.
 """
 
 import contextlib
@@ -21,13 +21,13 @@ from settlement.formats.vkey import COSIGNER, VerifierKey
 from settlement.state.witness import Witness
 
 AGAIN_NS, AGAIN_MAX_NS = 2_000_000_000, 30_000_000_000
-"""From one question to a witness to the next; twice as long after each without an answer, up to the latter."""
+"""Interval in ns between questions to a witness; doubled after each unanswered one, up to the second value."""
 WAITING_MAX = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockQuestion:
-    """One request to one witness about one head."""
+    """One request to one witness to cosign one head."""
 
     url: str
     key: VerifierKey
@@ -37,31 +37,31 @@ class StockQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockLines:
-    """Lines under the head of `size`, checked by whoever takes them."""
+    """Cosignature lines for the head of `size`; the receiver verifies them."""
 
     size: int
     lines: tuple[str, ...]
 
 
 class StockAsking:
-    """The asker of one node; `urls` by the names that the rule has, `public` the key of the node's log."""
+    """The asker of one node; `urls` by the witnesses' names in the rule, `public` the key of the node's log."""
 
     def __init__(self, urls: Mapping[str, str], public: bytes) -> None:
         self._urls, self._public = dict(urls), public
         self._known: dict[str, int] = {}
         self._asked: dict[str, tuple[int, int]] = {}
         self._under_way: set[str] = set()
-        """Whose lines are awaited: a witness that is down holds up one question, not all those to the others."""
+        """Names of the witnesses whose answers are awaited: a witness that is down holds up only its own question."""
         self._unanswered: dict[str, int] = {}
-        """Questions in a row that brought no line."""
+        """Number of questions in a row without an answer, by witness."""
         self._questions: queue.Queue[StockQuestion | None] = queue.Queue(WAITING_MAX)
         self._answers: queue.Queue[tuple[StockQuestion, WitnessAnswer]] = queue.Queue()
         self._thread: threading.Thread | None = None
         self.why: dict[str, str] = {}
-        """The last failure of each witness, for people."""
+        """The last failure of each witness, as text for people."""
 
     def turn(self, witness: Witness, lineage: Lineage) -> list[StockLines]:
-        """Ask what is to be asked now; what came back."""
+        """Send the questions that are due; returns the cosignature lines that have arrived."""
         if not self._urls:
             return []
         found = [done for done in map(self._taken, self._drained()) if done is not None]
@@ -71,7 +71,7 @@ class StockAsking:
             for one in witness.stock:
                 if one.name in self._urls and self._due(one.name, size):
                     self._ask(VerifierKey(name=one.name, kind=COSIGNER, public=one.key), size, note, lineage)
-        if self._under_way:  # where the host gave no thread, what is asked waits for one
+        if self._under_way:  # where the host refused a thread, the questions stay queued until one can be started
             self._thread = self._thread or started(self._work, "stock witnesses")
         return found
 
@@ -86,7 +86,7 @@ class StockAsking:
         self._unanswered[name] = 0 if outcome.lines else self._unanswered.get(name, 0) + 1
         if outcome.knows is not None:
             self._known[name] = outcome.knows
-            if self._unanswered[name] == 1:  # asked again at once from there, and once only
+            if self._unanswered[name] == 1:  # asked again at once from the size it knows, and only once
                 self._asked.pop(name, None)
         if not outcome.lines:
             return None
@@ -121,6 +121,6 @@ class StockAsking:
             self._answers.put((question, ask(question.url, question.request, question.head, [question.key])))
 
     def close(self) -> None:
-        """Ask nothing more; a question under way ends by itself within seconds."""
+        """Stop asking; a question under way ends by itself within seconds."""
         with contextlib.suppress(queue.Full):
             self._questions.put_nowait(None)

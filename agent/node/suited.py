@@ -1,7 +1,7 @@
-"""Whether a node as configured can ever have a record admitted: its clock, place and credential held against its rule.
+"""Checks that a node's configured clock, place and credential satisfy its rule, so that its records can be admitted.
 
-A node whose clock source the rule does not count signs records that every neighbour refuses. That is known before the
-node runs, and said here instead of in a refusal an hour later.
+A node whose clock source the rule does not count signs records that every neighbour refuses. The check finds that
+before the node runs, instead of in a refusal an hour later.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ PLACE_OF = {**GIVEN, "gps": PositionSource.GPS}
 
 
 def trust_suited(config: NodeConfig) -> Trust:
-    """What the node believes from its files, once its configuration can work under its rule. Raises ConfigError."""
+    """Return the trust from the node's files, once its configuration fits its rule. Raises ConfigError."""
     trust = trust_of(config)
     for flaw in unsuited(config, trust):
         raise ConfigError(flaw)
@@ -26,7 +26,7 @@ def trust_suited(config: NodeConfig) -> Trust:
 
 
 def unsuited(config: NodeConfig, trust: Trust) -> Iterator[str]:
-    """Each reason for which no record of this node could be admitted, with the key of the configuration to mend."""
+    """Yield each reason why no record of this node could be admitted, with the configuration key to mend."""
     rule = trust.rule.rule
     yield from _clock(config, rule)
     yield from _place(config, rule)

@@ -1,11 +1,11 @@
-"""The survivor: a small process that silences the radio when its warden ended or hangs and nobody else is left to.
+"""The survivor: a small process that mutes the radio when its warden ended or hangs and no other process can.
 
-Agent and warden silence for each other. What ends or stops both at once (two SIGKILLs, a limit that both run into, a
+Agent and warden mute for each other. What ends or stops both at once (two SIGKILLs, a limit that both run into, a
 SIGSTOP to both) would leave the radio as it was. The survivor is forked by the warden before it has any thread, runs in
-a session of its own, obeys no signal that can be ignored, and shares nothing with the warden but a pipe.
+a session of its own, ignores every signal that can be ignored, and shares nothing with the warden but a pipe.
 
-The warden writes a byte into the pipe every so often, and LAST_WORD when its radio reads back as silent at the end.
-The survivor mutes by a connection of its own when the pipe ends without LAST_WORD, and when no byte came for `limit_s`
+The warden writes a byte into the pipe every EVERY_S, and LAST_WORD when its radio reads back as silent at the end.
+The survivor mutes over its own connection when the pipe ends without LAST_WORD, and when no byte came for `limit_s`
 after a first one. It needs no state of the gate: to mute a silent radio changes nothing.
 """
 
@@ -23,17 +23,17 @@ from radio.ports import RfState
 
 ALIVE, LAST_WORD = b"a", b"e"
 EVERY_S: Final = 0.1
-"""How often the warden says that it lives."""
+"""Interval in seconds between the warden's bytes."""
 LIMIT_S: Final = 1.0
-"""For how long the warden may say nothing; its agent mutes much earlier."""
+"""Longest time in seconds without a byte from the warden; its agent mutes much earlier."""
 RETRY_S: Final = 0.5
 LAST_S: Final = 60.0
-"""For how long a radio that does not read back as silent is muted again by a process that ends, or after its end."""
+"""Seconds for which an ending process, or the survivor after its end, repeats muting until the radio reads back OFF."""
 REST_S: Final = 0.01
 FAILURES_MAX: Final = 100
 """How often in a row waiting for the warden's word may fail before the warden counts as silent."""
 PROCESS_NAME: Final = "bandpact-mute"
-"""What the survivor is called in /proc/PID/comm: its command line is the warden's."""
+"""The survivor's name in /proc/PID/comm: its command line is the warden's."""
 _PR_SET_NAME: Final = 15
 
 
@@ -42,9 +42,9 @@ def watch(reader: int, mute: Callable[[], RfState], *, limit_s: float = LIMIT_S,
 
     Args:
         reader: the pipe's end to read.
-        mute: silences by a connection of its own and reads back; what it raises counts as UNKNOWN.
-        limit_s: for how long the warden may say nothing once it spoke.
-        last_s: for how long to try after the warden ended.
+        mute: mutes over a connection of its own and reads back; an exception counts as UNKNOWN.
+        limit_s: longest time without a byte from the warden after its first one.
+        last_s: how long to keep trying after the warden ended.
     """
     poll = select.poll()
     poll.register(reader, select.POLLIN)
@@ -72,7 +72,7 @@ def watch(reader: int, mute: Callable[[], RfState], *, limit_s: float = LIMIT_S,
 
 
 def mute_until_silent(mute: Callable[[], RfState], *, last_s: float = LAST_S, retry_s: float = RETRY_S) -> RfState:
-    """Mute, and again until the radio reads back as OFF or `last_s` seconds have passed; returns the last readback."""
+    """Mute until the radio reads back as OFF or `last_s` seconds have passed; returns the last readback."""
     until = time.monotonic() + last_s
     while (state := _muted(mute)) is not RfState.OFF and time.monotonic() < until:
         time.sleep(retry_s)
@@ -87,10 +87,10 @@ def _muted(mute: Callable[[], RfState]) -> RfState:
 
 
 class Survivor:
-    """The warden's end: says that the warden lives, and at the end that the radio is silent."""
+    """The warden's end of the pipe: reports that the warden lives, and at the end that the radio is silent."""
 
     def __init__(self, mute: Callable[[], RfState], *, limit_s: float = LIMIT_S) -> None:
-        """Fork the process that follows this one; call it before any thread is started.
+        """Fork the survivor's process; call this before any thread is started.
 
         Args: mute: see `watch`; it is called in the forked process. limit_s: see `watch`.
         Raises: OSError where no process or pipe can be had.
@@ -98,14 +98,14 @@ class Survivor:
         reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         self._next_ns = 0
-        # What was loaded so far is not looked through again: pages that nobody writes to are shared by both.
+        # Objects loaded so far are not garbage-collected again: pages that nobody writes stay shared by both processes.
         gc.collect()
         gc.freeze()
-        # The forked process is born with every signal blocked: none ends it before its first instruction.
+        # The forked process starts with every signal blocked: none can end it before its first instruction.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             with warnings.catch_warnings():
-                # Threads of a numerical library may be there already; the forked process calls none of it.
+                # A numerical library may already have threads; the forked process calls no such library.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 self.pid = os.fork()
             if self.pid == 0:
@@ -118,17 +118,17 @@ class Survivor:
             os.close(reader)
 
     def alive(self, mono_ns: int) -> None:
-        """Say that the warden lives, where it is time to. Never blocks; a survivor that is gone is not missed here."""
+        """Report that the warden lives, where it is due. Never blocks; a survivor that is gone is ignored."""
         if mono_ns >= self._next_ns:
             self._next_ns = mono_ns + round(EVERY_S * 1e9)
             self._say(ALIVE)
 
     def rest(self) -> None:
-        """The radio reads back as silent and nothing will open it: the survivor ends."""
+        """Report that the radio reads back as silent and nothing will open it: the survivor ends."""
         self._say(LAST_WORD)
 
     def close(self) -> None:
-        """Let go of the pipe: without `rest` before, the survivor mutes now."""
+        """Close the pipe; without `rest` before, the survivor mutes now."""
         os.close(self._writer)
         try:
             os.waitpid(self.pid, os.WNOHANG)
@@ -138,7 +138,7 @@ class Survivor:
     def _say(self, word: bytes) -> None:
         try:
             os.write(self._writer, word)
-        except OSError:  # full or without a reader
+        except OSError:  # the pipe is full or has no reader
             return
 
 
@@ -150,7 +150,7 @@ def _live_on(reader: int, mute: Callable[[], RfState], limit_s: float) -> NoRetu
         nowhere = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):
             os.dup2(nowhere, standard)
-        # Locks and sockets of the warden end with the warden.
+        # Close every inherited descriptor: the warden's locks and sockets end with the warden.
         os.closerange(3, reader)
         os.closerange(reader + 1, 1 << 20)
         silent = watch(reader, mute, limit_s=limit_s)

@@ -1,4 +1,4 @@
-"""What a node sends of its own making: the registry of built-in sources, and their bursts for each settlement."""
+"""Built-in sources of transmit samples: their registry, and the bursts they make for each settlement."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 VARIETY = 4
 HEADROOM_MDB = 1_000
 BACKOFF_MDB = 12_000
-"""Mean power below full scale, so that OFDM's peaks (about 11 dB) fit."""
+"""Mean power below full scale, thousandths of a dB, so that OFDM's peaks (about 11 dB) fit."""
 
 
 class Traffic:
-    """LTE-like OFDM at a level under what was asked for: a few different bursts, made once and sent in turn."""
+    """LTE-like OFDM below the permitted level: a few different bursts, made once and sent in turn."""
 
     def __init__(self, config: NodeConfig, *, eirp_mdbm: int, bandwidth_hz: int, seed: int) -> None:
         r = config.radio
@@ -39,48 +39,48 @@ class Traffic:
         return np.clip(np.rint(pairs), -32768, 32767).astype(np.int16)
 
     def burst(self) -> Iq16:
-        """The next burst."""
+        """Return the next burst, int16 of shape (n, 2)."""
         self._next = (self._next + 1) % len(self._bursts)
         return self._bursts[self._next]
 
 
 class BuiltIn(Protocol):
-    """A source of a node's own: bursts for one settlement."""
+    """A built-in source: makes bursts for one settlement."""
 
     def burst(self) -> Iq16:
-        """The next burst, int16 of shape (n, 2)."""
+        """Return the next burst, int16 of shape (n, 2)."""
         ...
 
 
 MakeSource: TypeAlias = Callable[..., BuiltIn]
-"""From the configuration, the permitted EIRP, the bandwidth and a seed, by name as `Traffic` takes them."""
+"""Makes a source from configuration, permitted EIRP, bandwidth and seed, with parameters named as in `Traffic`."""
 SOURCES: dict[str, MakeSource] = {"ofdm": Traffic}
-"""Built-in sources by their name in `[samples] source`; a program's samples take another way, to the warden's door."""
+"""Built-in sources by their name in `[samples] source`; a program's samples go to the warden's door instead."""
 
 
 class BurstMaker:
-    """The bursts of each settlement, made in a thread of its own: that takes 100 ms, and the agent's loop goes on."""
+    """Makes the bursts of each settlement in its own thread: that takes 100 ms, and the agent's loop goes on."""
 
     def __init__(
         self, config: NodeConfig, failed: Callable[[bytes, str], object], source: MakeSource | None = Traffic
     ) -> None:
-        """Make bursts by `source`, or none at all where that is None.
+        """Make bursts by `source`, or none at all where it is None.
 
-        Args: failed: is told, in the caller's thread, of a settlement whose bursts could not be made, and why.
+        Args: failed: called in the caller's thread with a settlement whose bursts could not be made, and why.
         """
         self._config, self._failed, self._source = config, failed, source
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bursts")
         self._of: dict[bytes, Future[BuiltIn]] = {}
 
     def make(self, sid: bytes, *, eirp_mdbm: int, bandwidth_hz: int, seed: int) -> None:
-        """Begin to make the bursts of a settlement."""
+        """Start making the bursts of a settlement."""
         if self._source is not None:
             self._of[sid] = self._thread.submit(
                 self._source, self._config, eirp_mdbm=eirp_mdbm, bandwidth_hz=bandwidth_hz, seed=seed
             )
 
     def next(self, sid: bytes) -> Iq16 | None:
-        """The next burst of a settlement; None while they are still being made, and where there are none."""
+        """Return the next burst of a settlement; None while bursts are being made, and where there are none."""
         made = self._of.get(sid)
         if made is None or not made.done() or made.cancelled():
             return None
@@ -92,11 +92,11 @@ class BurstMaker:
         return made.result().burst()
 
     def end(self, sid: bytes) -> None:
-        """Forget a settlement that is over."""
+        """Drop the bursts of a settlement that is over."""
         gone = self._of.pop(sid, None)
         if gone is not None:
             gone.cancel()
 
     def close(self) -> None:
-        """Make nothing more; returns when what is being made is done."""
+        """Stop making bursts; returns when the one in progress is done."""
         self._thread.shutdown(wait=True, cancel_futures=True)

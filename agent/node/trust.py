@@ -1,4 +1,4 @@
-"""What a node believes from its files: anchors, its own credential and its neighbours', the rule in force."""
+"""Reads what a node trusts from its files: anchors, its own and its neighbours' credentials, the rule in force."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from settlement.core.reasons import Refusal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """What a node believes from its files: itself, its neighbours, the rule."""
+    """What a node trusts: anchors, its own credential, its neighbours, the rule."""
 
     registry: Registry
     me: Subject
@@ -20,11 +20,11 @@ class Trust:
     rule_chain: tuple[bytes, ...]
     rule_raw: bytes
     former: frozenset[bytes] = frozenset()
-    """This node's own credentials whose keys were succeeded."""
+    """This node's earlier credentials, whose keys were rotated."""
 
 
 def anchors_of(config: NodeConfig) -> frozenset[bytes]:
-    """The trust anchors. Raises ConfigError."""
+    """Return the trust anchors. Raises ConfigError."""
     try:
         return frozenset(bytes.fromhex(a) for a in config.anchors)
     except ValueError as exc:

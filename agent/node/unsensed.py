@@ -1,4 +1,4 @@
-"""Offers of what nothing senses: an amount of a class in another unit than Hz, such as the bit/s of a link."""
+"""Offers of quantities that sensing cannot measure: an amount of a class in a unit other than Hz, such as bit/s."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -16,10 +16,10 @@ from settlement.state.step import Outgoing, Step
 
 
 class Declaring(Protocol):
-    """What makes a node's offers, and remembers which stand until when (UTC ns)."""
+    """The holder's policy that makes offers, and remembers which stand until when (UTC ns)."""
 
     def stand(self, offer: OfferSection, end_ns: int) -> None:
-        """An offer stands until then (UTC ns)."""
+        """Note that an offer stands until `end_ns` (UTC)."""
         ...
 
     def declaration(
@@ -31,12 +31,12 @@ class Declaring(Protocol):
         end_ns: int | None = None,
         envelope: bytes | None = None,
     ) -> Declaration:
-        """The offer as it would be signed now."""
+        """Return the body of an offer as it would be signed now."""
         ...
 
 
 def offered_area(config: NodeConfig, offer: OfferSection) -> Area:
-    """Where an offer holds: the strip of a link between two places, or this node's own area."""
+    """Return where an offer holds: the strip of a link between two places, or this node's own area."""
     if offer.link is not None:
         return corridor(offer.link[0], offer.link[1], offer.corridor_mm or 0)
     return Area(lat_e7=config.place.lat_e7, lon_e7=config.place.lon_e7, radius_mm=config.area_radius_mm)
@@ -45,7 +45,7 @@ def offered_area(config: NodeConfig, offer: OfferSection) -> Area:
 def declare(
     step: Step, policy: Declaring, party: Party, offer: OfferSection, *, to: Iterable[bytes], end_ns: int | None
 ) -> str | None:
-    """Sign an offer that rests on no envelope and send it to those neighbours; returns why not, where it may not."""
+    """Sign an offer that rests on no envelope and send it to the given neighbours; returns why not where it may not."""
     try:
         made = party.attempt(step, lambda: _declared(step, policy, party, offer, end_ns))
     except OwnFaultError as exc:

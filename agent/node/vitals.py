@@ -1,4 +1,4 @@
-"""How a running node is: for its status file, its health checks and the watchdog. Read from any thread."""
+"""State of a running node for its status file, health checks and watchdog; may be read from any thread."""
 
 import os
 import shutil
@@ -24,15 +24,15 @@ from settlement.party.party import Party
 TELL_NS = 1_000_000_000
 AGENT_LATE_NS = 5_000_000_000
 LOW_PERCENT = 80
-"""Of its budget on the disk: from there on strangers get less of the log, and the node's state says so."""
+"""Percentage of the disk budget at which strangers get less of the log and the node's state warns."""
 LOW_FREE_BYTES = 4 * DISK_BYTES_MIN
 GATE_LATE_NS = 1_000_000_000
-"""A gate loop that took longer, or said nothing for so long, is not on time."""
+"""Time in ns since the last heartbeat, or for one loop turn, beyond which the gate loop is late."""
 
 
 @dataclass(slots=True)
 class Vitals:
-    """What the agent's loop notes as it goes; `told` is the last whole state, replaced, never changed."""
+    """What the agent's loop records of itself; `told` is the last whole state, replaced and never changed."""
 
     config: NodeConfig
     turn_ns: int | None = None
@@ -40,17 +40,17 @@ class Vitals:
     beat_ns: int | None = None
     told: dict[str, Any] | None = None
     disk_low: str | None = None
-    """Why the disk, or this node's part of it, is running low; None while it is not."""
+    """Why the disk, or this node's budget on it, is running low; None while it is not."""
     log_bytes: int | None = None
     _run_folder_lost: bool = False
     _next_ns: int = 0
 
     def heard(self, beat: WardenBeat, now_ns: int) -> None:
-        """The warden spoke."""
+        """Note a heartbeat of the warden."""
         self.beat, self.beat_ns = beat, now_ns
 
     def lateness(self, now_ns: int) -> str | None:
-        """Why agent or gate loop is not on time; None when both are. A warden still without its radio is on time."""
+        """Return why agent or gate loop is late; None when neither is. A warden still without its radio is not late."""
         if self.turn_ns is None or now_ns - self.turn_ns > AGENT_LATE_NS:
             return "the agent's loop does not turn"
         if self.beat is None or self.beat_ns is None:
@@ -62,13 +62,13 @@ class Vitals:
         return None
 
     def line(self) -> str:
-        """What the node does, in a few words."""
+        """Return in a few words what the node does."""
         if self.beat is None:
             return "waiting for the radio"
         return f"gate {self.beat.state} {self.beat.reason}".strip()
 
     def due(self, now_ns: int) -> bool:
-        """Note a turn of the agent's loop; true when the state is to be told again."""
+        """Note a turn of the agent's loop; returns whether the state is to be written again."""
         self.turn_ns = now_ns
         return now_ns >= self._next_ns
 
@@ -90,7 +90,7 @@ class Vitals:
         samples: dict[str, Any] | None = None,
         disputes: list[dict[str, Any]] | None = None,
     ) -> None:
-        """Leave the state where `bandpact status`, health checks and metrics read it."""
+        """Write the state where `bandpact status`, health checks and metrics read it."""
         self._next_ns = now_ns + TELL_NS
         beat = self.beat
         self.told = {
@@ -125,7 +125,7 @@ class Vitals:
         write_status(self.config.run_folder, self.told)
 
     def look_at_disk(self) -> str | None:
-        """Why the disk is running low, noted as well: the node's folder is near its budget, or little is free."""
+        """Return, and note, why the disk is running low: the node's folder is near its budget, or little is free."""
         budget = self.config.shares.disk_bytes
         self.log_bytes, free = _size(self.config.folder, self.log_bytes or 0), _free(self.config)
         self.disk_low = None
@@ -136,22 +136,22 @@ class Vitals:
         return self.disk_low
 
     def lost_run_folder(self) -> bool:
-        """Whether the run folder was found to be gone only now: whoever asks this node anything finds no socket."""
+        """Return whether the run folder is missing since this check: no program can reach the node's sockets."""
         before = self._run_folder_lost
         try:
             self._run_folder_lost = not self.config.run_folder.is_dir()
-        except OSError:  # it may not be looked at any more, or its disk does not answer
+        except OSError:  # the folder may not be read any more, or its disk does not answer
             self._run_folder_lost = True
         return self._run_folder_lost and not before
 
     def end(self) -> None:
-        """Nothing speaks for the node any more."""
+        """Remove the state file: the node ends."""
         self.told = None
         forget_status(self.config.run_folder)
 
 
 def gate_said(beat: WardenBeat, heard_ns: int | None) -> dict[str, Any]:
-    """The gate by the warden's last word: where it stands, and the clause that keeps it shut with what it measured."""
+    """Return the gate's state by the warden's last heartbeat, with the clause that keeps it shut and its values."""
     return {
         "state": beat.state,
         "reason": beat.reason,
@@ -172,9 +172,9 @@ def _free(config: NodeConfig) -> int | None:
 
 
 def _size(folder: Path, before: int) -> int:
-    """Bytes of the files right in a node's folder: its log, what lies beside it, its events.
+    """Return the bytes of the files directly in a node's folder: log, files beside it, events.
 
-    What was seen `before` where the folder cannot be listed: strangers' connections may hold every file of a process.
+    Returns `before` where the folder cannot be listed: strangers' connections may hold all of a process's descriptors.
     """
     total = 0
     try:
@@ -189,12 +189,12 @@ def _size(folder: Path, before: int) -> int:
 
 
 def strangers_fields(party: Party) -> dict[str, Any]:
-    """What neighbours cost: messages over their share by which share, and faults that were undone."""
+    """Return what neighbours cost: messages over their share, by share, and faults that were undone."""
     return {"over_share": party.shares.counted(), "faults": party.faults}
 
 
 def list_fields(party: Party) -> list[dict[str, Any]]:
-    """The newest status list held of each issuer: whose, its version, and until when it speaks (UTC ns)."""
+    """Return the newest status list of each issuer: name, version, and end of validity (UTC ns)."""
     subjects = party.registry.subjects()
     held = ((one.name, party.status.held(one.hash)) for one in subjects)
     return [
@@ -205,7 +205,7 @@ def list_fields(party: Party) -> list[dict[str, Any]]:
 
 
 def key_fault(me: Subject, now: TimeFix, halted: object) -> str | None:
-    """Why this node cannot sign anything that a peer believes; None when it can."""
+    """Return why this node cannot sign anything that a peer accepts; None when it can."""
     if halted is not None:
         return f"halted: {halted}"
     if not now.trusted:
@@ -215,7 +215,7 @@ def key_fault(me: Subject, now: TimeFix, halted: object) -> str | None:
 
 
 def mesh_fields(config: NodeConfig, mesh: Mesh) -> dict[str, Any]:
-    """Connections held to this node, what was turned away by cause, and the limits in force."""
+    """Return connections to this node, connections turned away by cause, and the limits in force."""
     return {
         "connections": mesh.connections,
         "turned_away": {cause: count for cause, count in mesh.denied.items() if count},
@@ -224,19 +224,19 @@ def mesh_fields(config: NodeConfig, mesh: Mesh) -> dict[str, Any]:
 
 
 def peer_fields(config: NodeConfig, heard_ns: dict[str, int]) -> list[dict[str, Any]]:
-    """Every neighbour of the configuration, and when it was heard last (monotonic ns); None where it never was."""
+    """Return every configured neighbour, and when it was last heard (monotonic ns); None where never."""
     return [{"name": peer.name, "heard_mono_ns": heard_ns.get(peer.name)} for peer in config.peers]
 
 
 def level_fields(config: NodeConfig) -> dict[str, Any]:
-    """What is to be added to a level in dBFS to have it in `unit`; nothing where the receiver is not calibrated."""
+    """Return the offset that converts a level in dBFS to `unit`; empty where the receiver is not calibrated."""
     offset_mdb = config.radio.rx_full_scale_mdbm
     known = offset_mdb is not None
     return {"offset_db": (offset_mdb or 0) / 1000, "unit": "dBm/Hz" if known else "dBFS/Hz"}
 
 
 def _floor(level: LevelDb) -> dict[str, Any]:
-    """A channel's noise floor with its standard error; None where it is not known."""
+    """Return a channel's noise floor with its standard error; None where it is unknown."""
     known = isfinite(level.value) and isfinite(level.sd)
     return {
         "floor_db": round(level.value, 2) if known else None,
@@ -246,7 +246,7 @@ def _floor(level: LevelDb) -> dict[str, Any]:
 
 
 def channel_fields(report: SurveyReport) -> list[dict[str, Any]]:
-    """What was heard in each channel, with the interval of how full it is."""
+    """Return each channel's state, with the interval of its occupancy."""
     return [
         {
             "low_hz": int(one.channel.low_hz),

@@ -1,4 +1,4 @@
-"""What a user's node asks for by itself: each want of its configuration, at its time, from the best offer heard."""
+"""A user's policy: requests each want of the configuration at its time, from the best offer heard."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from settlement.party.party import Party
 from settlement.state.step import Step
 
 PART_SPARE_NS = NS
-"""What is left of a want that several holders fill goes on record so long before its window opens."""
+"""Time in ns before the window opens at which the unfilled part of a want is put on record."""
 
 
 @dataclass(slots=True)
@@ -30,21 +30,21 @@ class _Asking:
 
 
 def _wanted(want: WantSection, start_ns: int, now_ns: int) -> Window:
-    """The window a want means, by the start signal and the latest that it can be now (UTC ns)."""
+    """Return the window of a want, from the start signal and the latest that it can be now (UTC ns)."""
     if want.for_s is not None:
         return window_ms(now_ns, now_ns + int(want.for_s * NS))
     return window_ms(start_ns + int((want.start_s or 0.0) * NS), start_ns + int((want.end_s or 0.0) * NS))
 
 
 class UserPolicy:
-    """Works through the configured wants; a refused band is followed by the next one on the list."""
+    """Requests the configured wants; after a refusal it tries the next band on the want's list."""
 
     def __init__(self, config: NodeConfig) -> None:
         self._config = config
         self._asking = [_Asking(want) for want in config.wants]
 
     def hear(self, progress: RequestProgress) -> None:
-        """Take note of how a REQUEST of ours went."""
+        """Note the progress of a REQUEST of ours."""
         for asking in self._asking:
             if asking.sid != progress.sid:
                 continue
@@ -106,7 +106,7 @@ class UserPolicy:
         return None
 
     def _part(self, step: Step, party: Party, asking: _Asking, wish: SpectrumWish) -> bytes | None:
-        """The next part of a want that several holders may fill; what is left goes on record before it begins."""
+        """Request the next part of a want that several holders may fill; records what is left before it begins."""
         if asking.filling is None:
             asking.filling = Filling(wish=wish, eirp_mdbm=asking.want.eirp_mdbm)
         sid = asking.filling.ask(step, party)
@@ -119,6 +119,6 @@ class UserPolicy:
 
     @staticmethod
     def _tier(party: Party) -> int:
-        """The strongest tier of this node's credential."""
+        """Return the strongest tier of this node's credential."""
         mine = party.registry.get(party.identity.credential)
         return mine.scope.tier if mine is not None else 1

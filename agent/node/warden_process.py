@@ -1,4 +1,4 @@
-"""The warden as a process: `python -m agent.node.warden_process NODE.toml`. Ends, muted, with its agent."""
+"""The warden as a process: `python -m agent.node.warden_process NODE.toml`. Mutes and ends when its agent ends."""
 
 import contextlib
 import signal
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 RETRY_S, RETRY_MAX_S = 0.1, 5.0
 CAUSES_MAX = 8
 BEFORE_S = 3.0
-"""How long the warden of before may take to end."""
+"""Seconds that the previous warden may take to end."""
 OPERATOR = "operator"
 
 
@@ -62,7 +62,7 @@ def _until_found(config: NodeConfig, stop: threading.Event) -> Radio | None:
 
 
 def _cbrs(config: NodeConfig) -> "tuple[WardenCbrs | None, dict[str, Any]]":
-    """Base stations, a SAS and a calendar, and what a `Warden` takes of them; none of it is loaded where none is."""
+    """Build base stations, SAS client and calendar, and what a `Warden` takes of them; loads only configured ones."""
     if config.cbsd is None and config.sas is None and config.calendar is None:
         return None, {}
     from agent.cbrs.assembly import beside_of, warden_cbrs
@@ -72,7 +72,7 @@ def _cbrs(config: NodeConfig) -> "tuple[WardenCbrs | None, dict[str, Any]]":
 
 
 def run(config: NodeConfig, stop: threading.Event) -> RfState:
-    """Guard the radio until told to stop; returns what the output read back at the end."""
+    """Guard the radio until told to stop; returns the output's readback at the end."""
     config.radio.make_ready_to_silence()
     try:
         survivor = Survivor(config.radio.silence)
@@ -93,7 +93,7 @@ def _guard(config: NodeConfig, stop: threading.Event, survivor: Survivor) -> RfS
         return RfState.OFF
     doors: list[OperatorDoor] = []
     asked = [stop.fileno()] if isinstance(stop, SignalEvent) else []
-    with contextlib.ExitStack() as unguarded:  # where no warden comes of it: whoever tries again opens all of it anew
+    with contextlib.ExitStack() as unguarded:  # closes everything where no warden is made, for a next try
         unguarded.callback(radio.close)
         clock = timekeeper(config, process="warden")
         unguarded.callback(clock.close)
@@ -128,7 +128,7 @@ def _guard(config: NodeConfig, stop: threading.Event, survivor: Survivor) -> RfS
 
 
 def operate(warden: Warden, request: Answer) -> Answer:
-    """Carry out what an operator asks, and answer how it is.
+    """Carry out an operator's request, and answer with the resulting state.
 
     `op` is `arm` with `for_s`, `disarm`, `stop`, `clear`, `clear station` with `device`, or `status`.
     """
@@ -158,7 +158,7 @@ def operate(warden: Warden, request: Answer) -> Answer:
 
 
 def main(arguments: list[str]) -> int:
-    """Run; exit code 0 when stopped with a silent radio, 4 when that is not sure or the node is not usable."""
+    """Run the warden; returns 0 when stopped with a silent radio, 4 when that is uncertain or the node is unusable."""
     one_heap()
     stop = stop_on_signals(but=(signal.SIGINT,))
     never_paused()

@@ -1,4 +1,4 @@
-"""The agent's end of the warden: starts it, speaks to it, believes nothing of it but what it says it did."""
+"""The agent's end of the warden: starts its process, exchanges messages with it, and relies only on what it reports."""
 
 import contextlib
 import os
@@ -29,19 +29,19 @@ from settlement.core.reasons import Reason
 BEAT_NS = 40_000_000
 STOP_S = 3.0
 APART_NS = 1_000_000_000
-"""A warden that runs apart and said nothing for so long is taken for gone."""
+"""Time in ns without a message after which a warden that runs apart counts as gone."""
 
 
 @dataclass(slots=True)
 class Protection:
-    """Bands with an incumbent, and until when (monotonic ns) they stay closed after it was last heard."""
+    """Bands with an incumbent, each with the time (monotonic ns) until which it stays closed."""
 
     hold_ns: int
     until_ns: dict[tuple[int, int], int] = field(default_factory=dict)
     since_ns: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def found(self, band: tuple[int, int], now_ns: int) -> bool:
-        """Note an incumbent; True when its band was open until now."""
+        """Note an incumbent; returns True when its band was open until now."""
         fresh = self.until_ns.get(band, 0) <= now_ns
         self.until_ns[band] = now_ns + self.hold_ns
         if fresh:
@@ -49,7 +49,7 @@ class Protection:
         return fresh
 
     def closed(self, now_ns: int) -> list[tuple[int, int]]:
-        """Bands that stay closed now."""
+        """Return the bands that are closed now."""
         return [band for band, until in self.until_ns.items() if now_ns < until]
 
 
@@ -60,7 +60,7 @@ def _started(config: NodeConfig, config_path: Path) -> "subprocess.Popen[bytes]"
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            # What a terminal or `kill -- -GROUP` sends to the agent's group does not end both at once.
+            # A signal to the agent's process group (from a terminal, or `kill -- -GROUP`) does not end both at once.
             start_new_session=True,
             env=child_environment(),
         )
@@ -80,13 +80,13 @@ class WardenSide:
 
     @property
     def alive(self) -> bool:
-        """Whether the warden's process runs; of one that runs apart only its word tells."""
+        """Whether the warden's process runs; of a warden apart, whether it sent a message lately."""
         if self._process is None:
             return self.heard_ns is not None and time.monotonic_ns() - self.heard_ns < APART_NS
         return self._process.poll() is None
 
     def ended_fd(self) -> int | None:
-        """What becomes readable when the warden's process ends (pidfd_open(2)); None where only asking tells."""
+        """Descriptor that becomes readable when the warden's process ends (pidfd_open(2)); None where there is none."""
         if self._process is None or not hasattr(os, "pidfd_open"):
             return None
         with contextlib.suppress(OSError):
@@ -95,16 +95,16 @@ class WardenSide:
 
     @property
     def next_beat_ns(self) -> int:
-        """When the next heartbeat is due, monotonic."""
+        """When the next heartbeat to the warden is due, monotonic."""
         return self._next_beat_ns
 
     @property
     def pid(self) -> int:
-        """The warden's process; 0 for one that runs apart."""
+        """The warden's process id; 0 for a warden that runs apart."""
         return 0 if self._process is None else self._process.pid
 
     def beat(self, now_ns: int, *, at_once: bool = False) -> None:
-        """Say that the agent is alive and what was heard."""
+        """Send a heartbeat: the agent is alive, and the closed bands."""
         if now_ns < self._next_beat_ns and not at_once:
             return
         self._next_beat_ns = now_ns + BEAT_NS
@@ -124,7 +124,7 @@ class WardenSide:
         self.link.send(NewPermit(artifact=artifact))
 
     def lease(self, record: bytes) -> None:
-        """Hand over a RENEW."""
+        """Hand over a RENEW, SUSPEND or RESUME."""
         self.link.send(NewLease(record=record))
 
     def handing(self, sid: bytes, record: bytes) -> None:
@@ -140,21 +140,21 @@ class WardenSide:
         self.link.send(NewKey(record=record))
 
     def withdraw(self, sid: bytes, reason: Reason, detail: str) -> None:
-        """Have a settlement no longer used."""
+        """Have the warden stop using a settlement."""
         self.link.send(Withdraw(sid=sid, reason=reason.value, detail=detail, cause_ns=time.monotonic_ns()))
 
     def stations_heard(self, word: StationHeard) -> None:
-        """Say what was heard of a base station after its end."""
+        """Report what was heard of a base station after its end."""
         self.link.send(word)
 
     def burst(self, sid: bytes, iq: Iq16) -> None:
-        """Offer samples to send."""
+        """Offer samples to transmit."""
         self.link.send(Burst(sid=sid, ticket=self._send_ring.write(iq)))
 
     def stop(self) -> bool:
         """End the warden, which mutes first; returns whether it ended by itself with a silent radio.
 
-        One that runs apart mutes once this agent is silent.
+        A warden that runs apart mutes once this agent is silent.
         """
         if self._process is None:
             return True
@@ -168,7 +168,7 @@ class WardenSide:
 
 
 def gate_fields(change: GateChange) -> dict[str, object]:
-    """A gate change for the event log."""
+    """Return a gate change as fields for the event log."""
     return {
         "state": change.state,
         "previous": change.previous,

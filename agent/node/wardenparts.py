@@ -1,6 +1,6 @@
-"""What agent and warden share, and the warden itself, put together from a node's configuration.
+"""Builds from a node's configuration the warden, and the rings and socket that it shares with the agent.
 
-Apart from `assembly.py`: the warden's process loads no log, no sockets to neighbours and no settlement.
+Separate from `assembly.py`: the warden's process loads no log, no mesh and no settlement code.
 """
 
 import os
@@ -29,9 +29,9 @@ from settlement.chain.ruling import HeldRule
 from settlement.core.fixes import Fix
 
 RX_SLOTS, TX_SLOTS = 8, 6
-"""Four looks may wait, while as many come; four bursts are kept to be sent, one is being read, one written."""
+"""Ring slots: to receive, four looks wait and four arrive; to transmit, four bursts wait, one is read, one written."""
 OWNER, GROUP = 0o600, 0o660
-"""Who may use what agent and warden share: their one user, or the group of both where the warden runs apart."""
+"""File modes of what agent and warden share: for their one user, or for both users' group where the warden is apart."""
 SEEN_RULES = "warden.rules"
 
 
@@ -40,7 +40,7 @@ def _samples(config: NodeConfig, microseconds: int) -> int:
 
 
 def rings_of(config: NodeConfig, *, create: bool) -> tuple[SampleRing, SampleRing]:
-    """The receive and the transmit ring; the agent makes both, the warden joins."""
+    """Open the receive and the transmit ring; the agent creates both, the warden joins."""
     before = os.umask(0o7 if config.warden.apart else 0o77)
     try:
         return _rings(config, create=create)
@@ -62,14 +62,14 @@ def link_of(config: NodeConfig, *, bind: bool) -> Link:
 
 
 def radio_of(config: NodeConfig) -> Radio:
-    """The device. Raises HardwareError until it answers, LocalError where it never can."""
+    """Open the device. Raises HardwareError until it answers, LocalError where it never can."""
     return config.radio.open(profile_of(config.radio))
 
 
 def book_of(config: NodeConfig, trust: Trust) -> RuleBook:
-    """The rules this node's warden has seen, the configured one among them. Raises ConfigError.
+    """Return the rules this node's warden has seen, the configured one among them. Raises ConfigError.
 
-    A configured rule that does not follow those seen is left out: the warden goes by the newest it knows.
+    A configured rule that does not follow those seen is left out: the warden uses the newest it knows.
     """
     kept = (config.warden.state or config.folder) / SEEN_RULES
     book = RuleBook(registry=Registry(config.network, anchors_of(config)), file=SeenFile(kept))
@@ -90,7 +90,7 @@ def warden_of(
     *,
     also: Callable[[], list[int]] = list,
 ) -> Warden:
-    """The warden of a node, around a device that answers; `also` are descriptors whose readers it must not wait for."""
+    """Build the warden of a node around an opened device; `also` returns further descriptors that end its wait."""
     trust, r = trust_of(config), config.radio
     receive, send = rings_of(config, create=False)
     settings = RxSettings(
@@ -137,7 +137,7 @@ def warden_of(
         spoken = shared.link_of(config, bind=True)
         door, bells = SampleDoor(spoken, offered, listener), [spoken.descriptor]
     link = link_of(config, bind=True)
-    # A base station's question ends the wait: a batch is not held up by a loop that has nothing to do.
+    # A base station's question ends the loop's wait, so that a batch is not delayed by an idle loop.
     desk = (beside or {}).get("stations")
     bells += [desk.door.bell] if desk is not None and desk.door is not None else []
     link.others = lambda: [rouse.fileno(), *bells, *also()]

@@ -1,4 +1,4 @@
-"""Senses in a thread of its own: looks from the ring through the survey, and what was found back to the loop."""
+"""Runs sensing in its own thread: takes looks from the ring, surveys them, and passes findings to the agent's loop."""
 
 import contextlib
 import threading
@@ -31,23 +31,23 @@ from settlement.chain.codec import cut
 
 ROW_NS = 100_000_000
 ROWS_MAX = 4096
-"""Rows of the waterfall that are kept: 2 MiB. Past that two become one, and a row stands for twice the time."""
+"""Most rows of the waterfall, 2 MiB. When full, two rows are merged into one, and a row stands for twice the time."""
 RECENT_NS, WATCHED_NS = 10_000_000_000, 1_000_000_000
 REPORT_SHARE = 40
-"""A report that is shown takes at most one part in so many of a processor: it is renewed later where it takes long."""
+"""A shown report takes at most one part in so many of a processor's time: a slow one is renewed less often."""
 COLUMNS = 256
 KEEP_S = 120.0
-"""How long a look speaks of its channels."""
+"""Seconds for which a look counts for its channels."""
 AGAIN_S = 60.0
-"""For how long a floor that is found later judges it anew; beyond that levels of each block would take 15 MB, not 7."""
+"""Seconds of looks that a noise floor found later judges again; for longer, stored levels take 15 MB, not 7."""
 GIVE_BACK_NS = 60_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """One look's result: when it was taken and found (monotonic ns), bands of incumbents in Hz with their classes.
+    """One look's result: times it was taken and judged (monotonic ns), bands of incumbents in Hz with their classes.
 
-    `channels` is what it says of each channel.
+    `channels` has the look's result for each channel.
     """
 
     listened_ns: int
@@ -57,7 +57,7 @@ class Heard:
 
 
 def settings_of(config: NodeConfig) -> SurveySettings:
-    """How the survey sees this node's radio."""
+    """Return the survey's settings for this node's radio."""
     bands = config.incumbent_bands
     channels = tuple(Channel(low_hz=c.low_hz, high_hz=c.high_hz) for c in config.channels)
     return SurveySettings(
@@ -75,7 +75,7 @@ def settings_of(config: NodeConfig) -> SurveySettings:
 
 
 def scale_of(radio: RadioSection) -> Scale | None:
-    """The receive calibration that the configuration holds, or None."""
+    """Return the receive calibration that the configuration holds, or None."""
     if radio.rx_full_scale_mdbm is None:
         return None
     figure = radio.noise_figure_mdb
@@ -101,7 +101,7 @@ class Waterfall:
         self._count = 0
 
     def add(self, result: LookResult) -> None:
-        """Take in one look."""
+        """Add one look."""
         row = 10 * np.log10(np.maximum(result.psd.reshape(COLUMNS, -1).max(axis=1), 1e-30))
         last = self._count - 1
         if last >= 0 and result.start_ns - self._times_ns[last] < self._row_ns:
@@ -129,7 +129,7 @@ class Waterfall:
 
 
 class Watcher:
-    """Feeds the survey; the loop asks it what was heard."""
+    """Feeds looks to the survey; the agent's loop reads the results."""
 
     def __init__(self, config: NodeConfig, ring: SampleRing) -> None:
         self._ring, self._folder = ring, config.folder
@@ -142,7 +142,7 @@ class Watcher:
         self._heard: deque[Heard] = deque()
         self._wake = threading.Event()
         self.rouse = Rouser()
-        """Raised when an incumbent was heard: the loop is told at once."""
+        """Raised when an incumbent was heard, to wake the loop at once."""
         self._stop = False
         self._lock = threading.Lock()
         self._recent: SurveyReport | None = None
@@ -150,17 +150,17 @@ class Watcher:
         self._report_took_ns = 0
         self.fault: str | None = None
         self.watched = False
-        """Whether somebody watches: then what is shown is renewed every second."""
+        """Whether anyone watches the live state: then the shown report is renewed every second."""
         self.listener: Callable[[LookResult, bool], None] | None = None
-        """Told of each look, and whether it shows the band; in the sensing thread."""
+        """Called in the sensing thread with each look, and whether it shows the band."""
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the sensing thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and keep the waterfall; where no file is to be had, a report has one picture less."""
+        """Stop sensing and save the waterfall; where no file can be written, a report lacks that picture."""
         self._stop = True
         self._wake.set()
         if self._thread.ident is not None:
@@ -169,12 +169,12 @@ class Watcher:
             self._waterfall.save(self._folder)
 
     def look(self, look: LookTaken) -> None:
-        """A look waits in the ring; the oldest is dropped when sensing does not keep up."""
+        """Queue a look from the ring; the oldest is dropped when sensing does not keep up."""
         self._todo.append(look)
         self._wake.set()
 
     def take(self) -> list[Heard]:
-        """What was heard since the last call."""
+        """Return the results since the last call."""
         self.rouse.heed()
         taken: list[Heard] = []
         while self._heard:
@@ -182,19 +182,19 @@ class Watcher:
         return taken
 
     def report(self, apart: Mapping[Channel, Sequence[Span]] = NOTHING_APART) -> SurveyReport:
-        """Everything so far, with its error bars; spans (monotonic ns) in which a channel was lent are left apart."""
+        """Return the survey's report with error bars, without the spans (monotonic ns) in which a channel was lent."""
         with self._lock:
             return self._survey.report(time.monotonic_ns(), apart=apart)
 
     def recent(self) -> SurveyReport:
-        """What was heard, as of at most RECENT_NS ago: for showing, where nothing is decided by it."""
+        """Return a report at most RECENT_NS old, for display only: no decision uses it."""
         recent = self._recent
         if recent is None or time.monotonic_ns() - recent.now_ns > RECENT_NS + WATCHED_NS:
             recent = self._recent = self.report()
         return recent
 
     def _sum_up(self) -> None:
-        """Renew that in the sensing thread, where it costs the node no turn; more often while it is watched."""
+        """Renew the displayed report in the sensing thread, more often while it is watched."""
         after_ns = WATCHED_NS if self.watched else RECENT_NS
         after_ns = max(after_ns, min(RECENT_NS, REPORT_SHARE * self._report_took_ns))
         if self._recent is not None and time.monotonic_ns() - self._recent.now_ns > after_ns:
@@ -204,7 +204,7 @@ class Watcher:
             self._given_back_ns -= GIVE_BACK_NS
 
     def _tidy(self, now_ns: int) -> None:
-        """Return to the system what looks and reports left free, once a minute and after each report shown.
+        """Return to the system the memory that looks and reports freed, once a minute and after each report shown.
 
         It takes about a millisecond; a report leaves ten megabytes and more free between what stays in use.
         """
@@ -213,12 +213,12 @@ class Watcher:
             give_back()
 
     def alarms(self, now_ns: int) -> list[str]:
-        """What is wrong with what is heard: looks that were planned and not taken, or could not be sensed."""
+        """Return alarms of sensing: looks that were planned and not taken, or could not be sensed."""
         return [one for one in (self._count.alarm(now_ns), self.fault) if one is not None]
 
     @property
     def looks(self) -> int:
-        """How many looks were taken."""
+        """Return how many looks were taken."""
         return self._survey.looks
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""`acquire --also`: one settlement over several classes for a command, from matching each part to all or none."""
+"""`acquire --also`: one settlement over several classes, in which all parts are settled or none."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from settlement.state.step import Step
 
 
 def wishes_of(command: Acquire, wish: SpectrumWish) -> list[SpectrumWish]:
-    """What a command asks for, part by part: its band, and what it wants also."""
+    """Return a command's wishes part by part: its band, and each further class."""
     more = [
         replace(
             wish,
@@ -29,7 +29,7 @@ def wishes_of(command: Acquire, wish: SpectrumWish) -> list[SpectrumWish]:
 
 
 def ask_for_all(step: Step, party: Party, wishes: list[SpectrumWish], most_mdbm: int, window: Window) -> bytes | str:
-    """Ask for every part under one settlement; its id, or which part nobody offers."""
+    """Send the REQUESTs for all parts under one settlement; returns its id, or text naming the part nobody offers."""
     parts = []
     for wish in wishes:
         found = matched(party, wish, step.now.position)
@@ -45,7 +45,7 @@ def ask_for_all(step: Step, party: Party, wishes: list[SpectrumWish], most_mdbm:
 
 
 def ending_of(party: Party, whole: bytes) -> tuple[bool, str] | None:
-    """How a whole came out, and why; None while it is undecided."""
+    """Return whether a whole was settled, and why; None while it is undecided."""
     parts = party.user.parts_of(whole)
     if stood(parts) and all(part.decision is not None for part in parts):
         return True, ""
@@ -56,5 +56,5 @@ def ending_of(party: Party, whole: bytes) -> tuple[bool, str] | None:
 
 
 def names_of(party: Party, whole: bytes) -> list[dict[str, str]]:
-    """The parts of a whole, each with its settlement's id."""
+    """Return the parts of a whole, each with its settlement's id."""
     return [{"sid": part.sid.hex(), "band": str(part.cell.band)} for part in party.user.parts_of(whole)]

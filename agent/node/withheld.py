@@ -1,8 +1,8 @@
-"""What the warden's process does without: Python's own OpenSSL, which is loaded beside the one that checks signatures.
+"""Keeps Python's own OpenSSL modules out of the warden's process, which already loads another for signatures.
 
-The clocks' event loop asks for TLS and Python's hashes ask for OpenSSL, 4.5 MB of a process that speaks TLS with
-nobody and hashes a few kilobytes a second. Both have a plain way without it, and take that where it cannot be imported.
-TLS towards base stations and a SAS is spoken by processes of their own, which load it.
+The clocks' event loop imports TLS and Python's hashes import OpenSSL: 4.5 MB for a process that speaks no TLS and
+hashes a few kilobytes a second. Both fall back to plain Python where the import fails. TLS towards base stations and
+a SAS is done by separate processes, which load it.
 """
 
 import sys
@@ -14,7 +14,7 @@ WITHHELD: Final = ("ssl", "_ssl", "_hashlib")
 
 
 def withhold() -> None:
-    """Have every later import of them fail, as where Python was built without; what is loaded already stays."""
+    """Make every later import of these modules fail, as where Python was built without them; loaded ones stay."""
     for name in WITHHELD:
         sys.modules.setdefault(name, cast("ModuleType", None))
 

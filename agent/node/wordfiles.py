@@ -1,4 +1,4 @@
-"""What an authority signed and laid into a node's folder: status lists, rotations, rules; taken in as a node starts."""
+"""Takes in, as a node starts, an authority's signed records in the node's folder: status lists, rotations, rules."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from settlement.state.step import Step
 
 
 def words_in(folder: Path | None) -> Iterator[bytes]:
-    """The signed records in a folder's files, by their names; what does not read is passed over, as mail would be."""
+    """Yield the signed records in a folder's files, in order of file names; an unreadable one is skipped."""
     for path in sorted(folder.iterdir()) if folder is not None and folder.is_dir() else ():
         try:
             yield word_of(path)
@@ -22,14 +22,14 @@ def words_in(folder: Path | None) -> Iterator[bytes]:
 
 
 def take_words(party: Party, step: Step, folder: Path | None) -> None:
-    """Take in what lies in a folder and was not seen before; each verdict is in the log."""
+    """Judge the folder's records that were not seen before; each verdict is logged."""
     for raw in words_in(folder):
         if not party.lineage.seen(digest(raw)):
             take_word(party, step, raw)
 
 
 def take_word(party: Party, step: Step, raw: bytes) -> Refusal | None:
-    """Judge an authority's word as if a neighbour had passed it on; returns why it was not taken."""
+    """Judge an authority's record as if a neighbour had passed it on; returns the refusal if it was not taken."""
     me = party.registry.get(party.identity.credential)
     own = me.transport_key if me is not None else None
     return party.receive(step, Message(record=raw).encoded(), own or b"")

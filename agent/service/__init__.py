@@ -1,1 +1,1 @@
-"""The agent as a service: what it says of itself, health with reasons, metrics, and the watchdog."""
+"""The agent as a service: status file, health checks with reasons, metrics, log lines, and systemd's watchdog."""

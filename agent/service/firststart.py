@@ -1,4 +1,4 @@
-"""What the first start of an installation has to do before anything of a node is loaded."""
+"""Preparation at an installation's first start, done before any part of a node is loaded."""
 
 import time
 
@@ -10,10 +10,10 @@ from sensing.compilation import is_ready, make_ready
 
 
 def have_loops(config: NodeConfig) -> None:
-    """Have the loops of sensing compiled, and say so: half a minute at the first start, nothing at every other.
+    """Compile the loops of sensing where needed, with a message: half a minute at the first start, nothing later.
 
-    The node's folder is held meanwhile: whoever starts a second node there waits for nothing. Raises ConfigError, also
-    where the process may have too little address space: then nothing is compiled.
+    The node's folder is locked meanwhile, so that a second node started there fails at once. Raises ConfigError, also
+    where the process may have too little address space, in which case nothing is compiled.
     """
     if is_ready():
         return

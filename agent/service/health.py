@@ -20,7 +20,7 @@ Status = dict[str, Any]
 
 
 def metrics(status: Status | None) -> bytes:
-    """The exposition of one state; what is not known is absent, never zero."""
+    """Return the metrics text (Prometheus exposition) of one state; an unknown value is left out, never zero."""
     registry = CollectorRegistry()
     built = Gauge("bandpact_build_info", "The version that runs", ["version"], registry=registry)
     built.labels(version("bandpact")).set(1)
@@ -61,14 +61,14 @@ def metrics(status: Status | None) -> bytes:
 
 
 def part_line(part: str, wrong: dict[str, str]) -> str:
-    """One part of a node in words; nothing of now is known of a part while the agent does not say how the node is."""
+    """Return one part's line of a readiness answer; while the agent reports no state, each part is unknown."""
     if part in wrong:
         return f"[-] {part}: {printable(wrong[part])}"
     return f"[?] {part}: not known, the agent does not say" if "agent" in wrong else f"[+] {part}: ok"
 
 
 def app_of(read: Callable[[], Status | None]) -> Starlette:
-    """The web application around whatever gives the node's state."""
+    """Build the web application that answers from `read`, which returns the node's state."""
 
     def livez(request: Request) -> Response:
         del request

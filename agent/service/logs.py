@@ -1,4 +1,4 @@
-"""What the service says: JSON lines where nobody reads along (the journal), coloured ones on a terminal."""
+"""Log output of the service: JSON lines for the journal, coloured lines on a terminal."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ from agent.service.logstream import LogStream
 from agent.service.without import without
 from hw_profiles.printable import bare, lines, printable
 
-with without("rich"):  # to draw tracebacks, which are text here before they come to be shown: 5 MB of every node
+with without("rich"):  # rich would only draw tracebacks, which are text by then; it takes 5 MB in every node
     import structlog
 
 URGENT = frozenset({"warden silent", "warden ended", "radio missing", "run folder gone", "incumbent", "not signed"})
@@ -17,7 +17,7 @@ CALM = "info"
 
 
 def _shown(_logger: object, _method: str, said: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Every text of a log line printable; a traceback keeps its lines."""
+    """Make every text of a log line printable; a traceback keeps its line breaks."""
     return {
         printable(key): lines(value) if key in ("exception", "stack") else value if value is None else printable(value)
         for key, value in said.items()
@@ -25,7 +25,7 @@ def _shown(_logger: object, _method: str, said: structlog.typing.EventDict) -> s
 
 
 def begin(stream: TextIO | None = None) -> None:
-    """Have every log line of this process, our own and the libraries', written in one form to `stream`."""
+    """Write every log line of this process, our own and the libraries', in one format to `stream`."""
     out = sys.stderr if stream is None else stream
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
@@ -33,7 +33,7 @@ def begin(stream: TextIO | None = None) -> None:
         structlog.processors.format_exc_info,
     ]
     last: structlog.typing.Processor
-    # JSON writes out what a terminal would obey; the coloured form goes beneath the guard, with printable text.
+    # JSON escapes control characters; the coloured format writes text made printable to the unwrapped stream.
     terminal = bare(out).isatty()
     last = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(default=str)
     handler = logging.StreamHandler(LogStream(bare(out)))
@@ -58,7 +58,7 @@ def begin(stream: TextIO | None = None) -> None:
 
 
 def tell(name: str, fields: dict[str, object]) -> None:
-    """One event of the node as a log line."""
+    """Write one event of the node as a log line."""
     log = structlog.stdlib.get_logger("bandpact")
     said = {("kind_of" if key == "event" else key): value for key, value in fields.items()}
     (log.error if name in ALARMS else log.warning if name in URGENT else log.info)(name, **said)

@@ -1,7 +1,7 @@
-"""Where the service's log lines go: a stream that takes what it can at once, and never keeps the node's loop waiting.
+"""A log stream that never blocks the node's loop: it writes what the descriptor takes at once and drops the rest.
 
-A pipe that nobody reads, a terminal that was stopped with Ctrl-S, a full disk: whatever does not take a line loses it.
-The node's own record is its lineage, and `events.jsonl` has every event.
+A pipe without a reader, a terminal stopped with Ctrl-S or a full disk loses the lines that it does not take.
+The node's authoritative record is its lineage, and `events.jsonl` has every event.
 """
 
 import io
@@ -10,14 +10,14 @@ import select
 from typing import Final, TextIO
 
 CHUNK_BYTES: Final = select.PIPE_BUF
-"""What poll(2) calls writable takes so many bytes without blocking (pipe(7))."""
+"""Number of bytes that a descriptor takes without blocking when poll(2) calls it writable (pipe(7))."""
 
 
 class LogStream(io.TextIOBase):
-    """Writes lines to a stream's descriptor where it takes them at once; `lost` counts those that it did not."""
+    """Writes lines to a stream's descriptor where it takes them at once; `lost` counts the lines dropped."""
 
     def __init__(self, beneath: TextIO) -> None:
-        """`beneath`: an ordinary stream; one without a descriptor is in memory and never blocks."""
+        """Args: beneath: the stream to write to; one without a descriptor is in memory and never blocks."""
         self._beneath, self.lost = beneath, 0
         try:
             self._fd: int | None = beneath.fileno()
@@ -25,7 +25,7 @@ class LogStream(io.TextIOBase):
             self._fd = None
 
     def write(self, text: str) -> int:
-        """Write a line, or lose it whole, or, where the reader stops in the middle of a long one, its end."""
+        """Write a line; drops it whole, or drops its end where the reader stops in the middle of a long one."""
         if self._fd is None:
             return self._beneath.write(text)
         data = text.encode(self._beneath.encoding or "utf-8", "backslashreplace")
@@ -33,12 +33,12 @@ class LogStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """No line is held back here; a stream in memory is flushed."""
+        """Flush a stream in memory; lines to a descriptor are not buffered."""
         if self._fd is None:
             self._beneath.flush()
 
     def writable(self) -> bool:
-        """Whether lines can be written: always."""
+        """Return True: lines can always be written."""
         return True
 
 

@@ -1,4 +1,4 @@
-"""Health over HTTP beside the agent, and systemd's watchdog, fed only while the gate loop is on time."""
+"""Health checks over HTTP beside the agent, and systemd's watchdog, fed only while the gate loop is on time."""
 
 import socket
 import threading
@@ -16,16 +16,16 @@ HOST = "127.0.0.1"
 FEED_S = 0.5
 CLOSE_S = 2.0
 FIRST_S = 0.05
-"""So often it is looked whether the loop turns until it does: what starts after this node waits for that."""
+"""Interval in seconds of checks for the loop's first turn: units that start after this node wait for it."""
 START_S = 10.0
 
 
 class PortTaken(Exception):
-    """The health server cannot listen; one line with the mend."""
+    """The health server cannot listen on its port; the message is one line with the remedy."""
 
 
 class Health:
-    """A thread with a web server on loopback."""
+    """A thread with the health web server on loopback."""
 
     def __init__(self, read: Callable[[], dict[str, Any] | None], port: int) -> None:
         self._port = port
@@ -38,11 +38,11 @@ class Health:
     def _run(self) -> None:
         try:
             self._server.run()
-        except SystemExit:  # how uvicorn says that it cannot listen
+        except SystemExit:  # raised by uvicorn when it cannot listen
             return
 
     def start(self) -> None:
-        """Begin, and wait until it listens. Raises PortTaken."""
+        """Start the thread, and wait until the server listens. Raises PortTaken."""
         self._thread.start()
         end = time.monotonic() + START_S
         while not self._server.started and self._thread.is_alive() and time.monotonic() < end:
@@ -53,15 +53,15 @@ class Health:
             )
 
     def close(self) -> None:
-        """End."""
+        """Stop the server."""
         self._server.should_exit = True
         self._thread.join(5.0)
 
 
 class Watchdog:
-    """Tells systemd READY once the agent's loop turns, then feeds it as long as `late` finds nothing late.
+    """Reports READY to systemd once the agent's loop turns, then feeds its watchdog while `late` returns None.
 
-    Args: late: why agent or gate loop is not on time, or None. state: one line of what the node does.
+    Args: late: returns why agent or gate loop is late, or None. state: returns one line on what the node does.
     Without systemd (no NOTIFY_SOCKET) it does nothing.
     """
 
@@ -75,12 +75,12 @@ class Watchdog:
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         if self._notify.is_enabled:
             self._thread.start()
 
     def close(self) -> None:
-        """Feed no more; what takes too long to end from here on is systemd's to kill."""
+        """Stop feeding; systemd kills the process if its end takes too long."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(CLOSE_S)
@@ -91,7 +91,7 @@ class Watchdog:
             self.feed()
 
     def feed(self) -> None:
-        """One look: say how it is, and feed if nothing is late."""
+        """Report the state line, and READY once, and feed the watchdog; while something is late, only report why."""
         late = self._late()
         if late is not None:
             self._notify.status(printable(late))

@@ -32,7 +32,7 @@ FAILED, TAMPERING = 1, 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedBeside:
-    """What is served beside the node: ports on loopback, 0 for none; `page_port` None is the usual one, or the next."""
+    """What is served beside the node: loopback ports, 0 for none; `page_port` None: the usual one, or the next free."""
 
     health_port: int = 0
     page_port: int | None = 0
@@ -41,9 +41,9 @@ class ServedBeside:
 
 
 def run_node(config: NodeConfig, beside: ServedBeside, fail: Callable[[str], None]) -> int:
-    """Run a node to its end: 0 when stopped, 1 when it cannot work, 5 when its log was altered or is behind.
+    """Run a node to its end; returns 0 when stopped, 1 when it cannot work, 5 when its log was altered or is behind.
 
-    Args: fail: told in one line what is wrong.
+    Args: fail: called with one line that says what is wrong.
     """
     one_heap()
     stop = stop_on_signals()
@@ -64,7 +64,7 @@ def run_node(config: NodeConfig, beside: ServedBeside, fail: Callable[[str], Non
 
 
 def _door(node: Node) -> "TrialDoor | None":
-    """Where the coordinator of this node's trial asks how it is, if it is of one. Raises PortTaken, ConfigError."""
+    """Open the socket for the trial's coordinator, if this node is part of a trial. Raises PortTaken, ConfigError."""
     if node.config.door is None:
         return None
     from agent.kit.door import TrialDoor
@@ -73,7 +73,7 @@ def _door(node: Node) -> "TrialDoor | None":
 
 
 def _agreed(config: NodeConfig) -> Path:
-    """The values in force as one file, which the warden reads: both must go by the same. Raises ConfigError."""
+    """Write the values in force to one file for the warden, so that both use the same. Raises ConfigError."""
     short_path(config.run_folder)
     have_addresses()
     have_open_files(config.mesh.connections, len(config.peers))
@@ -100,7 +100,7 @@ def _serve(node: Node, stop: threading.Event, beside: ServedBeside, effective: P
             health.start()
         page.start()
         if page.url is not None:
-            # The token is not for a log that others read: `bandpact page` prints the whole link.
+            # The page's token must not reach a log that others read: `bandpact page` prints the whole link.
             logs.tell("page", {"at": page.url.partition("#")[0]})
         watchdog.start()
         node.run(stop)

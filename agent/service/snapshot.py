@@ -1,4 +1,4 @@
-"""The node's state as a small file: written whole by the agent, read by whoever asks how it is."""
+"""The node's state as a small file: written whole by the agent, read by commands, health checks and the page."""
 
 import json
 import os
@@ -20,12 +20,12 @@ HEARD_AFTER = "was heard after its end"
 OWN_KEY = "this node's own key"
 TOO_FEW_LOOKS = "of the planned looks were taken"
 SMALL_SHARE = 0.1
-"""Below this a share is shown with a decimal."""
+"""Share below which a decimal is shown."""
 PARTS = ("agent", "radio", "clock", "position", "keys", "disk")
 
 
 def write_status(folder: Path, status: dict[str, Any]) -> None:
-    """Replace the state. What cannot be written is not said; the reader sees its age."""
+    """Replace the state file. A failed write is ignored; readers see the age of the state."""
     fresh = folder / f".{FILE}.new"
     try:
         fresh.write_text(json.dumps(status), encoding="utf-8")
@@ -35,13 +35,13 @@ def write_status(folder: Path, status: dict[str, Any]) -> None:
 
 
 def forget_status(folder: Path) -> None:
-    """The node ends: its last state speaks for nobody."""
+    """Remove the state file when the node ends."""
     clear_away(folder / FILE)
 
 
 _Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 NOT_OURS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
-"""What reading the rest of a state raises that this program did not write."""
+"""Exceptions raised when a state file holds fields of another form than this program writes."""
 
 
 class _Gate(BaseModel):
@@ -60,7 +60,7 @@ class _Clock(_Place):
 
 
 class _Status(BaseModel):
-    """What must be in the state for anyone to go by it; there may be more."""
+    """The fields that a state file must have to be used; it may have more."""
 
     mono_ns: _Count
     warden: bool
@@ -75,13 +75,13 @@ class _Status(BaseModel):
 
 
 def read_status(folder: Path) -> dict[str, Any] | None:
-    """The state the agent left; None when there is none that can be read and understood."""
+    """Return the state that the agent wrote; None without one that can be read and understood."""
     found = _found_in(folder)
     return found if isinstance(found, dict) else None
 
 
 def unreadable(folder: Path) -> str | None:
-    """Why a state that is there tells nothing, and what to do; None where there is none, or it can be read."""
+    """Return why an existing state file cannot be used, and the remedy; None without a file, or with a good one."""
     found = _found_in(folder)
     if found is None or isinstance(found, dict):
         return None
@@ -89,7 +89,7 @@ def unreadable(folder: Path) -> str | None:
 
 
 def _found_in(folder: Path) -> dict[str, Any] | str | None:
-    """The state that the agent left, or why it cannot be read; None where there is none."""
+    """Return the state that the agent wrote, or why it cannot be read; None without one."""
     try:
         text = read_small(folder / FILE)
         _Status.model_validate_json(text)
@@ -104,7 +104,7 @@ def _found_in(folder: Path) -> dict[str, Any] | str | None:
 
 
 def mesh_line(mesh: dict[str, Any]) -> str:
-    """Connections, what was turned away, and the limits on one neighbour."""
+    """Return one line on connections, connections turned away, and the limits on one neighbour."""
     limits = mesh["limits"]
     away = ", ".join(f"{count} {cause}" for cause, count in sorted(mesh["turned_away"].items())) or "nothing"
     rate = f"{limits['messages_per_s']}/s and {limits['bytes_per_s'] / 2**20:g} MiB/s each"
@@ -114,7 +114,7 @@ def mesh_line(mesh: dict[str, Any]) -> str:
 
 
 def strangers_line(status: dict[str, Any]) -> str:
-    """What neighbours cost beyond their settlements, and how much of its part of the disk the node has filled."""
+    """Return one line on what neighbours cost beyond their settlements, and the share of the disk budget in use."""
     over = (
         ", ".join(f"{count} {name}" for name, count in sorted(status["strangers"]["over_share"].items())) or "nothing"
     )
@@ -124,14 +124,14 @@ def strangers_line(status: dict[str, Any]) -> str:
 
 
 def strangers_lines(status: dict[str, Any]) -> list[str]:
-    """That, where the state has it, and the alarm of a disk that runs low."""
+    """Return the line of `strangers_line` where the state has its fields, and the alarm of a disk that runs low."""
     shares = [strangers_line(status)] if "strangers" in status else []
     low = status.get("disk_low")
     return [*shares, f"ALARM  disk low: {low}"] if low else shares
 
 
 def amount_text(one: dict[str, Any]) -> str:
-    """What is settled, sold or asked for: a band, or a part of another quantity in its unit."""
+    """Return the text of what is settled, sold or requested: a band, or an amount of another quantity in its unit."""
     unit = one.get("unit")
     if unit is None:
         return band_text(one["low_hz"], one["high_hz"])
@@ -139,7 +139,7 @@ def amount_text(one: dict[str, Any]) -> str:
 
 
 def settlement_line(one: dict[str, Any]) -> str:
-    """One settlement in force, in the words of CBRS."""
+    """Return one line on a settlement in force, in CBRS terms."""
     why = f", suspended: {one['suspended_for']}" if one["suspended_for"] else ""
     band, loud = amount_text(one), one.get("eirp_mdbm") if one.get("unit") is None else None
     eirp = f", {power_text(loud)} EIRP" if loud is not None else ""
@@ -150,7 +150,7 @@ def settlement_line(one: dict[str, Any]) -> str:
 
 
 def auction_line(one: dict[str, Any]) -> str:
-    """One auction: what is sold by whom, where it stands, and who won at what price."""
+    """Return one line on an auction: what is sold by whom, its state, winner and price."""
     if "low_hz" not in one:
         return f"auction {one['auction'][:12]} {one['state']}"
     band, bids = amount_text(one), len(one["bids"])
@@ -166,7 +166,7 @@ def auction_line(one: dict[str, Any]) -> str:
 
 
 def approval_line(one: dict[str, Any]) -> str:
-    """One REQUEST that a group has to approve: who asks whom for what, the votes, and what came of it."""
+    """Return one line on a REQUEST that a group must approve: holder, user, what is requested, votes, outcome."""
     if "low_hz" not in one:
         return f"approval {one['approval'][:12]} {one['state']}"
     band, until = amount_text(one), ""
@@ -186,12 +186,12 @@ def approval_line(one: dict[str, Any]) -> str:
 
 
 def clock_text(utc_ns: int) -> str:
-    """A time of day in UTC, such as `12:00:10.250Z`."""
+    """Return a time of day in UTC, such as `12:00:10.250Z`."""
     return time.strftime("%H:%M:%S", time.gmtime(utc_ns // 10**9)) + f".{utc_ns // 10**6 % 1000:03d}Z"
 
 
 def gate_now(status: dict[str, Any], now_ns: int) -> tuple[str, str]:
-    """State and reason of the gate as far as anyone can tell now: what only was so is not shown as if it were."""
+    """Return state and reason of the gate now; a state that is out of date is shown as unknown."""
     gone = dead(status, now_ns)
     gate = status["gate"]
     if gone is not None or not status["warden"] or gate is None or status["late"] is not None:
@@ -203,7 +203,7 @@ def gate_now(status: dict[str, Any], now_ns: int) -> tuple[str, str]:
 
 
 def dead(status: dict[str, Any], now_ns: int) -> str | None:
-    """Why nothing in the state is of now: the agent is gone, or hangs; None where it is fresh."""
+    """Return why the state is out of date (the agent is gone, or hangs); None where it is fresh."""
     age_ns = now_ns - int(status["mono_ns"])
     process = status.get("process")
     if isinstance(process, int) and not Path(f"/proc/{process}").exists():
@@ -212,20 +212,20 @@ def dead(status: dict[str, Any], now_ns: int) -> str | None:
 
 
 def armed_text(status: dict[str, Any], now_ns: int) -> str:
-    """For how long the operator has armed it."""
+    """Return for how long the operator has armed the node."""
     until_ns = status.get("armed_until_mono_ns")
     left_s = 0 if until_ns is None else (int(until_ns) - now_ns) // 10**9
     return f"armed for {time_text(left_s)} more" if left_s > 0 else "not armed"
 
 
 def share_text(full: list[float]) -> str:
-    """How full a channel is, as an interval: what is busy for a moment only is not said to be 0 % full."""
+    """Return a channel's occupancy as an interval; a channel that is briefly busy is not shown as 0 %."""
     low, high = (f"{100 * one:.1f}" if 0 < one < SMALL_SHARE else f"{100 * one:.0f}" for one in full)
     return f"{low}-{high} %"
 
 
 def channel_line(one: dict[str, Any]) -> str:
-    """One channel as it was heard."""
+    """Return one line on a channel as sensed."""
     full = one["occupancy"]
     how = "" if full is None else f", {share_text(full)} full"
     word = "not known" if one["state"] == "unknown" else one["state"]
@@ -233,14 +233,14 @@ def channel_line(one: dict[str, Any]) -> str:
 
 
 def neighbour_line(one: dict[str, Any], now_ns: int) -> str:
-    """One neighbour, and when it was heard last."""
+    """Return one line on a neighbour, and when it was last heard."""
     heard_ns = one["heard_mono_ns"]
     heard = "not heard yet" if heard_ns is None else f"heard {(now_ns - int(heard_ns)) / 1e9:.1f} s ago"
     return f"peer   {one['name']} {heard}"
 
 
 def problems(status: dict[str, Any] | None, *, now_ns: int | None = None) -> dict[str, str]:
-    """Each part of a node that is not ready, with the reason; empty when all are."""
+    """Return each part of a node that is not ready, with the reason; empty when all are."""
     if status is None:
         return {"agent": "no state on this host: it does not run, or has not begun"}
     gone = dead(status, time.monotonic_ns() if now_ns is None else now_ns)

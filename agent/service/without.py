@@ -1,4 +1,4 @@
-"""Imports a package as if another that it would only use where there is one were not installed."""
+"""Imports a package as if another package, which it uses only if present, were not installed."""
 
 import sys
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import cast
 
 @contextmanager
 def without(name: str) -> Iterator[None]:
-    """Have imports of a package fail meanwhile; one that is loaded already stays as it is."""
+    """Make imports of a package fail inside the context; if it is already loaded, nothing changes."""
     if name in sys.modules:
         yield
         return
