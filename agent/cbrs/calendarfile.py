@@ -82,7 +82,10 @@ class CalendarFile:
 
     def _watch(self) -> None:
         while not self._ended.wait(LOOK_S):
-            self.look()
+            try:
+                self.look()
+            except Exception as exc:  # noqa: BLE001 - a calendar that is not looked at any more is one nobody goes by
+                self._wrong(f"{self._path}: a defect: {exc!r}"[:256])
 
     def close(self) -> None:
         """Look no more."""

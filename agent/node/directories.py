@@ -16,6 +16,7 @@ from agent.directory.client import publish
 from radio.besidethread import started
 from radio.restarts import pause_of
 from settlement.chain.admission import Admitted, admit
+from settlement.chain.codec import cut
 from settlement.chain.records import digest
 from settlement.core.reasons import Reason, Refusal
 from settlement.market.directory import INTENTS, OFFERS, DirectoryEntry, DirectoryQuery, fits
@@ -131,10 +132,15 @@ class Directories:
             self._later(partial(self._go_there, url, queries, entries))
 
     def _go_there(self, url: str, queries: Sequence[DirectoryQuery], entries: Mapping[bytes, DirectoryEntry]) -> None:
-        if all(self._ask_there(url, query) for query in queries):
-            for name, entry in entries.items():
-                self._put_there(url, name, entry)
-        self._under_way.discard(url)
+        try:
+            if all(self._ask_there(url, query) for query in queries):
+                for name, entry in entries.items():
+                    self._put_there(url, name, entry)
+        except Exception as exc:  # noqa: BLE001 - a defect at one directory: told, and all of them are visited again
+            self._unanswered[url] += 1
+            self.why[url] = cut(f"{url}: a defect: {exc!r}", 256)
+        finally:
+            self._under_way.discard(url)
 
     def _put_there(self, url: str, name: bytes, entry: DirectoryEntry) -> None:
         self.why[url] = self._put(url, entry)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from radio.besidethread import started
 from settlement.chain.credentials import Registry
 from settlement.mesh import Mesh
 
@@ -118,8 +119,8 @@ class Discovery:
         from zeroconf import ServiceInfo, ServiceStateChange
 
         self._names += 1
-        if self._names == NAMES_MAX:
-            threading.Thread(target=self._listen_anew, name="discovery anew", daemon=True).start()
+        if self._names >= NAMES_MAX and started(self._listen_anew, "discovery anew") is not None:
+            self._names = 0
         if state_change is ServiceStateChange.Removed:
             return
         info = ServiceInfo(service_type, name)
@@ -133,7 +134,6 @@ class Discovery:
         """Restart the listener, which drops the queries scheduled for every name heard so far."""
         with contextlib.suppress(Exception):  # the library may raise where it is being closed
             self._browser.cancel()
-            self._names = 0
             self._browser = self._listening()
 
     def _listening(self) -> "ServiceBrowser":

@@ -15,6 +15,7 @@ from agent.witness.client import WitnessAnswer, ask
 from radio.besidethread import started
 from radio.restarts import pause_of
 from settlement.chain.checkpoint import Head, open_note
+from settlement.chain.codec import cut
 from settlement.chain.lineage import Lineage
 from settlement.formats.tlogwitness import AddCheckpoint
 from settlement.formats.vkey import COSIGNER, VerifierKey
@@ -118,9 +119,16 @@ class StockAsking:
 
     def _work(self) -> None:
         while (question := self._questions.get()) is not None:
-            self._answers.put((question, ask(question.url, question.request, question.head, [question.key])))
+            self._answers.put((question, _answer(question)))
 
     def close(self) -> None:
         """Stop asking; a question under way ends by itself within seconds."""
         with contextlib.suppress(queue.Full):
             self._questions.put_nowait(None)
+
+
+def _answer(question: StockQuestion) -> WitnessAnswer:
+    try:
+        return ask(question.url, question.request, question.head, [question.key])
+    except Exception as exc:  # noqa: BLE001 - a defect at one witness: told, and all of them are asked again
+        return WitnessAnswer(why=cut(f"{question.url}: a defect: {exc!r}", 256))

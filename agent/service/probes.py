@@ -1,5 +1,6 @@
 """Health checks over HTTP beside the agent, and systemd's watchdog, fed only while the gate loop is on time."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -88,7 +89,8 @@ class Watchdog:
 
     def _run(self) -> None:
         while not self._stop.wait(FEED_S if self._told else FIRST_S):
-            self.feed()
+            with contextlib.suppress(OSError):  # systemd takes nothing now: fed again in time, or it ends the node
+                self.feed()
 
     def feed(self) -> None:
         """Report the state line, and READY once, and feed the watchdog; while something is late, only report why."""

@@ -12,8 +12,10 @@ def posted(url: str, content: bytes, *, limit: int, within_s: float) -> tuple[in
     Args: limit: bytes that are read at the most. within_s: for connecting and for the whole answer, however slowly its
     header or its body comes. An answer that is packed (gzip) is refused: a few bytes of it may be any number.
     """
-    import httpx
-
+    try:
+        import httpx
+    except (ImportError, OSError) as exc:  # no file is to be had to load it from: a later question loads it
+        return f"{url}: {exc}"
     deadline, found = _Deadline(within_s), bytearray()
     headers = {"accept-encoding": "identity"}
     try:
@@ -30,7 +32,8 @@ def posted(url: str, content: bytes, *, limit: int, within_s: float) -> tuple[in
                 found += chunk
                 if len(found) > limit:
                     return f"{url}: answers more than {limit} bytes"
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RuntimeError) as exc:  # or no thread is to be had
+    # No thread is to be had, or the environment names a proxy of a kind that is not installed (ImportError).
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RuntimeError, ImportError) as exc:
         if not deadline.passed.is_set():
             return f"{url}: {exc or type(exc).__name__}"
     if deadline.passed.is_set():

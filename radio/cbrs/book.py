@@ -170,7 +170,7 @@ class CbsdBook:
             if self._turns is None or self._turns.size > TURNS_MAX:
                 self._keep_whole(latched)
             else:
-                out = tuple(self._out[key] for key in turned if key in self._out)
+                out = tuple(one for one in map(self._out.get, turned) if one is not None)
                 self._turns.add(encode(Page(out=out, latched=latched), limit=LIMIT))
         except OSError as exc:
             self._changed, self._turns = True, None  # the next time whole
