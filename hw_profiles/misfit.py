@@ -7,6 +7,9 @@ from pydantic import ValidationError
 _OWN = "Value error, "
 """What pydantic puts before the words of a check of ours; "Assertion failed" is never used."""
 
+_WORDS = {"extra_forbidden": "this key is not known", "missing": "is missing"}
+"""What pydantic would say as `Extra inputs are not permitted` and `Field required`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misfit:
@@ -24,6 +27,17 @@ class Misfit:
 
 
 def first_misfit(exc: ValidationError) -> Misfit:
-    """The first error of a failed check."""
-    first = exc.errors(include_url=False)[0]
-    return Misfit(loc=first["loc"], said=str(first["msg"]).removeprefix(_OWN), kind=first["type"])
+    """The first error of a failed check.
+
+    Where a key is missing and one beside it is not known, the latter is told: it is the former, misspelt.
+    """
+    errors = exc.errors(include_url=False)
+    first = errors[0]
+    if first["type"] == "missing":
+        beside = (one for one in errors if one["type"] == "extra_forbidden" and one["loc"][:-1] == first["loc"][:-1])
+        unknown = next(beside, None)
+        if unknown is not None:
+            said = f"this key is not known, and {first['loc'][-1]!r} is missing"
+            return Misfit(loc=unknown["loc"], said=said, kind="misspelt")
+    said = _WORDS.get(first["type"], str(first["msg"]).removeprefix(_OWN))
+    return Misfit(loc=first["loc"], said=said, kind=first["type"])

@@ -15,6 +15,7 @@ from agent.desk.nodekeys import sign_rule
 from agent.kit import folder as kits
 from agent.kit.archive import sealed, short_code
 from agent.kit.folder import Trial, open_trial
+from agent.kit.settleable import unsettleable
 from agent.kit.spec import NodePart, TrialFile, read_trial
 from agent.words.units import band_text
 from hw_profiles.smallfile import read_small
@@ -22,6 +23,7 @@ from hw_profiles.wholefile import SECRET_MODE, WholeFile, write_together
 from settlement.chain.scope import Area, Band, Scope
 from settlement.governing.rulefile import RuleFileError
 from settlement.mesh import TransportKey
+from settlement.records.authority import Rule
 
 INVITATION = "invitation"
 SETUP, CHAIN, RULE, README = "setup.json", "authority.chain", "rule.signed", "README.txt"
@@ -76,7 +78,10 @@ def _made(file: Path, root: Path, spec: TrialFile, passphrase: str | None) -> tu
         WholeFile(path=root / kits.STATE, data=state.model_dump_json(indent=1).encode(), mode=SECRET_MODE),
     )
     trial = open_trial(root)
-    _rule(trial, scope, passphrase)
+    rule = _rule(trial, scope, passphrase)
+    wrong = unsettleable(spec, rule)
+    if wrong is not None:
+        raise ConfigError(f"{file}: {wrong}")
     return trial, [_invite(trial, node, door.public, passphrase) for node in spec.nodes]
 
 
@@ -93,7 +98,7 @@ def _scope(spec: TrialFile) -> Scope:
     )
 
 
-def _rule(trial: Trial, scope: Scope, passphrase: str | None) -> None:
+def _rule(trial: Trial, scope: Scope, passphrase: str | None) -> Rule:
     """The rule, drafted for as many holders and nodes as the trial has, and signed."""
     spec, draft = trial.spec, trial.root / "rule.toml"
     draft_rule(
@@ -106,7 +111,7 @@ def _rule(trial: Trial, scope: Scope, passphrase: str | None) -> None:
         nodes=len(spec.nodes),
     )
     try:
-        sign_rule(trial.desk(passphrase), draft, trial.root / kits.RULE, None)
+        return sign_rule(trial.desk(passphrase), draft, trial.root / kits.RULE, None)[1]
     except RuleFileError as exc:
         raise ConfigError(f"{draft}: {exc}") from exc
 

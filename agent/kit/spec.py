@@ -4,6 +4,8 @@ An error names the file, the line, the key and how to mend it. What is read is i
 """
 
 from collections.abc import Callable
+from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -16,11 +18,14 @@ from hw_profiles.misfit import first_misfit
 from hw_profiles.smallfile import read_small_text
 from radio.drivers.registry import DRIVERS, USUAL
 from settlement.chain.names import alike, name_flaw
+from settlement.chain.quantities import DAY_NS, DISTANCE_MAX_MM, HERTZ_MAX, LIFE_MAX_NS, MILLIDECIBEL_MAX
 from settlement.chain.scope import Area
 
 T = TypeVar("T")
 NODES_MAX: Final = 64
 """A trial is set up by hand; more nodes than that are several trials."""
+WELCOME: Final = "welcome"
+"""The coordinator's welcome is `welcome.kit`; a node's archive is called by the node's name."""
 
 
 def _read(parse: Callable[[str], T]) -> BeforeValidator:
@@ -54,14 +59,47 @@ def _endpoint(value: str) -> str:
     return text
 
 
+def _reachable(value: str) -> str:
+    """An endpoint that others can ask for: not the address that stands for all of a host's own."""
+    host = urlsplit(value).hostname or "*"
+    if host == "*" or (host.strip(".:0") == "" and ip_address(host).is_unspecified):
+        raise ValueError(f"{value!r}: nobody is reached there; write the node's own address, and this one as bind")
+    return value
+
+
+def _plain(value: str) -> str:
+    if not value.isprintable() or value != value.strip():
+        raise ValueError(f"{value!r}: write it in one line, without spaces around it")
+    return value
+
+
+def _signable_band(value: tuple[int, int]) -> tuple[int, int]:
+    if value[0] <= 0 or value[1] > HERTZ_MAX:
+        raise ValueError(f"{units.band_text(*value)}: its edges must lie above 0 Hz, up to {units.hz_text(HERTZ_MAX)}")
+    return value
+
+
+def _signable_power(value: int) -> int:
+    if abs(value) > MILLIDECIBEL_MAX:
+        raise ValueError(f"{units.power_text(value)}: it must lie within {units.power_text(MILLIDECIBEL_MAX)} of 0 dBm")
+    return value
+
+
+def _signable_circle(value: tuple[int, int, int]) -> tuple[int, int, int]:
+    if value[2] > DISTANCE_MAX_MM:
+        raise ValueError(f"radius {units.length_text(value[2])}: no place on earth is so far from another")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_named)]
-Endpoint = Annotated[str, AfterValidator(_endpoint)]
-BandHz = Annotated[tuple[int, int], _read(units.parse_edges)]
-PowerMdbm = Annotated[int, _read(units.parse_power)]
+Endpoint = Annotated[str, AfterValidator(_endpoint), AfterValidator(_reachable)]
+BandHz = Annotated[tuple[int, int], _read(units.parse_edges), AfterValidator(_signable_band)]
+PowerMdbm = Annotated[int, _read(units.parse_power), AfterValidator(_signable_power)]
 TimeNs = Annotated[int, _read(units.parse_time_ns)]
-Days = Annotated[int, _read(units.parse_days)]
+Days = Annotated[int, _read(partial(units.parse_days, most=LIFE_MAX_NS // DAY_NS))]
 Place = Annotated[tuple[int, int], _read(units.parse_place)]
-Circle = Annotated[tuple[int, int, int], _read(units.parse_circle)]
+Circle = Annotated[tuple[int, int, int], _read(units.parse_circle), AfterValidator(_signable_circle)]
+Plain = Annotated[str, AfterValidator(_plain)]
 
 
 class Part(BaseModel):
@@ -95,11 +133,11 @@ class RadioPart(Part):
     """A node's radio: the driver, its address, the serial number that the credential is bound to."""
 
     driver: str = USUAL
-    uri: str = Field(min_length=1)
+    uri: Plain = Field(min_length=1)
     """Its address, such as ip:192.168.2.1, or driver=uhd for a radio of driver soapy."""
-    serial: str = Field(min_length=1)
+    serial: Plain = Field(min_length=1)
     """Its serial number, as `bandpact doctor` and iio_info show it."""
-    identity: str | None = Field(default=None, min_length=1)
+    identity: Plain | None = Field(default=None, min_length=1)
     """What the unit calls itself, as `bandpact doctor` shows it, where the driver alone does not tell."""
 
     @model_validator(mode="after")
@@ -196,13 +234,15 @@ class TrialFile(Part):
 
 
 def _among(node: NodePart, others: list[NodePart]) -> None:
+    if alike(node.name, WELCOME):
+        raise ValueError(f"node {node.name!r}: its archive would have the welcome's name; give it another")
     for other in others:
         if alike(node.name, other.name):
             raise ValueError(f"nodes {other.name!r} and {node.name!r} look alike; give each a name of its own")
         shared = {node.listen, node.door} & {other.listen, other.door}
         if shared:
             raise ValueError(f"nodes {other.name!r} and {node.name!r} share {shared.pop()}; give each its own address")
-        if (node.radio.uri, node.radio.serial) == (other.radio.uri, other.radio.serial):
+        if node.radio.device == other.radio.device:
             raise ValueError(f"nodes {other.name!r} and {node.name!r} share one radio; give each its own")
 
 
@@ -246,10 +286,12 @@ def _said(path: Path, exc: ValidationError) -> str:
     loc, key, said = first.loc, first.key, first.said
     line = _line(read_small_text(path), loc)
     where = f"{path}:{line}" if line is not None else f"{path}"
-    mend = {
-        "extra_forbidden": "this key is not known; take it out, see docs/configuration.md",
-        "missing": "is missing; write it, see docs/configuration.md",
-    }.get(first.kind, said if ";" in said or "write it" in said else f"{said}; mend this key")
+    mends = {
+        "extra_forbidden": f"{said}; take it out, see docs/configuration.md",
+        "misspelt": f"{said}; see docs/configuration.md",
+        "missing": f"{said}; write it, see docs/configuration.md",
+    }
+    mend = mends.get(first.kind, said if ";" in said or "write it" in said else f"{said}; mend this key")
     return f"{where}: {key}: {mend}" if key else f"{where}: {mend}"
 
 

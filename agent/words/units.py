@@ -31,7 +31,16 @@ _AMOUNT: Final = re.compile(
     r"\s*(\d{1,20}(?:\.\d{1,12})?)\s*-\s*(\d{1,20}(?:\.\d{1,12})?)\s*([A-Za-z]+(?:/[A-Za-z]+)?)\s*", re.ASCII
 )
 PREFIXES: Final = {"k": Decimal(1_000), "M": Decimal(10**6), "G": Decimal(10**9)}
+_WATTS: Final = re.compile(r".*\d\s*(?:dBW|[mk]?W)\s*", re.IGNORECASE)
 _ANGLE: Final = re.compile(rf"\s*({_NUMBER})\s*(?:°|deg)?\s*([NSEWnsew]?)\s*", re.ASCII)
+
+
+_AS_TYPED: Final = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-") | dict.fromkeys("\xa0\u2009\u202f", " ")
+)
+"""Dashes, minus signs and spaces as word processors and web pages have them: a quantity that is copied from there."""
+_BEFORE_UNIT: Final = re.compile(r"(?<=[0-9°])\s+(?=[A-Za-z°])")
+"""The space between a number and its unit or side, as this module shows places and lengths."""
 
 
 _LIKE_HERTZ: Final = re.compile(r"[a-z]?hz.?|[kmgt]h[sxy]?|[kmgt]z|.*hert[zs].*", re.IGNORECASE)
@@ -48,15 +57,16 @@ class BandUnreadable(UnitMissing):
 
 def _quantity(text: str, units: Mapping[str, Decimal], complaint: UnitMissing) -> Decimal:
     """The number times its unit. Raises the complaint."""
-    match = _QUANTITY.fullmatch(text)
+    match = _QUANTITY.fullmatch(text.translate(_AS_TYPED))
     if match is None or match[2] not in units:
         raise complaint
     return Decimal(match[1]) * units[match[2]]
 
 
-def _whole(value: Decimal, complaint: UnitMissing) -> int:
+def _whole(value: Decimal, finest: UnitMissing) -> int:
+    """The number, which a record holds whole. Raises `finest`, which says how fine it may be."""
     if value != value.to_integral_value():
-        raise complaint
+        raise finest
     return int(value)
 
 
@@ -74,7 +84,7 @@ def parse_time_ns(text: str, what: str = "time") -> int:
     if text.strip() == "0":
         return 0
     complaint = UnitMissing(f"{what} {text!r}: write it as 60s or 10min, with a unit of {_listed(TIMES_NS)}")
-    value = _whole(_quantity(text, TIMES_NS, complaint), complaint)
+    value = _whole(_quantity(text, TIMES_NS, complaint), UnitMissing(f"{what} {text!r}: write it in whole ns"))
     if value < 0:
         raise UnitMissing(f"{what} {text!r}: is below 0")
     if value > LONGEST_NS:
@@ -113,20 +123,24 @@ def parse_days(text: str, what: str = "time", *, most: int = 36_500) -> int:
 
 def parse_power(text: str, what: str = "power") -> int:
     """Read `20dBm` as thousandths of a dBm. Raises UnitMissing."""
-    complaint = UnitMissing(f"{what} {text!r}: write it as 20dBm, with a unit")
-    return _whole(_quantity(text.lower(), {"dbm": Decimal(1_000)}, complaint), complaint)
+    in_watts = _WATTS.fullmatch(text) is not None
+    wanted = "in dBm; 1 W is 30dBm" if in_watts else "with a unit"
+    complaint = UnitMissing(f"{what} {text!r}: write it as 20dBm, {wanted}")
+    finest = UnitMissing(f"{what} {text!r}: write it with three decimals at the most")
+    return _whole(_quantity(text.lower(), {"dbm": Decimal(1_000)}, complaint), finest)
 
 
 def parse_length(text: str, what: str = "length") -> int:
     """Read `20km` or `150m` as mm. Raises UnitMissing."""
     complaint = UnitMissing(f"{what} {text!r}: write it as 20km or 150m, with a unit")
-    return _whole(_quantity(text, LENGTHS_MM, complaint), complaint)
+    return _whole(_quantity(text, LENGTHS_MM, complaint), UnitMissing(f"{what} {text!r}: write it in whole mm"))
 
 
 def parse_hz(text: str, what: str = "frequency") -> int:
     """Read `3550MHz` or `3.55GHz` as whole hertz. Raises BandUnreadable."""
     complaint = BandUnreadable(f"{what} {text!r}: write it as 10MHz, with a unit")
-    value = _whole(_quantity(text.lower(), FREQUENCIES_HZ, complaint), complaint)
+    finest = BandUnreadable(f"{what} {text!r}: write it in whole Hz")
+    value = _whole(_quantity(text.lower(), FREQUENCIES_HZ, complaint), finest)
     if value < 0:
         raise BandUnreadable(f"{what} {text!r}: is below 0")
     return value
@@ -137,15 +151,14 @@ def parse_edges(text: str, what: str = "band") -> tuple[int, int]:
 
     Raises: BandUnreadable.
     """
-    match = _BAND.fullmatch(text)
+    match = _BAND.fullmatch(text.translate(_AS_TYPED))
     if match is None or not match[2][-1].isalpha():
         raise BandUnreadable(f"{what} {text!r}: write it as 3550-3560MHz, with a unit")
     unit = match[2].lstrip("0123456789. ")
     low_text = match[1] if match[1].strip()[-1].isalpha() else match[1] + unit
-    try:
-        low, high = parse_hz(low_text), parse_hz(match[2])
-    except BandUnreadable:
-        raise BandUnreadable(f"{what} {text!r}: write it as 3550-3560MHz, with a unit") from None
+    complaint = BandUnreadable(f"{what} {text!r}: write it as 3550-3560MHz, with a unit")
+    finest = BandUnreadable(f"{what} {text!r}: write its edges in whole Hz")
+    low, high = (_whole(_quantity(edge.lower(), FREQUENCIES_HZ, complaint), finest) for edge in (low_text, match[2]))
     if not low < high:
         raise BandUnreadable(f"{what} {text!r}: its lower edge is not below its upper edge")
     return low, high
@@ -156,7 +169,7 @@ def parse_amount(text: str, what: str = "band") -> tuple[int, int, str | None]:
 
     A prefix k, M or G may stand before a unit of two letters or more. Raises BandUnreadable.
     """
-    match = _AMOUNT.fullmatch(text)
+    match = _AMOUNT.fullmatch(text.translate(_AS_TYPED))
     if match is None or match[3].lower() in FREQUENCIES_HZ:
         return *parse_edges(text, what), None
     said, size = match[3], Decimal(1)
@@ -183,7 +196,7 @@ def parse_longitude(text: str, what: str = "longitude") -> int:
 
 def parse_place(text: str, what: str = "place") -> tuple[int, int]:
     """Read `36.95N 76.30W` or `36.95 -76.3` (a comma may stand between) as degrees x 1e7. Raises UnitMissing."""
-    parts = text.replace(",", " ").split()
+    parts = _parts(text)
     if len(parts) != 2:
         raise UnitMissing(f"{what} {text!r}: write it as 36.95N 76.30W, or in degrees as 36.95 -76.3")
     return parse_latitude(parts[0], what), parse_longitude(parts[1], what)
@@ -191,7 +204,7 @@ def parse_place(text: str, what: str = "place") -> tuple[int, int]:
 
 def parse_circle(text: str, what: str = "area") -> tuple[int, int, int]:
     """Read `36.95N 76.30W 20km` as a centre in degrees x 1e7 and a radius in mm. Raises UnitMissing."""
-    *place, radius = text.replace(",", " ").split() or [""]
+    *place, radius = _parts(text) or [""]
     if len(place) != 2:
         raise UnitMissing(f"{what} {text!r}: write it as 36.95N 76.30W 20km, a place and a radius")
     radius_mm = parse_length(radius, what)
@@ -200,15 +213,23 @@ def parse_circle(text: str, what: str = "area") -> tuple[int, int, int]:
     return *parse_place(" ".join(place), what), radius_mm
 
 
+def _parts(text: str) -> list[str]:
+    """The numbers of a place or circle, each with its side or unit."""
+    return _BEFORE_UNIT.sub("", text.translate(_AS_TYPED).replace(",", " ")).split()
+
+
 def _angle(text: str, sides: str, most: int, complaint: UnitMissing) -> int:
-    match = _ANGLE.fullmatch(text)
+    match = _ANGLE.fullmatch(text.translate(_AS_TYPED))
     side = match[2].upper() if match is not None else ""
     if match is None or side not in {"", *sides} or (side and match[1][0] in "+-"):
         raise complaint
     degrees = -Decimal(match[1]) if side == sides[1] else Decimal(match[1])
     if abs(degrees) > most:
         raise complaint
-    return _whole(degrees * DEGREE_E7, complaint)
+    return _whole(
+        degrees * DEGREE_E7,
+        UnitMissing(f"{str(complaint).partition(':')[0]}: write it with seven decimals at the most"),
+    )
 
 
 def _listed(units: Mapping[str, Decimal]) -> str:

@@ -26,6 +26,13 @@ READ: list[tuple[Callable[[str], object], str, object]] = [
     (units.parse_latitude, "36.95S", -369_500_000),
     (units.parse_longitude, "-76.3", -763_000_000),
     (units.parse_longitude, "76.2966° W", -762_966_000),
+    (units.parse_edges, "3550\u20133560\u00a0MHz", (3_550_000_000, 3_560_000_000)),
+    (units.parse_amount, "3550\u20133560\u202fMHz", (3_550_000_000, 3_560_000_000, None)),
+    (units.parse_power, "\u221213.5 dBm", -13_500),
+    (units.parse_place, "36.95 N 76.30 W", (369_500_000, -763_000_000)),
+    (units.parse_place, "36.95° N, 76.30° W", (369_500_000, -763_000_000)),
+    (units.parse_place, "\u221236.95 \u221276.3", (-369_500_000, -763_000_000)),
+    (units.parse_circle, "36.95 N 76.30 W 20 km", (369_500_000, -763_000_000, 20_000_000)),
 ]
 REFUSED: list[tuple[Callable[[str], object], str]] = [
     *((units.parse_time_ns, text) for text in ("600", "10", "10m", "-5s", "0.1ns", "", "10 minutes", "nan", "1e3s")),
@@ -57,6 +64,26 @@ def test_what_has_no_unit_is_refused_with_the_way_to_write_it(parse: Callable[[s
         parse(text)
 
 
+@pytest.mark.parametrize(
+    ("parse", "text", "said"),
+    [
+        (units.parse_power, "1W", r"in dBm; 1 W is 30dBm"),
+        (units.parse_power, "0 dBW", r"in dBm; 1 W is 30dBm"),
+        (units.parse_power, "30.0001dBm", "three decimals"),
+        (units.parse_hz, "0.5Hz", "whole Hz"),
+        (units.parse_edges, "3550-3550.0000001MHz", "whole Hz"),
+        (units.parse_length, "0.1mm", "whole mm"),
+        (units.parse_time_ns, "0.1ns", "whole ns"),
+        (units.parse_latitude, "36.95000001N", "seven decimals"),
+        (units.parse_place, "36 57 N 76 18 W", r"36\.95N 76\.30W"),
+        (units.parse_place, "36.95N76.30W", r"36\.95N 76\.30W"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(parse: Callable[[str], object], text: str, said: str) -> None:
+    with pytest.raises(units.UnitMissing, match=said):
+        parse(text)
+
+
 @pytest.mark.parametrize("unit", ["Wh", "kWh", "bit/s", "Gbit/s", "h", "ha", "MB", "Hash/s"])
 def test_units_of_other_classes_are_read(unit: str) -> None:
     low, high, said = units.parse_amount(f"1-2{unit}")
@@ -73,6 +100,8 @@ def test_what_is_shown_can_be_read_again() -> None:
     assert (units.power_text(20_000), units.power_text(-13_500)) == ("20 dBm", "-13.5 dBm")
     assert (units.length_text(20_000_000), units.length_text(1_500)) == ("20 km", "1.5 m")
     assert units.place_text(369_500_000, -763_000_000) == "36.95 N 76.3 W"
+    assert units.parse_place(units.place_text(-369_500_001, 763_000_000)) == (-369_500_001, 763_000_000)
+    assert units.parse_place(units.degrees_text(36.95, -76.3)) == (369_500_000, -763_000_000)
     told = {600: "10 min", 90: "90 s", 86_400: "1 d", 0.25: "250 ms", 0: "0 s", 1.5: "1.5 s", 2e-5: "20 us"}
     assert {seconds: units.time_text(seconds) for seconds in told} == told
     for seconds in told:

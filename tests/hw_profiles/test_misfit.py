@@ -23,6 +23,11 @@ class Outer(BaseModel):
     inner: list[Inner]
 
 
+class Strict(BaseModel, extra="forbid"):
+    width: int
+    height: int = 0
+
+
 @pytest.mark.parametrize(
     ("size", "said"), [(3, "not even; take one more"), (0, "Input should be greater than or equal to 1")]
 )
@@ -31,6 +36,21 @@ def test_the_place_and_the_words(size: int, said: str) -> None:
         Outer.model_validate({"inner": [{"size": 2}, {"size": size}]})
     found = first_misfit(caught.value)
     assert (found.key, found.said, found.loc) == ("inner[1].size", said, ("inner", 1, "size"))
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "said"),
+    [
+        ({"widht": 1}, "widht", "this key is not known, and 'width' is missing"),
+        ({"width": 1, "depth": 2}, "depth", "this key is not known"),
+        ({}, "width", "is missing"),
+    ],
+)
+def test_keys_that_are_unknown_or_missing(table: dict[str, int], key: str, said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Strict.model_validate(table)
+    found = first_misfit(caught.value)
+    assert (found.key, found.said) == (key, said)
 
 
 def test_a_unit_that_is_not_named_whole_is_told_in_one_line() -> None:

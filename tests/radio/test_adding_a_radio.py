@@ -96,7 +96,7 @@ def test_three_files_make_a_radio(added: Path) -> None:
     assert held.open(load_radio(held.profile)) == (3, "scratch")
     with pytest.raises(settings.ConfigError, match=r"node\.toml:\d+: radio\.slot: Input should be a valid integer"):
         settings.load_layers([node(added, driver="scratch", slot="x")])
-    with pytest.raises(settings.ConfigError, match=r"radio\.uri: Extra inputs"):
+    with pytest.raises(settings.ConfigError, match=r"radio\.uri: this key is not known"):
         settings.load_layers([node(added, driver="scratch", slot=1, uri="ip:1")])
 
 
