@@ -1,1 +1,1 @@
-"""Credentials, rules, records, admission and the tamper-evident lineage; no sockets in here."""
+"""Credentials, rules, records, admission and the tamper-evident log of a node (lineage); contains no sockets."""

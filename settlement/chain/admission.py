@@ -1,4 +1,4 @@
-"""Composite admissibility: one pure decision over integrity, capability, confidence and disposition.
+"""Admission: one pure function decides from bytes, rule, credentials and clock whether a record counts.
 
     integrity    (1) well formed (2) author known (3) signed by the author's key in this network
                  (4) sent over the author's own transport key
@@ -10,7 +10,7 @@
     disposition  (11) under the rule in force (12) not seen before, and no other record with its sequence number
                  (13) its class, price and bargaining round are the rule's
 
-Every bytes-in gets exactly one verdict: `Admitted` or a `Refusal` that names the clause.
+Every message gets exactly one verdict: `Admitted`, or a `Refusal` that names the clause.
 """
 
 from collections.abc import Callable, Iterable
@@ -45,24 +45,24 @@ RADIUS_FLOOR_MM = {
     PositionSource.SIMULATED: 0,
 }
 _TIME_SOURCES, _POSITION_SOURCES = {int(one): one for one in TimeSource}, {int(one): one for one in PositionSource}
-"""Sources by the numbers that records have of them."""
+"""Time and position sources by their numbers in a record."""
 
 
 class History(Protocol):
-    """What admission asks of the log."""
+    """Questions that admission asks of the node's log."""
 
     def seen(self, subject: bytes) -> bool:
-        """Whether a record was admitted, or refused for good, before."""
+        """Return whether the log holds a record as admitted or as refused for good."""
         ...
 
     def author_record(self, author: bytes, seq: int) -> bytes | None:
-        """The admitted record of an author with that sequence number."""
+        """Hash of the admitted record that an author signed with that sequence number; None if there is none."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """A record that counts, and who made it."""
+    """An admitted record and the credential of its author."""
 
     record: Record
     author: Subject
@@ -70,7 +70,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleInForce:
-    """The rule a node works under, with the hash that names it.
+    """A rule in force, with the hash that names it.
 
     `seat` names who signed it, from the root down; `reach` is that authority's scope.
     """
@@ -87,7 +87,7 @@ def _never(_rule: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a verdict is judged against; `was_rule` knows the rules that were in force before this one."""
+    """What a record is judged against: credentials, rule and log; `was_rule` knows the earlier rules."""
 
     registry: Registry
     rule: RuleInForce
@@ -97,13 +97,13 @@ class Context:
     rule_at: Callable[[int, int], RuleInForce | None] | None = None
 
     def rule_for(self, signed: Attestation) -> RuleInForce:
-        """The rule in force over the interval in which a record was signed; the present one where none surely was."""
+        """Return the rule in force over the interval of a record's signing; the present rule where none surely was."""
         found = self.rule_at(signed.earliest_ns, signed.latest_ns) if self.rule_at is not None else None
         return found or self.rule
 
 
 def prove(raw: bytes, registry: Registry, *, verify: Verify = keys.verify) -> Admitted | Refusal:
-    """Clauses (1) to (3): bytes to a record with a known author whose signature holds."""
+    """Check clauses (1) to (3): turn bytes into a record with a known author whose signature holds."""
     unproven = parse(raw)
     return unproven if isinstance(unproven, Refusal) else _proved(unproven, registry, verify)
 
@@ -127,7 +127,7 @@ def _proved(unproven: Unproven, registry: Registry, verify: Verify) -> Admitted 
 
 
 def proven(raw: bytes, registry: Registry, *, verify: Verify = keys.verify) -> Record | None:
-    """A record whose signature holds, credentials included; None otherwise."""
+    """Return a record whose signature holds, credentials included; None otherwise."""
     unproven = parse(raw)
     if isinstance(unproven, Refusal):
         return None
@@ -141,7 +141,7 @@ def proven(raw: bytes, registry: Registry, *, verify: Verify = keys.verify) -> R
 
 
 def _clock_of(attestation: Attestation) -> TimeFix:
-    """The attested interval, at least as wide as its source's class can be."""
+    """The attested time interval, widened to the least width that the class of its source allows."""
     source = _TIME_SOURCES[attestation.time_source]
     lacking_ns = max(0, 2 * TIME_FLOOR_NS[source] - (attestation.latest_ns - attestation.earliest_ns))
     return TimeFix(
@@ -153,37 +153,37 @@ def _clock_of(attestation: Attestation) -> TimeFix:
 
 
 class AttestationTerms(Protocol):
-    """What a rule asks of time and place: of everybody, or of an authority's desk."""
+    """Terms of a rule for attested time and place: of every author, or of an authority's desk."""
 
     @property
     def time_sources(self) -> tuple[int, ...]:
-        """Sources of time that are believed."""
+        """Accepted sources of time, by number."""
         ...
 
     @property
     def position_sources(self) -> tuple[int, ...]:
-        """Sources of position that are believed."""
+        """Accepted sources of position, by number."""
         ...
 
     @property
     def time_bound_ns_max(self) -> int:
-        """The widest bound of time."""
+        """Widest accepted bound of time, ns."""
         ...
 
     @property
     def position_radius_mm_max(self) -> int:
-        """The widest error radius."""
+        """Widest accepted error radius of position, mm."""
         ...
 
 
 def _named(kind: type[IntEnum], numbers: Iterable[int]) -> str:
-    """Sources in words; a number that stands for none is left as it is."""
+    """Names of sources for a message; a number without a name stays a number."""
     names = {one.value: one.name.lower() for one in kind}
     return ", ".join(names.get(number, str(number)) for number in numbers)
 
 
 def confidence(here: Attestation, rule: AttestationTerms) -> Refusal | None:
-    """Clause (9): how well the author knows when and where it is, by the rule. Claims below a floor are widened."""
+    """Check clause (9): source and error bound of the author's time and place; bounds below a floor are widened."""
     if here.time_source not in rule.time_sources:
         wanted = _named(TimeSource, rule.time_sources)
         return refuse(Reason.TIME_UNTRUSTED, "confidence.9.source", _named(TimeSource, [here.time_source]), wanted)
@@ -201,14 +201,14 @@ def confidence(here: Attestation, rule: AttestationTerms) -> Refusal | None:
 
 
 def _known_where(admitted: Admitted, rule: Rule) -> Refusal | None:
-    """Clause (9). An authority that is no node may know less, where the rule has terms for desks."""
+    """Check clause (9) of a record; an authority without a node may have wider bounds, by the rule's desk terms."""
     here = admitted.record.frame.attestation
     desk = admitted.author.transport_key is None and admitted.record.row.carrier is CarriedBy.ANYONE
     return confidence(here, rule.desk if desk and rule.desk is not None else rule)
 
 
 def _at_signing(admitted: Admitted, rule: Rule) -> Refusal | None:
-    """Clauses (5) and (9) as of the attested instant: these never change, so replay reaches the same verdict."""
+    """Check clauses (5) and (9) at the attested instant: the result never changes, so replay repeats the verdict."""
     refusal = _known_where(admitted, rule)
     if refusal is not None:
         return refusal
@@ -219,7 +219,7 @@ def _at_signing(admitted: Admitted, rule: Rule) -> Refusal | None:
 
 
 def _ahead(record: Record, now: TimeFix) -> Refusal | None:
-    """Clause (10) of what a clock shows, trusted or not: nothing arrives before it was signed."""
+    """Check clause (10): refuse a record attested later than this node's clock, trusted or not, can be."""
     signed = record.frame.attestation
     if signed.earliest_ns <= now.latest_ns:
         return None
@@ -227,7 +227,7 @@ def _ahead(record: Record, now: TimeFix) -> Refusal | None:
 
 
 def _age(record: Record, rule: Rule, now: TimeFix) -> Refusal | None:
-    """Clause (10). A decision counts however late it comes: what it allows runs out by its own window and lease.
+    """Check clause (10): refuse a record signed in the future or too long ago; a decision is never too old.
 
     An envelope is not stale as long as it says itself that it is valid.
     """
@@ -249,7 +249,7 @@ def _age(record: Record, rule: Rule, now: TimeFix) -> Refusal | None:
 
 
 def _seen(record: Record, history: History) -> Refusal | None:
-    """Clause (12)."""
+    """Check clause (12): refuse a record seen before, and a second record with one sequence number."""
     if history.seen(record.digest):
         return refuse(Reason.REPLAY, "disposition.12", record.digest.hex(), "a record not seen before")
     author = record.frame.author
@@ -260,7 +260,7 @@ def _seen(record: Record, history: History) -> Refusal | None:
 
 
 def timeless(admitted: Admitted, rule: RuleInForce) -> Refusal | None:
-    """The clauses that do not depend on when the record is judged; an auditor re-evaluates these."""
+    """Check the clauses that do not depend on when the record is judged; an auditor checks these again."""
     refusal = capability(admitted.record, admitted.author, rule.rule) or _at_signing(admitted, rule.rule)
     if refusal is not None:
         return refusal
@@ -283,7 +283,7 @@ def timeless(admitted: Admitted, rule: RuleInForce) -> Refusal | None:
 
 
 def author_inside(here: Attestation, area: Area, clause: str) -> Refusal | None:
-    """Spatial window: the farthest point of the attested disc, as wide as its source can be, lies in the area."""
+    """Check the place of signing: the whole attested disc, at least as wide as its source allows, lies in the area."""
     source = _POSITION_SOURCES[here.position_source]
     position = PositionFix(
         lat_e7=here.lat_e7,
@@ -296,7 +296,7 @@ def author_inside(here: Attestation, area: Area, clause: str) -> Refusal | None:
 
 
 def _stands(admitted: Admitted, context: Context, now: TimeFix) -> Refusal | None:
-    """Clause (5), live: neither revoked nor succeeded by another credential."""
+    """Check clause (5) now: the author's credential is neither revoked nor replaced by another."""
     author, row = admitted.author, admitted.record.row
     if row.owed:
         return None
@@ -307,7 +307,7 @@ def _stands(admitted: Admitted, context: Context, now: TimeFix) -> Refusal | Non
 
 
 def _cites(record: Record, context: Context) -> Refusal | None:
-    """Clause (11) of what speaks of the past: a version of the rule that was in force here."""
+    """Check clause (11) of a record about the past: the version of the rule that it cites was in force here."""
     if (
         record.row.cites is Cites.IN_FORCE
         or record.body.rule == context.rule.hash
@@ -320,9 +320,9 @@ def _cites(record: Record, context: Context) -> Refusal | None:
 def admit(
     raw: bytes, context: Context, *, now: TimeFix, transport_key: bytes | None, allow_seen: bool = False
 ) -> Admitted | Refusal:
-    """The verdict on bytes that arrived over `transport_key` (None for a node's own) at `now`.
+    """Return the verdict at `now` on bytes that arrived over `transport_key` (None for a node's own records).
 
-    A record seen before is REPLAY unless `allow_seen`: the pair answers a resend with the bytes it stored.
+    A record seen before is REPLAY unless `allow_seen`: the node answers a resend with the reply it stored.
     """
     admitted = prove(raw, context.registry)
     if isinstance(admitted, Refusal):

@@ -1,4 +1,4 @@
-"""The body of every record type by one import, for code that deals with many; each is at home in `settlement/records`.
+"""The body classes of all record types in one import; each is defined in its module of `settlement/records`.
 
 Integers carry their unit in the name: hz, mdb(m) milli-decibel, ns since the Unix epoch (UTC), e7 degrees x 1e7, mm,
 ppm millionths of a ratio.

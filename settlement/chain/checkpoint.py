@@ -1,4 +1,4 @@
-"""Signed heads of a lineage in the C2SP tlog-checkpoint form (a signed note, c2sp.org/tlog-checkpoint).
+"""Signed heads of a node's log in the C2SP tlog-checkpoint form (a signed note, c2sp.org/tlog-checkpoint).
 
 <origin>
 <size>
@@ -27,7 +27,7 @@ MAX_NOTE_BYTES = 16 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """Size and root of a lineage, as its owner signed them."""
+    """Size and root of a log, as its owner signed them."""
 
     origin: str
     size: int
@@ -35,7 +35,7 @@ class Head:
 
 
 def origin_of(network: str, public: bytes) -> str:
-    """The name a node's lineage goes by."""
+    """Return the origin line that names a node's log in its checkpoints."""
     return f"bandpact/{network}/{keys.kid_of(public).hex()}"
 
 
@@ -48,14 +48,14 @@ def _body(head: Head) -> str:
 
 
 def sign_head(head: Head, key: SigningKey) -> str:
-    """The note: the same head and key give the same text."""
+    """Sign a head as a checkpoint note; the same head and key give the same text."""
     body = _body(head)
     blob = _key_hash(head.origin, key.public) + key.sign(body.encode())
     return f"{body}\n{_DASH}{head.origin} {base64.b64encode(blob).decode()}\n"
 
 
 def _unbase64(text: str) -> bytes:
-    """Strict: the one text that encodes these bytes."""
+    """Decode base64, refusing every text but the one canonical encoding of the bytes."""
     data = base64.b64decode(text, validate=True)
     if base64.b64encode(data).decode() != text:
         raise ValueError(f"base64 {text!r} is not canonical")
@@ -78,12 +78,12 @@ def _parse(note: str) -> tuple[Head, list[tuple[str, bytes]]]:
 
 
 def signature_count(note: str) -> int:
-    """How many signature lines stand under a note."""
+    """Return how many signature lines a note has."""
     return note.partition("\n\n")[2].count("\n")
 
 
 def open_note(note: str, public: bytes) -> Head | Refusal:
-    """Check the owner's signature on a checkpoint and return the head it speaks of."""
+    """Check the owner's signature on a checkpoint and return the head that it states."""
     if len(note) > MAX_NOTE_BYTES:
         return refuse(Reason.TOO_LARGE, "checkpoint.size", len(note), f"<= {MAX_NOTE_BYTES}")
     try:
@@ -101,7 +101,7 @@ def open_note(note: str, public: bytes) -> Head | Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cosigned:
-    """A neighbour's word that it saw a head: who, and when in seconds since the Unix epoch."""
+    """A witness's cosignature: that it saw a head, and when in seconds since the Unix epoch."""
 
     name: str
     time_s: int
@@ -112,14 +112,14 @@ def _cosigned_text(head: Head, time_s: int) -> bytes:
 
 
 def cosign(head: Head, *, name: str, key: SigningKey, time_s: int) -> str:
-    """A cosignature line under a note of that head. Source: c2sp.org/tlog-cosignature, Ed25519."""
+    """Sign a cosignature line for the note of a head. Source: c2sp.org/tlog-cosignature, Ed25519."""
     blob = _key_hash(name, key.public, _COSIGNATURE_V1) + time_s.to_bytes(_TIME_BYTES, "big")
     blob += key.sign(_cosigned_text(head, time_s))
     return f"{_DASH}{name} {base64.b64encode(blob).decode()}\n"
 
 
 def check_cosignature(note: str, *, name: str, public: bytes) -> Cosigned | Refusal:
-    """Check the line that the witness `name` put under a note; UNWITNESSED where it has none."""
+    """Check the cosignature line of the witness `name` in a note; UNWITNESSED where the note has none."""
     if len(note) > MAX_NOTE_BYTES:
         return refuse(Reason.TOO_LARGE, "cosignature.size", len(note), f"<= {MAX_NOTE_BYTES}")
     try:

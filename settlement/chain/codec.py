@@ -1,10 +1,10 @@
-"""One table-driven way between frozen dataclasses and CBOR maps with unsigned-integer keys.
+"""Codec between frozen dataclasses and CBOR maps with unsigned-integer keys, driven by one table per class.
 
 A field is declared once, with its key and kind; encoding, strict decoding and the protocol document come from that.
 Absent means None; a null never travels. Unknown keys are refused, so a record says nothing its schema does not name.
 
-What is plainly right goes by code written out for its class (`straight`); all else goes field by field, as below, which
-says what is wrong with it.
+Values that are plainly valid are handled by code generated for their class (`straight`); all others go field by field,
+as below, which names the field at fault.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,14 +22,14 @@ I64_MAX = 2**63 - 1
 T = TypeVar("T")
 _Check = Callable[[Any, "FieldKind"], Any]
 Flaw = tuple[str, object, str]
-"""What cannot be meant in a value: the path to it from where it was looked for, what it holds, what would be meant."""
+"""A value outside its meaning: the path to the value from the checked object, what it holds, what would be valid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldKind:
-    """How one field travels: `name` is int, bytes, text, map or array; bounds are inclusive lengths or values.
+    """Form of one field in CBOR: `name` is int, bytes, text, map or array; bounds are inclusive lengths or values.
 
-    `meant` are the values of an integer that mean something: narrower than its form, and asked of a record only once
+    `meant` is the range of an integer that has a meaning: narrower than its form, and checked in a record only once
     its signature holds (see `meaning`).
     """
 
@@ -43,7 +43,7 @@ class FieldKind:
 
     @property
     def sensible(self) -> tuple[int, int]:
-        """The values that mean something; all of the form where nothing narrower is said."""
+        """Return the range of values that have a meaning; the form's whole range where none is declared."""
         return self.meant or (self.low, self.high)
 
 
@@ -53,49 +53,49 @@ def _declare(kind: FieldKind) -> Any:
 
 
 def uint(key: int, *, high: int = I64_MAX, optional: bool = False, meant: tuple[int, int] | None = None) -> Any:
-    """Unsigned integer, 0 to `high` (SQLite and other languages hold 63 bits); `meant` bounds what makes sense."""
+    """Declare an unsigned integer, 0 to `high` (63 bits: the limit of SQLite); `meant` is the meaningful range."""
     return _declare(FieldKind(key=key, name="int", low=0, high=high, optional=optional, meant=meant))
 
 
 def sint(key: int, *, limit: int = I64_MAX, optional: bool = False, meant: tuple[int, int] | None = None) -> Any:
-    """Signed integer of at most `limit` in size; `meant` bounds what makes sense."""
+    """Declare a signed integer of at most `limit` in size; `meant` is the meaningful range."""
     return _declare(FieldKind(key=key, name="int", low=-limit, high=limit, optional=optional, meant=meant))
 
 
 def lat_e7(key: int, *, optional: bool = False) -> Any:
-    """Latitude in degrees x 1e7."""
+    """Declare a latitude in degrees x 1e7."""
     return sint(key, limit=90 * 10**7, optional=optional)
 
 
 def lon_e7(key: int, *, optional: bool = False) -> Any:
-    """Longitude in degrees x 1e7."""
+    """Declare a longitude in degrees x 1e7."""
     return sint(key, limit=180 * 10**7, optional=optional)
 
 
 def cut(value: str, size: int) -> str:
-    """Text cut to at most `size` bytes of UTF-8: what others wrote must never keep us from writing."""
+    """Cut text to at most `size` bytes of UTF-8, so that long text of another party never prevents a record."""
     return value.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
 
 
 def blob(key: int, size: int, *, least: int | None = None, optional: bool = False) -> Any:
-    """Byte string of exactly `size`, or `least` to `size` bytes."""
+    """Declare a byte string of exactly `size` bytes, or of `least` to `size` bytes."""
     return _declare(
         FieldKind(key=key, name="bytes", low=size if least is None else least, high=size, optional=optional)
     )
 
 
 def text(key: int, high: int = 128, *, optional: bool = False) -> Any:
-    """Text of at most `high` bytes of UTF-8."""
+    """Declare a text of at most `high` bytes of UTF-8."""
     return _declare(FieldKind(key=key, name="text", high=high, optional=optional))
 
 
 def nested(key: int, item: type[Any], *, optional: bool = False) -> Any:
-    """A map with a schema of its own."""
+    """Declare a map with a schema of its own."""
     return _declare(FieldKind(key=key, name="map", item=item, optional=optional))
 
 
 def array(key: int, item: Any, high: int, *, low: int = 0, optional: bool = False) -> Any:
-    """An array of `low` to `high` items; `item` is a dataclass or a Kind made by one of the functions above."""
+    """Declare an array of `low` to `high` items; `item` is a dataclass or a kind made by one of the functions above."""
     kind = item if is_dataclass(item) else item.metadata["kind"]
     return _declare(FieldKind(key=key, name="array", low=low, high=high, item=kind, optional=optional))
 
@@ -104,7 +104,7 @@ _KINDS: dict[type[Any], tuple[tuple[str, FieldKind], ...]] = {}
 
 
 def kinds_of(cls: type[Any]) -> tuple[tuple[str, FieldKind], ...]:
-    """Field names and kinds of a schema class, in ascending key order."""
+    """Return field names and kinds of a schema class, in ascending key order."""
     if cls not in _KINDS:
         declared: list[Field[Any]] = [f for f in fields(cls) if "kind" in f.metadata]
         _KINDS[cls] = tuple(sorted(((f.name, f.metadata["kind"]) for f in declared), key=lambda pair: pair[1].key))
@@ -115,14 +115,14 @@ _STRAIGHT = Straight(kinds_of)
 
 
 class _Misfit(Exception):
-    """A value its schema does not allow; `where` grows from the field outwards, so that only a failure pays for it."""
+    """A value that its schema does not allow; `where` is built from the field outwards, only when a check fails."""
 
     def __init__(self, measured: object, required: object, where: str = "") -> None:
         super().__init__(where)
         self.measured, self.required, self.where = measured, required, where
 
     def inside(self, part: str) -> "_Misfit":
-        """The same, one level further out."""
+        """Return the same fault with `part` put before its path."""
         self.where = part + self.where
         return self
 
@@ -170,7 +170,7 @@ _CHECK: dict[str, _Check] = {
 def _each(
     values: Iterable[Any], kind: FieldKind, scalar: dict[str, _Check], whole: Callable[[Any, Any], Any]
 ) -> list[Any]:
-    """The items of an array, each by its own kind or class."""
+    """Convert the items of an array, each by its own kind or class."""
     item, done = kind.item, list[Any]()
     try:
         for value in values:
@@ -181,10 +181,9 @@ def _each(
 
 
 def _flawless(value: Any, wrong: str | None) -> None:
-    """A class whose fields depend on each other says what is wrong with it as a whole.
+    """Refuse an object of which its class says that the fields together are wrong (`wrong`).
 
-    By `flaw` of what is to be encoded; by `form_flaw`, which costs nothing much, of what a stranger may have sent.
-    """
+    For encoding `wrong` comes from `flaw`; for received bytes from `form_flaw`, which is cheap to compute."""
     if wrong is not None:
         raise _Misfit(wrong, f"a whole {type(value).__name__.lower()}")
 
@@ -235,7 +234,7 @@ _PLANS: dict[type[Any], tuple[tuple[str, FieldKind, int, _Check, _Check], ...]] 
 
 
 def _plan(cls: type[Any]) -> tuple[tuple[str, FieldKind, int, _Check, _Check], ...]:
-    """What to do with each field of a class, in ascending key order: how to take it, and how to give it."""
+    """Return, for each field of a class in ascending key order, the functions that decode and encode the field."""
     if cls not in _PLANS:
         _PLANS[cls] = tuple(
             (name, kind, kind.key, _CHECK[kind.name], _PLAIN[kind.name]) for name, kind in kinds_of(cls)
@@ -244,9 +243,9 @@ def _plan(cls: type[Any]) -> tuple[tuple[str, FieldKind, int, _Check, _Check], .
 
 
 def to_map(value: Any) -> dict[int, Any]:
-    """The CBOR map of a schema object, keys ascending, absent fields left out.
+    """Return the CBOR map of a schema object, keys ascending, absent fields left out.
 
-    Raises RefusedError for an object that `from_map` would not take back: nothing is encoded that we would not accept.
+    Raises RefusedError for an object that `from_map` would not accept: nothing is encoded that we would not decode.
     """
     plain: dict[int, Any] | None = _STRAIGHT.out_of(type(value))(value)
     if plain is not None:
@@ -258,16 +257,16 @@ def to_map(value: Any) -> dict[int, Any]:
 
 
 def encode(value: Any, *, limit: int = MAX_RECORD_BYTES) -> bytes:
-    """The one encoding of a schema object; refuses to make bytes that we would not accept.
+    """Return the only valid encoding of a schema object. Raises RefusedError for bytes that we would not accept.
 
-    A checked map of integers, strings and arrays has one encoding in cbor2, and it is the one `scan` accepts; what is
-    left to compare is its size.
+    A checked map of integers, strings and arrays has one encoding in cbor2, and it is the one that `scan` accepts;
+    only its size is left to check.
     """
     return dumped(to_map(value), limit=limit)
 
 
 def dumped(plain: dict[int, Any], *, limit: int = MAX_RECORD_BYTES) -> bytes:
-    """The bytes of a map that `to_map` made. Raises RefusedError where they are too many."""
+    """Encode a map that `to_map` made. Raises RefusedError for more than `limit` bytes."""
     data = cbor2.dumps(plain)
     if len(data) > limit:
         raise RefusedError(refuse(Reason.TOO_LARGE, "cbor.size", len(data), f"<= {limit} bytes"))
@@ -307,7 +306,7 @@ def from_map(cls: type[T], raw: Any, path: str) -> T:
 
 
 def decode(cls: type[T], data: bytes, path: str, *, limit: int = MAX_RECORD_BYTES) -> T | Refusal:
-    """Scan, then parse bytes into a schema object, or say why not."""
+    """Scan and parse bytes into a schema object; return a refusal where they are not one."""
     refusal = scan(data, limit=limit)
     if refusal is not None:
         return refusal

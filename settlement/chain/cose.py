@@ -1,15 +1,15 @@
-"""Tagged COSE_Sign1 with Ed25519, strict both ways (RFC 9052 sections 4.2 and 4.4).
+"""Strict signing and decoding of tagged COSE_Sign1 with Ed25519 (RFC 9052 sections 4.2 and 4.4).
 
-Our own because the Python COSE libraries accept unknown `crit`, an algorithm in the unprotected header, duplicate keys
-and trailing bytes. Decoding, in this order, none of it skippable:
+This is our own code because the Python COSE libraries accept unknown `crit`, an algorithm in the unprotected header,
+duplicate keys and trailing bytes. Decoding does all of these steps, in this order:
 
     (0) size cap
     (1) byte scan: structure of the four parts, protected header in the accepted CBOR form
     (2) header rules: only known labels, alg = -8, no crit, unprotected header empty
     (3) the caller finds the key by kid; signature over the received bytes
-    (4) only then is the payload parsed, and it is those same bytes
+    (4) only then is the payload parsed, from those same bytes
 
-Nothing received is ever encoded again.
+Received bytes are never encoded again.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _KNOWN = {ALG, KID, CWT_CLAIMS, TYP}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """The protected header: `kid`, `typ` and `claims` are None where absent."""
+    """The protected header of a message: `kid`, `typ` and `claims` are None where absent."""
 
     kid: bytes | None
     typ: str | None
@@ -42,7 +42,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unverified:
-    """A well-formed COSE_Sign1 whose signature nobody has checked yet."""
+    """A well-formed COSE_Sign1 whose signature has not been checked yet."""
 
     raw: bytes
     protected: bytes
@@ -59,7 +59,7 @@ def _bytes_at(data: bytes, offset: int, part: str) -> tuple[bytes, int]:
 
 
 def split(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """Step (1): the protected header, payload and signature of the outer structure. Raises RefusedError."""
+    """Step (1): return protected header, payload and signature of the outer structure. Raises RefusedError."""
     if len(data) < 2 or data[0] != _TAG_SIGN1 or data[1] != _ARRAY_OF_4:
         raise RefusedError(refuse(Reason.MALFORMED, "cose.structure", data[:2].hex(), "d284: tag 18, array of 4"))
     protected, offset = _bytes_at(data, 2, "protected")
@@ -79,9 +79,9 @@ def split(data: bytes) -> tuple[bytes, bytes, bytes]:
 
 @lru_cache(maxsize=256)
 def read_header(protected: bytes) -> Header:
-    """Step (2): the header rules. Raises RefusedError.
+    """Step (2): check the header rules and return the header. Raises RefusedError.
 
-    An author's records of one type share these bytes, so they are judged once.
+    An author's records of one type have the same header bytes, so results are cached.
     """
     refusal = scan(protected, signed_keys=True)
     if refusal is not None:
@@ -107,7 +107,7 @@ def read_header(protected: bytes) -> Header:
 
 
 def parse(data: bytes) -> Unverified | Refusal:
-    """Steps (0) to (2): a well-formed message, its signature still unchecked."""
+    """Steps (0) to (2): return a well-formed message whose signature is still unchecked."""
     if len(data) > MAX_RECORD_BYTES:
         return refuse(Reason.TOO_LARGE, "cose.size", f"{len(data)} bytes", f"<= {MAX_RECORD_BYTES} bytes")
     try:
@@ -119,12 +119,12 @@ def parse(data: bytes) -> Unverified | Refusal:
 
 
 def to_be_signed(protected: bytes, payload: bytes, external_aad: bytes) -> bytes:
-    """The Sig_structure of RFC 9052 section 4.4: an array of a text and three byte strings."""
+    """Return the Sig_structure of RFC 9052 section 4.4: an array of a text and three byte strings."""
     return b"".join((_SIGNATURE1, *_headed(protected), *_headed(external_aad), *_headed(payload)))
 
 
 def _headed(data: bytes) -> tuple[bytes, bytes]:
-    """A byte string as CBOR: its head in the shortest form (RFC 8949 section 3), and itself."""
+    """Return a byte string in CBOR: its head in the shortest form (RFC 8949 section 3), and its content."""
     size = len(data)
     if size < 24:
         return _SHORT_HEADS[size], data
@@ -138,7 +138,7 @@ def _headed(data: bytes) -> tuple[bytes, bytes]:
 def check(
     message: Unverified, public: bytes, external_aad: bytes, *, verify: keys.Verify = keys.verify
 ) -> Refusal | None:
-    """Step (3): the key is usable, is the one the kid names, and signed these bytes in this domain."""
+    """Step (3): check that the key is usable, is the one the kid names, and signed these bytes in this domain."""
     if not keys.usable(public):
         return refuse(Reason.KEY, "cose.key", public.hex(), "a canonical Ed25519 key that is not of low order")
     if message.header.kid is not None and message.header.kid != keys.kid_of(public):
@@ -150,7 +150,7 @@ def check(
 
 
 def sign(key: keys.SigningKey, payload: bytes, external_aad: bytes, fields: dict[int, object]) -> bytes:
-    """Encode and sign; `fields` are protected header fields beside alg. The same input gives the same bytes."""
+    """Encode and sign a payload; `fields` are protected header fields beside alg. Equal input gives equal bytes."""
     protected = cbor2.dumps(dict(sorted({ALG: EDDSA, **fields}.items())))
     signature = key.sign(to_be_signed(protected, payload, external_aad))
     return cbor2.dumps(cbor2.CBORTag(18, [protected, {}, payload, signature]))

@@ -1,8 +1,8 @@
-"""Credentials: who may do what, by whose word; chains that end at an anchor and only narrow.
+"""Credentials: what a key may do and who issued that right; each chain ends at an anchor and only narrows.
 
 Checks on a credential, in this order:
 
-    (1) header rules and claims are whole
+    (1) header rules hold and claims are complete
     (2) the issuer is an anchor (a root's own hash is one) or an admitted credential that may issue
     (3) the issuer's key signed it, in this network
     (4) its scope is inside the issuer's on every axis, its life inside the issuer's, its level none that was left above
@@ -28,7 +28,7 @@ _COSE_KEY_LABELS = {1: 1, -1: 6}  # OKP, Ed25519 (RFC 9053 section 7.2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """An admitted credential: `hash` names it, `chain` is the raw credentials from the root down to it."""
+    """An admitted credential: `hash` names it, `chain` is the raw credentials from the root down to this one."""
 
     hash: bytes
     issuer: bytes | None
@@ -47,13 +47,13 @@ class Subject:
     """The level of each credential in the chain, the root's first."""
 
     def valid_at(self, time: TimeFix) -> Refusal | None:
-        """Is the instant surely inside the credential's life?"""
+        """Refuse unless the whole time interval lies inside the credential's validity; None when it does."""
         return time_inside(time, self.not_before_ns, self.expires_ns, "credential.validity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """The CWT claims we use (RFC 8392); times are seconds since the Unix epoch."""
+    """The CWT claims in use (RFC 8392); times are seconds since the Unix epoch."""
 
     issuer: str
     subject: str
@@ -64,7 +64,7 @@ class Claims:
     public: bytes
 
     def to_map(self) -> dict[int, Any]:
-        """The claims as they stand in the protected header."""
+        """Return the claims as a map for the protected header."""
         key = {**_COSE_KEY_LABELS, -2: self.public}
         return {
             ISS: self.issuer,
@@ -86,7 +86,7 @@ def _seconds(value: object) -> bool:
 
 
 def read_claims(claims: dict[int, Any]) -> Claims | Refusal:
-    """Check (1): exactly the claims we use, each of its type, the key an Ed25519 key."""
+    """Check (1): exactly the claims in use, each of its type, the key an Ed25519 key."""
     if set(claims) != {ISS, SUB, EXP, NBF, IAT, CTI, CNF}:
         return refuse(Reason.HEADER, "credential.claims", sorted(claims), [ISS, SUB, EXP, NBF, IAT, CTI, CNF])
     confirmation = claims[CNF]
@@ -111,13 +111,13 @@ def read_claims(claims: dict[int, Any]) -> Claims | Refusal:
 
 @dataclass(slots=True)
 class OutlineBudget:
-    """How many corners the outlines of credentials may have that one reading has to look at; an outline counts once."""
+    """Limit on the corners of all credential outlines that one reading checks; an outline counts once."""
 
     corners: int
     _seen: set[Area] = field(default_factory=set)
 
     def spend(self, area: Area) -> Refusal | None:
-        """Why one more outline is too many; asked before it is looked at, whoever signed it."""
+        """Count an outline; BUDGET where its corners exceed the limit. Called before the outline is checked."""
         if area.outline is None or area in self._seen:
             return None
         self._seen.add(area)
@@ -129,10 +129,10 @@ class OutlineBudget:
 
 
 class Registry:
-    """The credentials a node has admitted, by hash. Anchors are hashes of roots, trusted by configuration."""
+    """The credentials that a node has admitted, by hash. Anchors are hashes of roots, trusted by configuration."""
 
     def __init__(self, network: str, anchors: Iterable[bytes], outlines: OutlineBudget | None = None) -> None:
-        """`outlines` bounds what a reading of somebody's file or record may cost; None is a node's own memory."""
+        """Start empty; `outlines` limits the cost of reading others' credentials; None for a node's own memory."""
         self.network, self.anchors = network, frozenset(anchors)
         self._outlines = outlines
         self._subjects: dict[bytes, Subject] = {}
@@ -141,26 +141,26 @@ class Registry:
         self._predecessors: dict[bytes, bytes] = {}
         self._configured = self.anchors
         self.changes = 0
-        """How often somebody was kept here, or another transport key was: what follows from it may have changed."""
+        """Number of changes so far: credentials added and transport keys moved. Caches compare this number."""
 
     def get(self, credential: bytes | None) -> Subject | None:
-        """An admitted credential by its hash."""
+        """Return an admitted credential by its hash; None if there is none."""
         return None if credential is None else self._subjects.get(credential)
 
     def by_transport(self, transport_key: bytes) -> Subject | None:
-        """The admitted credential a transport key is bound to."""
+        """Return the admitted credential that a transport key is bound to; None if there is none."""
         return self._by_transport.get(transport_key)
 
     def subjects(self) -> tuple[Subject, ...]:
-        """Every admitted credential, issuers before those they issued."""
+        """Return every admitted credential, issuers before the credentials they issued."""
         return tuple(self._subjects.values())
 
     def transport_keys(self) -> frozenset[bytes]:
-        """Every credentialed transport key."""
+        """Return the transport keys of all admitted credentials."""
         return frozenset(self._by_transport)
 
     def admit(self, raw: bytes) -> Subject | Refusal:
-        """Run checks (1) to (4) on the bytes of a credential whose issuer is already admitted, and keep it."""
+        """Run checks (1) to (4) on a raw credential whose issuer is already admitted, and keep the credential."""
         known = self._subjects.get(digest(raw))
         if known is not None:
             return known
@@ -176,18 +176,18 @@ class Registry:
             self._by_transport[subject.transport_key] = subject
 
     def _free_for(self, subject: Subject, transport_key: bytes) -> bool:
-        """A transport key stays with the party that was known by it first: the same key pair, or its successors."""
+        """Whether a transport key is free for a subject: unused, or used by the same key pair or its successors."""
         held = self._by_transport.get(transport_key)
         if held is None or held.public == subject.public:
             return True
         return held.hash in self.line(subject.hash) or subject.hash in self.line(held.hash)
 
     def successor(self, credential: bytes) -> bytes | None:
-        """The credential that took a credential's place."""
+        """Return the hash of the credential that replaced a credential; None if there is none."""
         return self._successors.get(credential)
 
     def newest(self, credential: bytes) -> bytes:
-        """The credential by which a party is known today: this one, or the last of those that took its place."""
+        """Return the hash of a party's current credential: this one, or the last that replaced it."""
         seen = set[bytes]()
         while credential not in seen and (later := self.successor(credential)) is not None:
             seen.add(credential)
@@ -195,21 +195,21 @@ class Registry:
         return credential
 
     def line(self, credential: bytes) -> tuple[bytes, ...]:
-        """A credential and those it succeeded, the newest first."""
+        """Return the hashes of a credential and of those it replaced, the newest first."""
         found = [credential]
         while (before := self._predecessors.get(found[-1])) is not None:
             found.append(before)
         return tuple(found)
 
     def rotate(self, old: Subject, new: Subject) -> None:
-        """Let a judged successor take its place; a root's successor is an anchor from here on."""
+        """Replace a credential by its judged successor; a root's successor becomes an anchor."""
         if new.issuer is None:
             self.anchors |= {new.hash}
         self._successors[old.hash], self._predecessors[new.hash] = new.hash, old.hash
         self._keep(new)
 
     def unrotate(self) -> None:
-        """Forget every succession: those who were succeeded hold their transport keys again."""
+        """Undo all replacements: replaced credentials hold their transport keys again."""
         for old in reversed(self._successors):
             self._keep(self._subjects[old])
         self._successors.clear()
@@ -217,11 +217,11 @@ class Registry:
         self.anchors = self._configured
 
     def examine_root(self, raw: bytes) -> Subject | Refusal:
-        """Run the checks on a root that is to succeed an anchor; its own key must have signed it."""
+        """Run the checks on a root that is to replace an anchor; its own key must have signed it."""
         return Registry(self.network, [digest(raw)]).examine(raw)
 
     def examine(self, raw: bytes) -> Subject | Refusal:
-        """Run checks (1) to (4) and keep nothing."""
+        """Run checks (1) to (4) on a raw credential without keeping it."""
         unproven = parse(raw)
         if isinstance(unproven, Refusal):
             return unproven
@@ -233,7 +233,7 @@ class Registry:
         return self._root(unproven, claims) if unproven.author is None else self._issued(unproven, claims)
 
     def admit_chain(self, chain: Iterable[bytes]) -> Subject | Refusal:
-        """Admit raw credentials from the root down; returns the last."""
+        """Admit raw credentials from the root down; return the last."""
         last: Subject | Refusal = refuse(Reason.UNKNOWN_AUTHOR, "credential.chain", "empty", "at least a root")
         for raw in chain:
             last = self.admit(raw)
@@ -269,7 +269,7 @@ def _hex(value: bytes | None) -> str:
 
 
 def _narrows(record: Record, claims: Claims, issuer: Subject) -> Refusal | None:
-    """Check (4)."""
+    """Check (4): the scope, life and level of a credential lie inside its issuer's."""
     body: bodies.Credential = record.body
     if claims.issuer != issuer.name:
         return refuse(Reason.SCOPE, "credential.iss", claims.issuer, issuer.name)
@@ -279,14 +279,14 @@ def _narrows(record: Record, claims: Claims, issuer: Subject) -> Refusal | None:
 
 
 def _level_left(level: str, issuer: Subject) -> Refusal | None:
-    """The level narrows as well: one that the chain has left does not come back. How two levels compare a rule says."""
+    """Refuse a level that the chain has left before: it does not come back. How two levels compare a rule says."""
     if level == issuer.level or level not in issuer.levels:
         return None
     return refuse(Reason.SCOPE, "scope.level", level, f"a level that {issuer.name} has, {issuer.level}, or one below")
 
 
 def _shaped(scope: Scope) -> Refusal | None:
-    """Is the area one? It is asked once the issuer's signature holds."""
+    """Check that the area of a scope is a valid shape; called once the issuer's signature holds."""
     wrong = scope.area.flaw()
     return None if wrong is None else refuse(Reason.MALFORMED, "scope.area", wrong, "a whole area")
 

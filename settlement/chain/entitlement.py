@@ -1,7 +1,7 @@
-"""What an author may speak: its actions, the rule's taxonomy, its scope on every axis, the terms of the class.
+"""Whether an author may say a record: its actions, the rule's taxonomy, its scope on every axis, the class's terms.
 
-Clauses (6) to (8) and (13) of admission; none of them depends on when the record is judged. Whether an author may speak
-a type at all comes first, and costs nothing; only then are outlines looked at, of which a record may hold a few.
+These are clauses (6) to (8) and (13) of admission; none depends on when the record is judged. The cheap check whether
+an author may say a type at all comes first; only then are outlines checked, of which a record may hold a few.
 """
 
 from collections.abc import Iterator
@@ -17,17 +17,17 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.records.authority import Rule
 
 CORNERS_MAX = 256
-"""Corners of all outlines of one record together: what a rule may cost whoever reads it."""
+"""Most corners of all outlines of one record together: a bound on what a record may cost its reader."""
 SPEAKS_KEPT = 1024
 _SPEAKS: dict[tuple[bytes, str], tuple[Subject, Rule]] = {}
-"""Who was found to speak a type under a rule, by the credential and the type: one entry of a party, however often
+"""Authors found to be allowed a type under a rule, by credential and type: one cache entry of a party, however often
 its credential and its rule are read anew."""
 _HOLDERS: dict[type[Any], tuple[str, ...]] = {}
 _STRENGTH = (Response.RECORD_ONLY, Response.CONSIDER, Response.OBEY_AFTER_CHECK, Response.OBEY)
 
 
 def outlines(record: Record) -> Refusal | None:
-    """The part of clause (1) that solves geodesics: every outline of a record is one, and they are few together."""
+    """Check the costly part of clause (1): every outline is valid, with at most CORNERS_MAX corners together."""
     areas = [area for area in _areas(record.body) if area.outline is not None]
     corners = sum(len(area.ring) for area in areas)
     if corners > CORNERS_MAX:
@@ -37,12 +37,12 @@ def outlines(record: Record) -> Refusal | None:
 
 
 def corners_in(body: Any) -> int:
-    """Corners of all outlines in a body together."""
+    """Number of corners of all outlines in a body."""
     return sum(len(area.ring) for area in _areas(body))
 
 
 def _areas(value: Any) -> Iterator[Area]:
-    """Every area in a body, however deep."""
+    """Yield every area in a body, however deeply nested."""
     if isinstance(value, Area):
         yield value
         return
@@ -54,7 +54,7 @@ def _areas(value: Any) -> Iterator[Area]:
 
 
 def _holders(cls: type[Any]) -> tuple[str, ...]:
-    """Names of the fields of a schema class in which an area may be found."""
+    """Names of the fields of a schema class that may hold an area."""
     if cls not in _HOLDERS:
         items = [(name, kind.item) for name, kind in kinds_of(cls) if isinstance(kind.item, type)]
         _HOLDERS[cls] = tuple(name for name, item in items if item is Area or _holders(item))
@@ -62,13 +62,13 @@ def _holders(cls: type[Any]) -> tuple[str, ...]:
 
 
 def _rank(rule: Rule, name: str) -> tuple[int, int]:
-    """How much a level of the rule makes others do, and how much it weighs."""
+    """Rank of a level of the rule: the response it gets, and its weight."""
     level = rule.level(name)
     return _STRENGTH.index(response_of(rule, name)), level.weight_ppm if level is not None else 0
 
 
 def _delegated(author: Subject, rule: Rule) -> Refusal | None:
-    """Clause (7) along the chain: nobody below a root gives a level that is more than its own."""
+    """Check clause (7) along the chain: nobody below a root gives a level that is more than its own."""
     for given_by, given in pairwise(author.levels[1:]):
         if _rank(rule, given) > _rank(rule, given_by):
             required = f"no more than its issuer's, {given_by}"
@@ -77,7 +77,7 @@ def _delegated(author: Subject, rule: Rule) -> Refusal | None:
 
 
 def capability(record: Record, author: Subject, rule: Rule) -> Refusal | None:
-    """Clauses (6) to (8)."""
+    """Check clauses (6) to (8): the author's actions, level and scope cover the record."""
     row = record.row
     return (
         _may_speak(record, author, rule)
@@ -88,9 +88,9 @@ def capability(record: Record, author: Subject, rule: Rule) -> Refusal | None:
 
 
 def _may_speak(record: Record, author: Subject, rule: Rule) -> Refusal | None:
-    """Clauses (6) and (7): whether this author may speak this type at all, whatever it says.
+    """Check clauses (6) and (7): whether this author may say this record type at all, whatever its content.
 
-    That it may is known by author, type and rule from then on, none of which changes; that it may not is asked anew.
+    A positive result is cached by author, type and rule, none of which changes; a negative one is computed anew.
     """
     name = author.hash, record.typ
     author_then, rule_then = _SPEAKS.get(name, (None, None))
@@ -115,7 +115,7 @@ def _may_speak(record: Record, author: Subject, rule: Rule) -> Refusal | None:
 
 
 def _in_scope(body: Any, author: Subject) -> Refusal | None:
-    """Clause (8), on whichever of the axes the body has; what a radio could do is no claim to do it."""
+    """Check clause (8) on each axis that the body has; what an envelope says a radio can do is not checked."""
     scope = author.scope
     cell: Cell | None = getattr(body, "cell", None)
     if cell is not None and not scope.holds_band(cell.band):
@@ -137,5 +137,5 @@ def _in_scope(body: Any, author: Subject) -> Refusal | None:
 
 
 def within_terms(record: Record, rule: Rule) -> Refusal | None:
-    """Clause (13): class, price, bargaining round and the life of an envelope are the rule's."""
+    """Check clause (13): class, price, bargaining round and the life of an envelope are within the rule."""
     return record.row.within_terms(record.body, rule, record.frame.attestation.latest_ns)

@@ -1,7 +1,7 @@
-"""Opens a stranger's database: read-only, only where its schema is ours to the letter, with a bound on the work.
+"""Opens a stranger's SQLite database read-only: only with exactly our schema, and with a bound on the work.
 
-A database is a program as much as a file: views that never end, triggers, virtual tables, generated columns, trees of
-pages that lead back to themselves. What is opened here can be none of it:
+A database can act as a program: views that never end, triggers, virtual tables, generated columns, trees of pages
+that lead back to themselves. The checks here exclude all of that:
 
     (1) a regular file that begins as SQLite does, in UTF-8
     (2) no view, trigger, extension or function of the schema is ever run; each page's cells are checked when it is read
@@ -26,7 +26,7 @@ T = TypeVar("T")
 MAGIC = b"SQLite format 3\x00"
 _HEADER = 100
 VALUE_LIMIT = 4 * LEAF_LIMIT
-"""Bytes of one row: an entry and its columns, with room."""
+"""Most bytes of one row: an entry and its columns, with room to spare."""
 STEPS, STEPS_A_BYTE = 20_000_000, 20
 """Steps of SQLite's virtual machine that one audit may take: for any file, and for each byte of it."""
 STEPS_OF_SCHEMA, STEPS_AT_ONCE = 50_000, 1_000
@@ -56,11 +56,11 @@ _OBJECTS = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, n
 
 
 class NoDatabase(Exception):
-    """What lies at a path is no database of a lineage: not by its bytes, or not by its schema."""
+    """The file at a path is no database of a log: not by its bytes, or not by its schema."""
 
 
 def harden(db: apsw.Connection) -> None:
-    """Let nothing of a database's schema run: triggers, views, extensions and functions with effects are off."""
+    """Turn off everything that a database's schema could run: triggers, views, extensions, functions with effects."""
     for setting in _OFF:
         db.config(setting, 0)
     db.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
@@ -68,7 +68,7 @@ def harden(db: apsw.Connection) -> None:
 
 @lru_cache(maxsize=4)
 def objects_of(schema: str) -> frozenset[tuple[str, str, str, str | None]]:
-    """Type, name, table and text of everything that statements create."""
+    """Return type, name, table and text of everything that the statements of a schema create."""
     db = apsw.Connection(":memory:")
     try:
         db.execute(schema)
@@ -78,7 +78,7 @@ def objects_of(schema: str) -> frozenset[tuple[str, str, str, str | None]]:
 
 
 def check_schema(db: apsw.Connection, schema: str) -> None:
-    """Raises NoDatabase where a database holds another table, or anything else, than `schema` creates."""
+    """Compare a database with `schema`. Raises NoDatabase where it holds any other table or object."""
     expected = objects_of(schema)
     if db.execute("PRAGMA encoding").fetchone() != ("UTF-8",):
         raise NoDatabase("its text is not UTF-8")
@@ -91,7 +91,7 @@ def check_schema(db: apsw.Connection, schema: str) -> None:
 
 
 def typed(value: object, wanted: type[T]) -> T:
-    """A value of a row, whose column may hold any type; raises TypeError where it is another than `wanted`."""
+    """Return the value of a column, which may hold any type. Raises TypeError where it is not of type `wanted`."""
     if type(value) is not wanted:
         raise TypeError(f"a {type(value).__name__} where a {wanted.__name__} belongs")
     return value
@@ -102,7 +102,7 @@ def _named(value: object) -> str:
 
 
 def _check_bytes(path: Path) -> int:
-    """Check (1); the size of the file. Never waits for a pipe's other end."""
+    """Check (1) and return the size of the file in bytes. Does not block on a pipe."""
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -117,7 +117,7 @@ def _check_bytes(path: Path) -> int:
 
 
 class _Steps:
-    """Counts the steps of a connection's virtual machine down; at the end of its allowance every statement is ended."""
+    """Counts down the steps of a connection's virtual machine; when none are left every statement is interrupted."""
 
     def __init__(self, left: int) -> None:
         self.left = left
@@ -130,8 +130,8 @@ class _Steps:
 def open_foreign(path: Path, schema: str, *, live: bool = False) -> apsw.Connection:
     """Open a stranger's database read-only, after checks (1) to (5).
 
-    `live` believes a write-ahead log beside the file; else the file alone is read. Raises NoDatabase, apsw.Error; what
-    is read later raises apsw.InterruptError once the allowance of steps is spent.
+    `live` also reads a write-ahead log beside the file; else the file alone is read. Raises NoDatabase, apsw.Error;
+    later reads raise apsw.InterruptError once the allowance of steps is used up.
     """
     size = _check_bytes(path)
     if live:

@@ -1,13 +1,13 @@
-"""A signed directory of everybody in a network, in one file: who has which credential, and whether it was taken back.
+"""A signed directory of all credentials of a network in one file: who has which, and which are revoked.
 
     rows      one for each credential, 73 bytes, by the credential's hash
     tree      every complete subtree of the RFC 9162 Merkle tree over the rows, level by level
     head      the authority's C2SP checkpoint of that tree, in the file's first kibibyte
 
-Who asks believes nothing but the head's signature: a row is given with its place in the signed tree, and "not there"
-with the two rows between which it would stand. A look reads some forty pieces of a few dozen bytes, however many rows
-there are; nothing of the file stays in memory. The credentials themselves are fetched from whoever has them, when a
-neighbour is first met, and are admitted by their own signatures.
+A reader trusts only the head's signature: a row comes with its proof in the signed tree, and "not there" with the two
+neighbouring rows. A look-up reads some forty pieces of a few dozen bytes, however many rows there are; nothing of the
+file stays in memory. The credentials themselves are fetched from their owners when a neighbour is first met, and are
+admitted by their own signatures.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ LEAVE = "/identities"
 ROWS_MAX = 1 << 32
 REVOKED = 1
 Read = Callable[[int, int], bytes]
-"""Bytes of the file: offset and how many."""
+"""Reads bytes of the file: offset and count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class IdentityRow:
     revoked: bool = False
 
     def encoded(self) -> bytes:
-        """Its 73 bytes, as the tree hashes them."""
+        """Return the row's 73 bytes, as the tree hashes them."""
         numbers = self.issuer.to_bytes(4, "big") + self.status_index.to_bytes(4, "big")
         return self.credential + self.transport_key + numbers + bytes([REVOKED * self.revoked])
 
@@ -82,7 +82,7 @@ def write_directory(file: BinaryIO, network: str, key: SigningKey, rows: Iterabl
 
 
 class IdentityDirectory:
-    """A directory under a head that its authority signed; each look proves what it gives."""
+    """A directory under a head that its authority signed; each look-up proves the row that it returns."""
 
     def __init__(self, read: Read, head: Head) -> None:
         self._read, self.head = read, head
@@ -94,7 +94,7 @@ class IdentityDirectory:
 
     @classmethod
     def opened(cls, read: Read, network: str, public: bytes, *, least: int = 0) -> Self | Refusal:
-        """Check the head: by the authority's key, of this network, and of no fewer rows than seen before (`least`)."""
+        """Check the head: signed by the authority, for this network, with no fewer rows than seen before (`least`)."""
         start = read(0, HEAD_BYTES)
         length = int.from_bytes(start[:2], "big")
         head = open_note(start[2 : 2 + length].decode("utf-8", "replace"), public)
@@ -109,7 +109,7 @@ class IdentityDirectory:
 
     @classmethod
     def at(cls, file: BinaryIO, network: str, public: bytes, *, least: int = 0) -> Self | Refusal:
-        """In an open file."""
+        """Open the directory in an open file, with the checks of `opened`."""
 
         def read(offset: int, count: int) -> bytes:
             file.seek(offset)
@@ -118,7 +118,7 @@ class IdentityDirectory:
         return cls.opened(read, network, public, least=least)
 
     def find(self, credential: bytes) -> IdentityRow | Refusal | None:
-        """The row of a credential, proven; None where it surely is not there; a refusal where nothing is proven."""
+        """Return a credential's row, proven; None where it is surely absent; a refusal where neither is proven."""
         low, high = 0, self.head.size
         while low < high:
             middle = (low + high) // 2

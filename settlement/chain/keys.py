@@ -1,4 +1,4 @@
-"""Ed25519 keys: signing, and verification that refuses the public keys other libraries let through.
+"""Ed25519 keys: signing, and verification that refuses the unsafe public keys which other libraries accept.
 
 `cryptography` accepts low-order and non-canonical points (RFC 8032 section 5.1.3 leaves them to the caller); with such
 a key one signature fits many messages, so they are refused here.
@@ -34,7 +34,7 @@ def usable(public: bytes) -> bool:
 
 @lru_cache(maxsize=1024)
 def kid_of(public: bytes) -> bytes:
-    """First 16 bytes of SHA-256 of the public key: names a key in a COSE header."""
+    """Return the first 16 bytes of SHA-256 of a public key: they name the key in a COSE header."""
     return hashlib.sha256(public).digest()[:KID_BYTES]
 
 
@@ -44,20 +44,20 @@ def _loaded(public: bytes) -> Ed25519PublicKey | None:
 
 
 Verify = Callable[[bytes, bytes, bytes], bool]
-"""Public key, signature, message: do they hold together?"""
+"""A function of public key, signature and message that tells whether the signature is valid."""
 
 
 HOLDING_KEPT = 4096
 _KEEPING = threading.Lock()
 _HOLDING: dict[bytes, None] = {}
-"""SHA-256 of key, signature and message of the signatures last found to hold, the oldest first: 0.5 MiB at most."""
+"""Cache of valid signatures: SHA-256 of key, signature and message, the oldest first; 0.5 MiB at most."""
 
 
 def verify(public: bytes, signature: bytes, message: bytes) -> bool:
-    """True when the signature is the key's over the message and the key is usable.
+    """Return whether the signature is the key's over the message and the key is usable.
 
-    The HOLDING_KEPT signatures that held last are known by their hash and not computed again: the credentials and rules
-    under every settlement, and records that come a second time. One that did not hold is computed each time.
+    The last HOLDING_KEPT valid signatures are cached by hash and not computed again: the credentials and rules under
+    every settlement, and records that come a second time. An invalid signature is computed each time.
     """
     if len(public) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
         return False
@@ -74,7 +74,7 @@ def verify(public: bytes, signature: bytes, message: bytes) -> bool:
 
 
 def verify_anew(public: bytes, signature: bytes, message: bytes) -> bool:
-    """As `verify`, computed whatever is known: for measuring what one verification takes."""
+    """Verify as `verify` does, without the cache: for measuring what one verification takes."""
     key = _loaded(public)
     if key is None or len(signature) != SIGNATURE_BYTES:
         return False
@@ -87,7 +87,7 @@ def verify_anew(public: bytes, signature: bytes, message: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A private key that signs; it never prints itself."""
+    """A private key that signs; its text form never shows the secret."""
 
     _private: Ed25519PrivateKey
     public: bytes
@@ -95,7 +95,7 @@ class SigningKey:
 
     @classmethod
     def from_seed(cls, seed: bytes) -> "SigningKey":
-        """Load from the 32 secret bytes."""
+        """Load a key from its 32 secret bytes."""
         private = Ed25519PrivateKey.from_private_bytes(seed)
         public = private.public_key().public_bytes_raw()
         return cls(private, public, kid_of(public))

@@ -1,4 +1,4 @@
-"""One entry of a lineage: the exact bytes received or made, the verdict on them, and when they arrived."""
+"""One entry of a node's log: the exact bytes received or made, the verdict on them, and when they arrived."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ OWN, RECEIVED = 0, 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """An entry; `record` is absent where nobody had surely signed the bytes, or they had been logged before."""
+    """An entry of the log; `record` is absent where no signature was verified, or the bytes had been logged before."""
 
     origin: int = uint(1, high=1)
     subject: bytes = blob(2, 32)
@@ -30,24 +30,24 @@ class Leaf:
     peer: bytes | None = blob(12, 32, optional=True)
 
     def encoded(self) -> bytes:
-        """The bytes the tree hashes."""
+        """Return the bytes that the Merkle tree hashes."""
         return encode(self, limit=LEAF_LIMIT)
 
     @property
     def refused(self) -> Reason | None:
-        """The reason, where the record was refused."""
+        """Return the reason of the refusal; None where the record was admitted."""
         return None if self.admitted else Reason(self.reason or Reason.MALFORMED)
 
 
 def decode_leaf(data: bytes) -> Leaf | Refusal:
-    """Parse the bytes of an entry."""
+    """Parse the bytes of a log entry."""
     return decode(Leaf, data, "leaf", limit=LEAF_LIMIT)
 
 
 def admitted_leaf(
     raw: bytes, *, origin: int, now: TimeFix, rule: bytes | None = None, peer: bytes | None = None
 ) -> Leaf:
-    """The entry of a record that was admitted."""
+    """Return the log entry of a record that was admitted."""
     return Leaf(
         origin=origin,
         subject=digest(raw),
@@ -69,10 +69,10 @@ def refused_leaf(
     peer: bytes | None = None,
     signed: bool = False,
 ) -> Leaf:
-    """The entry of a record that was refused.
+    """Return the log entry of a record that was refused.
 
-    It holds the bytes only where they are `signed`, surely, by who is named as their author; what nobody vouches for,
-    and a replay, is named by its hash alone.
+    The entry holds the bytes only where they are `signed`: their named author's signature was verified. Bytes without
+    a verified signature, and replays, are named by their hash alone.
     """
     kept = signed and len(raw) <= MAX_RECORD_BYTES and refusal.reason is not Reason.REPLAY
     return Leaf(

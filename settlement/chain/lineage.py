@@ -1,8 +1,8 @@
-"""The append-only log of one node, durable in SQLite before anything is acknowledged.
+"""The append-only log of one node (lineage): an SQLite file, durable before anything is acknowledged.
 
-One writer, WAL, synchronous=FULL, all that is ready in one transaction. Protocol state (settlements, replies, outbox,
-counters, author heads) lives in the same database so that a log entry and what follows from it become durable
-together or not at all. When a commit fails nothing of it was done: the caller sends nothing and closes the gate.
+One writer, WAL, synchronous=FULL, everything that is ready in one transaction. Protocol state (settlements, replies,
+outbox, counters, author heads) is in the same database, so that a log entry and its consequences become durable
+together or not at all. When a commit fails nothing has happened: the caller sends nothing and closes the gate.
 
 Long because what is durable together is one set of tables with one writer.
 """
@@ -31,7 +31,7 @@ from settlement.chain.wholeness import check_file, stored_standing, tally_of_col
 from settlement.core.reasons import Reason, Refusal, refuse
 
 CACHE_KIB = 16 * 1024
-"""Holds the inner pages of a large log's tree, which every proof reads."""
+"""SQLite's page cache, KiB: holds the inner pages of a large log's tree, which every proof reads."""
 SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -53,17 +53,17 @@ KEY_BYTES_MAX = 256
 
 
 def _after(prefix: bytes) -> bytes:
-    """The first key after all that begin with a prefix."""
+    """Return the first key after all keys that begin with `prefix`."""
     head = prefix.rstrip(b"\xff")
     return head[:-1] + bytes([head[-1] + 1]) if head else b"\xff" * KEY_BYTES_MAX
 
 
 class LineageError(Exception):
-    """The log cannot be opened, read or written; the message names the file and the mend."""
+    """The log cannot be opened, read or written; the message names the file and the remedy."""
 
 
 def name_of(path: Path) -> str | None:
-    """The name a log goes by, read without opening it for writing; None where it is none."""
+    """Return a log's origin name, read without opening the log for writing; None where the file is no log."""
     try:
         db = open_foreign(path, SCHEMA, live=True)
         row = db.execute("SELECT value FROM meta WHERE key='origin'").fetchone()
@@ -74,15 +74,15 @@ def name_of(path: Path) -> str | None:
 
 
 class Transaction:
-    """A transaction of a log, or a part of one that is undone alone; a step has a part for each of its duties.
+    """A transaction of a log, or a savepoint in one that can be undone alone; each duty in a step has a savepoint.
 
-    A part is begun in the database by the first change in it: most of them change nothing.
+    A savepoint begins in the database with the first change inside: most change nothing.
     """
 
     __slots__ = ("_begun", "_db", "_lineage", "_state", "_waiting")
 
     def __init__(self, lineage: "Lineage", db: apsw.Connection, waiting: list["Transaction"]) -> None:
-        """Args: waiting are the parts that were entered and are not begun yet, the outermost first."""
+        """Args: waiting: the savepoints that were entered and have not begun yet, the outermost first."""
         self._lineage, self._db, self._waiting, self._begun = lineage, db, waiting, False
         self._state = lineage.held()
 
@@ -93,7 +93,7 @@ class Transaction:
             self._waiting.append(self)
 
     def begin(self) -> None:
-        """Begin it in the database."""
+        """Begin the transaction or savepoint in the database."""
         try:
             self._db.__enter__()
         except BaseException as exc:
@@ -123,7 +123,7 @@ class Transaction:
 
 
 class Lineage:
-    """The writer's view of a node's log."""
+    """A node's log, opened for writing."""
 
     def __init__(self, path: Path, *, origin: str) -> None:
         """Open or create the log at `path`; `origin` is the name in its checkpoints. Raises LineageError."""
@@ -170,38 +170,38 @@ class Lineage:
         return row[0] if row else None
 
     def transaction(self) -> Transaction:
-        """Everything inside becomes durable together; on any error nothing of it happened. Raises LineageError."""
+        """Open a transaction: all its changes become durable together, or on any error none. Raises LineageError."""
         return Transaction(self, self._db, self._parts)
 
     def _change(self, sql: str, bindings: tuple[Any, ...]) -> None:
-        """Change a row, in the part of the transaction that this belongs to."""
+        """Change a row, in the innermost open transaction or savepoint."""
         self._begin()
         self._db.execute(sql, bindings)
 
     def _begin(self) -> None:
-        """Begin the parts that were entered and have changed nothing so far; before every change."""
+        """Begin the savepoints that were entered and have changed nothing so far; called before every change."""
         while self._parts:
             self._parts[0].begin()
             del self._parts[0]
 
     def held(self) -> tuple[Any, ...]:
-        """What is held in memory of the log as it stands, for `back_to`."""
+        """Return the state that is cached in memory of the log, for `back_to`."""
         return self.size, self._frontier, self._tally, self._stood, self.origin, self._snapped
 
     def back_to(self, state: tuple[Any, ...]) -> None:
-        """Hold again what was held before something that was undone."""
+        """Restore the cached state that `held` returned, after an undone savepoint."""
         self.size, self._frontier, self._tally, self._stood, self.origin, self._snapped = state
         self._memory = Memory()
 
     def _edge(self) -> merkle.Frontier:
-        """The tree's largest complete subtrees, left to right."""
+        """Return the tree's largest complete subtrees, left to right."""
         if self._frontier is None:
             read = self._reader([(0, self.size)])
             self._frontier = tuple(read(level, index) for level, index in merkle.subtrees(0, self.size))
         return self._frontier
 
     def _tallied(self) -> Tally:
-        """The running hashes over columns, state and counters, taken up where the owner signed them last."""
+        """Return the running hashes over columns, state and counters, continued from the last signed ones."""
         if self._tally is None:
             stored = stored_standing(self._db, self.origin)
             if stored is None:
@@ -226,7 +226,7 @@ class Lineage:
         return index
 
     def _reader(self, ranges: list[tuple[int, int]]) -> merkle.NodeReader:
-        """Every stored node that leaf ranges need, in one indexed query. Raises LineageError where one is missing."""
+        """Read all stored tree nodes that leaf ranges need, in one query. Raises LineageError where one is missing."""
         wanted = [node for low, high in ranges for node in merkle.subtrees(low, high)]
         if not wanted:
             return lambda _level, _index: merkle.EMPTY_ROOT
@@ -242,11 +242,11 @@ class Lineage:
         return lambda level, index: found[level, index]
 
     def head(self) -> Head:
-        """Size and root now."""
+        """Return size and root of the log now."""
         return Head(origin=self.origin, size=self.size, root=merkle.fold(self._edge()))
 
     def stand(self, key: SigningKey) -> None:
-        """Sign what this step leaves of log, state and counters; the last act of every transaction that changes any."""
+        """Sign log, state and counters as this step leaves them; the last act of every transaction that changes any."""
         tally = self._tallied()
         if self._stood == (self.size, tally):
             return
@@ -257,7 +257,7 @@ class Lineage:
         self._snap(key, standing)
 
     def _snap(self, key: SigningKey, standing: Standing) -> None:
-        """Sign a snapshot where the last one is SNAPSHOT_EVERY entries back; only of what was surely whole before."""
+        """Sign a snapshot where the last one is SNAPSHOT_EVERY entries back; only over entries known to be intact."""
         if self._snapped is None:
             found = read_snapshot(self._db)
             self._snapped = 0 if isinstance(found, Refusal) else found[0].size
@@ -269,12 +269,12 @@ class Lineage:
         self._snapped = self.size
 
     def rename(self, origin: str) -> None:
-        """Go on under the name of a successor's key, inside a transaction that has added an entry."""
+        """Continue the log under the name of a successor's key, inside a transaction that has added an entry."""
         self._change("UPDATE meta SET value=? WHERE key='origin'", (origin,))
         self.origin, self._stood, self._snapped = origin, None, -SNAPSHOT_EVERY
 
     def checkpoint(self, key: SigningKey) -> str:
-        """Sign the head and keep the note; call inside a transaction. The same size gives the same note."""
+        """Sign the head and store the note; call inside a transaction. The same size gives the same note."""
         note = self._one("SELECT note FROM checkpoint WHERE size=?", (self.size,))
         if note is None:
             note = sign_head(self.head(), key)
@@ -282,23 +282,23 @@ class Lineage:
         return str(note)
 
     def root_at(self, size: int) -> bytes:
-        """Root when the log had `size` entries. Raises LineageError for a size it never had."""
+        """Return the root when the log had `size` entries. Raises LineageError for a size it never had."""
         if size > self.size:
             raise LineageError(f"{self.path}: {size} entries asked of a log of {self.size}")
         return merkle.root(size, self._reader([(0, size)]))
 
     def inclusion(self, index: int, size: int | None = None) -> tuple[bytes, ...]:
-        """Proof that the entry is in the present tree, or in the one of an earlier size."""
+        """Return the proof that an entry is in the present tree, or in the tree of an earlier size."""
         ranges = merkle.inclusion_ranges(index, self.size if size is None else size)
         return merkle.proof_of(ranges, self._reader(ranges))
 
     def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
-        """Proof that the tree of size `new` extends that of size `old`."""
+        """Return the proof that the tree of size `new` extends that of size `old`."""
         ranges = merkle.consistency_ranges(old, new)
         return merkle.proof_of(ranges, self._reader(ranges))
 
     def verify(self, public: bytes, *, standing: bool = False, former: Iterable[bytes] = ()) -> Refusal | None:
-        """Does the file still hold what was written? `standing` asks for columns, state and counters as well.
+        """Check that the file still holds what was written; with `standing` columns, state and counters as well.
 
         Every entry is compared with its columns and the stored tree, every signed checkpoint with the tree, and the
         rest with what the owner signed after its last step; older checkpoints may be by the `former` keys. Reads each
@@ -310,9 +310,9 @@ class Lineage:
             return refuse(Reason.ENTRY_MISMATCH, "lineage.file", str(exc), "a file as it was written")
 
     def start_look(self, public: bytes, *, former: Iterable[bytes] = ()) -> StartLook:
-        """As `verify` with `standing`, from the newest snapshot on; everything where no snapshot holds, saying why.
+        """Check the log at a start, from its newest snapshot on; the whole log and the reason if no snapshot holds.
 
-        Entries before the snapshot are proven one by one when they are used, until `read_whole` is called.
+        Entries before the snapshot are proven one by one when they are read, until `read_whole` is called.
         """
         keys = tuple(former)
         try:
@@ -325,16 +325,16 @@ class Lineage:
         return StartLook(refusal=self.verify(public, standing=True, former=keys), why=str(found))
 
     def read_whole(self) -> None:
-        """From here on no entry is proven when it is used: all of them were read."""
+        """Note that all entries have been checked: from here on no entry is proven when it is read."""
         self._unread = 0
 
     @property
     def unread(self) -> int:
-        """How many of the oldest entries nobody has read since the start."""
+        """Return how many of the oldest entries have not been checked since the start."""
         return self._unread
 
     def leaf_body(self, index: int) -> bytes:
-        """The bytes of an entry. Raises LineageError when it is missing, or is not what the root was made of."""
+        """Return the bytes of an entry. Raises LineageError where it is missing or does not hash into the root."""
         body = self._one("SELECT body FROM leaf WHERE idx=?", (index,))
         if body is None:
             raise LineageError(f"{self.path}: entry {index} is missing; the file was altered")
@@ -345,7 +345,7 @@ class Lineage:
         return bytes(body)
 
     def bodies(self, start: int = 0) -> Iterator[bytes]:
-        """All entries in order."""
+        """Yield the bytes of all entries in order."""
         for (body,) in self._db.execute("SELECT body FROM leaf WHERE idx>=? ORDER BY idx", (start,)):
             yield bytes(body)
 
@@ -356,18 +356,18 @@ class Lineage:
         return [(index, sid, bytes(author), int(seq), self.leaf_body(index)) for index, sid, author, seq in rows]
 
     def of_settlement(self, sid: bytes, *, but: str = "") -> list[bytes]:
-        """The bodies of a settlement's admitted entries, in order, without those of the type `but`."""
+        """Return the bodies of a settlement's admitted entries, in order, without those of the type `but`."""
         sql = "SELECT idx FROM leaf WHERE sid=? AND admitted=1 AND typ<>? ORDER BY idx"
         rows: list[tuple[Any, ...]] = list(self._db.execute(sql, (sid, but)))
         return [self.leaf_body(index) for (index,) in rows]
 
     def oldest_of(self, sid: bytes, typ: str) -> bytes | None:
-        """The body of the first admitted entry of a settlement that is of this type; None if none is."""
+        """Return the body of a settlement's first admitted entry of this type; None if there is none."""
         index = self._one("SELECT idx FROM leaf WHERE sid=? AND typ=? AND admitted=1 ORDER BY idx LIMIT 1", (sid, typ))
         return None if index is None else self.leaf_body(index)
 
     def prune(self, index: int, stub: PrunedLeaf) -> None:
-        """Put a stub in an entry's place, inside a transaction: its hash in the tree stays, its bytes are gone."""
+        """Replace an entry's bytes by a stub, inside a transaction; its hash stays in the tree."""
         body = replace(stub, leaf=entry_hash(self.leaf_body(index))).encoded()
         total = int.from_bytes(self.get(PRUNED, SUM) or b"", "big")
         self._change("UPDATE leaf SET body=? WHERE idx=?", (body, index))
@@ -379,32 +379,32 @@ class Lineage:
         return stubs_among(self._db, typ, first, last)
 
     def pack(self, first: int, last: int) -> None:
-        """Give back the room that bodies left in the pages of these entries, inside a transaction; no byte changes."""
+        """Free the space that removed bodies left in these entries' pages, inside a transaction; no byte changes."""
         self._begin()
         pack_rows(self._db, first, last)
 
     def newest_ns(self) -> int:
-        """The instant the last entry surely came after, UTC in ns; 0 for an empty log or a damaged entry."""
+        """Return an instant that the last entry surely came after, UTC in ns; 0 for an empty log or a damaged entry."""
         leaf = decode_leaf(self.leaf_body(self.size - 1)) if self.size else None
         return leaf.arrived_earliest_ns if isinstance(leaf, Leaf) else 0
 
     def seen(self, subject: bytes) -> bool:
-        """Whether a record was admitted, or refused for good by the protocol; a refusal at the door does not count."""
+        """Return whether a record was admitted or refused for good; a refusal that may change later does not count."""
         if subject in self._memory.records:
             return True
         found = self._one("SELECT 1 FROM leaf WHERE subject=? AND (admitted=1 OR typ IS NOT NULL) LIMIT 1", (subject,))
         return found is not None
 
     def index_of(self, subject: bytes) -> int | None:
-        """Where a record stands: where it was admitted, else where it was first refused; None if it never came."""
+        """Return the index of a record's entry: admitted, else first refused; None if the record never came."""
         order = "ORDER BY admitted DESC, idx LIMIT 1"
         found: int | None = self._one(f"SELECT idx FROM leaf WHERE subject=? {order}", (subject,))  # noqa: S608
         return found
 
     def author_record(self, author: bytes, seq: int) -> bytes | None:
-        """Hash of the admitted record an author signed with that sequence number, if it was seen.
+        """Return the hash of an author's admitted record with that sequence number; None if there is none.
 
-        Nothing is asked of the database for a number beyond the author's last: that is the next one, nearly always.
+        For a number beyond the author's last, nearly always the next one, the database is not queried.
         """
         last = self.author_last(author)
         if last is None or seq > last[0]:
@@ -412,7 +412,7 @@ class Lineage:
         return self._bytes("SELECT subject FROM leaf WHERE author=? AND seq=? AND admitted=1", (author, seq))
 
     def author_last(self, author: bytes) -> tuple[int, bytes] | None:
-        """Highest sequence number seen of an author and the hash of that record."""
+        """Return the highest sequence number seen of an author and the hash of that record."""
         if author not in self._memory.lasts:
             row = self._db.execute(
                 "SELECT seq, subject FROM leaf WHERE author=? AND admitted=1 ORDER BY seq DESC LIMIT 1", (author,)
@@ -421,18 +421,18 @@ class Lineage:
         return self._memory.lasts[author]
 
     def back(self, author: bytes) -> Iterator[bytes]:
-        """Entries of an author's admitted records, the newest first."""
+        """Yield the entries of an author's admitted records, the newest first."""
         sql = "SELECT idx FROM leaf WHERE author=? AND admitted=1 ORDER BY seq DESC"
         return (self.leaf_body(index) for (index,) in self._db.cursor().execute(sql, (author,)))
 
     def entry_of(self, subject: bytes) -> Leaf | None:
-        """The entry of a record: where it was admitted, else where it was first refused; None if it never came."""
+        """Return a record's entry: where it was admitted, else where first refused; None if the record never came."""
         index = self.index_of(subject)
         leaf = decode_leaf(self.leaf_body(index)) if index is not None else None
         return leaf if isinstance(leaf, Leaf) else None
 
     def raw_of(self, subject: bytes) -> bytes | None:
-        """The exact bytes of a logged record."""
+        """Return the exact bytes of a logged record."""
         recent = self.recent(subject)
         if recent is not None:
             return recent.raw
@@ -440,26 +440,26 @@ class Lineage:
         return None if leaf is None else leaf.record
 
     def recent(self, subject: bytes) -> Record | None:
-        """A record admitted to this log a short while ago, as it was proven then; None says nothing of the log."""
+        """Return a recently admitted record from the cache; None does not mean that the log lacks it."""
         return self._memory.records.get(subject)
 
     def authors_of(self, sid: bytes) -> list[bytes]:
-        """Whose admitted records a settlement has, in the order they came."""
+        """Return the authors of a settlement's admitted records, in the order the records came."""
         sql = "SELECT author FROM leaf WHERE sid=? AND author IS NOT NULL AND admitted=1 ORDER BY idx"
         return [bytes(author) for (author,) in self._db.execute(sql, (sid,))]
 
     def records_of(self, sid: bytes) -> list[bytes]:
-        """The admitted records of a settlement by their names, in the order they came."""
+        """Return the hashes of a settlement's admitted records, in the order they came."""
         sql = "SELECT subject FROM leaf WHERE sid=? AND admitted=1 ORDER BY idx"
         return [bytes(subject) for (subject,) in self._db.execute(sql, (sid,))]
 
     def named_of(self, sid: bytes, typ: str) -> list[bytes]:
-        """The admitted records of a settlement of one type, by their names, in the order they came."""
+        """Return the hashes of a settlement's admitted records of one type, in the order they came."""
         sql = "SELECT subject FROM leaf WHERE sid=? AND typ=? AND admitted=1 ORDER BY idx"
         return [bytes(subject) for (subject,) in self._db.execute(sql, (sid, typ))]
 
     def newest_of(self, sid: bytes, typs: Sequence[str]) -> tuple[str, bytes] | None:
-        """Type and name of the newest admitted record of a settlement that is one of these types; None if none is."""
+        """Return type and hash of a settlement's newest admitted record of these types; None if there is none."""
         marks = ",".join("?" * len(typs))
         sql = f"SELECT typ, subject FROM leaf WHERE sid=? AND admitted=1 AND typ IN ({marks}) ORDER BY idx DESC LIMIT 1"  # noqa: S608
         found = self._db.execute(sql, (sid, *typs)).fetchone()
@@ -486,14 +486,14 @@ class Lineage:
         self._memory.state.pop((kind, key), None)
 
     def get(self, kind: str, key: bytes) -> bytes | None:
-        """A piece of protocol state."""
+        """Return a piece of protocol state; None if there is none."""
         if (kind, key) not in self._memory.state:
             found = self._bytes("SELECT value FROM state WHERE kind=? AND key=?", (kind, key))
             self._memory.state.keep((kind, key), found)
         return self._memory.state[kind, key]
 
     def items(self, kind: str) -> list[tuple[bytes, bytes]]:
-        """All state of a kind, by key."""
+        """Return all state of a kind, in the order of keys."""
         if kind in self._memory.none_of:
             return []
         rows = self._db.execute("SELECT key, value FROM state WHERE kind=? ORDER BY key", (kind,))
@@ -503,34 +503,34 @@ class Lineage:
         return found
 
     def items_from(self, kind: str, prefix: bytes) -> list[tuple[bytes, bytes]]:
-        """State of a kind whose keys begin with `prefix`, by key; no other row is looked at."""
+        """Return the state of a kind whose keys begin with `prefix`, in the order of keys; reads no other row."""
         sql = "SELECT key, value FROM state WHERE kind=? AND key>=? AND key<? ORDER BY key"
         rows = self._db.execute(sql, (kind, prefix, _after(prefix)))
         return [(bytes(key), bytes(value)) for key, value in rows]
 
     def items_below(self, kind: str, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        """The first `limit` pieces of state of a kind with keys below one, by key."""
+        """Return the first `limit` pieces of state of a kind with keys below `key`, in the order of keys."""
         sql = "SELECT key, value FROM state WHERE kind=? AND key<? ORDER BY key LIMIT ?"
         return [(bytes(found), bytes(value)) for found, value in self._db.execute(sql, (kind, key, limit))]
 
     def items_above(self, kind: str, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        """The first `limit` pieces of state of a kind with keys from one on, by key; after the last comes the first."""
+        """Return the first `limit` pieces of state of a kind from `key` on, in order, wrapping round at the end."""
         sql = "SELECT key, value FROM state WHERE kind=? AND key>=? ORDER BY key LIMIT ?"
         found = [(bytes(name), bytes(value)) for name, value in self._db.execute(sql, (kind, key, limit))]
         return found if len(found) == limit else [*found, *self.items_below(kind, key, limit - len(found))]
 
     def first_of(self, kind: str, prefix: bytes) -> tuple[int, bytes] | None:
-        """How many keys of a kind begin with a prefix, and the first of them."""
+        """Return how many keys of a kind begin with `prefix`, and the first of them."""
         sql = "SELECT count(*), min(key) FROM state WHERE kind=? AND key>=? AND key<?"
         row = self._db.execute(sql, (kind, prefix, _after(prefix))).fetchone()
         return (int(row[0]), bytes(row[1])) if row is not None and row[1] is not None else None
 
     def counted(self, name: str) -> int:
-        """Where a durable counter stands."""
+        """Return the value of a durable counter."""
         return int(self._one("SELECT value FROM counter WHERE name=?", (name,)) or 0)
 
     def count(self, name: str, step: int = 1) -> int:
-        """Raise a durable counter inside a transaction and return it."""
+        """Raise a durable counter by `step` inside a transaction and return its new value."""
         tally, before = self._tallied(), self._one("SELECT value FROM counter WHERE name=?", (name,))
         after = int(before or 0) + step
         self._change("INSERT OR REPLACE INTO counter VALUES(?,?)", (name, after))
@@ -538,7 +538,7 @@ class Lineage:
         return after
 
     def seal(self, key: SigningKey, target: Path) -> str:
-        """Write a compact copy to `target` and return its signed checkpoint. The copy holds no write-ahead log."""
+        """Write a compact copy to `target`, without a write-ahead log, and return its signed checkpoint."""
         with self.transaction():
             note = self.checkpoint(key)
         try:
@@ -548,7 +548,7 @@ class Lineage:
         return note
 
     def close(self) -> None:
-        """Fold the write-ahead log into the file and let go of both; on a full disk the next start folds it."""
+        """Merge the write-ahead log into the file and close both; on a full disk the next start merges them."""
         with suppress(apsw.Error):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.close()

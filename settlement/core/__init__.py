@@ -1,1 +1,1 @@
-"""What everything in the settlement uses: reasons, refusals, and time and place as intervals."""
+"""Values that all settlement code uses: refusal reasons, refusals, and intervals of time and place."""

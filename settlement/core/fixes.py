@@ -1,7 +1,7 @@
-"""Time and place as intervals: a fix says what it knows and how wrong that can be.
+"""Time and place as intervals: each fix states a value and the bound of its error.
 
-`after` and `before` are true only when the whole interval is; when neither holds the question is undecided, and
-undecided is refused. Distances are geodesic on WGS-84 (Karney 2013, through geographiclib).
+`after` and `before` are true only when they hold for the whole interval; when neither holds the question is undecided,
+and undecided is refused. Distances are geodesic on WGS-84 (Karney 2013, through geographiclib).
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 
 
 class TimeSource(IntEnum):
-    """Where a time fix comes from; part of the record format. No rule accepts NONE: the clock was not trusted."""
+    """Source of a time fix; part of the record format. No rule accepts NONE: the clock was not trusted."""
 
     NONE = 0
     GPS = 1
@@ -24,7 +24,7 @@ class TimeSource(IntEnum):
 
 
 class PositionSource(IntEnum):
-    """Where a position comes from; part of the record format. No rule accepts NONE: the place was not trusted."""
+    """Source of a position fix; part of the record format. No rule accepts NONE: the position was not trusted."""
 
     NONE = 0
     GPS = 1
@@ -43,21 +43,21 @@ class TimeFix:
     status: str = "ok"
 
     def after(self, instant_ns: int) -> bool:
-        """Surely later than the instant."""
+        """True when the interval is trusted and wholly later than the instant (UTC, ns)."""
         return self.trusted and self.earliest_ns > instant_ns
 
     def before(self, instant_ns: int) -> bool:
-        """Surely earlier than the instant."""
+        """True when the interval is trusted and wholly earlier than the instant (UTC, ns)."""
         return self.trusted and self.latest_ns < instant_ns
 
     @property
     def bound_ns(self) -> int:
-        """Half the width of the interval."""
+        """Half the width of the interval, ns."""
         return (self.latest_ns - self.earliest_ns + 1) // 2
 
     @property
     def middle_ns(self) -> int:
-        """Middle of the interval, for display and for naming instants in the future."""
+        """Middle of the interval (UTC, ns), for display and for naming instants in the future."""
         return (self.latest_ns + self.earliest_ns) // 2
 
 
@@ -75,7 +75,7 @@ class PositionFix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fix:
-    """Here and now, as a node can vouch for it."""
+    """A node's time interval and position at one moment."""
 
     time: TimeFix
     position: PositionFix
@@ -89,7 +89,7 @@ def distance_mm(lat_a_e7: int, lon_a_e7: int, lat_b_e7: int, lon_b_e7: int) -> i
 
 
 def time_inside(time: TimeFix, start_ns: int, end_ns: int, clause: str) -> Refusal | None:
-    """Is the instant surely at or after `start_ns` and before `end_ns`? Starts late and ends early by the bound."""
+    """Refuse unless the whole time interval is at or after `start_ns` and before `end_ns` (UTC); None when it is."""
     if not time.trusted:
         return refuse(Reason.TIME_UNTRUSTED, clause, time.status, "a trusted clock")
     if start_ns <= time.earliest_ns <= time.latest_ns < end_ns:
@@ -103,12 +103,12 @@ def time_inside(time: TimeFix, start_ns: int, end_ns: int, clause: str) -> Refus
 
 
 def deadline_open(time: TimeFix, deadline_ns: int, clause: str) -> Refusal | None:
-    """Is the instant surely before a deadline?"""
+    """Refuse unless the whole time interval is before the deadline (UTC, ns); None when it is."""
     return time_inside(time, 0, deadline_ns, clause)
 
 
 def place_inside(position: PositionFix, *, lat_e7: int, lon_e7: int, radius_mm: int, clause: str) -> Refusal | None:
-    """Is the whole disc of a position inside a circle? The farthest possible point decides."""
+    """Refuse unless the whole error disc of a position lies inside a circle; None when it does."""
     if not position.trusted:
         return refuse(Reason.POSITION_UNTRUSTED, clause, position.status, "a trusted position")
     centre_mm = distance_mm(position.lat_e7, position.lon_e7, lat_e7, lon_e7)

@@ -1,4 +1,4 @@
-"""Why something was refused: one stable code for each cause, and the value that carries it.
+"""Reasons of refusal: one stable code for each cause, and the `Refusal` value that carries the code.
 
 The codes are part of the record format: they are logged, counted, shown and compared by auditors. A code is never
 renamed or reused.
@@ -11,7 +11,7 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Stable refusal codes."""
 
-    # the bytes
+    # the bytes of a record or message
     MALFORMED = "MALFORMED"
     NONCANONICAL = "NONCANONICAL"
     FORBIDDEN_TYPE = "FORBIDDEN_TYPE"
@@ -23,7 +23,7 @@ class Reason(StrEnum):
     SIGNATURE = "SIGNATURE"
     TYPE = "TYPE"
     DOMAIN = "DOMAIN"
-    # the author and the authority behind it
+    # the author of a record and the authority that issued its credential
     UNKNOWN_PEER = "UNKNOWN_PEER"
     UNKNOWN_AUTHOR = "UNKNOWN_AUTHOR"
     SCOPE = "SCOPE"
@@ -47,7 +47,7 @@ class Reason(StrEnum):
     POSITION_UNTRUSTED = "POSITION_UNTRUSTED"
     SPATIAL_OUTSIDE = "SPATIAL_OUTSIDE"
     SPATIAL_UNDECIDED = "SPATIAL_UNDECIDED"
-    # the pair
+    # the settlement between holder and user
     REPLAY = "REPLAY"
     EQUIVOCATION = "EQUIVOCATION"
     CONFLICT = "CONFLICT"
@@ -80,7 +80,7 @@ class Reason(StrEnum):
     FAULT = "FAULT"
     QUORUM = "QUORUM"
     EPOCH = "EPOCH"
-    # the gate
+    # the gate in front of the radio
     NO_PERMIT = "NO_PERMIT"
     NOT_ARMED = "NOT_ARMED"
     LATCHED = "LATCHED"
@@ -106,14 +106,14 @@ class Refusal:
     required: str = ""
 
     def __str__(self) -> str:
-        """Return one line for people."""
+        """Return the refusal as one line of text for people."""
         detail = f": {self.measured}" if self.measured else ""
         need = f" (required: {self.required})" if self.required else ""
         return f"{self.reason.value} [{self.clause}]{detail}{need}"
 
 
 class RefusedError(Exception):
-    """Carries a refusal out of nested parsing; caught where the refusal becomes a value again."""
+    """Exception that carries a refusal out of nested parsing; its catcher returns the refusal as a value again."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(str(refusal))
@@ -121,6 +121,6 @@ class RefusedError(Exception):
 
 
 def refuse(reason: Reason, clause: str, measured: object, required: object) -> Refusal:
-    """Build a refusal from anything printable: what was found, and what would have been taken. Nothing is unknown."""
+    """Build a refusal from printable values: what was measured and what was required; None is printed as unknown."""
     found = "unknown" if measured is None else str(measured)
     return Refusal(reason=reason, clause=clause, measured=found, required=str(required))

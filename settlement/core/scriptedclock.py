@@ -1,6 +1,6 @@
-"""A clock by script, for simulated radios: a pure function from the host's monotonic time to an interval of UTC.
+"""Scripted clock for simulated radios: a pure function from the host's monotonic time to an interval of UTC.
 
-All processes of a trial share the mapping; each node's clock adds its own error, and a script of what goes wrong.
+All processes of a trial share the mapping; each node's clock adds its own error and its own script of faults.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from pydantic import ConfigDict, Field
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 NS = 1_000_000_000
 HOLDOVER_PPB = 50_000
-"""How fast the stated bound widens without fixes: the drift of an oscillator that nobody measured."""
+"""Rate at which the stated bound widens without fixes, in ppb: the drift of an oscillator that nobody measured."""
 
 
 class ClockStatus(Enum):
-    """What the receiver says of itself."""
+    """Status that the simulated time receiver reports."""
 
     LOCKED = "locked"
     HOLDOVER = "holdover"
@@ -25,7 +25,7 @@ class ClockStatus(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outage:
-    """No fixes from `from_s` to before `to_s`; with `lost` the receiver gives no time at all."""
+    """An outage: no fixes from `from_s` to before `to_s`; with `lost` the receiver gives no time at all."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -36,7 +36,7 @@ class Outage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jump:
-    """From `at_s` on the receiver's time is off by `by_ns` more, and its stated bound does not say so."""
+    """A receiver fault: from `at_s` on its time is off by `by_ns` more, which its stated bound does not include."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -66,7 +66,7 @@ class SimClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockReading:
-    """What a node knows of UTC: an interval in ns since the Unix epoch, and the receiver's status."""
+    """One reading of a node's clock: an interval in ns since the Unix epoch, and the receiver's status."""
 
     earliest_ns: int
     latest_ns: int
@@ -74,12 +74,12 @@ class ClockReading:
 
 
 def true_utc_ns(clock: SimClock, monotonic_ns: int) -> int:
-    """Return the trial's own UTC, which no node knows exactly."""
+    """Return the trial's true UTC in ns, which no node knows exactly."""
     return clock.utc_at_zero_ns + monotonic_ns - clock.zero_ns
 
 
 def read(clock: SimClock, monotonic_ns: int) -> ClockReading:
-    """Return the node's interval for an instant of the host's monotonic clock."""
+    """Return the node's UTC interval at an instant of the host's monotonic clock."""
     since_ns = monotonic_ns - clock.zero_ns
     outage = next((one for one in clock.outages if one.from_s * NS <= since_ns < one.to_s * NS), None)
     adrift_ns = 0 if outage is None else since_ns - round(outage.from_s * NS)
