@@ -183,7 +183,8 @@ def _each(
 def _flawless(value: Any, wrong: str | None) -> None:
     """Refuse an object of which its class says that the fields together are wrong (`wrong`).
 
-    For encoding `wrong` comes from `flaw`; for received bytes from `form_flaw`, which is cheap to compute."""
+    For encoding `wrong` comes from `flaw`; for received bytes from `form_flaw`, which is cheap to compute.
+    """
     if wrong is not None:
         raise _Misfit(wrong, f"a whole {type(value).__name__.lower()}")
 

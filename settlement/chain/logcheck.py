@@ -1,8 +1,8 @@
-"""Reads a running node's whole log in another process, after a start that did not.
+"""Checks a running node's whole log in another process, after a start that checked only the newest part.
 
-`python -m settlement.chain.logcheck` is asked by one line of JSON on standard input (path, origin, keys in hex) and
-answers with one: the refusal by reason, clause, measured and required, or null. It opens the file read-only, in one
-read transaction, at the lowest priority.
+`python -m settlement.chain.logcheck` reads one line of JSON on standard input (path, origin, keys in hex) and writes
+one line: null, or the refusal with reason, clause, measured and required. It opens the file read-only, in one read
+transaction, at the lowest priority.
 """
 
 import json
@@ -21,7 +21,7 @@ LOWEST = 19
 
 
 def scrub(path: Path, origin: str, public: bytes, former: tuple[bytes, ...]) -> Refusal | None:
-    """Does the log hold, as it is at this moment, with everything its owner signed?"""
+    """Check the whole log, as it is at this moment, against everything that its owner signed; None where it holds."""
     try:
         db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         try:
@@ -35,10 +35,10 @@ def scrub(path: Path, origin: str, public: bytes, former: tuple[bytes, ...]) -> 
 
 
 class Scrubbing:
-    """The other process, as the node holds it: asked once, looked at now and then, ended with the node."""
+    """The checking process as its node holds it: started once, polled now and then, ended with the node."""
 
     def __init__(self, path: Path, origin: str, public: bytes, former: Iterable[bytes] = ()) -> None:
-        """Begin to read. Raises OSError where no process can be started."""
+        """Start the process and its check. Raises OSError where no process can be started."""
         found_here = os.pathsep.join(one for one in sys.path if one)
         self._process = subprocess.Popen(
             [sys.executable or "python3", "-P", "-m", "settlement.chain.logcheck"],
@@ -53,11 +53,11 @@ class Scrubbing:
             self._process.stdin.close()
 
     def done(self) -> bool:
-        """True once there is an answer."""
+        """True once the process has answered."""
         return self._process.poll() is not None
 
     def answer(self) -> Refusal | None:
-        """What it found, once it is done; FAULT where it ended without an answer, which says nothing of the log."""
+        """Return the finding, once done; FAULT where the process ended without an answer: the log is then unchecked."""
         said = self._process.stdout.read() if self._process.stdout is not None else b""
         try:
             found = json.loads(said)
@@ -67,7 +67,7 @@ class Scrubbing:
             return refuse(Reason.FAULT, "lineage.scrub", ended, "an answer")
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
@@ -76,7 +76,7 @@ class Scrubbing:
 
 
 def main() -> int:
-    """Read what is asked, check, answer."""
+    """Read the request from standard input, check the log, write the answer."""
     os.nice(LOWEST)
     asked = json.loads(sys.stdin.readline())
     public, *former = (bytes.fromhex(one) for one in asked["keys"])

@@ -1,10 +1,10 @@
-"""Whether the values of a proven record can be meant: bounds of each field by what it measures, and what relates them.
+"""Checks that the values of a proven record make sense: bounds of each field by its quantity, and relations of fields.
 
-A record may be well formed and signed and still say nothing that arithmetic can take: an envelope sure to 0 ppm, a band
-that ends where it begins, a window of centuries. This is asked right behind the signature, of every record by whatever
-way it comes (a neighbour, the log at a start, an artifact, an auditor), so that no code behind has to ask again. It
-costs no geometry; whether an outline is one is asked in `entitlement`, of those who may speak at all. What relates the
-fields of a schema class stands with it, as its `meaning_flaw`.
+A record may be well formed and signed and still hold values that no arithmetic can take: an envelope sure to 0 ppm, a
+band that ends where it begins, a window of centuries. The check runs right after the signature check, on every record
+from every source (a neighbour, the log at a start, an artifact, an auditor), so that no later code has to check again.
+It solves no geometry; whether an outline is valid is checked in `entitlement`, for authors who may say the type at
+all. Relations between the fields of a schema class are in its `meaning_flaw`.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _TIME_SOURCE_MAX, _POSITION_SOURCE_MAX = int(max(TimeSource)), int(max(PositionS
 
 
 def flaw(row: RecordType, body: Any, attestation: Any) -> Refusal | None:
-    """What in a record cannot be meant, or None. `attestation` says when and where it was signed."""
+    """Return the first senseless value of a record, or None. `attestation` says when and where it was signed."""
     found = _sources(attestation) or _of_class(row.body)(body) or _to_signing(row, body, attestation.latest_ns)
     if found is None:
         return None
@@ -31,7 +31,7 @@ def flaw(row: RecordType, body: Any, attestation: Any) -> Refusal | None:
 
 
 def flaw_of(value: Any) -> Refusal | None:
-    """The same of a body that nobody has signed yet."""
+    """Return the first senseless value of a body that is not signed yet, or None."""
     found = _of_class(type(value))(value)
     return None if found is None else refuse(Reason.TERMS, f"meaning{found[0]}", found[1], found[2])
 
@@ -49,7 +49,7 @@ def _none(_value: Any) -> Flaw | None:
 
 
 def _of_class(cls: type[Any]) -> _Check:
-    """The check of a schema class: its fields, what it is made of, and itself as a whole. Made once for each class."""
+    """Return the check of a schema class: its fields, nested classes and the whole object. Cached for each class."""
     if cls not in _CHECKS:
         _CHECKS[cls] = _made(cls)
     return _CHECKS[cls]
@@ -104,7 +104,7 @@ def _each(item: _Check) -> _Check:
 
 
 def _to_signing(row: RecordType, body: Any, signed_ns: int) -> Flaw | None:
-    """What relates a body to the instant it was signed at."""
+    """Check what relates a body to the instant at which it was signed."""
     for path, most_ns in row.ahead:
         until_ns = attrgetter(path)(body)
         if until_ns > signed_ns + most_ns:

@@ -1,4 +1,4 @@
-"""What the writer of a log need not ask its database again: bounded, and forgotten whole when a transaction fails."""
+"""Bounded caches of a log's writer, in place of database queries; cleared when a transaction fails."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -13,10 +13,10 @@ KEPT = 1024
 
 
 class Recent(OrderedDict[K, V]):
-    """The entries kept last, at most KEPT of them; a plain dict looks for its oldest among all that it had before."""
+    """A cache of the KEPT newest entries; dropping the oldest is fast here, while a plain dict searches for it."""
 
     def keep(self, key: K, value: V) -> None:
-        """Keep an entry as the newest; the oldest makes room."""
+        """Keep an entry as the newest; the oldest is dropped when there are too many."""
         self[key] = value
         self.move_to_end(key)
         if len(self) > KEPT:
@@ -25,9 +25,9 @@ class Recent(OrderedDict[K, V]):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Admitted records by hash, each author's last one, pieces of state, and kinds of which there is none.
+    """Caches: admitted records by hash, each author's last record, pieces of state, and kinds that have no state.
 
-    None is a row that is not there.
+    A cached None stands for a row that does not exist.
     """
 
     records: Recent[bytes, Record] = field(default_factory=Recent)
@@ -36,7 +36,7 @@ class Memory:
     none_of: set[str] = field(default_factory=set)
 
     def appended(self, record: Record) -> None:
-        """A record was admitted to the log."""
+        """Add a record that was just admitted to the log."""
         self.records.keep(record.digest, record)
         author = record.frame.author
         if author is not None and author in self.lasts:

@@ -1,4 +1,4 @@
-"""RFC 9162 Merkle tree: append, roots, inclusion and consistency proofs, and their verification.
+"""The Merkle tree of RFC 9162: append, roots, inclusion and consistency proofs, and their verification.
 
 Complete subtrees are kept by (level, index), so append, root and proofs cost O(log n) reads whatever the size.
 Source: RFC 9162 section 2.1. Leaf hash = SHA-256(0x00 || leaf), node hash = SHA-256(0x01 || left || right).
@@ -15,12 +15,12 @@ NodeReader = Callable[[int, int], bytes]
 
 
 def leaf_hash(leaf: bytes) -> bytes:
-    """Hash of a leaf."""
+    """Return the hash of a leaf."""
     return hashlib.sha256(b"\x00" + leaf).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Hash of an inner node."""
+    """Return the hash of an inner node."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
@@ -67,7 +67,7 @@ def subtrees(low: int, high: int) -> list[tuple[int, int]]:
 
 
 def fold(hashes: Sequence[bytes]) -> bytes:
-    """One hash over complete subtrees that shrink from left to right, as the RFC's MTH; EMPTY_ROOT of none."""
+    """Hash complete subtrees that shrink from left to right into one, as the RFC's MTH; EMPTY_ROOT for none."""
     if not hashes:
         return EMPTY_ROOT
     value = hashes[-1]
@@ -77,17 +77,17 @@ def fold(hashes: Sequence[bytes]) -> bytes:
 
 
 def range_hash(low: int, high: int, read: NodeReader) -> bytes:
-    """Hash of the leaves [low, high), where `low` is a multiple of the subtree size, as the RFC's MTH(D[low:high])."""
+    """Return the hash of the leaves [low, high), `low` a multiple of the subtree size: the RFC's MTH(D[low:high])."""
     return fold([read(level, index) for level, index in subtrees(low, high)])
 
 
 def root(size: int, read: NodeReader) -> bytes:
-    """Root of the first `size` leaves."""
+    """Return the root of the first `size` leaves."""
     return range_hash(0, size, read)
 
 
 def _split(count: int) -> int:
-    """Largest power of two smaller than `count`."""
+    """Return the largest power of two smaller than `count`."""
     return 1 << (count - 1).bit_length() - 1
 
 
@@ -134,17 +134,17 @@ def consistency_ranges(old: int, new: int) -> list[tuple[int, int]]:
 
 
 def proof_of(ranges: Iterable[tuple[int, int]], read: NodeReader) -> tuple[bytes, ...]:
-    """The hashes of leaf ranges."""
+    """Return the hashes of leaf ranges, in order."""
     return tuple(range_hash(low, high, read) for low, high in ranges)
 
 
 def inclusion_proof(index: int, size: int, read: NodeReader) -> tuple[bytes, ...]:
-    """The proof that a leaf is in the tree of `size`. Raises ValueError for an index outside it."""
+    """Return the proof that a leaf is in the tree of `size`. Raises ValueError for an index outside the tree."""
     return proof_of(inclusion_ranges(index, size), read)
 
 
 def consistency_proof(old: int, new: int, read: NodeReader) -> tuple[bytes, ...]:
-    """The proof that the tree of `new` extends that of `old`. Raises ValueError unless 0 < old <= new."""
+    """Return the proof that the tree of `new` extends that of `old`. Raises ValueError unless 0 < old <= new."""
     return proof_of(consistency_ranges(old, new), read)
 
 
@@ -153,7 +153,7 @@ def _bad(clause: str, measured: object, required: object) -> Refusal:
 
 
 def root_from(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes | Refusal:
-    """The root that a leaf hash at `index` of a tree of `size` and its proof make. RFC 9162 section 2.1.3.2."""
+    """Compute the root from a leaf hash at `index` of a tree of `size` and its proof. RFC 9162 section 2.1.3.2."""
     if not 0 <= index < size:
         return _bad("index", index, f"< {size}")
     if any(len(p) != HASH_BYTES for p in proof):

@@ -1,4 +1,4 @@
-"""Names of nodes, authorities, networks, classes and groups: what they may look like, and which pass for another. Pure.
+"""Allowed names of nodes, authorities, networks, classes and groups, and which names look alike. Pure.
 
 A name is ASCII letters, digits, and single spaces, dots, underscores or hyphens between them, so that no character of
 another script passes for a Latin one. Two names are one to a reader where their skeletons are equal: letter case aside,
@@ -15,7 +15,7 @@ _SINGLE = str.maketrans({"0": "o", "1": "l", "I": "l", "|": "l"})
 
 
 def name_flaw(name: str) -> str | None:
-    """Why that is no name to give anybody; None where it is one."""
+    """Return why a text is not allowed as a name; None where it is allowed."""
     if not 1 <= len(name) <= NAME_MAX:
         return f"give 1 to {NAME_MAX} characters"
     strange = next((c for c in name if not c.isascii()), None)
@@ -27,18 +27,18 @@ def name_flaw(name: str) -> str | None:
 
 
 def skeleton(name: str) -> str:
-    """What a name looks like at a glance."""
+    """Return the skeleton of a name: equal skeletons mean names that look alike."""
     plain = re.sub(r"[ ._-]", "-", name.translate(_SINGLE).lower())
     return plain.replace("m", "rn").replace("w", "vv")  # never the other way: vvv may be vw, or wv
 
 
 def alike(one: str, other: str) -> bool:
-    """Can two names be taken for each other?"""
+    """Whether two names look alike."""
     return one.casefold() == other.casefold() or skeleton(one) == skeleton(other)
 
 
 def names_flaw(names: Iterable[str]) -> str | None:
-    """The first of some names that is none, or looks like another of them; None where each can be told apart."""
+    """Return the first name that is not allowed or looks like another of them; None where all can be told apart."""
     known: list[str] = []
     for name in names:
         wrong = name_flaw(name)

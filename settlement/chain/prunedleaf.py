@@ -1,8 +1,8 @@
-"""What stays of an entry whose bytes were let go: its hash in the tree, and what its row is held against.
+"""The stub of a log entry whose bytes were deleted: its hash in the tree, and what its row is checked against.
 
-The tree is made of hashes, so every proof of every other entry, every signed head and the order of the log hold as
-before. What the bytes said is gone: that they were the bytes of this subject, from then, is the owner's word, signed
-with the sum over all stubs in its state (kind `pruned`); that they may be gone is in a record of the log (`retention`).
+The tree consists of hashes, so every proof of every other entry, every signed head and the order of the log still
+hold. The content is gone: that the bytes were of this subject and time is the owner's statement, signed with the sum
+over all stubs in its state (kind `pruned`); that they may be deleted is in a record of the log (`retention`).
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from settlement.chain.codec import blob, decode, encode, text, uint
 from settlement.core.reasons import Refusal
 
 START = b"\xa8\x14"
-"""A map of eight whose first key is 20: no entry begins so, its first key is 1."""
+"""First bytes of a stub: a map of eight whose first key is 20. No entry begins so: an entry's first key is 1."""
 _LIMIT = 1024
 _SUM_BYTES = 512
 _MODULUS = 1 << (8 * _SUM_BYTES)
@@ -23,10 +23,10 @@ PRUNED, SUM = "pruned", b"sum"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrunedLeaf:
-    """The stub of an admitted entry: hash of its leaf, hash of its record, when it had surely arrived, and what it was.
+    """The stub of an admitted entry: hashes of leaf and record, when it had surely arrived, and what it was.
 
-    `kind` is of what a class says how long it is kept, `commodity` the class, empty for what is of every class; author
-    and number are the record's.
+    `kind` names the kind of record whose retention a class sets; `commodity` is the class, empty for every class;
+    author and number are the record's.
     """
 
     leaf: bytes = blob(20, 32)
@@ -39,22 +39,22 @@ class PrunedLeaf:
     seq: int = uint(27)
 
     def encoded(self) -> bytes:
-        """The bytes in place of the entry's."""
+        """Return the bytes that stand in place of the entry's bytes."""
         return encode(self, limit=_LIMIT)
 
 
 def is_pruned(body: bytes) -> bool:
-    """Does this claim to be the stub of an entry?"""
+    """Whether bytes claim to be the stub of an entry."""
     return body[:2] == START
 
 
 def decode_pruned(body: bytes) -> PrunedLeaf | Refusal:
-    """Parse a stub."""
+    """Parse the bytes of a stub."""
     return decode(PrunedLeaf, body, "pruned", limit=_LIMIT)
 
 
 def entry_hash(body: bytes) -> bytes:
-    """The hash of an entry in the tree: of its bytes, or the one that its stub names."""
+    """Return the hash of an entry in the tree: the hash of its bytes, or the hash that its stub names."""
     if is_pruned(body):
         stub = decode_pruned(body)
         if isinstance(stub, PrunedLeaf):
@@ -63,11 +63,11 @@ def entry_hash(body: bytes) -> bytes:
 
 
 def with_stub(total: int, index: int, body: bytes) -> int:
-    """The sum over all stubs with one more: AdHash, as in `standing`."""
+    """Add one stub to the sum over all stubs: AdHash, as in `standing`."""
     data = index.to_bytes(8, "big") + body
     return (total + int.from_bytes(hashlib.shake_256(b"bandpact/1/pruned" + data).digest(_SUM_BYTES), "big")) % _MODULUS
 
 
 def sum_bytes(total: int) -> bytes:
-    """The sum as it is stored."""
+    """Return the sum over all stubs as it is stored."""
     return total.to_bytes(_SUM_BYTES, "big")

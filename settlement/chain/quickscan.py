@@ -1,7 +1,7 @@
-"""A fast check of CBOR bytes: True if they are surely in the one form we accept, False if it cannot tell.
+"""A fast check of CBOR bytes: True if they are surely in the accepted form, False if `scan` has to decide.
 
-Nearly all items that nodes exchange have a few forms. This look knows those alone, says nothing of what is wrong and
-allocates nothing; what it is not sure of, `scan` reads item by item and has the last word on.
+Nearly all items that nodes exchange have a few forms. This check knows only those, does not say what is wrong and
+allocates nothing; whatever it is not sure of, `scan` reads item by item and decides.
 """
 
 MAX_DEPTH = 8
@@ -10,7 +10,7 @@ _NO_ZEROS = bytes(4)
 
 
 def surely_sound(data: bytes) -> bool:
-    """True for a map, or an array, in the accepted form with keys below 256; False says nothing."""
+    """True for a map or an array in the accepted form with keys below 256; False leaves the decision to `scan`."""
     try:
         head = data[0]
         if 0xA0 <= head < 0xB8:
@@ -21,10 +21,10 @@ def surely_sound(data: bytes) -> bool:
 
 
 def _behind(data: bytes, at: int, count: int, depth: int, *, keyed: bool) -> int:  # noqa: C901, PLR0912 - one case a form
-    """Where so many items end, each with its key before it where `keyed`.
+    """Return the offset behind `count` items, each with its key before it where `keyed`.
 
-    An end beyond the bytes is told by whoever compares it with their length. Raises IndexError where the bytes end
-    first, UnicodeDecodeError for what is no text.
+    The caller compares the offset with the length of the bytes. Raises IndexError where the bytes end first,
+    UnicodeDecodeError for a string that is not UTF-8.
     """
     key = -1
     for _ in range(count):

@@ -1,8 +1,8 @@
-"""Records: what every signed statement carries, and the strict way from bytes to one.
+"""Records: the fields of every signed statement, and the strict steps from bytes to a verified record.
 
 `parse` runs steps (0) to (2) of `cose` and the record's own header rules; `Unproven.prove` checks the signature with
-the author's key, only then parses the payload, and asks whether it can be meant. There is no other way to a `Record`
-of another's.
+the author's key, only then parses the payload, and checks that its values make sense. There is no other way to a
+`Record` of another author.
 """
 
 import hashlib
@@ -31,18 +31,18 @@ SHARED_MAX = 2048
 
 @lru_cache(maxsize=64)
 def aad(network: str) -> bytes:
-    """The domain a signature holds in: the same bytes on another network do not verify."""
+    """Return the signature domain of a network: the same bytes do not verify in another network."""
     return b"bandpact/1/" + network.encode()
 
 
 def digest(data: bytes) -> bytes:
-    """SHA-256, the name of a record everywhere."""
+    """Return SHA-256 of bytes: the name of a record everywhere."""
     return hashlib.sha256(data).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attestation:
-    """When and where the author says it signed, as intervals, and by which source."""
+    """When and where the author says that it signed, as intervals, with the source of each."""
 
     earliest_ns: int = uint(1)
     latest_ns: int = uint(2)
@@ -54,7 +54,7 @@ class Attestation:
 
     @classmethod
     def of(cls, fix: Fix) -> "Attestation":
-        """What a node signs of its fix; what it does not trust itself it does not name a source for."""
+        """Make an attestation from a node's fix; a time or position that the node does not trust gets source NONE."""
         return cls(
             earliest_ns=fix.time.earliest_ns,
             latest_ns=fix.time.latest_ns,
@@ -68,7 +68,7 @@ class Attestation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """What every payload carries around its body. A root credential has no `author`; a first record no `previous`."""
+    """The fields of every payload around its body. A root credential has no `author`; a first record no `previous`."""
 
     network: str = text(1, 64)
     author: bytes | None = blob(2, 32, optional=True)
@@ -79,7 +79,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A record whose signature, schema and meaning hold. Whether its author was entitled to it is another question."""
+    """A record whose signature, schema and values are valid. Its author's entitlement is checked elsewhere."""
 
     raw: bytes
     digest: bytes
@@ -91,12 +91,12 @@ class Record:
 
     @property
     def row(self) -> RecordType:
-        """What its type is."""
+        """The record's type, with the properties of that type."""
         return RECORDS[self.typ]
 
     @property
     def sid(self) -> bytes | None:
-        """The settlement the record belongs to, where its type has one."""
+        """The id of the settlement that the record belongs to, where its type has one."""
         return getattr(self.body, "sid", None)
 
 
@@ -113,16 +113,16 @@ class Unproven:
 
     @property
     def row(self) -> RecordType:
-        """What its type is."""
+        """The record's type, with the properties of that type."""
         return RECORDS[self.typ]
 
     @property
     def schema(self) -> type[Any]:
-        """The class of its body, which nobody has read yet."""
+        """The class of its body, which has not been parsed yet."""
         return self.row.body
 
     def prove(self, public: bytes, network: str, *, verify: Verify = keys.verify) -> Record | Refusal:
-        """Check signature and domain with the author's key, then the schema of the very bytes that were signed."""
+        """Check signature and domain with the author's key, then the schema of exactly the signed bytes."""
         refusal = cose.check(self.message, public, aad(network), verify=verify)
         if refusal is not None:
             if refusal.reason is Reason.SIGNATURE and self.network != network:
@@ -133,7 +133,7 @@ class Unproven:
         return self.opened()
 
     def opened(self) -> Record | Refusal:
-        """The meaning of the bytes by the schema of their type; whether anybody signed them is not asked."""
+        """Parse the body by the schema of its type, without checking any signature."""
         shared = _SHARED.get()
         if shared is None:
             return self._opened()
@@ -171,7 +171,7 @@ class Unproven:
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What was parsed and opened, by its bytes, at most SHARED_MAX of each; what was refused is not in it."""
+    """Cache of parsed and opened records, by their bytes, at most SHARED_MAX of each; refused bytes are not in it."""
 
     parsed: dict[bytes, Unproven] = field(default_factory=dict)
     opened: dict[bytes, Record] = field(default_factory=dict)
@@ -188,9 +188,9 @@ def _keep(known: dict[bytes, Any], raw: bytes, value: Unproven | Record) -> None
 
 @contextmanager
 def read_once() -> Iterator[None]:
-    """While this lasts the same bytes are parsed and opened once: for a process that plays many parties to each other.
+    """While this context lasts equal bytes are parsed and opened once: for a process that simulates many parties.
 
-    A node does without: it meets each record once. Signatures are checked as ever, by each party.
+    A node does not use it: it meets each record once. Each party still checks every signature.
     """
     before = _SHARED.set(_Shared())
     try:
@@ -200,9 +200,9 @@ def read_once() -> Iterator[None]:
 
 
 def reopened(raw: bytes) -> Record:
-    """A record from bytes that this process has proven before, and kept where nobody else can change them.
+    """Return a record from bytes that this process has proven before and stored where nobody else can change them.
 
-    Nothing of it is asked again. Raises RefusedError for bytes that never were a record.
+    Nothing is checked again. Raises RefusedError for bytes that never were a record.
     """
     protected, payload, _ = cose.split(raw)
     header, fields = cose.read_header(protected), cbor2.loads(payload)
@@ -220,7 +220,7 @@ def reopened(raw: bytes) -> Record:
 
 
 def parse(data: bytes) -> Unproven | Refusal:
-    """Bytes to a well-formed, unproven record: header and payload as docs/protocol.md has them."""
+    """Parse bytes into a well-formed, unproven record: header and payload as in docs/protocol.md."""
     shared = _SHARED.get()
     if shared is None:
         return _parse(data)
@@ -257,7 +257,7 @@ def _parse(data: bytes) -> Unproven | Refusal:
 
 
 def sign_record(key: SigningKey, frame: Frame, body: Any, *, claims: dict[int, Any] | None = None) -> bytes:
-    """Sign one record; the same arguments give the same bytes. Raises RefusedError for what nobody would accept."""
+    """Sign one record; equal arguments give equal bytes. Raises RefusedError for a record that nobody would accept."""
     typ = TYPE_OF[type(body)]
     payload = {**codec.to_map(frame), _BODY_KEY: codec.to_map(body)}
     fields: dict[int, object] = {cose.KID: key.kid, cose.TYP: TYPE_PREFIX + typ}
@@ -270,9 +270,9 @@ def sign_record(key: SigningKey, frame: Frame, body: Any, *, claims: dict[int, A
 
 
 def make_record(key: SigningKey, frame: Frame, body: Any) -> Record:
-    """Sign one record and have it as others will once they have proven it: bytes and meaning come from one object.
+    """Sign one record and return it as proven: bytes and body come from one object.
 
-    Raises RefusedError for what nobody would accept.
+    Raises RefusedError for a record that nobody would accept.
     """
     if frame.attestation.earliest_ns > frame.attestation.latest_ns:
         raise RefusedError(

@@ -1,8 +1,8 @@
-"""Where a point lies against an outline of geodesics on WGS-84, and whether two outlines meet.
+"""Geometry of outlines on WGS-84: where a point lies against an outline, and whether two outlines meet.
 
-An outline is a ring of corners in degrees x 1e7, joined by shortest geodesics, that does not touch itself; which way
-round it runs does not matter. Nothing is projected: azimuths and distances are solved on the ellipsoid (Karney 2013,
-through geographiclib), so dateline and poles are places like any other. Three facts carry it, all of which hold for
+An outline is a ring of corners in degrees x 1e7, joined by shortest geodesics, that does not touch itself; its sense
+of rotation does not matter. Nothing is projected: azimuths and distances are solved on the ellipsoid (Karney 2013,
+through geographiclib), so dateline and poles need no special case. Three facts suffice, all of which hold for
 distances below a quarter of the globe, and `flaw` keeps outlines far below:
 
 - seen from a point beside it, a geodesic subtends less than 180 degrees: the turns from corner to corner add up to
@@ -25,9 +25,9 @@ Ring = tuple[Point, ...]
 
 CORNERS_MIN, CORNERS_MAX = 3, 32
 REACH_MM = 500_000_000
-"""How far a corner may be from the first one."""
+"""Largest distance of a corner from the first corner, mm."""
 MARGIN_MM = 20
-"""A step of 1e-7 degrees is 11 mm; the solutions themselves are good to nanometres."""
+"""Distance from an edge, mm, within which a point is undecided: 1e-7 degrees is 11 mm; solutions are exact to nm."""
 _FAR_M = 2_000_000.0
 _STEPS_MAX, _STEP_M = 8, 1e-4
 _MIDDLE_RADIUS_M = 6_378_137.0
@@ -52,22 +52,22 @@ def _cartesian(a: Point) -> tuple[float, float, float]:
 
 
 def _chord_m(a: Point, b: Point) -> float:
-    """Straight through the Earth: never longer than the geodesic, and cheap."""
+    """Straight distance through the Earth in metres: never longer than the geodesic, and fast to compute."""
     return math.dist(_cartesian(a), _cartesian(b))
 
 
 def _turn(start: float, end: float) -> float:
-    """The turn from one azimuth to another, -180 to 180 degrees."""
+    """Return the turn from one azimuth to another, -180 to 180 degrees."""
     return (end - start + 180.0) % 360.0 - 180.0
 
 
 def edges(ring: Ring) -> Iterator[tuple[Point, Point]]:
-    """The sides of a ring, the last one closing it."""
+    """Yield the sides of a ring, the closing side last."""
     return zip(ring, (*ring[1:], ring[0]), strict=True)
 
 
 def to_edge_mm(point: Point, a: Point, b: Point) -> int:
-    """A lower bound, tight to the millimetre, of the distance from a point to the geodesic from `a` to `b`."""
+    """Return a lower bound, tight to the millimetre, of the distance from a point to the geodesic from `a` to `b`."""
     length_m = _solve(a, b)[0]
     near_m, far_m = _solve(point, a)[0], _solve(point, b)[0]
     if near_m > _FAR_M or length_m < 1e-3:
@@ -89,7 +89,7 @@ def to_edge_mm(point: Point, a: Point, b: Point) -> int:
 
 
 def locate(point: Point, ring: Ring) -> tuple[bool, int]:
-    """Is a point inside a ring, and at least how many mm from its edge? Below 1 mm it is undecided."""
+    """Whether a point is inside a ring, and its least distance from the edge in mm. Below 1 mm it is undecided."""
     seen = [_solve(point, corner) for corner in ring]
     turned = sum(_turn(a[1], b[1]) for a, b in zip(seen, (*seen[1:], seen[0]), strict=True))
     bounds = sorted(
@@ -107,7 +107,7 @@ def locate(point: Point, ring: Ring) -> tuple[bool, int]:
 
 
 def _one_side(a: Point, b: Point, c: Point, d: Point) -> bool:
-    """Are `c` and `d` surely on the same side of the geodesic through `a` and `b`?"""
+    """Whether `c` and `d` are surely on the same side of the geodesic through `a` and `b`."""
     along = _solve(a, b)[1]
     offsets = [s * math.sin(math.radians(azimuth - along)) for s, azimuth in (_solve(a, c), _solve(a, d))]
     clear = MARGIN_MM / 1000
@@ -115,7 +115,7 @@ def _one_side(a: Point, b: Point, c: Point, d: Point) -> bool:
 
 
 def apart(a: Point, b: Point, c: Point, d: Point) -> bool:
-    """Do the geodesics from `a` to `b` and from `c` to `d` surely not meet?"""
+    """Whether the geodesics from `a` to `b` and from `c` to `d` surely do not meet."""
     halves_m = (_solve(a, b)[0] + _solve(c, d)[0]) / 2 + MARGIN_MM / 1000
     if all(_chord_m(p, q) > halves_m for p in (a, b) for q in (c, d)):
         return True  # no point of a geodesic is further from its nearer end than half its length
@@ -128,7 +128,7 @@ def apart(a: Point, b: Point, c: Point, d: Point) -> bool:
 
 @lru_cache(maxsize=1024)
 def flaw(ring: Ring) -> str | None:
-    """What keeps a ring from being an outline; None when it is one."""
+    """Return why a ring is not a valid outline; None when it is one."""
     if not CORNERS_MIN <= len(ring) <= CORNERS_MAX:
         return f"{len(ring)} corners, not {CORNERS_MIN} to {CORNERS_MAX}"
     if len(set(ring)) != len(ring):
@@ -144,7 +144,7 @@ def flaw(ring: Ring) -> str | None:
 
 
 def _joined_or_apart(first: tuple[Point, Point], second: tuple[Point, Point]) -> bool:
-    """Sides that share a corner must not run back along each other, others must not meet."""
+    """Whether two sides of a ring fit: with a common corner they do not run back along each other, else do not meet."""
     shared = set(first) & set(second)
     if not shared:
         return apart(*first, *second)
@@ -164,7 +164,7 @@ def _middle(a: Point, b: Point) -> Point:
 
 @lru_cache(maxsize=1024)
 def ring_holds(outer: Ring, inner: Ring) -> bool:
-    """Is the inner outline surely inside the outer one? They may share corners and whole sides."""
+    """Whether the inner outline is surely inside the outer one. They may share corners and whole sides."""
     corners, sides = set(outer), {frozenset(side) for side in edges(outer)}
     own = [side for side in edges(inner) if frozenset(side) not in sides]
     for corner in set(inner) - corners:
@@ -179,25 +179,25 @@ def ring_holds(outer: Ring, inner: Ring) -> bool:
 
 
 def _clear(a: Point, b: Point, c: Point, d: Point) -> bool:
-    """Do two sides of different outlines surely meet nowhere but in a corner that both have?"""
+    """Whether two sides of different outlines surely meet nowhere but in a corner that both have."""
     return _joined_or_apart((a, b), (c, d)) if {a, b} & {c, d} else apart(a, b, c, d)
 
 
 def surely_inside(point: Point, ring: Ring, radius_mm: int = 0) -> bool:
-    """Is the whole disc round a point inside a ring?"""
+    """Whether the whole disc around a point is surely inside a ring."""
     inside, clearance_mm = locate(point, ring)
     return inside and clearance_mm > 0 and clearance_mm >= radius_mm
 
 
 def surely_outside(point: Point, ring: Ring, radius_mm: int = 0) -> bool:
-    """Has the disc round a point no point in common with a ring?"""
+    """Whether the disc around a point surely shares no point with a ring."""
     inside, clearance_mm = locate(point, ring)
     return not inside and clearance_mm > radius_mm
 
 
 @lru_cache(maxsize=1024)
 def rings_apart(one: Ring, other: Ring) -> bool:
-    """Have two outlines surely no point in common?"""
+    """Whether two outlines surely share no point."""
     reach = [max(_solve(ring[0], corner)[0] for corner in ring) for ring in (one, other)]
     if _solve(one[0], other[0])[0] > sum(reach) + MARGIN_MM / 1000:
         return True
@@ -207,8 +207,8 @@ def rings_apart(one: Ring, other: Ring) -> bool:
 
 
 def farthest_mm(point: Point, ring: Ring) -> int:
-    """At most how far any place in a ring is from a point."""
+    """Return an upper bound of the distance from a point to any place in a ring, mm."""
     farthest_m = max(_solve(point, corner)[0] for corner in ring)
-    if farthest_m > _FAR_M:  # beyond where distance is surely convex along a side
+    if farthest_m > _FAR_M:  # beyond this, distance is not surely convex along a side
         farthest_m = _solve(point, ring[0])[0] + max(_solve(ring[0], corner)[0] for corner in ring)
     return math.ceil(farthest_m * 1000) + MARGIN_MM

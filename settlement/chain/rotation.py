@@ -1,10 +1,10 @@
-"""Key rotation: the old key signs the record, the new key signs inside it, and the issuer has signed the successor.
+"""Key rotation: the old key signs the record, the new key signs inside it, the issuer has signed the successor.
 
 (1) the record is signed by the old key (it is the record's author)
-(2) the successor is a whole credential: same issuer (or who succeeded it), same name, nothing wider; a node keeps its
-    transport key and its device
+(2) the successor is a complete credential: same issuer (or the issuer's successor), same name, no wider scope; a node
+keeps its transport key and its device
 (3) the new key has signed that it succeeds exactly this credential
-(4) a credential is succeeded once, and never by one that it succeeded itself
+(4) a credential is replaced once, and never by one that it replaced itself
 """
 
 from settlement.chain import keys
@@ -23,12 +23,12 @@ def _to_sign(network: str, old: bytes, successor: bytes) -> bytes:
 
 
 def rotation_of(old: bytes, successor: bytes, new_key: SigningKey, network: str) -> Rotation:
-    """The body of a rotation from the credential `old` to the raw credential `successor`."""
+    """Make the body of a rotation from the credential `old` to the raw credential `successor`."""
     return Rotation(successor=successor, proof=new_key.sign(_to_sign(network, old, successor)))
 
 
 def judge_rotation(author: Subject, body: Rotation, registry: Registry) -> Subject | Refusal:
-    """Checks (2) to (4); returns the successor. Nothing is kept of a refused one but what the registry admitted."""
+    """Run checks (2) to (4) and return the successor, without adding it to the registry."""
     if registry.successor(author.hash) not in (None, digest(body.successor)):
         return refuse(Reason.ROTATION, "rotation.once", "another successor", "one successor")
     successor = registry.examine_root(body.successor) if author.issuer is None else registry.examine(body.successor)

@@ -1,4 +1,4 @@
-"""A rule in force: who signed it, whether that authority may, and whether it follows the rules before it."""
+"""Checks of a rule in force: who signed it, whether that authority may, and whether it may follow earlier rules."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from settlement.governing.soundness import beyond, flaw, may_rule, short_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldRule:
-    """A rule with the bytes that prove it: its own, and the credentials of the authority that signed it."""
+    """A rule with the bytes that prove it: its own record, and the credentials of the authority that signed it."""
 
     raw: bytes
     chain: tuple[bytes, ...]
@@ -25,18 +25,18 @@ class HeldRule:
 
     @property
     def key(self) -> bytes:
-        """What it is stored under; sorts by version."""
+        """The key under which the rule is stored; sorts by version."""
         return self.rule.rule.version.to_bytes(8, "big")
 
 
 def read_held(raw: bytes, chain: tuple[bytes, ...], registry: Registry) -> HeldRule | Refusal:
-    """A sound rule by an anchored authority that may give it, or why it is none."""
+    """Return a sound rule signed by an anchored authority that may make rules, or the reason why it is none."""
     rule = verify_rule(raw, chain, registry)
     return rule if isinstance(rule, Refusal) else HeldRule(raw=raw, chain=chain, rule=rule)
 
 
 def verify_rule(raw: bytes, chain: Iterable[bytes], registry: Registry) -> RuleInForce | Refusal:
-    """A rule that holds in itself, signed by an anchored authority that may make rules, inside its own scope."""
+    """Verify a rule: sound in itself, signed by an anchored authority that may make rules, within its own scope."""
     authority = registry.admit_chain(chain)
     if isinstance(authority, Refusal):
         return authority
@@ -54,9 +54,9 @@ def verify_rule(raw: bytes, chain: Iterable[bytes], registry: Registry) -> RuleI
 
 
 def seat_of(authority: Subject, registry: Registry) -> tuple[str, ...]:
-    """Where an authority sits: the names from the root down to it. A new key keeps its name and so its seat.
+    """Return an authority's seat: the names from the root down to it. A new key keeps the name and so the seat.
 
-    Only whoever sits above gives a name, so that nobody can take a seat that is not below its own.
+    Only an authority above gives a name, so that nobody can take a seat that is not below its own.
     """
     held, names = authority, [authority.name]
     while held.issuer is not None and (above := registry.get(held.issuer)) is not None:
@@ -66,12 +66,12 @@ def seat_of(authority: Subject, registry: Registry) -> tuple[str, ...]:
 
 
 def commands(seat: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Is that authority the other one, or above it?"""
+    """Whether the authority at `seat` is the one at `other`, or above it."""
     return bool(seat) and other[: len(seat)] == seat
 
 
 def may_replace(author: Subject, before: bytes | None, registry: Registry) -> Refusal | None:
-    """May an authority's word take the place of an earlier one? Only of its own, or of one by who sits below it."""
+    """Refuse a statement that replaces an earlier one, unless the earlier author is the same authority or below it."""
     earlier = registry.get(before)
     if earlier is None or commands(seat_of(author, registry), seat_of(earlier, registry)):
         return None
@@ -80,7 +80,7 @@ def may_replace(author: Subject, before: bytes | None, registry: Registry) -> Re
 
 
 def judge_naming(author: Subject | None, seat: tuple[str, ...], registry: Registry) -> Refusal | None:
-    """May an authority name who decides under a rule signed at that seat? Only there, or above: a list is no rule."""
+    """Refuse a list of members by an author that is neither the authority that signed the rule nor above it."""
     if author is not None and commands(seat_of(author, registry), seat):
         return None
     name = author.name if author is not None else "unknown"
@@ -88,7 +88,7 @@ def judge_naming(author: Subject | None, seat: tuple[str, ...], registry: Regist
 
 
 def judge_successor(old: RuleInForce, new: Rule) -> Refusal | None:
-    """May this rule follow that one, by name, version and window?"""
+    """Refuse a rule as successor of another by name, version or window; None where it may follow."""
     if new.name != old.rule.name:
         return refuse(Reason.RULE_UNKNOWN, "rule.name", new.name, old.rule.name)
     refusal = next_version(new.version, old.rule.version, "rule")
@@ -102,9 +102,9 @@ def judge_successor(old: RuleInForce, new: Rule) -> Refusal | None:
 
 
 def judge_before(chain: Sequence[RuleInForce], old: RuleInForce, granted: Attestation) -> Refusal | None:
-    """Was something granted under the rule in force then, by a chain of rules, the oldest first?
+    """Refuse a grant that was not made under the rule in force then, by a chain of rules, the oldest first.
 
-    Of one older than all of the chain no more is known than its name, and that its author could have given the first.
+    For a rule older than the chain only its name is checked, and that its author could have made the first rule.
     """
     for held in reversed(chain):
         window = held.rule.effective
@@ -123,15 +123,15 @@ def judge_before(chain: Sequence[RuleInForce], old: RuleInForce, granted: Attest
 
 
 def judge_next(chain: Sequence[RuleInForce], new: RuleInForce) -> Refusal | None:
-    """May this rule follow a chain of rules? Beyond what its author sits above of, it may only narrow (SCOPE).
+    """Refuse a rule as the next of a chain: against rules whose author it does not command it may only narrow (SCOPE).
 
-    And only a rule all of which its author has authority over: nobody narrows elsewhere.
+    The new rule's author must also have authority over all that the rule covers.
     """
     return judge_successor(chain[-1], new.rule) or _narrows(chain, new)
 
 
 def _narrows(chain: Sequence[RuleInForce], new: RuleInForce) -> Refusal | None:
-    """The newest rule by somebody the author does not command binds it; that one was held to those before it."""
+    """Check that the new rule is within the newest earlier rule whose author its own author does not command."""
     binding = next((held for held in reversed(chain) if not commands(new.seat, held.seat)), None)
     if binding is None:
         return None

@@ -1,4 +1,4 @@
-"""Byte scanner: is this CBOR in the one form we accept, before anything is allocated for it?
+"""Byte scanner: checks that CBOR is in the one accepted form, before anything is allocated for it.
 
 The accepted form is narrower than RFC 8949 section 4.2.1 (core deterministic encoding): unsigned and negative integers,
 byte and text strings, arrays and maps with unsigned-integer keys, shortest lengths, strictly ascending keys, bounded
@@ -12,7 +12,7 @@ MAX_RECORD_BYTES = 64 * 1024
 
 _UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP, _TAG = range(7)
 _BEHIND_UNSIGNED = 1 << 64
-_TINY = 24  # bytes below are whole unsigned integers, by far the commonest item
+_TINY = 24  # bytes below this are whole unsigned integers, by far the commonest item
 _INDEFINITE = 31
 _BYTES_OF_8_BITS, _UINT_OF_64_BITS, _ZEROS = 0x58, 0x1B, bytes(4)
 _ARGUMENT_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}
@@ -21,7 +21,7 @@ _WIDTHS = tuple(
     -1 if head >> 5 >= _TAG else 0 if head & 0x1F < _TINY else _ARGUMENT_BYTES.get(head & 0x1F, -1)
     for head in range(256)
 )
-"""Bytes of argument behind each head byte; -1 where no item of ours begins with it."""
+"""Number of argument bytes behind each head byte; -1 where no accepted item begins with it."""
 
 
 def _fail(reason: Reason, clause: str, offset: int, required: str) -> RefusedError:
@@ -88,7 +88,7 @@ def _scan_map(data: bytes, pairs: int, offset: int, depth: int, *, signed_keys: 
 
 
 def _end_of_common(data: bytes, offset: int, size: int) -> int:
-    """The end of a whole item of one of the three commonest forms; 0 where it is another, or not surely accepted."""
+    """Return the end of an item in one of the three commonest forms; 0 where it is another, or not surely accepted."""
     if offset + 1 >= size:
         return 0
     head = data[offset]

@@ -1,4 +1,4 @@
-"""What an authority lets a key do: band, area, classes, actions, tier, EIRP, depth.
+"""The scope of a credential: what its key may do, by band, area, classes, actions, tier, EIRP and depth.
 
 Delegation only narrows: `wider_than` names the first axis on which a child reaches beyond its parent. Names are
 compared whole: `crypto` proves nothing about `cryptocurrency`.
@@ -13,7 +13,7 @@ from settlement.core.fixes import PositionFix, distance_mm, place_inside
 from settlement.core.reasons import Reason, Refusal, refuse
 
 HZ = "Hz"
-"""The unit of a band that names none."""
+"""The unit of a band that names no other unit."""
 PREFIXES = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
 
 
@@ -21,8 +21,8 @@ PREFIXES = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
 class Band:
     """Frequencies from `low_hz` up to, not including, `high_hz`.
 
-    With a `unit` it is a part of another quantity, such as the bit/s of a link: its edges count that unit, and it
-    shares nothing with a band of frequencies, whatever the numbers.
+    With a `unit` the band is a part of another quantity, such as the bit/s of a link: its edges count that unit, and
+    it overlaps no band of frequencies, whatever the numbers.
     """
 
     low_hz: int = hertz(1)
@@ -30,15 +30,15 @@ class Band:
     unit: str | None = text(3, 16, optional=True)
 
     def holds(self, other: "Band") -> bool:
-        """True when every frequency of the other band is in this one, and it has some."""
+        """True when the other band is not empty and lies wholly in this one."""
         return self.unit == other.unit and self.low_hz <= other.low_hz < other.high_hz <= self.high_hz
 
     def overlaps(self, other: "Band") -> bool:
-        """True when some frequency is in both."""
+        """True when some frequency is in both bands."""
         return self.unit == other.unit and self.low_hz < other.high_hz and other.low_hz < self.high_hz
 
     def meaning_flaw(self) -> Flaw | None:
-        """Some frequency is in it."""
+        """Return a flaw where the band is empty; else None."""
         rising = self.low_hz < self.high_hz
         return None if rising else ("", f"{self.low_hz} to {self.high_hz} {self.unit or HZ}", "low_hz below high_hz")
 
@@ -61,7 +61,7 @@ class Corner:
 class Area:
     """A place on WGS-84: a circle (centre and radius), or an outline of corners joined by geodesics; never both.
 
-    What cannot be decided is not held, and what cannot be ruled out overlaps.
+    Undecided geometry counts against the asker: `holds` is False and `overlaps` is True.
     """
 
     lat_e7: int | None = lat_e7(1, optional=True)
@@ -70,30 +70,30 @@ class Area:
     outline: tuple[Corner, ...] | None = array(4, Corner, rings.CORNERS_MAX, low=rings.CORNERS_MIN, optional=True)
 
     def form_flaw(self) -> str | None:
-        """What keeps this from having the form of an area; None when it is a circle or an outline."""
+        """Return why the fields are neither a circle nor an outline; None when they are one."""
         circle = (self.lat_e7, self.lon_e7, self.radius_mm)
         if self.outline is None:
             return "a circle needs lat_e7, lon_e7 and radius_mm" if None in circle else None
         return "a circle and an outline; one of them" if circle != (None, None, None) else None
 
     def flaw(self) -> str | None:
-        """What keeps this from being an area; None when it is one. Solves geodesics for an outline."""
+        """Return why this is not a valid area; None when it is one. Solves geodesics for an outline."""
         wrong = self.form_flaw()
         return rings.flaw(self.ring) if wrong is None and self.outline is not None else wrong
 
     @property
     def ring(self) -> rings.Ring:
-        """The corners of an outline."""
+        """The corners of the outline."""
         return tuple((corner.lat_e7, corner.lon_e7) for corner in self.outline or ())
 
     @property
     def circle(self) -> tuple[rings.Point, int]:
-        """Centre and radius in mm of a circle."""
+        """Centre and radius in mm of the circle."""
         return (self.lat_e7 or 0, self.lon_e7 or 0), self.radius_mm or 0
 
     @property
     def anchor(self) -> tuple[int, int]:
-        """A place in it, or on its edge: the centre of a circle, the first corner of an outline."""
+        """A point of the area or its edge: the centre of a circle, the first corner of an outline."""
         return self.circle[0] if self.outline is None else self.ring[0]
 
     def holds(self, other: "Area") -> bool:
@@ -120,7 +120,7 @@ class Area:
         return not rings.rings_apart(self.ring, other.ring)
 
     def place(self, position: PositionFix, clause: str) -> Refusal | None:
-        """Is the whole disc of a position inside? SPATIAL_OUTSIDE, or SPATIAL_UNDECIDED where it may or may not be."""
+        """Refuse unless the error disc of a position is inside: SPATIAL_OUTSIDE, or SPATIAL_UNDECIDED if it may be."""
         if self.outline is None:
             (lat, lon), radius_mm = self.circle
             return place_inside(position, lat_e7=lat, lon_e7=lon, radius_mm=radius_mm, clause=clause)
@@ -162,12 +162,12 @@ class Window:
         return self.start_ns < other.end_ns and other.start_ns < self.end_ns
 
     def meaning_flaw(self) -> Flaw | None:
-        """It does not end before it begins."""
+        """Return a flaw where the window ends before it begins; else None."""
         return None if self.start_ns <= self.end_ns else ("", "ends before it begins", "start_ns up to end_ns")
 
 
 def ordered(window: Window, *, most_ns: int, path: str, least_ns: int = 1) -> Flaw | None:
-    """What is wrong with the length of a window that a body has at `path`."""
+    """Return what is wrong with the length of a body's window at `path`; None where it is allowed."""
     length_ns = window.end_ns - window.start_ns
     return None if least_ns <= length_ns <= most_ns else (path, f"{length_ns} ns", f"{least_ns} to {most_ns} ns")
 
@@ -187,7 +187,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What a credential entitles its subject to. `tier` 1 is the strongest; `depth` is how many levels may follow."""
+    """What a credential entitles its subject to. `tier` 1 is the strongest; `depth`: how many levels may follow."""
 
     bands: tuple[Band, ...] = array(1, Band, 32, low=1)
     area: Area = nested(2, Area)
@@ -198,12 +198,12 @@ class Scope:
     depth: int = uint(7, high=8)
 
     def holds_band(self, band: Band) -> bool:
-        """True when one of the scope's bands holds it whole."""
+        """True when one of the scope's bands holds the whole band."""
         return any(mine.holds(band) for mine in self.bands)
 
 
 def wider_than(child: Scope, parent: Scope, *, strictly: bool = True) -> Refusal | None:
-    """None when the child's scope is inside the parent's on every axis; else the axis that widens.
+    """Compare a child's scope with its parent's: None when inside on every axis, else the axis that is wider.
 
     A delegation uses up a level of depth (`strictly`); a successor of the same holder does not.
     """

@@ -1,7 +1,7 @@
-"""A signed mark in a log up to which its owner had it whole: what a start goes by, instead of reading every entry.
+"""Signed snapshot of a log up to an entry: a start checks only the entries after it, instead of every entry.
 
-A node signs size, root, columns, state and counters after every step (`standing`). A snapshot is the same word about an
-earlier size, without state and counters, made every SNAPSHOT_EVERY entries. A start from it
+A node signs size, root, columns, state and counters after every step (`standing`). A snapshot is the same signature
+over an earlier size, without state and counters, made every SNAPSHOT_EVERY entries. A start from it
 
     (1) proves the snapshot: the owner's signature, and its root from the stored tree at its size
     (2) reads every entry since: numbers, columns, tree, and with it the chain of columns from the snapshot's on
@@ -34,14 +34,14 @@ from settlement.chain.wholeness import (
 from settlement.core.reasons import Reason, Refusal, refuse
 
 SNAPSHOT_EVERY = 4096
-"""Entries between two snapshots: their check takes a start some tens of ms."""
+"""Number of entries between two snapshots: checking them takes a start some tens of ms."""
 META = "snapshot"
 _DOMAIN = b"bandpact/1/snapshot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Size, root and chain of columns of a log when its owner signed them."""
+    """Size, root and column hash chain of a log, as its owner signed them."""
 
     origin: str
     size: int
@@ -52,19 +52,19 @@ class Snapshot:
         return _DOMAIN + cbor2.dumps([self.origin, self.size, self.root, self.columns])
 
     def stored(self, key: SigningKey) -> bytes:
-        """The bytes in the file, signed."""
+        """Return the signed bytes that are stored in the file."""
         return cbor2.dumps([self.origin, self.size, self.root, self.columns, key.sign(self._to_sign())])
 
     def signed_by(self, signature: bytes, public: bytes) -> bool:
-        """Did this key sign exactly this?"""
+        """Whether this key signed exactly this snapshot."""
         return keys.verify(public, signature, self._to_sign())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartLook:
-    """What a start found: why the log does not hold, if so, and how it was read.
+    """Result of the check at a start: why the log does not hold, if so, and how it was read.
 
-    `read_from` is the first entry that was read; 0 says that all were. `why` says why a snapshot was not gone by.
+    `read_from` is the first entry that was read; 0 means all. `why` says why no snapshot was used.
     """
 
     refusal: Refusal | None
@@ -73,12 +73,12 @@ class StartLook:
 
 
 def no_snapshot(clause: str, measured: object, required: object) -> Refusal:
-    """Why a snapshot is not gone by."""
+    """Build the refusal that says why a snapshot is not used."""
     return refuse(Reason.ENTRY_MISMATCH, f"snapshot.{clause}", measured, required)
 
 
 def read_snapshot(db: apsw.Connection) -> tuple[Snapshot, bytes] | Refusal:
-    """The snapshot in a file and its signature, as it stands; nothing of it is proven."""
+    """Return a file's stored snapshot and its signature, neither of them verified."""
     row = db.execute("SELECT value FROM meta WHERE key=?", (META,)).fetchone()
     if row is None:
         return no_snapshot("stored", "none", "one, by the owner")
@@ -95,7 +95,7 @@ def read_snapshot(db: apsw.Connection) -> tuple[Snapshot, bytes] | Refusal:
 def check_from_snapshot(
     db: apsw.Connection, origin: str, public: bytes, former: tuple[bytes, ...] = ()
 ) -> int | Refusal:
-    """Checks (1) to (4); the size of the snapshot they went by. Raises apsw.Error, TypeError, ValueError."""
+    """Run checks (1) to (4); return the snapshot's size. Raises apsw.Error, TypeError, ValueError."""
     found = read_snapshot(db)
     if isinstance(found, Refusal):
         return found

@@ -1,13 +1,13 @@
-"""What a node signs of its own database after every step: that the log and all that follows from it belong together.
+"""The signature a node puts on its own database after every step: over log, state and counters together.
 
-The tree covers the entries. Beside it in the same file lie the columns that entries are found by, the protocol's state
-and its counters, and a node goes on with them after a restart. So each durable step ends with a signature over
+The tree covers the entries. The same file also holds the columns that entries are found by, the protocol's state and
+its counters, and a node continues from them after a restart. So each durable step ends with a signature over
 
     size and root of the log      a chain of hashes over the columns of every entry
     a sum of hashes over every piece of state and every counter
 
-and a start that finds anything else than what was signed last does not go on. Who has not the node's key can put back
-an older file as a whole, and nothing less; that is for the witnesses to notice.
+and a node whose start finds anything else than it signed last does not continue. An attacker without the node's key
+can put back an older file as a whole, and nothing less; detecting that is the witnesses' task.
 
 The sum is one number modulo 2^4096 to which each row adds its SHAKE-256: rows come and go in any order at the cost of
 one row. Source: AdHash, Bellare and Micciancio, A New Paradigm for Collision-Free Hashing (1997); a generalised
@@ -38,29 +38,29 @@ def _number(table: str, key: Sequence[Column], value: Column) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """Running hashes over what the tree does not cover."""
+    """Running hashes over the parts of the database that the tree does not cover."""
 
     columns: bytes = bytes(32)
     rows: int = 0
 
     def appended(self, columns: Sequence[Column]) -> "Tally":
-        """One more entry with these columns."""
+        """Return the tally with one more entry that has these columns."""
         return Tally(columns=hashlib.sha256(self.columns + cbor2.dumps(list(columns))).digest(), rows=self.rows)
 
     def changed(self, table: str, key: Sequence[Column], old: Column, new: Column) -> "Tally":
-        """A row of `table` that held `old` holds `new` from here on; None is no row."""
+        """Return the tally after a row of `table` changed from `old` to `new`; None stands for no row."""
         gone = 0 if old is None else _number(table, key, old)
         come = 0 if new is None else _number(table, key, new)
         return Tally(columns=self.columns, rows=(self.rows + come - gone) % _MODULUS)
 
     def row_bytes(self) -> bytes:
-        """The sum as it is stored."""
+        """Return the sum as it is stored."""
         return self.rows.to_bytes(_SUM_BYTES, "big")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What was signed after a step."""
+    """Size, root and tally of a log, as signed after a step."""
 
     origin: str
     size: int
@@ -72,11 +72,11 @@ class Standing:
         return _DOMAIN + cbor2.dumps([self.origin, self.size, self.root, self.tally.columns, rows])
 
     def sign(self, key: SigningKey) -> bytes:
-        """The owner's signature."""
+        """Return the owner's signature."""
         return key.sign(self._to_sign())
 
     def check(self, signature: bytes, public: bytes) -> Refusal | None:
-        """Did the owner sign exactly this?"""
+        """Refuse unless the owner signed exactly this."""
         if keys.verify(public, signature, self._to_sign()):
             return None
         return refuse(Reason.ENTRY_MISMATCH, "lineage.standing", "not signed by the owner", keys.kid_of(public).hex())

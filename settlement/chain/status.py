@@ -1,10 +1,10 @@
-"""Status lists: which credentials their issuer has taken back, how fresh that word is, and in what order it came.
+"""Status lists: which credentials their issuer has revoked, how fresh each list is, and the order of versions.
 
 One list for each issuer, a bit for each credential it issued with a status index; bit `i` is bit `i mod 8` (lowest
-first) of byte `i // 8`, as in the IETF Token Status List. Taking a list, in this order:
+first) of byte `i // 8`, as in the IETF Token Status List. Checks on a new list, in this order:
 
     (1) its author may issue
-    (2) its life has not passed: a list kept back past its life says nothing (STALE)
+    (2) its life has not passed: a list after its life says nothing (STALE)
     (3) its version is above the one held (ROLLBACK), and not absurdly far above (FAST_FORWARD)
     (4) what was revoked stays revoked (ROLLBACK)
 
@@ -33,7 +33,7 @@ class HeldList:
 
 
 def bits_of(indices: Iterable[int], size: int) -> bytes:
-    """The list of `size` bits (rounded up to bytes) in which these are set. Raises ValueError outside it."""
+    """Return a list of `size` bits (rounded up to bytes) with the bits `indices` set. Raises ValueError outside it."""
     data = bytearray((size + 7) // 8)
     for index in indices:
         if not 0 <= index < len(data) * 8:
@@ -43,12 +43,12 @@ def bits_of(indices: Iterable[int], size: int) -> bytes:
 
 
 def is_set(bits: bytes, index: int) -> bool:
-    """Is that bit set?"""
+    """Whether the bit at `index` is set."""
     return bool(bits[index // 8] >> index % 8 & 1)
 
 
 def next_version(new: int, held: int, what: str) -> Refusal | None:
-    """Versions only rise, by steps that leave room for others."""
+    """Refuse a version that is not above the held one, or so far above that no room is left for others."""
     if new <= held:
         return refuse(Reason.ROLLBACK, f"{what}.version", new, f"> {held}")
     if new > held + VERSION_JUMP_MAX:
@@ -63,15 +63,15 @@ class StatusLists:
         self._held: dict[bytes, HeldList] = {}
 
     def forget(self) -> None:
-        """Start again from what is durable."""
+        """Clear all lists, before they are read again from the database."""
         self._held.clear()
 
     def held(self, issuer: bytes) -> HeldList | None:
-        """An issuer's list."""
+        """Return an issuer's newest list; None if none is held."""
         return self._held.get(issuer)
 
     def judge(self, author: Subject, body: Revocation, now: TimeFix) -> Refusal | None:
-        """Rules (1) to (4)."""
+        """Run checks (1) to (4) on a list."""
         if ISSUE not in author.scope.actions:
             return refuse(Reason.SCOPE, "status.author", author.scope.actions, ISSUE)
         if not now.before(body.fresh_until_ns):
@@ -87,11 +87,11 @@ class StatusLists:
         return None
 
     def take(self, author: Subject, record: bytes, body: Revocation) -> None:
-        """Keep a list that was judged."""
+        """Store a list that was judged."""
         self._held[author.hash] = HeldList(record=record, body=body)
 
     def standing(self, subject: Subject, registry: Registry, now: TimeFix, *, vouched: bool = False) -> Refusal | None:
-        """None when neither the credential nor any above it is revoked, as far as fresh lists say.
+        """None when fresh lists show neither the credential nor any above it as revoked; else a refusal.
 
         A credential without a status index cannot be revoked and stands, unless it must be `vouched` for.
         """
@@ -112,7 +112,7 @@ class StatusLists:
         if not lists:
             return refuse(Reason.STATUS_UNKNOWN, "status.list", "none held", f"the list of {subject.name}'s issuer")
         index, newest = subject.status_index, lists[-1].body
-        # Revoked is for good, however old the list that says so.
+        # A revocation is final, however old the list that states it.
         for held in lists:
             if index < len(held.body.bits) * 8 and is_set(held.body.bits, index):
                 required = f"not revoked in list {held.body.version}"
@@ -124,7 +124,7 @@ class StatusLists:
         return None
 
     def _of(self, issuer: bytes, registry: Registry) -> list[HeldList]:
-        """The lists that speak of an issuer's credentials: its own, then those of whoever succeeded it, in order."""
+        """Return the lists about an issuer's credentials: its own, then those of its successors, in order."""
         here: bytes | None = issuer
         found: dict[bytes, HeldList | None] = {}
         while here is not None and here not in found:

@@ -1,8 +1,8 @@
 """Writes Python code that turns objects of one schema class into CBOR maps and back, once for each class.
 
-What `codec` does field by field for any class is here one function for one class, as `dataclasses` writes a class its
-own constructor. These functions take and give what is plainly right and nothing else: for all else they return None,
-and `codec` goes its own way, which decides, and says which field is wrong. So they are never more generous than it.
+`codec` handles any class field by field; this module generates one function for one class, as `dataclasses` generates
+a class's constructor. The functions accept only plainly valid values; for all others they return None, and `codec`
+decides field by field and names the field at fault. So they never accept more than `codec`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ _Lines = Iterator[str]
 
 
 class Straight:
-    """The functions of every class asked for so far; `kinds_of` gives a class's fields."""
+    """The generated functions of every class so far; `kinds_of` returns a class's fields."""
 
     def __init__(self, kinds_of: KindsOf) -> None:
         self._kinds_of = kinds_of
@@ -23,19 +23,19 @@ class Straight:
         self._in: dict[type[Any], Callable[[Any], Any]] = {}
 
     def out_of(self, cls: type[Any]) -> Callable[[Any], Any]:
-        """Object to map; None where the object is not plainly right."""
+        """Return the function from object to map; it returns None where the object is not plainly valid."""
         if cls not in self._out:
             self._out[cls] = _compiled(_out_lines(cls, self._kinds_of(cls)), self._names(cls, self.out_of))
         return self._out[cls]
 
     def into(self, cls: type[Any]) -> Callable[[Any], Any]:
-        """Map to object; None where the map is not plainly right."""
+        """Return the function from map to object; it returns None where the map is not plainly valid."""
         if cls not in self._in:
             self._in[cls] = _compiled(_in_lines(cls, self._kinds_of(cls)), self._names(cls, self.into))
         return self._in[cls]
 
     def _names(self, cls: type[Any], way: Callable[[type[Any]], Callable[[Any], Any]]) -> dict[str, Any]:
-        """What the lines of a class speak of: itself, and the functions of the classes it is made of."""
+        """Return the names that a class's generated code uses: the class, and the functions of its nested classes."""
         names: dict[str, Any] = {"cls": cls}
         for number, (_, kind) in enumerate(self._kinds_of(cls)):
             if isinstance(kind.item, type):
@@ -50,7 +50,7 @@ def _compiled(lines: _Lines, names: dict[str, Any]) -> Callable[[Any], Any]:
 
 
 def _fits(kind: Any, held: str) -> str:
-    """Whether a number, byte string or text is plainly one of its kind."""
+    """Return the source of a test whether a number, byte string or text is plainly valid for its kind."""
     if kind.name == "int":
         return f"{held}.__class__ is int and {kind.low} <= {held} <= {kind.high}"
     if kind.name == "bytes":

@@ -1,4 +1,4 @@
-"""What a record makes this node do: the rule gives each level of authority a response, and that decides.
+"""Response to a record: by the rule and its author's level a node acts on it, weighs it, or only keeps it in the log.
 
 Records are of three kinds. A directive changes what others may do and needs no consent; a dealing is part of what two
 parties do with each other; an observation says what somebody saw. By the author's level:
@@ -59,16 +59,16 @@ _RESPONSES: dict[str, Response] = {one.value: one for one in Response}
 
 
 def response_of(rule: Rule, level: str) -> Response:
-    """What a record of that level makes others do; what the rule does not name is only recorded."""
+    """Return the response to records of a level; a level that the rule does not name is only recorded."""
     held = rule.level(level)
     return Response.RECORD_ONLY if held is None else _RESPONSES.get(held.response, Response.RECORD_ONLY)
 
 
 def kind_of(typ: str) -> Kind:
-    """The kind of a record type; a credential, which enters through the registry, has none of its own."""
+    """Return the kind of a record type; a credential, which enters through the registry, has none."""
     return RECORDS[typ].kind or Kind.DEALING
 
 
 def behaviour_of(rule: Rule, level: str, typ: str) -> Behaviour:
-    """What this node does with a record of that type by an author of that level."""
+    """Return what this node does with a record of that type by an author of that level."""
     return TABLE[response_of(rule, level), kind_of(typ)]

@@ -1,4 +1,4 @@
-"""How much an observation weighs, and how a node's record of fulfilment bounds what it may ask.
+"""Weights of observations, and shares of a budget by a node's record of fulfilled and failed settlements.
 
 weight = authority x modality reliability x consistency with others, each in millionths. A new identity has no record
 and starts with the rule's first share of a budget; each fulfilled settlement adds a step until the share is whole.
@@ -22,9 +22,9 @@ from settlement.records.endings import UNDELIVERED
 from settlement.records.registry import TYPE_OF
 
 UNANSWERED = frozenset({Reason.TIMEOUT.value, Reason.CHALLENGE.value, Reason.TERMS.value})
-"""Reasons of an ABORT that are the user's doing: a band taken back for an incumbent is not."""
+"""Reasons of an ABORT that count against the user: a band taken back for an incumbent does not."""
 FULFILLED, FAILED = "fulfilled:", "failed:"
-"""Durable counters, each with the credential's hash in hex behind it."""
+"""Prefixes of durable counters; the credential's hash in hex follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Kept:
 
 
 def kept_by(records: Iterable[Record]) -> dict[bytes, Kept]:
-    """The record of fulfilment of everyone who appears in a log's admitted records, in their order."""
+    """Return the record of fulfilment of everyone who appears in a log's admitted records, in their order."""
     found: dict[bytes, Kept] = {}
     granted: dict[bytes, bytes] = {}
     counted: set[bytes] = set()
@@ -58,7 +58,7 @@ def kept_by(records: Iterable[Record]) -> dict[bytes, Kept]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """What one record counts for: in whose record of fulfilment, for or against it, by how much; `once` names it."""
+    """The effect of one record on fulfilment: whose, for or against, by how much; `once` names it."""
 
     whose: bytes
     good: bool
@@ -67,7 +67,7 @@ class Counted:
 
 
 def counted_for(body: Any, author: bytes) -> Counted | None:
-    """What an admitted record counts for by itself; None where it counts for nothing."""
+    """Return the effect of an admitted record on fulfilment; None where it has none."""
     name = TYPE_OF[type(body)].encode()
     match body:
         case Usage(sid=sid):
@@ -93,10 +93,10 @@ def _aborted(record: Record, sid: bytes, user: bytes | None) -> Counted | None:
 
 
 def observation_weight_ppm(rule: Rule, *, level: str, modality: str | None, consistency_ppm: int) -> int:
-    """Weight of one observation by the rule.
+    """Return the weight of one observation by the rule, in ppm.
 
-    0 for a level the rule does not know or has only recorded, and, where the rule rates ways of observing at all, for
-    one it does not know.
+    Returns 0 for a level that the rule does not know or only records, and, where the rule rates modalities at all, for
+    a modality that it does not know.
     """
     held = rule.level(level)
     if held is None or behaviour_of(rule, level, TYPE_OF[Envelope]) is Behaviour.KEEP:
@@ -107,7 +107,7 @@ def observation_weight_ppm(rule: Rule, *, level: str, modality: str | None, cons
 
 
 def consistency_ppm(values: list[tuple[int, int]], own: tuple[int, int]) -> int:
-    """Share of the others' intervals that touch one's own; without others nothing speaks against it."""
+    """Share of the others' intervals that touch one's own, in ppm; 1 000 000 where there are no others."""
     if not values:
         return PPM
     agreeing = sum(1 for low, high in values if low <= own[1] and own[0] <= high)
@@ -115,7 +115,7 @@ def consistency_ppm(values: list[tuple[int, int]], own: tuple[int, int]) -> int:
 
 
 def consistencies_ppm(values: Sequence[tuple[int, int]]) -> list[int]:
-    """The same of each interval, the others' being all the rest: in time that grows with their number alone."""
+    """Return `consistency_ppm` of each interval against all the rest, in O(n log n) time."""
     lows, highs = sorted(low for low, _ in values), sorted(high for _, high in values)
     others = len(values) - 1
     touching = (bisect_right(lows, high) - bisect_left(highs, low) - 1 for low, high in values)
@@ -123,10 +123,10 @@ def consistencies_ppm(values: Sequence[tuple[int, int]]) -> list[int]:
 
 
 def trust_ppm(kept: Kept) -> int:
-    """How far an identity's word counts by its record: a quarter at first, more with each settlement it fulfilled."""
+    """Return the trust in an identity, in ppm: a quarter at first, more with each settlement that it fulfilled."""
     return PPM * (1 + kept.fulfilled) // (4 + kept.fulfilled + 2 * kept.failed)
 
 
 def share_ppm(*, first_ppm: int, step_ppm: int, fulfilled: int, failed: int) -> int:
-    """The share of a budget an identity may use: it grows with what it fulfilled and shrinks twice as fast."""
+    """Return the budget share that an identity may use, ppm: failures shrink it twice as fast as successes raise it."""
     return max(0, min(PPM, first_ppm + step_ppm * (fulfilled - 2 * failed)))

@@ -1,4 +1,4 @@
-"""Does the file of a lineage still hold what was written? Reads every row once, in constant memory.
+"""Checks that a log's file still holds what was written: reads every row once, in constant memory.
 
 (1) entries are numbered without a gap and agree with their columns
 (2) the stored tree is exactly the tree of the entries
@@ -38,7 +38,7 @@ def _changed(clause: str, measured: str, required: str = "as appended") -> Refus
 
 
 def _fields(body: bytes) -> dict[int, Any] | None:
-    """The map of an entry; None where the bytes are no longer one."""
+    """Return the map of an entry; None where its bytes are no longer one."""
     try:
         fields = cbor2.loads(body)
     except (cbor2.CBORDecodeError, ValueError):
@@ -64,7 +64,7 @@ def tally_of_columns(db: apsw.Connection) -> Tally:
 
 
 def stored_standing(db: apsw.Connection, origin: str) -> tuple[Standing, bytes] | None:
-    """What the owner signed last, and its signature."""
+    """Return the last signed standing and its signature; None where there is none."""
     row = db.execute("SELECT size, root, columns, rows, signature FROM standing").fetchone()
     if row is None:
         return None
@@ -74,7 +74,7 @@ def stored_standing(db: apsw.Connection, origin: str) -> tuple[Standing, bytes] 
 
 
 def stored_stubs(db: apsw.Connection) -> int:
-    """The sum over all stubs as the owner's state has it; 0 where nothing was pruned."""
+    """Return the sum over all stubs in the owner's state; 0 where nothing was pruned."""
     sql = "SELECT CAST(value AS BLOB) FROM state WHERE kind=? AND key=?"
     row = db.execute(sql, (PRUNED, SUM)).fetchone()
     return int.from_bytes(row[0], "big") if row is not None else 0
@@ -83,7 +83,7 @@ def stored_stubs(db: apsw.Connection) -> int:
 class Tree:
     """Rebuilds the tree from the leaves and compares each node with the stored one, level by level in step.
 
-    From a `size` on it goes by the stored nodes before it, whose root is somebody else's to prove.
+    From a `size` on it relies on the stored nodes before it; the caller proves their root.
     """
 
     def __init__(self, db: apsw.Connection, *, size: int = 0) -> None:
@@ -94,12 +94,12 @@ class Tree:
             self._follow(size >> len(self._stored))
 
     def _follow(self, first: int) -> None:
-        """Read the next level's stored nodes, from this one on; from what is before the first, where all are read."""
+        """Open the next level's stored nodes from `first` on; 0 opens all, those numbered below 0 too."""
         level, least = len(self._stored), first or -(1 << 63)
         self._stored.append(iter(self._db.cursor().execute(_NODES, (level, least))))
 
     def add(self, index: int, leaf: bytes) -> bool:
-        """False when the stored tree does not have the nodes that this leaf completes."""
+        """Add a leaf; False when the stored tree does not have the nodes that this leaf completes."""
         self._frontier, nodes = merkle.grown(self._frontier, index, leaf)
         for level, at, value in nodes:
             if level == len(self._stored):
@@ -109,22 +109,22 @@ class Tree:
         return True
 
     def over(self) -> bool:
-        """True when the stored tree has nothing left."""
+        """True when the stored tree has no further nodes."""
         beyond = self._db.execute("SELECT 1 FROM node WHERE level >= ? OR level < 0", (len(self._stored),)).fetchone()
         return beyond is None and all(next(level, None) is None for level in self._stored)
 
     def root(self) -> bytes:
-        """The root of the leaves so far."""
+        """Return the root of the leaves so far."""
         return merkle.fold(self._frontier)
 
 
 def entry_rows(db: apsw.Connection, first: int) -> Iterator[tuple[Any, ...]]:
-    """Number, body, subject, admitted and COLUMNS of every entry from one on, in order."""
+    """Yield number, body, subject, admitted and COLUMNS of every entry from `first` on, in order."""
     return iter(db.execute(_ENTRIES, (first,)))
 
 
 def check_entry_row(row: tuple[Any, ...], expected: int, tree: Tree) -> Refusal | None:
-    """Checks (1) and (2) of one row."""
+    """Run checks (1) and (2) on one row."""
     index, body, subject, admitted = row[:4]
     if index != expected:
         return _changed("order", f"entry {index}", f"entry {expected}")
@@ -145,7 +145,7 @@ def check_entry_row(row: tuple[Any, ...], expected: int, tree: Tree) -> Refusal 
 def check_file(
     db: apsw.Connection, origin: str, public: bytes, *, standing: bool, former: tuple[bytes, ...] = ()
 ) -> Refusal | None:
-    """Checks (1) to (3), and (4) where `standing` asks for it."""
+    """Run checks (1) to (3), and (4) where `standing` is set."""
     tree, tally, size, stubs = Tree(db), Tally(), 0, 0
     for row in entry_rows(db, -(1 << 63)):
         broken = check_entry_row(row, size, tree)
@@ -165,13 +165,13 @@ def check_file(
 
 
 def signed_head(note: str, publics: tuple[bytes, ...]) -> Head | Refusal:
-    """The head of a note by the owner's key, or by one that it succeeded."""
+    """Return the head of a note signed by the owner's key, or by one that it replaced."""
     heads = [open_note(note, public) for public in publics]
     return next((head for head in heads if isinstance(head, Head)), heads[0])
 
 
 def stored_nodes(db: apsw.Connection) -> merkle.NodeReader:
-    """The stored tree, a node at a time; it raises ValueError where one is missing."""
+    """Return a reader of the stored tree's nodes; it raises ValueError where one is missing."""
 
     def read(level: int, index: int) -> bytes:
         row = db.execute("SELECT CAST(hash AS BLOB) FROM node WHERE level=? AND idx=?", (level, index)).fetchone()
@@ -196,7 +196,7 @@ def _check_checkpoints(db: apsw.Connection, publics: tuple[bytes, ...], entries:
 
 
 def _check_standing(db: apsw.Connection, public: bytes, found: Standing) -> Refusal | None:
-    """Check (4)."""
+    """Run check (4)."""
     try:
         tally = tally_of_rows(db, found.tally)
         stored = stored_standing(db, found.origin)
