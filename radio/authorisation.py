@@ -9,7 +9,7 @@ from settlement.chain.scope import Band
 
 
 class OutsideAuthorisation(Protocol):
-    """Whoever speaks for the outside authority; asked at every turn of the warden's loop, so it must answer at once."""
+    """The port to an outside authority, such as a SAS; asked at every turn of the warden's loop, so it never waits."""
 
     def authorised_until_ns(self, band: Band, max_eirp_mdbm: int) -> int | None:
         """Until when (monotonic ns) the band may be used at that EIRP; None when it may not, or nobody knows.
@@ -20,7 +20,7 @@ class OutsideAuthorisation(Protocol):
 
 
 class NoAuthority:
-    """Nobody to ask: what needs an outside authorisation stays closed."""
+    """The authorisation port of a node without a SAS: a band that needs an outside authorisation stays closed."""
 
     def authorised_until_ns(self, band: Band, max_eirp_mdbm: int) -> int | None:
         """Never."""

@@ -1,11 +1,11 @@
-"""A thread beside a loop, started once there is something for it to do; where the host gives none the loop goes on."""
+"""Starts a daemon thread beside a loop; where the host refuses a new thread, the loop goes on without it."""
 
 import threading
 from collections.abc import Callable
 
 
 def started(work: Callable[[], None], name: str) -> threading.Thread | None:
-    """A daemon thread that does the work; None where no thread is to be had now (`ulimit -u`): try again later."""
+    """Start a daemon thread that runs `work`; None where the host gives no thread now (`ulimit -u`): retry later."""
     made = threading.Thread(target=work, name=name, daemon=True)
     try:
         made.start()

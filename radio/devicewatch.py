@@ -1,4 +1,4 @@
-"""Asks a device again and again, in a thread of its own, whether its transmitter is as it was set.
+"""A thread that asks a device at intervals whether its transmitter still has the settings that its driver made.
 
 What it finds it only remembers: the warden's loop takes it, mutes and latches. A device that does not answer holds up
 this thread and nothing else.
@@ -17,10 +17,10 @@ EVERY_S: Final = 0.05
 
 
 class DeviceWatch:
-    """The questions to one device. `failure` is why the last one had no answer, "" if it had one."""
+    """The thread that asks one device. `failure` is why the last question had no answer, "" if it had one."""
 
     def __init__(self, device: Questioned, *, every_s: float = EVERY_S, rouse: Callable[[], None] = unheard) -> None:
-        """Args: rouse called when there is something to take."""
+        """Set up without starting. Args: rouse is called when there is a difference or failure to take."""
         self._device, self._every_s, self._rouse = device, every_s, rouse
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -30,38 +30,38 @@ class DeviceWatch:
         self._thread = threading.Thread(target=self._run, name="device-watch", daemon=True)
 
     def start(self) -> None:
-        """Begin to ask."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop asking; returns when the thread has ended or does not within two seconds."""
+        """Stop the thread; returns when it has ended or does not within two seconds."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(2.0)
 
     def take(self) -> Drift | None:
-        """What was found since the last call, the first of it; None when all was as set."""
+        """The first difference found since the last call; None when all settings read back as made."""
         with self._lock:
             found, self._found = self._found, None
             return found
 
     def waits(self, at_ns: int) -> bool:
-        """Whether something was found that nobody took, or the device left a question at or after `at_ns` open."""
+        """Whether a difference waits to be taken, or a question asked at or after `at_ns` is still unanswered."""
         with self._lock:
             return self._found is not None or bool(self._failure and self._failed_ns >= at_ns)
 
     def failure_since(self, at_ns: int) -> str:
-        """Why the device could not be asked, at or after a monotonic time and still; "" if it could."""
+        """Why the device could not be asked at or after `at_ns` (monotonic) and still cannot; "" if it could."""
         with self._lock:
             return self._failure if self._failed_ns >= at_ns else ""
 
     def answered_since(self, at_ns: int) -> bool:
-        """Whether a question that was asked at or after a monotonic time has had an answer, as the last one did."""
+        """Whether a question asked at or after `at_ns` (monotonic) was answered, and the last one too."""
         with self._lock:
             return not self._failure and self._answered_ns >= at_ns
 
     def ask(self) -> None:
-        """Ask once."""
+        """Ask the device once."""
         asked_ns = time.monotonic_ns()
         try:
             found = self._device.drift()

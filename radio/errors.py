@@ -1,8 +1,8 @@
-"""What can go wrong with a radio, by whose fault it is."""
+"""The exceptions of radios, by who is at fault: the device, the caller, or a recording."""
 
 
 class RadioError(Exception):
-    """Root of every error a radio driver raises; the message names the thing and the mend."""
+    """Root of every error a radio driver raises; the message names the device or setting and the remedy."""
 
 
 class HardwareError(RadioError):

@@ -25,7 +25,7 @@ from settlement.pair.artifact import VerifiedPermit
 
 
 class GateState(Enum):
-    """Where the gate of one radio stands."""
+    """The state of one radio's gate."""
 
     LOCKED = "LOCKED"
     ARMED = "ARMED"
@@ -35,7 +35,7 @@ class GateState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sensed:
-    """What sensing last said of the permit's band: when it listened (monotonic ns), and of incumbents in it."""
+    """What sensing last found in the permit's band: when it listened (monotonic ns), and about incumbents."""
 
     listened_ns: int
     incumbent: bool
@@ -102,7 +102,7 @@ def _here_and_now(i: Inputs, permit: VerifiedPermit) -> Refusal | None:
 
 
 def _still_entitled(time: TimeFix, permit: VerifiedPermit) -> Refusal | None:
-    """Both credentials and the rule must be in force now, not only when it was signed."""
+    """Refuse unless both credentials and the rule are in force now, not only when the settlement was signed."""
     effective = permit.rule.effective
     return (
         permit.user.valid_at(time)
@@ -156,7 +156,7 @@ def decide(i: Inputs) -> Allow | Refusal:
 
 
 def _remaining_ns(i: Inputs, permit: VerifiedPermit) -> int:
-    """How long everything that runs out by itself surely still holds; nothing or less when it does not."""
+    """The time in ns for which every term that expires surely still holds; zero or less when one does not."""
     until_utc_ns = min(
         permit.cell.window.end_ns,
         permit.transmit_until_ns,
@@ -172,7 +172,7 @@ def _remaining_ns(i: Inputs, permit: VerifiedPermit) -> int:
 
 
 class Finding(Enum):
-    """What a decision comes to for the gate's state."""
+    """The event that a decision means for the gate's state machine."""
 
     FAULT = "fault"
     UNARMED = "unarmed"
@@ -198,11 +198,11 @@ TRANSITIONS: dict[tuple[GateState, Finding], GateState] = {
     (GateState.LATCHED, Finding.REFUSED): GateState.LOCKED,
     (GateState.LATCHED, Finding.ALLOWED): GateState.LOCKED,
 }
-"""The whole machine. Only ARMED opens, so that nothing opens in the turn it was armed or cleared in."""
+"""All transitions. Only ARMED opens, so that the gate never opens in the turn in which it was armed or cleared."""
 
 
 def finding(i: Inputs, decision: Allow | Refusal) -> Finding:
-    """What a decision on these inputs comes to."""
+    """The event of a decision on these inputs."""
     if i.latched is not None:
         return Finding.FAULT
     if isinstance(decision, Allow):

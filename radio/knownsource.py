@@ -1,4 +1,4 @@
-"""A unit's receive calibration from a source of known power: a tone is measured in dBFS, and that makes one point."""
+"""Calibrates a receiver with a source of known power: a tone measured in dBFS gives one point of its table."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ SPOILED = RxFlag.CLIPPED | RxFlag.GAP | RxFlag.SHORT | RxFlag.OWN_TX | RxFlag.ST
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What the source puts into the reference plane: its power, and the standard uncertainty of that."""
+    """The power of the source at the reference plane, and its standard uncertainty."""
 
     power_dbm: float
     sd_db: float
@@ -28,7 +28,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeardTone:
-    """The strongest line of some samples: its level, its distance from the centre, and how far it is above the rest."""
+    """The strongest line in some samples: its level, its offset from the centre, and its level above all else."""
 
     level_dbfs: float
     offset_hz: float
@@ -54,7 +54,7 @@ def tone(iq: Iq16, *, sample_rate_hz: int, full_scale: int) -> HeardTone:
 
 
 def point(blocks: Sequence[RxBlock], known: Known) -> Point | Refusal:
-    """One point of a table from several looks at the source, all at the same setting, or why they do not make one.
+    """One point of a calibration table from several looks at the source at one setting, or why they do not give one.
 
     The uncertainty is the source's and the spread of the looks, in quadrature.
     """

@@ -1,4 +1,4 @@
-"""What agent and warden say to each other over a local ZeroMQ socket: small typed messages, CBOR, one frame.
+"""The messages between agent and warden over a local ZeroMQ socket: small typed messages, CBOR, one frame each.
 
 The link carries no authority: a permit is bytes that the warden verifies itself, and silence from either side mutes.
 
@@ -22,7 +22,7 @@ from radio.speakers import RetriedWait
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentBeat:
-    """The agent lived at `said_ns`; what sensing last found, incumbents as [low_hz, high_hz], times monotonic ns."""
+    """The agent's heartbeat at `said_ns`, with its last sensing result; incumbents are [low_hz, high_hz]."""
 
     said_ns: int
     listened_ns: int | None
@@ -32,7 +32,7 @@ class AgentBeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPermit:
-    """An artifact to verify."""
+    """A settlement's artifact for the warden to verify."""
 
     artifact: bytes
 
@@ -46,7 +46,7 @@ class NewLease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewHanding:
-    """A HANDOVER or RECLAIM record of the settlement `sid` to verify: less of it may be used from then on, or all."""
+    """A HANDOVER or RECLAIM record of the settlement `sid` to verify: it hands on a part of it or takes that back."""
 
     sid: bytes
     record: bytes
@@ -54,7 +54,7 @@ class NewHanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandVacated:
-    """The radio is silent in what a HANDOVER (its name) hands on, at `at_ns` (monotonic) and from then on."""
+    """The radio is silent in the band of a HANDOVER (its name) from `at_ns` (monotonic) on."""
 
     sid: bytes
     handover: bytes
@@ -71,14 +71,14 @@ class NewRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewKey:
-    """A rotation of this node's own key to verify."""
+    """A rotation of this node's own key, for the warden to verify."""
 
     record: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdraw:
-    """Stop using a settlement, for good; `cause_ns` is when the agent knew (monotonic)."""
+    """Stop using a settlement for good; `cause_ns` is when the agent learnt the cause (monotonic)."""
 
     sid: bytes
     reason: str
@@ -88,7 +88,7 @@ class Withdraw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Burst:
-    """Samples to send are in the transmit ring under this ticket, meant for that settlement."""
+    """Samples to send are in the transmit ring under this ticket, for that settlement."""
 
     sid: bytes
     ticket: int
@@ -96,7 +96,7 @@ class Burst:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimedBurst:
-    """A program's samples to send are in its ring under this ticket, meant for that settlement and that instant.
+    """A program's samples to send are in its ring under this ticket, for that settlement and that instant.
 
     They begin at `at_ns` (monotonic) or a little later, or they are dropped.
     """
@@ -108,7 +108,7 @@ class TimedBurst:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorBeat:
-    """What the door for a program's samples needs to know of the gate, and what became of its bursts, in totals.
+    """The gate's state for a program's sample socket, and totals of what became of the program's bursts.
 
     `low_hz`, `high_hz` and `eirp_mdbm` are the permit's; `why` is the last refusal of a burst.
     """
@@ -127,7 +127,7 @@ class DoorBeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookTaken:
-    """Samples taken are in the receive ring under this ticket."""
+    """Received samples are in the receive ring under this ticket."""
 
     ticket: int
     sequence: int
@@ -138,7 +138,7 @@ class LookTaken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WardenBeat:
-    """The warden is alive; what its gate says, and how late its loop ran of late.
+    """The warden's heartbeat: its gate's state, and how late its loop ran lately.
 
     While the gate is open it will be silent by `silent_by_ns` (monotonic); whoever sees it is not may silence it. It is
     armed until `armed_until_ns` (monotonic), or not at all. `clause`, `measured` and `required` are of the decision
@@ -159,7 +159,7 @@ class WardenBeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateChange:
-    """The gate moved, or (`asked`) refused what it was handed; `at_ns` and `cause_ns` are monotonic."""
+    """The gate changed state, or (`asked`) refused a request; `at_ns` and `cause_ns` are monotonic."""
 
     state: str
     previous: str
@@ -194,7 +194,7 @@ class StationTold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationHeard:
-    """What the agent's receiver found of a base station after its end; it can only take something away."""
+    """The receiver's verdict on a base station after its end; it can only restrict."""
 
     device: str
     low_hz: int
@@ -205,14 +205,14 @@ class StationHeard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationCleared:
-    """A person looked into what was heard of a base station: the alarm is over, and it is listened for anew."""
+    """An operator looked into what was heard of a base station: its alarm is over, and listening starts anew."""
 
     device: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerMeasured:
-    """At most so much was received in a band on average (mdBm), for a SAS above that asks; told until `until_ns`."""
+    """Upper bound of the mean power received in a band (mdBm), for a SAS above that asks; valid until `until_ns`."""
 
     low_hz: int
     high_hz: int
@@ -222,7 +222,7 @@ class PowerMeasured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """What was sent under a settlement, when it ended for the gate (monotonic ns)."""
+    """What was sent under a settlement, when the gate ended it (monotonic ns)."""
 
     sid: bytes
     bursts: int
@@ -263,18 +263,18 @@ _KINDS: dict[str, Any] = {
 
 
 def _allowed(declared: object) -> frozenset[str] | str:
-    """The names of the types that a field's value may have; of lists, how they are declared: `list[list[int]]`."""
+    """The type names that a field's value may have; a list type is returned as declared: `list[list[int]]`."""
     written = str(declared) if hasattr(declared, "__origin__") else getattr(declared, "__name__", str(declared))
     return written if written.startswith("list[") else frozenset(written.replace("None", "NoneType").split(" | "))
 
 
 _DECLARED = {name: {f.name: _allowed(f.type) for f in fields(kind)} for name, kind in _KINDS.items()}
-# As plain numbers: flags of an enumeration take longer to combine than the socket takes to answer.
+# Flags as plain integers: combining enumeration members takes longer than the socket takes to answer.
 _EVENTS, _POLLIN, _NOBLOCK = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.NOBLOCK)
 
 
 def decode(data: bytes) -> LinkMessage | None:
-    """Bytes to a message, every field of its declared type; None for anything else."""
+    """Decode a message; None for bytes that are no message with every field of its declared type."""
     try:
         name, values = cbor2.loads(data)
         declared = _DECLARED[name]
@@ -287,7 +287,7 @@ def decode(data: bytes) -> LinkMessage | None:
 
 
 def _fits(value: object, declared: frozenset[str] | str) -> bool:
-    """Whether a value is of a declared type; lists of bands are lists of pairs of integers."""
+    """Whether a value is of a declared type; a list of bands is a list of pairs of integers."""
     if declared == "list[list[int]]":
         return isinstance(value, list) and all(
             isinstance(pair, list) and len(pair) == 2 and all(type(edge) is int for edge in pair) for pair in value
@@ -298,13 +298,13 @@ def _fits(value: object, declared: frozenset[str] | str) -> bool:
 
 
 class Link:
-    """One end of the local socket; the warden binds, the agent connects. `mode`: who may, as of any file."""
+    """One end of the local socket; the warden binds, the agent connects. `mode`: file permissions of the socket."""
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", path: Path, *, bind: bool, mode: int = 0o600) -> None:
         self.socket = context.socket(zmq.PAIR)
         self._retried = RetriedWait()
         self.others: Callable[[], list[int]] | None = None
-        """What else ends a wait: descriptors that become readable, asked for at each."""
+        """Returns further file descriptors that end a wait when readable; called at each wait."""
         self.socket.linger, self.socket.sndhwm, self.socket.rcvhwm = 0, 256, 256
         self.descriptor = int(self.socket.fileno())
         if bind:
@@ -314,7 +314,7 @@ class Link:
             self.socket.connect(f"ipc://{path}")
 
     def wait(self, timeout_ms: float) -> bool:
-        """Wait until something has arrived or one of `others` is readable, so long at most (to the ms with none).
+        """Wait until a message has arrived or one of `others` is readable, at most `timeout_ms` (ms without `others`).
 
         A wait that fails heard nothing. Raises WaitFailed once that goes on for long.
         """
@@ -326,21 +326,21 @@ class Link:
         until = time.monotonic() + timeout_ms / 1000
         while not self.waits():
             ready, _, _ = select.select([self.descriptor, *self.others()], [], [], max(0.0, until - time.monotonic()))
-            # Readable without a message is the library's own traffic, such as a message of ours that was taken.
+            # The socket's descriptor is also readable for ZeroMQ's own traffic, such as for a message that was sent.
             if ready != [self.descriptor] or time.monotonic() >= until:
                 return self.descriptor in ready and self.waits()
         return True
 
     def waits(self) -> bool:
-        """Whether a message waits; ask before waiting for `descriptor`, which tells of the next one only."""
+        """Whether a message waits; check before waiting for `descriptor`, which signals only new ones."""
         return bool(int(self.socket.getsockopt(_EVENTS)) & _POLLIN)
 
     def close(self) -> None:
-        """Let go of this end; what was not sent yet is dropped."""
+        """Close this end; messages not yet sent are dropped."""
         self.socket.close()
 
     def send(self, message: LinkMessage) -> bool:
-        """Hand a message over; False when the other side takes none. Never blocks."""
+        """Send a message; returns False when the other side's queue is full. Never blocks."""
         values = {name: getattr(message, name) for name in _DECLARED[type(message).__name__]}
         try:
             self.socket.send(cbor2.dumps([type(message).__name__, values]), _NOBLOCK)
@@ -349,7 +349,7 @@ class Link:
         return True
 
     def receive(self, most: int | None = None) -> list[LinkMessage]:
-        """What has arrived, at most so many; never blocks. What is no message, field by field, is dropped."""
+        """Receive the messages that have arrived, at most `most`; never blocks. Malformed ones are dropped."""
         arrived: list[LinkMessage] = []
         for _ in itertools.count() if most is None else range(most):
             try:

@@ -1,4 +1,4 @@
-"""Takes looks off the air on a steady grid, in a thread of its own, and leaves them in the receive ring."""
+"""A thread that takes looks from the receiver on a periodic grid and writes them to the receive ring."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ from sensing.repetition import Repetition
 RETRY_S = 0.2
 LOST = RxFlag.MOVED | RxFlag.DEAF
 GOLDEN = 2_654_435_769
-"""The golden ratio's fraction of 2**32."""
+"""The golden ratio's fraction, times 2**32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class LookPlan:
     dither_ns: int = 0
 
     def start_after(self, now_ns: int) -> int:
-        """When the first look that is not yet due begins."""
+        """Start of the first look that is not yet due, monotonic ns."""
         number = (now_ns - self.offset_ns) // self.frame_ns + 1
         later_ns = number * GOLDEN % 2**32 * self.dither_ns >> 32
         return number * self.frame_ns + self.offset_ns + later_ns
@@ -46,7 +46,7 @@ class Listener:
     def __init__(
         self, receiver: Receiver, ring: SampleRing, plan: LookPlan, *, rouse: Callable[[], None] = unheard
     ) -> None:
-        """Args: rouse called when there is something to take, or a fault."""
+        """Set up without starting. Args: rouse is called when a look or a fault is ready to take."""
         self._receiver, self._ring, self._plan, self._rouse = receiver, ring, plan, rouse
         self._looks: deque[LookTaken] = deque(maxlen=8)
         self._stop = threading.Event()
@@ -54,16 +54,16 @@ class Listener:
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening; returns when the thread has ended or does not within two seconds."""
+        """Stop the thread; returns when it has ended or does not within two seconds."""
         self._stop.set()
         self._thread.join(2.0)
 
     def take(self) -> list[LookTaken]:
-        """Looks taken since the last call."""
+        """The looks taken since the last call."""
         taken: list[LookTaken] = []
         while self._looks:
             taken.append(self._looks.popleft())
@@ -82,7 +82,7 @@ class Listener:
                 self._stop.wait(RETRY_S)
 
     def _listen(self) -> None:
-        """Take looks until told to stop, or until one is of a receiver that is not as it was tuned, which is then."""
+        """Take looks until stopped, or until the receiver is not as it was tuned; the caller then tunes it again."""
         plan, repetition = self._plan, Repetition()
         while not self._stop.is_set():
             now_ns = time.monotonic_ns()

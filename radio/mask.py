@@ -1,4 +1,4 @@
-"""What may be radiated beside a channel: stretches of spectrum, each with the most that any 1 MHz of it may hold."""
+"""The emission mask beside a channel: stretches of spectrum, each with the highest power in any 1 MHz."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,7 +10,7 @@ from settlement.chain.scope import Band
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskStretch:
-    """From `low_hz` to below `high_hz` at most `limit_mdbm_per_mhz` in any 1 MHz."""
+    """A stretch of the mask: from `low_hz` to below `high_hz`, at most `limit_mdbm_per_mhz` in any 1 MHz."""
 
     low_hz: int
     high_hz: int
@@ -19,7 +19,7 @@ class MaskStretch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeStep:
-    """From `from_hz` beyond either edge of the channel on."""
+    """A step of the mask, which holds from `from_hz` beyond either channel edge outwards."""
 
     from_hz: int
     limit_mdbm_per_mhz: int
@@ -27,7 +27,7 @@ class EdgeStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """Limits of a service beside what a permit says; None where it sets none."""
+    """Emission limits of a radio service, beside those of the permit; None where it sets none."""
 
     steps: tuple[EdgeStep, ...] = ()
     guarded: tuple[MaskStretch, ...] = ()
@@ -58,7 +58,7 @@ NO_SERVICE = Service()
 
 @lru_cache(maxsize=64)
 def stretches(band: Band, *, seen: Band, rule_mdbm_per_mhz: int, service: Service) -> tuple[MaskStretch, ...]:
-    """The spectrum of `seen` outside `band`, lowest first, cut wherever the strictest limit that applies changes."""
+    """The mask over `seen` outside `band`: lowest first, cut wherever the strictest limit that applies changes."""
     cuts = {seen.low_hz, seen.high_hz, band.low_hz, band.high_hz}
     cuts |= {edge for s in service.steps for edge in (band.low_hz - s.from_hz, band.high_hz + s.from_hz)}
     cuts |= {edge for g in service.guarded for edge in (g.low_hz, g.high_hz)}
@@ -75,7 +75,7 @@ def stretches(band: Band, *, seen: Band, rule_mdbm_per_mhz: int, service: Servic
 
 
 def _limit(low_hz: int, high_hz: int, band: Band, rule_mdbm_per_mhz: int, service: Service) -> int:
-    """The strictest limit for a piece that no cut divides."""
+    """The strictest limit for a stretch that contains no step of any limit."""
     away_hz = max(band.low_hz - high_hz, low_hz - band.high_hz)
     steps = [s.limit_mdbm_per_mhz for s in service.steps if away_hz >= s.from_hz]
     guarded = [g.limit_mdbm_per_mhz for g in service.guarded if g.low_hz <= low_hz and high_hz <= g.high_hz]

@@ -1,4 +1,4 @@
-"""A unit's receive calibration by a noise diode of known excess noise: the Y-factor method.
+"""Calibrates a receiver by a noise diode of known excess noise: the Y-factor method.
 
 With the diode on and off the receiver hears two known noise temperatures. The ratio of its two power densities gives
 its own noise, their difference its gain: what full scale is in dBm. Source: IEEE definition of ENR, (T_on - T0) / T0
@@ -23,19 +23,19 @@ ZERO_C_K: Final = 273.15
 BLOCKS_MIN: Final = 4
 FFT_SIZE: Final = 1024
 PARTS: Final = 16
-"""The passband in so many parts: how much the gain differs among them is part of the uncertainty."""
+"""Number of parts of the passband; how much the gain differs among them adds to the uncertainty."""
 PASSBAND_SHARE: Final = 0.8
 DC_BINS: Final = 3
 Y_MIN_DB: Final = 0.5
 HEADROOM_DBFS: Final = -12.0
-"""Noise louder than this in the mean is clipped at its peaks."""
+"""Highest mean noise level, dBFS: above it the peaks of the noise are clipped."""
 SPOILED: Final = RxFlag.CLIPPED | RxFlag.OWN_TX | RxFlag.STALE | RxFlag.GAIN_CHANGED
 STEP: Final = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diode:
-    """A noise diode: its excess noise ratio with standard uncertainty, and the temperature it has when it is off.
+    """A noise diode: its excess noise ratio with standard uncertainty, and its temperature when off.
 
     `mismatch_sd_db` is what reflections between diode and receiver may do to the power, as a standard uncertainty.
     """
@@ -49,7 +49,7 @@ class Diode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YFactor:
-    """What a pair of measurements says of the receiver at one setting, each value with its standard uncertainty."""
+    """Full scale and noise figure of the receiver at one setting, each value with its standard uncertainty."""
 
     y_db: float
     noise_figure_db: float
@@ -61,7 +61,7 @@ class YFactor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Inputs:
-    """Everything the two results are computed from."""
+    """All inputs of the two results."""
 
     enr_db: float
     off_k: float
@@ -78,7 +78,7 @@ class _Inputs:
 
 
 def density(iq: Iq16, *, sample_rate_hz: int, bandwidth_hz: int, full_scale: int) -> NDArray[np.float64]:
-    """Mean power density in PARTS parts of the passband, linear, per Hz, against a full-scale sine; without the offset.
+    """Mean power density in PARTS parts of the passband, linear, per Hz, relative to a full-scale sine; DC removed.
 
     Args: iq int16 (n, 2), n >= FFT_SIZE, not changed.
     """
@@ -93,7 +93,7 @@ def density(iq: Iq16, *, sample_rate_hz: int, bandwidth_hz: int, full_scale: int
 
 
 def y_factor(on: Sequence[RxBlock], off: Sequence[RxBlock], diode: Diode) -> YFactor | Refusal:
-    """Gain and noise figure from looks with the diode on and off, all at one setting, or why they do not give them."""
+    """Gain and noise figure from looks with the diode on and off, all at one setting, or why there is no result."""
     settings = {b.settings for b in (*on, *off)}
     if min(len(on), len(off)) < BLOCKS_MIN or len(settings) != 1:
         return refuse(Reason.CONFIDENCE, "calibrate.looks", f"{len(on)} on and {len(off)} off", BLOCKS_MIN)
@@ -135,7 +135,7 @@ def _of(block: RxBlock) -> NDArray[np.float64]:
 def _doubts(
     inputs: _Inputs, diode: Diode, lit: NDArray[np.float64], dark: NDArray[np.float64]
 ) -> list[tuple[float, float]]:
-    """What each input's uncertainty does to full scale and to the noise figure, in dB: first order, one at a time."""
+    """The effect of each input's uncertainty on full scale and on noise figure, in dB: first order, one at a time."""
     sizes = {
         "enr_db": diode.enr_sd_db,
         "off_k": diode.temperature_sd_k,
@@ -154,13 +154,13 @@ def _effect(results: Callable[[], tuple[float, float]], inputs: _Inputs, name: s
 
 
 def _mean_sd(parts: NDArray[np.float64]) -> float:
-    """Standard error of the mean, from how the looks differ."""
+    """Standard error of the mean, from the spread of the looks."""
     looks = parts.mean(axis=1)
     return float(looks.std(ddof=1)) / math.sqrt(len(looks))
 
 
 def _ripple_db(lit: NDArray[np.float64], dark: NDArray[np.float64]) -> float:
-    """How much the gain differs over the passband, beyond what the scatter of the looks explains."""
+    """The variation of the gain over the passband in dB, beyond what the scatter of the looks explains."""
     looks = min(len(lit), len(dark))
     gain = lit.mean(axis=0) - dark.mean(axis=0)
     scatter = math.hypot(
@@ -172,7 +172,7 @@ def _ripple_db(lit: NDArray[np.float64], dark: NDArray[np.float64]) -> float:
 
 
 def _enbw_hz(on: Sequence[RxBlock], bandwidth_hz: int) -> float:
-    """Equivalent noise bandwidth: noise power of all that is received over its density in the passband."""
+    """Equivalent noise bandwidth in Hz: total received noise power over its density in the passband."""
     shares = []
     for block in on:
         z = block.iq.astype(np.float64)

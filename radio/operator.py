@@ -1,4 +1,4 @@
-"""The operator's way to the warden: a socket in the node's run folder that answers the node's own user and nobody else.
+"""The operator's socket to the warden, in the node's run folder; it accepts only the node's own user and root.
 
 It has mode 0600, and whoever connects is known by the kernel (SO_PEERCRED, unix(7)): the user the warden runs as, or
 root. A request is one JSON object, the answer another; the warden looks in once a turn and never waits.
@@ -32,17 +32,17 @@ class OperatorError(Exception):
 
 @dataclass(slots=True)
 class _Waiting:
-    """A connection whose request has not come yet."""
+    """A connection whose request has not arrived yet."""
 
     connection: socket.socket
     turns: int = field(default=0)
 
 
 class OperatorDoor:
-    """The warden's end."""
+    """The warden's end of the operator's socket."""
 
     def __init__(self, path: Path, handle: Callable[[Answer], Answer]) -> None:
-        """Open the door at `path`; `handle` carries a request out and returns its answer at once."""
+        """Open the socket at `path`; `handle` carries a request out and returns its answer at once."""
         self._path, self._handle = path, handle
         self._waiting: list[_Waiting] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
@@ -57,18 +57,18 @@ class OperatorDoor:
         self._knocked.register(self._socket, select.POLLIN)
 
     def knocks(self) -> list[int]:
-        """What becomes readable when somebody knocks or asks: whoever waits for it serves at once."""
+        """File descriptors that become readable on a connection or a request, for the warden's poll."""
         return [self._socket.fileno(), *(one.connection.fileno() for one in self._waiting)]
 
     def serve(self) -> None:
-        """Let in who knocks and answer who has asked; never waits, drops who does not ask."""
+        """Accept connections and answer requests that have arrived; never waits, drops those without a request."""
         if self._knocked.poll(0):
             self._let_in()
         if self._waiting:
             self._waiting = [one for one in self._waiting if not self._answered(one)]
 
     def _let_in(self) -> None:
-        with contextlib.suppress(OSError):  # nobody is there after all, or no descriptor is left: the gate goes on
+        with contextlib.suppress(OSError):  # the client left, or no file descriptor is free: the gate goes on
             connection, _ = self._socket.accept()
             connection.setblocking(False)
             if len(self._waiting) < WAITING_MAX and may_knock(connection):
@@ -100,7 +100,7 @@ class OperatorDoor:
         return self._handle(request) if isinstance(request, dict) else {"error": "no object"}
 
     def close(self) -> None:
-        """Shut the door."""
+        """Close the socket."""
         for one in self._waiting:
             one.connection.close()
         self._socket.close()
@@ -108,20 +108,20 @@ class OperatorDoor:
 
 
 def may_knock(connection: socket.socket) -> bool:
-    """Whether the kernel says that the other side runs as this process's user, or as root."""
+    """Whether the kernel says that the peer runs as this process's user or as root."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, user, _ = _CREDENTIALS.unpack(raw)
     return user in (0, os.geteuid())
 
 
 def arm_seconds(request: Answer) -> int | None:
-    """For how long a request wants the transmitter armed; None when it is not a whole number from 1 to ARM_MAX_S."""
+    """The arming time in s that a request asks for; None when it is not a whole number from 1 to ARM_MAX_S."""
     for_s = request.get("for_s")
     return for_s if type(for_s) is int and 1 <= for_s <= ARM_MAX_S else None
 
 
 def ask(path: Path, request: Answer, *, timeout_s: float = 2.0) -> Answer:
-    """Put a request to the warden behind `path`; raises OperatorError."""
+    """Send a request to the warden's socket at `path`; returns its answer. Raises OperatorError."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
             connection.settimeout(timeout_s)

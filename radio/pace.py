@@ -1,4 +1,4 @@
-"""How late a loop runs: its longest turn of late, which is what it may be late by next time."""
+"""Measures how late a loop runs: its longest recent turn, the bound assumed for its next one."""
 
 SPAN_NS = 5_000_000_000
 
@@ -11,12 +11,12 @@ class Pace:
         self._before_ns = self._now_ns = 0
 
     def turn(self, began_ns: int, ended_ns: int) -> None:
-        """Note a turn."""
+        """Note the begin and end of a turn."""
         if self._since_ns is None or ended_ns - self._since_ns > SPAN_NS:
             self._since_ns, self._before_ns, self._now_ns = ended_ns, self._now_ns, 0
         self._now_ns = max(self._now_ns, ended_ns - began_ns)
 
     @property
     def worst_ns(self) -> int:
-        """The longest turn remembered."""
+        """The longest turn remembered, ns."""
         return max(self._before_ns, self._now_ns)

@@ -1,4 +1,4 @@
-"""The settlements a warden has verified itself, and which of them applies now."""
+"""The settlements that a warden has verified, and which of them the gate judges now."""
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from settlement.records.handover import Handover, Reclaim
 
 WITHDRAWN_MAX = 4096
 GRACE_NS = 60_000_000_000
-"""How long after its window a permit is still known: what is said of it late finds it."""
+"""Time after its window for which a permit is still kept: late records about it are still matched."""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class HeldPermit:
     untold: list[bytes] = field(default_factory=list)
 
     def take(self, changed: VerifiedPermit, now: TimeFix) -> None:
-        """Go by a changed lease; what was handed on stays handed on."""
+        """Use a permit with a changed lease; bands handed on stay excluded."""
         if self.whole is None:
             self.permit = changed
         else:
@@ -50,7 +50,7 @@ class HeldPermit:
             self.permit = narrowed(changed, self.handed.values(), now)
 
     def hand_on(self, name: bytes, body: Handover | Reclaim, now: TimeFix) -> None:
-        """Go by less of the permit from here on, or by what is the user's again."""
+        """Exclude what a HANDOVER hands on from the permit, or include again what a RECLAIM returns."""
         whole = self.permit if self.whole is None else self.whole
         if isinstance(body, Handover):
             self.handed[name] = body
@@ -62,7 +62,7 @@ class HeldPermit:
 
 
 class Permits:
-    """Bytes in, verified permits kept; nothing else makes one."""
+    """The warden's verified permits; the only place where an artifact becomes a permit."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Permits:
         chain: tuple[bytes, ...] = (),
         book: RuleBook | None = None,
     ) -> None:
-        """`book` holds the rules to go by; without one the rule of the first settlement begins them."""
+        """Start with no permits; `book` holds the rules; without one the rule of the first settlement begins them."""
         self._network, self._anchors, self._chain = network, frozenset(anchors), chain
         self._book = RuleBook(registry=Registry(network, self._anchors)) if book is None else book
         self._held: dict[bytes, HeldPermit] = {}
@@ -80,7 +80,7 @@ class Permits:
         self._past_ns = 0
 
     def take(self, artifact: bytes, now: TimeFix | None = None) -> HeldPermit | Refusal:
-        """Verify an artifact and hold it; the same settlement twice keeps what is known of it.
+        """Verify an artifact and hold its permit; the same settlement again keeps its state.
 
         Args: now: here; without a trusted clock only what is under the newest rule is taken.
         """
@@ -95,7 +95,7 @@ class Permits:
         return self._held.setdefault(permit.sid, HeldPermit(permit, withdrawn=self._withdrawn.get(permit.sid)))
 
     def _part_twice(self, permit: VerifiedPermit, now: TimeFix | None) -> Refusal | None:
-        """Two holders that do not know of each other can grant the same part of one wish: the radio uses the first."""
+        """Refuse a second settlement of the same part of one wish: two holders may both grant it, the first counts."""
         for sid, held in self._held.items():
             over = now is not None and now.after(held.permit.cell.window.end_ns)
             if permit.part is None or held.permit.part != permit.part or sid == permit.sid or held.withdrawn or over:
@@ -105,7 +105,7 @@ class Permits:
         return None
 
     def change(self, record: bytes, sid: bytes, now: TimeFix) -> HeldPermit | Refusal:
-        """Verify a RENEW, SUSPEND or RESUME of a held permit; a lease too far from here and now is refused."""
+        """Verify a RENEW, SUSPEND or RESUME of a held permit; refuses a lease that ends too far from here and now."""
         held = self._held.get(sid)
         if held is None:
             return refuse(Reason.UNKNOWN_SID, "permits.change", sid.hex()[:16], "a permit held here")
@@ -113,7 +113,7 @@ class Permits:
         changed = extend(whole, record, network=self._network, anchors=self._anchors)
         if isinstance(changed, Refusal):
             return changed
-        if changed.suspended_for is None:  # what closes does so whatever the time may be
+        if changed.suspended_for is None:  # a record that closes counts whatever the clock says
             refusal = _undated(now) or _lease_beyond(changed, now)
             if refusal is not None:
                 return refusal
@@ -121,7 +121,7 @@ class Permits:
         return held
 
     def hand_on(self, record: bytes, sid: bytes, now: TimeFix) -> HeldPermit | Refusal:
-        """Verify a HANDOVER or a RECLAIM of a held permit, and go by what it leaves."""
+        """Verify a HANDOVER or a RECLAIM of a held permit, and use the permit that remains."""
         held = self._held.get(sid)
         if held is None:
             return refuse(Reason.UNKNOWN_SID, "permits.handing", sid.hex()[:16], "a permit held here")
@@ -132,15 +132,15 @@ class Permits:
         return held
 
     def rule(self, raw: bytes, chain: Iterable[bytes]) -> Refusal | None:
-        """Take the next rule of the chain this warden goes by."""
+        """Take the next rule of the chain of rules."""
         return self._book.hear_bytes(raw, chain)
 
     def close(self) -> None:
-        """Let go once what must be remembered is on disk."""
+        """Close, once the rules seen are on disk."""
         self._book.close()
 
     def succeed(self, record: bytes) -> Subject | Refusal:
-        """Verify that this node's own credential has a successor, for the same radio, and go by that as well."""
+        """Verify the rotation of this node's own credential, for the same radio, and accept the new key as well."""
         registry = Registry(self._network, self._anchors)
         mine, admitted = registry.admit_chain(self._chain), prove(record, registry)
         if isinstance(mine, Refusal):
@@ -155,7 +155,7 @@ class Permits:
         return new
 
     def withdraw(self, sid: bytes, refusal: Refusal) -> bool:
-        """Stop using a settlement, for good, be it held or still to come; False when it is not held."""
+        """Stop using a settlement for good, whether held or still to come; returns False when it is not held."""
         self._withdrawn.setdefault(sid, refusal)
         while len(self._withdrawn) > WITHDRAWN_MAX:
             del self._withdrawn[next(iter(self._withdrawn))]
@@ -165,7 +165,7 @@ class Permits:
         return held is not None
 
     def all(self) -> list[HeldPermit]:
-        """Every permit held and not accounted for."""
+        """Every held permit that has not been reported as used."""
         return [held for held in self._held.values() if not held.closed]
 
     def get(self, sid: bytes) -> HeldPermit | None:
@@ -205,7 +205,7 @@ class Permits:
         return over
 
     def _forget(self, now: TimeFix) -> None:
-        """Let go of what is accounted for and long over, for good: not even a clock set back brings it in again."""
+        """Drop permits reported and long over; a clock that is set back does not admit them again."""
         gone = [
             sid
             for sid, held in self._held.items()
@@ -216,7 +216,7 @@ class Permits:
             self._past_ns = max(self._past_ns, now.earliest_ns)
 
     def _long_over(self, permit: VerifiedPermit, now: TimeFix | None) -> Refusal | None:
-        """An artifact whose window and grace are past, by the clock or by what this warden let go of already."""
+        """Refuse an artifact whose window and grace are past, by the clock or because the warden dropped it already."""
         over_ns = permit.cell.window.end_ns + GRACE_NS
         past_ns = max(self._past_ns, now.earliest_ns if now is not None and now.trusted else 0)
         if permit.sid in self._held or past_ns <= over_ns:
@@ -226,18 +226,18 @@ class Permits:
 
 
 def _undated(now: TimeFix) -> Refusal | None:
-    """A longer lease needs a clock that is trusted."""
+    """Refuse to extend a lease while the clock is not trusted."""
     return None if now.trusted else refuse(Reason.LEASE, "permits.change", now.status, "a trusted clock")
 
 
 def _not_of_radio(permit: VerifiedPermit) -> Refusal | None:
-    """A settlement over anything but frequencies lets no radio transmit, whatever its numbers are."""
+    """Refuse a settlement of another class than spectrum: it lets no radio transmit."""
     unit = permit.cell.band.unit
     return None if unit is None else refuse(Reason.BAND, "permits.unit", f"a settlement in {unit}", HZ)
 
 
 def _lease_beyond(permit: VerifiedPermit, now: TimeFix | None) -> Refusal | None:
-    """No lease reaches further from here and now than its class lets it, whatever time its record attests."""
+    """Refuse a lease that ends later from here and now than its class allows, whatever time its record states."""
     if now is None or not now.trusted:
         return None
     limit_ns = furthest(now.latest_ns, permit.cell, permit.lease_ns)

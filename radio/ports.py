@@ -1,4 +1,4 @@
-"""The small interface that every radio stands behind, hardware and simulated alike.
+"""The interfaces that every radio implements, hardware and simulated: receiver, transmitter, mute, and checks.
 
 Levels and gains are milli-decibels, frequencies hertz, times nanoseconds of the host's monotonic clock: a driver
 knows nothing of UTC, the interval clock maps its times. Samples are int16 pairs (I, Q) of shape (n, 2).
@@ -16,7 +16,7 @@ Iq16: TypeAlias = NDArray[np.int16]
 
 
 class RxFlag(Flag):
-    """What the driver knows to be wrong with a block; a flagged block is never read as "free"."""
+    """Faults of a block that the driver knows of; a flagged block is never read as "free"."""
 
     NONE = 0
     CLIPPED = auto()
@@ -28,9 +28,9 @@ class RxFlag(Flag):
     OVERFLOW_UNKNOWN = auto()
     UNCALIBRATED = auto()
     MOVED = auto()
-    """The receiver is not set as it was tuned: somebody else changed it."""
+    """The receiver is not set as it was tuned: another program changed it."""
     DEAF = auto()
-    """Its own noise does not change with its gain: it would not hear a signal either."""
+    """The receiver's noise does not change with its gain: it would not hear a signal either."""
 
 
 class RfState(Enum):
@@ -43,7 +43,7 @@ class RfState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """An interval of the host's monotonic clock that holds the true instant, in ns."""
+    """An interval of the host's monotonic clock, in ns, that surely contains the true instant."""
 
     earliest_ns: int
     latest_ns: int
@@ -90,23 +90,23 @@ class Sent:
 
 
 class Receiver(Protocol):
-    """Takes samples off the air."""
+    """The receiving part of a radio."""
 
     def tune_rx(self, settings: RxSettings) -> RxSettings:
-        """Apply and read back; raises SettingRefused outside the profile, HardwareError when it cannot tell."""
+        """Apply the settings and read them back; raises SettingRefused outside the profile, else HardwareError."""
         ...
 
     def receive(self, samples: int) -> RxBlock:
-        """Block until `samples` fresh ones of the current setting were taken; fewer only with RxFlag.SHORT."""
+        """Return `samples` samples taken after the call at the current setting; fewer only with RxFlag.SHORT."""
         ...
 
 
 @runtime_checkable
 class Streamer(Protocol):
-    """Takes samples off the air without a break, for those that need every one."""
+    """A receiver that gives a continuous stream, for programs that need every sample."""
 
     def stream(self, samples: int) -> Iterator[RxBlock]:
-        """Give block after block of `samples` until closed; whatever is lost between two is flagged RxFlag.GAP.
+        """Yield block after block of `samples` until closed; a loss between two blocks is flagged RxFlag.GAP.
 
         Sequence numbers go on by one for each block, a lost one or not. Raises HardwareError.
         """
@@ -114,19 +114,19 @@ class Streamer(Protocol):
 
 
 class Transmitter(Protocol):
-    """Puts finite bursts on the air; only the warden's gate holds one."""
+    """The transmitting part of a radio: sends finite bursts; only the warden's gate holds one."""
 
     def tune_tx(self, settings: TxSettings) -> TxSettings:
         """Tune with the output at maximum attenuation, then raise it last; returns the readback."""
         ...
 
     def send(self, iq: Iq16) -> Sent:
-        """Play the samples once, now, or right after the burst before; then silence. Does not block."""
+        """Send the samples once, now or right after the previous burst; then silence. Does not block."""
         ...
 
 
 class Mute(Protocol):
-    """The way to silence, kept apart from everything that can hang."""
+    """The part of a radio that mutes, kept apart from everything that can hang."""
 
     def mute(self) -> RfState:
         """Silence the output at once, drop what is queued, and read back."""
@@ -139,20 +139,20 @@ class Mute(Protocol):
 
 @runtime_checkable
 class Watched(Protocol):
-    """A device that can have a dead-man of its own, which mutes when its host falls silent."""
+    """A device that can have a dead-man of its own, which mutes it when its host stops sending heartbeats."""
 
     def heartbeat(self) -> None:
-        """Tell the device that its host is alive; raises HardwareError."""
+        """Send a heartbeat to the device's dead-man; raises HardwareError."""
         ...
 
     def guarded(self) -> bool:
-        """Whether the device's own dead-man answered a heartbeat of late; raises HardwareError."""
+        """Whether the device's own dead-man answered a recent heartbeat; raises HardwareError."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """A transmitter that is not as its driver set it: what it reads, what it was set to, both as text.
+    """A transmitter setting that changed without its driver: what it reads, and what it was set to, both as text.
 
     `silenced`: all of the difference is that somebody muted it.
     """
@@ -164,10 +164,10 @@ class Drift:
 
 @runtime_checkable
 class Questioned(Protocol):
-    """A device that others can change behind its driver's back, and that can be asked whether they did."""
+    """A device that other programs can change unknown to its driver, and that can be asked whether they did."""
 
     def drift(self) -> Drift | None:
-        """What of the transmitter reads otherwise than it was set; raises HardwareError when it cannot be asked.
+        """The transmitter settings that read otherwise than set; raises HardwareError when the device cannot be asked.
 
         Safe beside every other use of the radio, from a thread of its own; holds nothing up.
         """
@@ -175,7 +175,7 @@ class Questioned(Protocol):
 
 
 class Radio(Receiver, Transmitter, Mute, Protocol):
-    """A whole device."""
+    """A whole radio: identity, receiver, transmitter, mute."""
 
     @property
     def device_id(self) -> str:
@@ -183,5 +183,5 @@ class Radio(Receiver, Transmitter, Mute, Protocol):
         ...
 
     def close(self) -> None:
-        """Mute and let go of the device."""
+        """Mute and close the device."""
         ...

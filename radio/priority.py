@@ -1,4 +1,4 @@
-"""Runs a process before the others of its host, or after them.
+"""Sets a process's scheduling priority: before the other processes of its host, or after them.
 
 What silences a radio may not wait behind what merely computes; what strangers keep busy may not keep a node waiting.
 """
@@ -11,11 +11,11 @@ from pathlib import Path
 PRIORITY = 1
 NICE = -10
 SWITCH_S = 0.0005
-"""How long another thread of the process may go on in Python; by itself it would be ten times that."""
+"""Longest time in s that one Python thread runs before another gets its turn; Python's default is ten times that."""
 
 
 def before_others() -> str:
-    """Ask for real-time turns, else for a better nice value; returns what was granted, in words.
+    """Ask for real-time scheduling, else for a better nice value; returns what was granted, in words.
 
     Threads started afterwards inherit it. Neither is allowed to everyone (RLIMIT_RTPRIO, RLIMIT_NICE): without them the
     process runs like any other, and the warden closes earlier by how late it sees itself run. Its threads give way to
@@ -36,19 +36,19 @@ def before_others() -> str:
 
 
 def after_others(nice: int) -> None:
-    """Have a process yield to the others of its host, by so much.
+    """Let this process yield to the others of its host, by a nice value.
 
     Linux gives each session an equal share where it groups processes by them (sched(7), autogroup), and a nice value
     counts within a session only: of one that a process leads itself the whole session yields.
     """
     os.nice(nice)
     if os.getsid(0) == os.getpid():
-        with contextlib.suppress(OSError):  # without such groups, and where a container's files may not be written
+        with contextlib.suppress(OSError):  # a kernel without autogroup, or a container that may not write the file
             Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
 
 
 def like_others() -> None:
-    """Give up what a parent that runs before others passed on."""
+    """Reset to normal priority, where the parent process passed on a higher one."""
     try:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         os.setpriority(os.PRIO_PROCESS, 0, 0)

@@ -1,4 +1,4 @@
-"""A process that ends with its parent and stops in order when asked."""
+"""Process lifetime: a child ends with its parent, signals stop it in order, and its memory stays small."""
 
 import ctypes
 import gc
@@ -13,11 +13,11 @@ from typing import Final
 
 PR_SET_PDEATHSIG = 1
 REST_S: Final = 0.002
-"""The pause after a wait that failed: a loop around it takes no whole core."""
+"""Pause in s after a wait that failed, so that the loop around it does not use a whole core."""
 
 
 PARENT: Final = "_PARENT_OF_BANDPACT"
-"""In the environment of a process that is to end with its parent: that parent's number."""
+"""Environment variable: process number of the parent with which this process is to end."""
 
 
 class OrphanedAtBirth(Exception):
@@ -57,7 +57,7 @@ M_ARENA_MAX: Final = -8
 
 
 def one_heap() -> None:
-    """Have all threads take memory from one heap, set before any is started; nothing where the C library cannot.
+    """Make all threads allocate from one heap, before any is started; does nothing where the C library cannot.
 
     By itself glibc makes a heap for each thread (mallopt(3), M_ARENA_MAX), and what is free in one is of no use to the
     others: 10 to 15 MB of an agent. Threads here seldom wait for each other at it: they hold Python's lock by turns.
@@ -75,7 +75,7 @@ def give_back() -> None:
 
 
 def keep_what_is_loaded() -> None:
-    """Take all objects there are for ones that stay, and give back what loading left free; once a process is set up.
+    """Exempt all present objects from garbage collection, and return free memory; called once a process is set up.
 
     Python goes through all objects again and again for some that can go. Through those of an agent that takes 70 ms, in
     which neither its loop nor its sensing moves.
@@ -86,7 +86,7 @@ def keep_what_is_loaded() -> None:
 
 
 class SignalEvent(threading.Event):
-    """An event that a signal handler may set, however many signals come and wherever they interrupt the main thread.
+    """An event that signal handlers may set safely, however many signals come and whatever they interrupt.
 
     `threading.Event.set` takes a lock that its own thread cannot take twice: a handler that interrupts `set`, `wait` or
     another handler would wait for itself for ever. The kernel sends the signal of a dead parent once for each of its
@@ -101,25 +101,25 @@ class SignalEvent(threading.Event):
         weakref.finalize(self, _close, self._reader, self._writer)
 
     def fileno(self) -> int:
-        """What becomes readable when it is set, for whoever waits for more than this."""
+        """A file descriptor that is readable once the event is set, for a poll of several."""
         return self._reader
 
     def is_set(self) -> bool:
-        """Whether it was set."""
+        """Whether the event is set."""
         return self._asked
 
     def set(self) -> None:
-        """Set it, for good, and wake all that wait."""
+        """Set the event, for good, and wake all that wait for it."""
         if not self._asked:
             self._asked = True
             os.write(self._writer, b"\0")
 
     def clear(self) -> None:
-        """Refused with a RuntimeError: who was asked to stop is not asked to go on."""
+        """Raise RuntimeError: a request to stop cannot be taken back."""
         raise RuntimeError("an asked stop is not taken back")
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is set, `timeout` seconds at most; returns whether it is."""
+        """Wait until the event is set, `timeout` seconds at most; returns whether it is."""
         until = None if timeout is None else time.monotonic() + timeout
         poll = select.poll()
         poll.register(self._reader, select.POLLIN)
@@ -127,7 +127,7 @@ class SignalEvent(threading.Event):
             left_s = None if until is None else max(0.0, until - time.monotonic())
             try:
                 poll.poll(None if left_s is None else left_s * 1000)
-            except OSError:  # an error number of the kernel's own, after a debugger was attached: waited again
+            except OSError:  # a kernel-internal error number, after a debugger was attached: wait again
                 time.sleep(REST_S)
             if left_s is not None and until is not None and time.monotonic() >= until:
                 break
@@ -141,14 +141,14 @@ def _close(*descriptors: int) -> None:
 
 STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 _FAULTS: Final = {"SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP"}
-"""What the process itself did wrong: nothing runs in order after it."""
+"""Signals of faults in the process itself: no orderly stop follows them."""
 _HARMLESS: Final = {"SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH"}
 _PAUSING: Final = {"SIGTSTP", "SIGTTIN", "SIGTTOU"}
 _BEYOND: Final = {"SIGKILL", "SIGSTOP"}
 
 
 def ending_signals() -> list[int]:
-    """Every signal that by itself would end a process at once and can be caught: signal(7), real-time ones included.
+    """Every signal that by default ends a process at once and can be caught: signal(7), real-time ones included.
 
     Left out are faults of the process, such as SIGSEGV, and what this process was started to ignore, such as SIGHUP
     under nohup(1) and SIGPIPE in every Python program.
@@ -171,6 +171,6 @@ def stop_on_signals(*, but: Iterable[signal.Signals] = ()) -> SignalEvent:
 
 
 def never_paused() -> None:
-    """Ignore what a terminal would stop the process with (Ctrl-Z): only SIGSTOP does then."""
+    """Ignore the signals by which a terminal pauses a process (Ctrl-Z): only SIGSTOP still does."""
     for name in _PAUSING:
         signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Where things are and how much of a signal is lost on the way between them.
+"""Positions, distances and path loss between stations.
 
 Distance is flat-earth on the WGS-84 ellipsoid; loss is free-space out to a reference distance and log-distance beyond.
 """
@@ -10,7 +10,7 @@ C_M_PER_S = 299_792_458.0
 WGS84_A_M = 6_378_137.0
 WGS84_E2 = 6.694_379_990_14e-3
 NEAREST_M = 1.0
-"""Below this distance the far-field formula means nothing; two antennas on one mast count as this far apart."""
+"""Shortest distance in m of the path loss: nearer, such as on one mast, the far-field formula does not hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

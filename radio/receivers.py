@@ -1,4 +1,4 @@
-"""What a driver gives whoever wants to listen: its receiver, and what a recording has to say of the unit."""
+"""An opened receiver, as a driver returns it, with what a recording has to state of the unit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from radio.recording.metadata import RecordedPlace
 
 
 def _nothing() -> None:
-    """Nothing to let go of."""
+    """Do nothing: the default `close` of a receiver that holds no resource."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A receiver that was opened by name.
+    """A receiver opened by its name.
 
     `settings` is how it is set already, None for one that has to be tuned first. `simulated`: what it hears is made up.
     `simulated_time`: its times are its own and pass as samples are taken; `pause` then lets so many seconds pass.

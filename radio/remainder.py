@@ -1,4 +1,4 @@
-"""What is left of a permit of which its user has handed something on: less band, or nothing for a while. Pure."""
+"""Computes what remains of a permit after its user has handed on a part: less band, or a suspension. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,7 +15,7 @@ HANDED_ON = "handed on"
 
 
 def proven_handing(raw: bytes, permit: VerifiedPermit, registry: Registry) -> Handover | Reclaim | Refusal:
-    """A HANDOVER or a RECLAIM of a permit's lease, signed by its user."""
+    """Verify a HANDOVER or a RECLAIM of a permit's lease, signed by its user."""
     registry.admit_chain(permit.user.chain)
     admitted = prove(raw, registry)
     if isinstance(admitted, Refusal):
@@ -29,7 +29,7 @@ def proven_handing(raw: bytes, permit: VerifiedPermit, registry: Registry) -> Ha
 
 
 def kept_band(whole: Band, handed: Iterable[Band]) -> Band | None:
-    """The widest run of a band that nothing handed on touches, the lowest of equal ones; None where none is left."""
+    """The widest contiguous part of a band that overlaps nothing handed on, the lowest of equals; None if none."""
     runs, low_hz = [], whole.low_hz
     for one in sorted(handed, key=lambda band: band.low_hz):
         if one.low_hz > low_hz:
@@ -41,7 +41,7 @@ def kept_band(whole: Band, handed: Iterable[Band]) -> Band | None:
 
 
 def narrowed(whole: VerifiedPermit, handed: Iterable[Handover], now: TimeFix) -> VerifiedPermit:
-    """The permit less what is handed on, from the HANDOVER on until its window is surely over.
+    """The permit without what is handed on, from each HANDOVER until its window is surely over.
 
     The whole band handed on suspends the permit. Where it lies in the area does not matter: the radio is in one place.
     """

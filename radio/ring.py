@@ -1,4 +1,4 @@
-"""A sample ring in a memory-mapped file: one writer, one reader, no copy through a socket.
+"""A sample ring buffer in a memory-mapped file: one writer, one reader, no copy through a socket.
 
 A slot is a header and a block of int16 pairs. The writer fills slots in turn and announces each by its ticket over the
 link; the reader copies and then checks that the ticket is still the one announced, so an overrun is seen, never read.
@@ -28,13 +28,13 @@ class SampleRing:
         size = slots * self._stride
         try:
             if create and (not path.is_file() or path.stat().st_size != size):
-                # Never cut a file short that somebody has mapped: reading there would end the reader.
+                # Never truncate a file that another process has mapped: its next access would end it (SIGBUS).
                 path.unlink(missing_ok=True)
                 with path.open("xb") as fresh:
                     fresh.truncate(size)
             with path.open("r+b") as file:
                 if create:
-                    # A page that the disk has no room for would end writer and reader at once (SIGBUS), much later.
+                    # Reserve the disk space now: a page without space would end writer and reader much later (SIGBUS).
                     os.posix_fallocate(file.fileno(), 0, size)
                 self._map = mmap.mmap(file.fileno(), size)
         except (OSError, ValueError) as exc:
@@ -54,7 +54,7 @@ class SampleRing:
         return self._bytes[at : at + 4 * samples].view(np.int16).reshape(samples, 2)
 
     def write(self, iq: Iq16) -> int:
-        """Copy a block in; returns its ticket. Raises RingError when it is larger than a slot."""
+        """Write a block; returns its ticket. Raises RingError when the block is larger than a slot."""
         if len(iq) > self.slot_samples:
             raise RingError(f"a block of {len(iq)} samples does not fit a slot of {self.slot_samples}")
         self._ticket += 1
@@ -66,7 +66,7 @@ class SampleRing:
         return self._ticket
 
     def read(self, ticket: int) -> Iq16 | None:
-        """Copy a block out; None when the writer has come round since, or the ticket was never written."""
+        """Read a copy of a block; None when it was overwritten, or the ticket was never written."""
         header = self._header(ticket)
         if ticket <= 0 or int(header[0]) != ticket or not 0 <= int(header[1]) <= self.slot_samples:
             return None

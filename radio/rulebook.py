@@ -1,4 +1,4 @@
-"""The rules a warden goes by: the chain it has seen, never an older one again, also after it was started anew.
+"""The rules that a warden has accepted: the chain of rules, kept over restarts, which never goes back to an older rule.
 
     a rule is taken        that holds in itself, is inside its authority's scope, follows the newest known here, and
                            beyond what its author sits above of only narrows (SCOPE)
@@ -34,12 +34,12 @@ _RAW = blob(0, MAX_RECORD_BYTES, least=1)
 
 
 class RulesLost(Exception):
-    """The file of the rules seen before cannot be read: a warden that forgot them would believe an old one."""
+    """The file of accepted rules cannot be read: a warden without it would accept an old rule again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenRule:
-    """A rule and its authority's credentials, as they were seen."""
+    """A rule and its authority's credentials, as received."""
 
     raw: bytes = blob(1, MAX_RECORD_BYTES, least=1)
     chain: tuple[bytes, ...] = array(2, _RAW, 9, low=1)
@@ -47,7 +47,7 @@ class SeenRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """A settlement taken under a rule that was in force, and until when it may matter (UTC, ns)."""
+    """A settlement made under a rule that was in force, and the latest time it may matter (UTC, ns)."""
 
     sid: bytes = blob(1, 32)
     confirm: bytes = blob(2, 32)
@@ -56,14 +56,14 @@ class Settled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenRules:
-    """What a warden remembers over a restart."""
+    """The rules and settlements that a warden keeps over a restart."""
 
     rules: tuple[SeenRule, ...] = array(1, SeenRule, RULES_MAX)
     settled: tuple[Settled, ...] = array(2, Settled, SETTLED_MAX)
 
 
 class SeenFile:
-    """Keeps the newest state in a file, from a thread of its own; `close` waits until it is there."""
+    """Writes the newest state to a file on a separate thread; `close` waits until it is written."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._ended = path, False
@@ -73,7 +73,7 @@ class SeenFile:
         self.fault: str | None = None
 
     def read(self) -> SeenRules:
-        """What was kept; empty where nothing was. Raises RulesLost."""
+        """Read the file; empty where there is none. Raises RulesLost."""
         try:
             data = read_small(self._path)
         except FileNotFoundError:
@@ -86,7 +86,7 @@ class SeenFile:
         return found
 
     def keep(self, seen: SeenRules) -> None:
-        """Have it written soon. Never blocks."""
+        """Queue a state to be written. Never blocks."""
         data = encode(seen, limit=SEEN_LIMIT)
         with self._turn:
             self._waiting = data
@@ -113,7 +113,7 @@ class SeenFile:
             self.fault = f"{self._path}: {exc.strerror}"
 
     def close(self) -> None:
-        """Write what waits, and end."""
+        """Write what is queued, and end the thread."""
         with self._turn:
             self._ended = True
             self._turn.notify()
@@ -125,7 +125,7 @@ class SeenFile:
 
 @dataclass(slots=True)
 class RuleBook:
-    """The chain of rules and what was settled under them. `judge` asks, `note` remembers."""
+    """The chain of rules and the settlements under them. `judge` decides on a settlement, `note` stores it."""
 
     registry: Registry
     file: SeenFile | None = None
@@ -133,7 +133,7 @@ class RuleBook:
     _settled: dict[bytes, Settled] = field(default_factory=dict)
 
     def open(self, configured: HeldRule | None = None) -> Refusal | None:
-        """Read what was seen before, each rule verified again, then the configured one. Raises RulesLost."""
+        """Load the rules kept, each verified again, then the configured one. Raises RulesLost."""
         seen = self.file.read() if self.file is not None else SeenRules(rules=(), settled=())
         for one in seen.rules:
             held = read_held(one.raw, one.chain, self.registry)
@@ -144,16 +144,16 @@ class RuleBook:
         return None if configured is None else self.hear(configured)
 
     def knows(self, digest: bytes) -> bool:
-        """Was that rule ever seen here?"""
+        """Whether the rule of this hash was ever accepted here."""
         return any(held.rule.hash == digest for held in self._rules)
 
     @property
     def newest(self) -> HeldRule | None:
-        """The last of the chain, in force or not yet."""
+        """The last rule of the chain, in force or not yet."""
         return self._rules[-1] if self._rules else None
 
     def hear(self, new: HeldRule) -> Refusal | None:
-        """Take a rule that follows; the first one ever seen begins the chain."""
+        """Accept a rule that follows the newest; the first rule ever seen begins the chain."""
         if self.knows(new.rule.hash):
             return None
         refusal = self._follows(new)
@@ -163,7 +163,7 @@ class RuleBook:
         return refusal
 
     def hear_bytes(self, raw: bytes, chain: Iterable[bytes]) -> Refusal | None:
-        """Take a rule as the agent hands it over."""
+        """Accept a rule from the agent, as bytes with its authority's credentials."""
         held = read_held(raw, tuple(chain), self.registry)
         return held if isinstance(held, Refusal) else self.hear(held)
 
@@ -171,12 +171,12 @@ class RuleBook:
         if self.newest is None:
             return None
         last = self.newest.rule
-        # Said first where both are so: that a lower authority gives more than those above it.
+        # Where both reasons apply, the first to report is that a lower authority's rule widens those above it.
         wider = None if commands(new.rule.seat, last.seat) else wider_rule(new.rule.rule, last.rule)
         return wider or judge_next([held.rule for held in self._rules], new.rule)
 
     def judge(self, permit: VerifiedPermit, now: TimeFix | None) -> Refusal | None:
-        """May this settlement be gone by? Without a trusted clock only under the newest rule known."""
+        """Refuse a settlement that no rule in force allows; without a trusted clock only the newest rule counts."""
         before = self._settled.get(permit.sid)
         if before is not None and before.confirm == permit.confirm:
             return None
@@ -194,7 +194,7 @@ class RuleBook:
         return judge_above([held.rule for held in self._rules], above)
 
     def _at(self, earliest_ns: int, latest_ns: int) -> HeldRule | None:
-        """The newest rule whose window surely holds that interval."""
+        """The newest rule whose validity surely contains that interval; None where there is none."""
         for held in reversed(self._rules):
             window = held.rule.rule.effective
             if window.start_ns <= earliest_ns and latest_ns < window.end_ns:
@@ -202,7 +202,7 @@ class RuleBook:
         return None
 
     def note(self, permit: VerifiedPermit, now: TimeFix | None) -> None:
-        """Remember a settlement that was taken; those whose window is surely over are forgotten."""
+        """Store an accepted settlement; settlements whose window is surely over are dropped."""
         if permit.sid in self._settled:
             return
         over = [one.sid for one in self._settled.values() if now is not None and now.after(one.end_ns)]
@@ -220,7 +220,7 @@ class RuleBook:
             self.file.keep(SeenRules(rules=rules, settled=tuple(self._settled.values())))
 
     def close(self) -> None:
-        """Let go of the file once it holds everything."""
+        """Close the file once all is written."""
         if self.file is not None:
             self.file.close()
 

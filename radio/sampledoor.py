@@ -1,4 +1,4 @@
-"""The warden's side of the door for a program's samples: bursts in; the received stream and the gate's word out.
+"""The warden's end of the socket to the process that serves a program's samples: bursts in, receive stream out.
 
 The door is a process of its own and carries no authority. What comes through it is a settlement's name, an instant and
 samples; the warden measures each burst as any other. What it takes in a turn is bounded, however much is offered.
@@ -13,41 +13,41 @@ from settlement.core.reasons import Refusal
 
 OFFERS_A_TURN = 4
 LATE_NS = 2_500_000
-"""How late after its time a burst may still begin: its sender keeps so much free before the next look."""
+"""Time after its start time until which a burst may still begin; its sender keeps that free before the next look."""
 TELL_AGAIN_NS = 10_000_000_000
-"""A program whose bursts are all refused for one reason is told of to the agent, and so in the log, so often."""
+"""Interval at which a program's bursts, all refused for one reason, are reported to the agent, and so in the log."""
 
 
 class DoorLink(Protocol):
-    """The warden's end of the socket to the door."""
+    """The warden's end of the socket to the sample-serving process."""
 
     def waits(self) -> bool:
         """Whether a message waits; never blocks."""
         ...
 
     def send(self, message: LinkMessage) -> bool:
-        """Hand a message over; False when the other side takes none. Never blocks."""
+        """Send a message; returns False when the other side's queue is full. Never blocks."""
         ...
 
     def receive(self, most: int | None = None) -> list[LinkMessage]:
-        """What has arrived, at most so many; never blocks."""
+        """Receive the messages that have arrived, at most `most`; never blocks."""
         ...
 
     def close(self) -> None:
-        """Let go of this end."""
+        """Close this end."""
         ...
 
 
 class Heard(Protocol):
-    """Where the receiver's whole stream comes from."""
+    """The source of the receiver's continuous stream."""
 
     def take_stream(self) -> list[LookTaken]:
-        """Stretches of the stream since the last call, in the door's receive ring."""
+        """Stretches of the stream taken since the last call, in the program's receive ring."""
         ...
 
 
 class SampleDoor:
-    """One program's door, as the warden sees it."""
+    """The warden's view of one program's sample connection."""
 
     def __init__(self, link: DoorLink, ring: SampleRing, heard: Heard | None) -> None:
         self._link, self._ring, self._heard = link, ring, heard
@@ -57,23 +57,23 @@ class SampleDoor:
 
     @property
     def waiting(self) -> bool:
-        """Whether the door has said something that was not taken yet."""
+        """Whether a message of the program's side waits."""
         return self._link.waits()
 
     def close(self) -> None:
-        """Let go of the door's socket."""
+        """Close the socket."""
         self._link.close()
 
     def offers(self) -> list[TimedBurst]:
-        """What the door offers to send, a few at a time; anything else it says is dropped."""
+        """The bursts that the program offers, a few at a time; any other message is dropped."""
         return [one for one in self._link.receive(OFFERS_A_TURN) if isinstance(one, TimedBurst)]
 
     def read(self, offer: TimedBurst) -> Iq16 | None:
-        """The samples of an offer; None where there are none."""
+        """The samples of an offered burst; None where they are missing."""
         return self._ring.read(offer.ticket)
 
     def refuse(self, refusal: Refusal, now_ns: int) -> bool:
-        """Note that a burst was refused; True when the agent should hear of it."""
+        """Count a refused burst; returns True when the agent should be told."""
         self.refused += 1
         self.why = str(refusal)[:256]
         known = self._told
@@ -83,10 +83,10 @@ class SampleDoor:
         return True
 
     def hand_out(self) -> None:
-        """Pass on what was received."""
+        """Send the new stretches of the receive stream to the program's side."""
         for stretch in self._heard.take_stream() if self._heard is not None else ():
             self._link.send(stretch)
 
     def tell(self, beat: DoorBeat) -> None:
-        """Say how the gate is."""
+        """Send the gate's state to the program's side."""
         self._link.send(beat)

@@ -1,4 +1,4 @@
-"""Waiting for several sockets at once, also where the wait itself fails now and then.
+"""Waits for input on several sockets at once, and retries a wait that fails.
 
 Linux may hand a program an error number that is the kernel's own (516, where a debugger was attached and let go), and
 ZeroMQ passes it on. Nothing is lost by it: what arrived is still there. So a wait that failed counts as one in which
@@ -15,13 +15,13 @@ import zmq
 from radio.errors import LocalError
 
 PATIENCE_S: Final = 5.0
-"""How long waits may fail in a row."""
+"""Longest time of waits that all fail, s."""
 REST_S: Final = 0.002
-"""The pause after a wait that failed: a loop around it takes no whole core."""
+"""Pause in s after a wait that failed, so that the loop around it does not use a whole core."""
 TELL_S: Final = 60.0
-"""A wait that fails now and then is told of this often at most."""
+"""Shortest time in s between two reports of failed waits."""
 _DEFECTS: Final = frozenset({zmq.ETERM, zmq.ENOTSOCK, errno.EBADF})
-"""Error numbers that say that a socket or its context is gone: waiting longer mends nothing."""
+"""Error numbers of a closed socket or context: no retry can succeed."""
 Heard = TypeVar("Heard")
 
 
@@ -30,11 +30,11 @@ class WaitFailed(LocalError):
 
 
 def _silent(_why: str) -> None:
-    """Nobody is told."""
+    """Discard a report of a failed wait."""
 
 
 class RetriedWait:
-    """A wait that is tried again where it fails. `tell` is given a line at the first failure, at most each `TELL_S`."""
+    """Retries a wait that fails. `tell` is called with a line of text at the first failure, then once per `TELL_S`."""
 
     def __init__(self, tell: Callable[[str], None] = _silent) -> None:
         self._tell = tell
@@ -42,7 +42,7 @@ class RetriedWait:
         self._told_s: float | None = None
 
     def heard(self, wait: Callable[[], Heard], *, or_else: Heard) -> Heard:
-        """Wait once; returns what `wait` does, or `or_else` after a short rest where it failed.
+        """Wait once; returns the result of `wait`, or `or_else` after a short pause where it failed.
 
         Raises WaitFailed once waits failed for `PATIENCE_S` in a row, and what `wait` raised where no wait can mend it.
         """
@@ -68,7 +68,7 @@ class RetriedWait:
 
 
 class Speakers:
-    """Sockets and descriptors whose input ends a wait."""
+    """The sockets and file descriptors whose input ends a wait."""
 
     def __init__(self, *speakers: Any, tell: Callable[[str], None] = _silent) -> None:
         self._poller, self._retried = zmq.Poller(), RetriedWait(tell)
@@ -76,13 +76,13 @@ class Speakers:
             self.add(one)
 
     def add(self, speaker: Any) -> None:
-        """From here on its input ends a wait, too."""
+        """Add a socket or file descriptor."""
         self._poller.register(speaker, zmq.POLLIN)
 
     def drop(self, speaker: Any) -> None:
-        """From here on its input ends no wait any more."""
+        """Remove a socket or file descriptor."""
         self._poller.unregister(speaker)
 
     def heard(self, wait_ms: int) -> set[Any]:
-        """Which of them have something to read, after `wait_ms` at most. Raises as `RetriedWait.heard` does."""
+        """Wait up to `wait_ms`; returns those with input to read. Raises as `RetriedWait.heard` does."""
         return self._retried.heard(lambda: {speaker for speaker, _ in self._poller.poll(wait_ms)}, or_else=set())

@@ -1,4 +1,4 @@
-"""Listens without a break, for a node whose program gets the whole stream, and cuts the planned looks out of it.
+"""Receives continuously for a program that gets the whole stream, and cuts the planned looks out of the stream.
 
 The looks are those that `listener` would have taken: the same plan, the same ring, the same flags.
 """
@@ -34,7 +34,7 @@ class LookCut:
 
 
 class LookCutter:
-    """Finds the planned looks in consecutive blocks. Pure: the blocks bring their own times."""
+    """Cuts the planned looks out of consecutive blocks. Pure: the blocks carry their own times."""
 
     def __init__(self, plan: LookPlan) -> None:
         self._plan = plan
@@ -45,7 +45,7 @@ class LookCutter:
         self._flags = RxFlag.NONE
 
     def feed(self, block: RxBlock) -> list[LookCut]:
-        """Looks that are whole with this block. One that lost samples is given up; the next is taken in its turn."""
+        """The looks that are complete with this block. A look that lost samples is dropped; the next one is on plan."""
         rate = block.settings.sample_rate_hz
         begin_ns = block.start.earliest_ns
         if RxFlag.GAP in block.flags or self._next_ns is None:
@@ -79,11 +79,11 @@ class LookCutter:
 
 
 class Streaming(Receiver, Streamer, Protocol):
-    """A receiver that can do both."""
+    """A receiver that gives single looks and a continuous stream."""
 
 
 class StreamListener:
-    """Runs `stream` in a thread; leaves looks in one ring, and every stretch in another."""
+    """A thread that runs `stream`; writes looks to one ring, and every stretch of samples to another."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class StreamListener:
         *,
         rouse: Callable[[], None] = unheard,
     ) -> None:
-        """Args: rouse called when there is something to take, or a fault."""
+        """Set up without starting. Args: rouse is called when a look, a stretch or a fault is ready to take."""
         self._receiver, self._plan, self._rouse = receiver, plan, rouse
         self._look_ring, self._stretch_ring = looks, stretches
         self._looks: deque[LookTaken] = deque(maxlen=8)
@@ -105,11 +105,11 @@ class StreamListener:
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening; returns when the thread has ended or does not within two seconds."""
+        """Stop the thread; returns when it has ended or does not within two seconds."""
         self._stop.set()
         self._thread.join(2.0)
 
@@ -118,7 +118,7 @@ class StreamListener:
         return _emptied(self._looks)
 
     def take_stream(self) -> list[LookTaken]:
-        """Stretches of the stream since the last call."""
+        """The stretches of the stream taken since the last call."""
         return _emptied(self._stretches)
 
     def _run(self) -> None:
@@ -133,7 +133,7 @@ class StreamListener:
             self._stop.wait(RETRY_S)
 
     def _listen(self, blocks: Iterator[RxBlock]) -> None:
-        """Go on until told to stop, or until the receiver is not as it was tuned, which is then tuned again."""
+        """Process blocks until stopped, or until the receiver is not as it was tuned; the caller then retunes it."""
         cutter, repetition = LookCutter(self._plan), Repetition()
         for taken in blocks:
             if self._stop.is_set():

@@ -1,4 +1,4 @@
-"""The transmit chain in its one right order: up by tuning at the quietest and checking the readback, down by mute.
+"""The transmit chain: tunes at the lowest output with readback, sends bursts, and mutes.
 
 A fault in it latches: nothing is sent again until an operator clears it, for nobody can say what the device does. A
 single question that a busy host or cable left unanswered is less: the device is muted at once, and may be tuned afresh
@@ -20,15 +20,15 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit
 
 UNANSWERED_MAX: Final = 3
-"""So many unanswered questions within `UNANSWERED_WITHIN_NS` latch the radio until a person clears it."""
+"""Number of unanswered questions within `UNANSWERED_WITHIN_NS` that latches the radio until an operator clears it."""
 UNANSWERED_WITHIN_NS: Final = 60_000_000_000
 REST_NS: Final = 1_000_000_000
-"""A device that left a question unanswered stays muted for so long; it is latched if it does not answer by then."""
+"""Time in ns that a device stays muted after an unanswered question; latched if it does not answer by then."""
 NEVER_NS: Final = 1 << 62
 
 
 class TransmitChain:
-    """Tunes, sends and silences one radio; `latched` says why it no longer may.
+    """Tunes, sends and mutes one radio; `latched` is the reason why it may not transmit any more.
 
     `slowest_mute_ns` is the longest that silencing and its readback have taken since the start or the last `clear`:
     whoever has to be silent by an instant begins that much before it.
@@ -60,13 +60,13 @@ class TransmitChain:
         self._dead_man: Watched | None = radio if isinstance(radio, Watched) else None
 
     def start(self) -> None:
-        """Silence whatever the device was left doing; from then on it is asked whether it stays as it is set."""
+        """Mute the device, whatever its state, and start the check of its settings."""
         self.mute()
         if self._watch is not None:
             self._watch.start()
 
     def check(self) -> Refusal | None:
-        """What was found of the device since the last call, if it is not as it was set; it is muted then.
+        """The difference found since the last call between the device and its settings; the device is then muted.
 
         Latched, with what was read and what had been set, unless all that happened is that somebody else muted it, or
         that it left a question unanswered for the first or second time within a minute.
@@ -87,17 +87,17 @@ class TransmitChain:
 
     @property
     def uneasy(self) -> bool:
-        """Whether `check` would have something to say of the device, or may have soon: it is latched, or rests."""
+        """Whether `check` has a refusal or may soon: the chain is latched, or rests after an unanswered question."""
         watched = self._watch is not None and self._watch.waits(self._tuned_ns)
         return watched or self._rests or self._unheard is not None or self.latched is not None
 
     @property
     def resting(self) -> str | None:
-        """Why the radio may not be tuned yet: it left a question unanswered, and rests until it answers others."""
+        """Why the radio may not be tuned yet: a question was unanswered, and the device's rest has not ended."""
         return "the device left a question unanswered; it rests a second, and until it answers" if self._rests else None
 
     def _rest(self) -> Refusal | None:
-        """End the rest of a device that answers again; latched where it does not, though its rest is over."""
+        """End the rest of a device that answers again; latch where the rest is over and the device does not answer."""
         if not self._rests or self._monotonic_ns() - self._unanswered_ns[-1] < REST_NS:
             return None
         if self._watch is None or self._watch.answered_since(self._unheard_ns):
@@ -105,13 +105,13 @@ class TransmitChain:
             return None
         failure = self._watch.failure_since(self._unheard_ns)
         if not failure:
-            return None  # a question hangs; it ends by the device's own limits
+            return None  # the question still hangs; the device's own timeout ends it
         self._rests = False
         self._latch(f"unanswered for a second and still: {failure}")
         return self.latched
 
     def band(self, permit: VerifiedPermit | None) -> Band | None:
-        """The band the transmitter is set to, or would be set to when it is off; None where this radio cannot go."""
+        """The band the transmitter is tuned to, or would be tuned to when off; None where this radio cannot be."""
         if self._tuned is not None:
             if self._tuned_to is None or self._tuned_to[0] is not self._tuned:
                 low_hz = self._tuned.center_hz - self._tuned.bandwidth_hz // 2
@@ -137,7 +137,7 @@ class TransmitChain:
         )
 
     def tune(self, permit: VerifiedPermit) -> bool:
-        """Tune to a permit's band; False, muted and latched, when the device fails or reads back anything else."""
+        """Tune to a permit's band; False, muted and latched, when the device fails or reads back otherwise."""
         wanted = self._settings(permit.cell.band)
         try:
             self._tuned = self._radio.tune_tx(wanted)
@@ -151,7 +151,7 @@ class TransmitChain:
         return True
 
     def send(self, iq: Iq16) -> Sent | None:
-        """Play a burst once; None, muted and latched, when the device fails."""
+        """Send a burst once; None, muted and latched, when the device fails."""
         try:
             return self._radio.send(iq)
         except RadioError as exc:
@@ -160,16 +160,16 @@ class TransmitChain:
 
     @property
     def tuned(self) -> bool:
-        """Whether the transmitter is set to a band: neither muted nor latched since."""
+        """Whether the transmitter is tuned to a band: neither muted nor latched since."""
         return self._tuned is not None
 
     @property
     def beat_due_ns(self) -> int:
-        """When the device's own dead-man is to be told again, monotonic ns; never where it can have none."""
+        """When the next heartbeat to the device's dead-man is due, monotonic ns; never where it has none."""
         return NEVER_NS if self._dead_man is None else self._next_beat_ns
 
     def beat(self) -> None:
-        """Tell the device's own dead-man, where it can have one, that its host lives; a failure while tuned mutes."""
+        """Send a heartbeat to the device's dead-man, where it can have one; a failure while tuned mutes."""
         now_ns = self._monotonic_ns()
         if self._dead_man is None or now_ns < self._next_beat_ns:
             return
@@ -181,7 +181,7 @@ class TransmitChain:
                 self._unheard = self._unanswered(f"heartbeat failed: {exc}")
 
     def mute(self) -> int:
-        """Silence and verify; returns when it was done, monotonic ns. Latches when it does not read back as silent."""
+        """Mute and verify by readback; returns when it was done, monotonic ns. Latches when not read back as silent."""
         self._tuned = None
         began_ns = self._monotonic_ns()
         try:
@@ -195,7 +195,7 @@ class TransmitChain:
         return done_ns
 
     def clear(self) -> RfState:
-        """Forget a fault when the device is surely silent now; returns what it reads back."""
+        """Unlatch when the device surely is silent now; returns what it reads back."""
         fault, self.latched, self.slowest_mute_ns = self.latched, None, 0
         self._unanswered_ns.clear()
         self._rests = False
@@ -208,21 +208,21 @@ class TransmitChain:
         return RfState.UNKNOWN
 
     def stop(self) -> None:
-        """An operator wants silence, and that it stays: muted and latched until cleared."""
+        """The operator's stop: mute, and latch until cleared."""
         self.latched = None
         self.mute()
         unmuted = f"; {self.latched.measured}" if self.latched is not None else ""
         self.latched = refuse(Reason.LATCHED, "operator.stop", f"stopped{unmuted}", "bandpact tx clear")
 
     def close(self) -> None:
-        """Silence, then let go of the device."""
+        """Mute, then close the device."""
         if self._watch is not None:
             self._watch.stop()
         self.mute()
         self._radio.close()
 
     def _unanswered(self, what: str) -> Refusal:
-        """Mute a device that left a question unanswered; latched too where it does not read back as silent.
+        """Mute a device that left a question unanswered; latch where it does not read back as silent.
 
         So is one that did so `UNANSWERED_MAX` times within a minute.
         """

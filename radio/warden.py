@@ -64,27 +64,27 @@ BEAT_NS = 50_000_000
 POLL_MS = 1
 IDLE_POLL_MS = 5
 REST_NS = 5_000_000
-"""The longest wait of a loop that is woken by all it hears of: what only time shows is asked for this often.
+"""The longest wait of a loop that is woken by every message and thread, for changes that only time shows.
 
 That is the clock: it carries its last verdict on for as long, and nothing else of the gate changes without a sound.
 """
 IDLE_REST_NS = 20_000_000
-"""The longest wait while no permit is held, so that nothing can open."""
+"""The longest wait in ns while no permit is held, so that the gate cannot open."""
 PENDING_MAX = 4
 RECORDS_MAX = 64
 BURSTS_MAX = 4
 CALENDAR_LEAD_NS = NS
-"""So long before a reservation of the incumbents' calendar begins the radio is silent."""
+"""The radio is silent that long, in ns, before a reservation of the incumbents' calendar begins."""
 FROM_AGENT = (Reason.INCUMBENT, Reason.PREEMPTED, Reason.RELINQUISHED, Reason.REVOKED)
 
 
 def no_calendar() -> None:
-    """Where no calendar of incumbents is configured."""
+    """The calendar of a node without one: None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WardenPlan:
-    """How a warden works: identity, bounds and the transmit chain's calibration; `former` are keys succeeded since."""
+    """How a warden works: identity, bounds, the transmit chain's calibration; `former` are keys that were rotated."""
 
     device: str
     credential: bytes
@@ -115,21 +115,21 @@ class Ready:
     at_ns: int | None = None
 
     def under(self, permit: VerifiedPermit) -> bool:
-        """Whether it was checked against this permit, over the band that the permit has now."""
+        """Whether the burst was checked against this permit, over the band that the permit has now."""
         return (self.sid, self.band) == (permit.sid, permit.cell.band)
 
     def late(self, mono_ns: int) -> bool:
-        """Whether its time is over."""
+        """Whether the burst's start time is past."""
         return self.at_ns is not None and mono_ns > self.at_ns + LATE_NS
 
     def early(self, mono_ns: int) -> bool:
-        """Whether its time has not come."""
+        """Whether the burst's start time has not come."""
         return self.at_ns is not None and mono_ns < self.at_ns
 
 
 @dataclass(frozen=True, slots=True)
 class DecidedOn:
-    """What of an open gate's last decision the clock alone can change, and the margins that it was taken with."""
+    """What an open gate's last decision depends on that the clock alone can change, with the margins used."""
 
     now: Fix
     mono_ns: int
@@ -141,33 +141,33 @@ class AgentSide(Protocol):
     """The warden's end of the link to the agent."""
 
     def wait(self, timeout_ms: float, /) -> bool:
-        """Wait until something has arrived, at most so long."""
+        """Wait until a message has arrived, `timeout_ms` at most."""
         ...
 
     def send(self, message: LinkMessage) -> bool:
-        """Hand a message over; False when the other side takes none. Never blocks."""
+        """Send a message; returns False when the other side's queue is full. Never blocks."""
         ...
 
     def receive(self) -> list[LinkMessage]:
-        """What has arrived; never blocks."""
+        """Receive the messages that have arrived; never blocks."""
         ...
 
     def close(self) -> None:
-        """Let go of this end."""
+        """Close this end."""
         ...
 
 
 class AirSide(Protocol):
-    """What listens to the air beside the warden."""
+    """What receives beside the warden: a listener, or a stream listener."""
 
     fault: str | None
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start receiving."""
         ...
 
     def stop(self) -> None:
-        """Stop listening."""
+        """Stop receiving."""
         ...
 
     def take(self) -> list[LookTaken]:
@@ -196,7 +196,7 @@ class Warden:
         rouse: Rouser | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """Args: rouse ends the link's wait when a thread of the radio found something; without one the loop polls."""
+        """Args: rouse ends the link's wait when a thread of the radio has a finding; without it the loop polls."""
         self._plan, self._link, self._monotonic_ns = plan, link, monotonic_ns
         self._mine = {plan.credential, *plan.former}
         self._chain = TransmitChain(
@@ -208,7 +208,7 @@ class Warden:
             rouse=unheard if rouse is None else rouse,
         )
         self._rouse = rouse
-        # What stands beside the gate (base stations, a SAS) wakes nobody: then the loop polls.
+        # Base stations and a SAS client do not wake the loop: then it polls.
         self._woken = rouse is not None and stations is None and outside is None
         self._decided_until_ns = self._term_ns = 0
         self._decided_on: DecidedOn | None = None
@@ -234,17 +234,17 @@ class Warden:
         self._silent_for: Refusal | None = None
 
     def start(self) -> None:
-        """Silence whatever the device was left doing, then listen."""
+        """Mute the device, whatever its state, then start receiving."""
         self._chain.start()
         self._listener.start()
 
     def silence(self) -> RfState:
-        """Silence for good; returns what the output reads back, to be tried again unless that is OFF."""
+        """Mute for good; returns what the output reads back; the caller retries unless that is OFF."""
         self._armed_until_ns = None
         return self._chain.clear()
 
     def close(self) -> None:
-        """Silence, then let go."""
+        """Mute, then close everything."""
         self._chain.mute()
         self._listener.stop()
         self._chain.close()
@@ -260,12 +260,12 @@ class Warden:
     # -- one turn ------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
-        """Take what the agent says, decide, act on the decision, send what is due; then one longer piece of work."""
+        """One turn: take the agent's messages, decide, act, send due bursts; then do one longer piece of work."""
         began_ns = self._wait()
         if self._door is not None:
             self._bursts_offered.extend(self._door.offers())
         self._check_device()
-        # Monotonic before UTC: what passes between the two readings makes the deadlines earlier, never later.
+        # Monotonic clock before UTC: time that passes between the two makes the deadlines earlier, never later.
         mono_ns, now = self._monotonic_ns(), self._fix()
         held = self._permits.current(now.time, self._mine if self._stations is not None else None)
         inputs = self._inputs(now, mono_ns, held)
@@ -290,14 +290,14 @@ class Warden:
         if self._stations is not None:
             self._tell_of_stations(now, mono_ns)
         self._say_alive(mono_ns)
-        if self._listener.fault is None:  # a device that does not answer would hold the loop up
+        if self._listener.fault is None:  # a device that does not answer would block the loop
             self._chain.beat()
         self._work()
         self._answer_stations()
         self._pace.turn(began_ns, self._monotonic_ns())
 
     def _wait(self) -> int:
-        """Take in what the agent says, waiting for it while nothing is due; returns when the turn began.
+        """Take the agent's messages, waiting while nothing is due; returns when the turn began, monotonic ns.
 
         That is when something came, or when the loop meant to go on: whatever it is late by counts as of the turn.
         """
@@ -316,7 +316,7 @@ class Warden:
         return began_ns
 
     def _rest(self, began_ns: int) -> tuple[bool, int]:
-        """Wait for what is heard or due: whether a message waits, and when the turn began (see `_wait`).
+        """Wait for a message or for what is due: whether a message waits, and when the turn began (see `_wait`).
 
         A rest that ends without either goes on while the clock, which alone may have changed, bears the decision out;
         one that is interrupted by what no decision can rest on goes on when that is dealt with.
@@ -336,7 +336,7 @@ class Warden:
                 if not self._passing(now_ns, heard=heard):
                     return False, began_ns
                 now_ns = self._monotonic_ns()
-            if now_ns >= until_ns:  # however much is said meanwhile
+            if now_ns >= until_ns:  # also while messages keep coming
                 if not self._borne_out(now_ns):
                     return False, began_ns
                 until_ns = now_ns + self._rest_ns
@@ -345,7 +345,7 @@ class Warden:
 
     @property
     def _settled(self) -> bool:
-        """Whether the gate is open by a decision that the clock bears out, or shut without any permit."""
+        """Whether the gate is open and the clock still supports that, or is closed without any permit."""
         if self._rouse is None or self._door is not None:
             return False
         if self._state is not GateState.OPEN:
@@ -353,14 +353,14 @@ class Warden:
         return self._decided_on is not None and self._chain.tuned
 
     def _passing(self, now_ns: int, *, heard: bool) -> bool:
-        """Hear what was said and pass on the looks that were taken; whether that was all, and no decision rests on it.
+        """Take messages and pass on looks; returns whether no decision depends on any of them.
 
         A look says nothing until the agent has searched it, a heartbeat like the one before makes what the gate rests
         on last longer, and a burst is measured before it is sent. What else is said, or found by a thread of the radio,
         is decided on in a turn.
         """
         if self._rouse is not None:
-            self._rouse.heed()  # first: what is found from here on wakes the loop again
+            self._rouse.heed()  # first: a finding from here on wakes the loop again
         looks = self._listener.take()
         for look in looks:
             self._link.send(look)
@@ -379,7 +379,7 @@ class Warden:
         return True
 
     def _passes(self, message: object, now_ns: int) -> bool:
-        """Whether no decision rests on a message: a burst of an open gate, or a heartbeat that says nothing new."""
+        """Whether no decision depends on a message: a burst for an open gate, or a heartbeat without a change."""
         if isinstance(message, Burst):
             return self._state is GateState.OPEN
         if not isinstance(message, AgentBeat) or self._beat is None:
@@ -388,7 +388,7 @@ class Warden:
         return same and message.listened_ns is not None and message.listened_ns <= now_ns
 
     def _begin_frame(self, mono_ns: int) -> bool:
-        """Whether a frame has begun in which nothing was sent; the next one is waited for from here on."""
+        """Whether a frame has begun in which nothing was sent; marks it, so that the next frame is waited for."""
         if mono_ns < self._next_frame_ns:
             return False
         self._next_frame_ns = (mono_ns // self._plan.frame_ns + 1) * self._plan.frame_ns
@@ -396,15 +396,15 @@ class Warden:
 
     @property
     def _rest_ns(self) -> int:
-        """How long to wait at most before what only time shows is asked for."""
+        """The longest wait in ns, for changes that only time shows."""
         return IDLE_REST_NS if self._state is not GateState.OPEN and not self._permits.all() else REST_NS
 
     def _due_ns(self, now_ns: int) -> int:
-        """When there is something to do though nobody calls: work that waits, a burst, a heartbeat, a term's end."""
+        """When the loop next acts without a message: waiting work, a burst, a heartbeat, or the end of a term."""
         if self._records or self._bursts_offered or (self._door is not None and self._door.waiting):
             return now_ns
         due_ns = self._next_beat_ns
-        if self._listener.fault is None:  # while the device does not answer, it is told nothing: see `step`
+        if self._listener.fault is None:  # while the device does not answer, no heartbeat is sent to it: see `step`
             due_ns = min(due_ns, self._chain.beat_due_ns)
         if self._state is GateState.OPEN:
             due_ns = min(due_ns, self._decided_until_ns, self._next_burst_ns if self._pending else due_ns)
@@ -412,11 +412,11 @@ class Warden:
 
     @property
     def _next_burst_ns(self) -> int:
-        """When the first burst that waits may be sent: with the next frame, a program's at its own time."""
+        """When the first waiting burst may be sent: with the next frame, a program's at its own time."""
         return self._next_frame_ns if self._door is None else self._pending[0].at_ns or 0
 
     def _borne_out(self, mono_ns: int) -> bool:
-        """Whether the clock, read after the instant `mono_ns`, still says what an open gate's decision rests on.
+        """Whether the clock, read after the instant `mono_ns`, still supports the decision of an open gate.
 
         That is the same place, a trusted time within the rule's bound, and every term that ends by UTC still to come:
         they come nearer by what UTC is now less sure of. A loop that was seen to run later since decides anew.
@@ -435,21 +435,21 @@ class Warden:
         return mono_ns < self._decided_until_ns
 
     def _heard_until_ns(self, permit: VerifiedPermit | None) -> int:
-        """Until when what was heard is fresh enough for a permit; long over where there is none, or nothing heard."""
+        """Until when the last sensing is fresh enough for a permit, monotonic ns; long past without either."""
         if permit is None or self._beat is None or self._beat.listened_ns is None:
             return 0
         fresh_ns = self._beat.said_ns + self._plan.heartbeat_limit_ns
         return min(fresh_ns, self._beat.listened_ns + permit.rule.sensing_age_ns_max) + 1
 
     def _tell_of_stations(self, now: Fix, mono_ns: int) -> None:
-        """Let the receiver know when base stations may be on, and when they have to be silent."""
+        """Tell the receiver when base stations may be on, and when they have to be silent."""
         if self._stations is not None and mono_ns >= self._next_beat_ns:
             for told in self._stations.listen(now.time, mono_ns):
                 if not self._link.send(told):
                     self._stations.not_taken(told)
 
     def _answer_stations(self) -> None:
-        """Let base stations have what this instant allows them; nothing of it is older than the question."""
+        """Answer the base stations' requests from the state of this instant, never an older one."""
         if self._stations is None or not self._stations.waiting:
             return
         from radio.cbrs.wardenside import WardenView  # noqa: PLC0415 - loaded already, with the desk
@@ -481,7 +481,7 @@ class Warden:
 
     @property
     def _silencing_ns(self) -> int:
-        """What silencing may take: what is configured, or what this device was seen to take."""
+        """Time in ns to mute: the configured one, or the longest measured on this device."""
         return max(self._plan.close_lead_ns, self._chain.slowest_mute_ns)
 
     def _authorised_until(self, permit: VerifiedPermit | None) -> int | None:
@@ -490,7 +490,7 @@ class Warden:
         return self._outside.authorised_until_ns(permit.cell.band, permit.max_eirp_mdbm)
 
     def _sensed_by_calendar(self, permit: VerifiedPermit, now: Fix) -> Sensed | None:
-        """What sensing said; a reservation of the incumbents' calendar counts as one that was heard."""
+        """The sensing result for a permit; a reservation of the incumbents' calendar counts as an incumbent heard."""
         sensed, needed = self._sensed(permit.cell.band), bool(permit.rule.incumbent_calendar)
         calendar = self._calendar()
         if sensed is None or (calendar is None and not needed):
@@ -508,7 +508,7 @@ class Warden:
         found = any(band.overlaps(Band(low_hz=low, high_hz=high)) for low, high in self._beat.incumbents_hz)
         return Sensed(listened_ns=self._beat.listened_ns, incumbent=found)
 
-    # -- what the agent says -------------------------------------------------------------------------------------
+    # -- messages of the agent ------------------------------------------------------------------------------------
 
     def _hear(self, message: object) -> None:
         match message:
@@ -528,7 +528,7 @@ class Warden:
                 pass
 
     def _measured_above(self, message: PowerMeasured) -> None:
-        """Tell the SAS above, where it is one, what the receiver measured."""
+        """Pass the receiver's measurement to the SAS above, where there is one."""
         from radio.cbrs.above import SasAbove  # noqa: PLC0415 - loaded already, with the SAS
         from radio.cbrs.measured import ReceivedPower  # noqa: PLC0415
 
@@ -536,13 +536,13 @@ class Warden:
             self._outside.received(ReceivedPower(**asdict(message)), self._monotonic_ns())
 
     def _heartbeat(self, beat: AgentBeat) -> None:
-        """Believe when it was said, not when it was read: what waited in a queue proves nothing of now."""
+        """Take the agent's heartbeat at the time it was made, not read: one that waited in a queue is not fresh."""
         if beat.said_ns > self._monotonic_ns() or (self._beat_ns is not None and beat.said_ns < self._beat_ns):
             return
         self._beat, self._beat_ns, self._cause_ns = beat, beat.said_ns, beat.cause_ns
 
     def _work(self) -> None:
-        """One thing that takes longer than a decision."""
+        """Do one piece of work that takes longer than a decision."""
         if self._records:
             record = self._records.popleft()
             if isinstance(record, NewPermit):
@@ -592,7 +592,7 @@ class Warden:
         self._permits.withdraw(message.sid, refuse(known, "gate.6", message.detail, "an undisturbed settlement"))
 
     def _prepare(self, message: Burst | TimedBurst) -> None:
-        """Check a burst as it comes, so that sending it is short."""
+        """Measure a burst when it arrives, so that sending it takes little time."""
         timed = message if isinstance(message, TimedBurst) else None
         held, iq = self._permits.get(message.sid), self._samples(message)
         if iq is None or len(iq) == 0:
@@ -615,7 +615,7 @@ class Warden:
         return self._ring.read(message.ticket)
 
     def _unfit(self, permit: VerifiedPermit, iq: Iq16, measure: Callable[..., waveform.Measured]) -> Refusal | None:
-        """Why samples may not be sent under a permit, measured on them; None when they may."""
+        """Why samples may not be sent under a permit, by a measurement of them; None when they may."""
         band = permit.cell.band
         allowed = waveform.Allowed(
             band=band,
@@ -641,10 +641,10 @@ class Warden:
     # -- acting --------------------------------------------------------------------------------------------------
 
     def _settle(self, state: GateState, decision: Allow | Refusal, held: HeldPermit | None, mono_ns: int) -> None:
-        """Make the radio agree with the gate; on the way down mute first and speak afterwards."""
+        """Make the radio follow the gate; when it closes, mute first and report afterwards."""
         sid = held.permit.sid if held else None
         if self._chain.latched is not None:
-            decision = self._chain.latched  # what happened, not that it did
+            decision = self._chain.latched  # report the fault, not that it latched
         reason = decision.reason.value if isinstance(decision, Refusal) else ""
         if (state, reason, sid) == (self._state, self._reason, self._sid):
             return
@@ -653,7 +653,7 @@ class Warden:
             muted_ns = self._chain.mute()
             self._pending.clear()
             self._busy_until_ns = 0
-            # Another settlement opens on the next turn, tuned and checked afresh.
+            # Another settlement opens on the next turn, after tuning and checking for it.
             state = GateState.ARMED if state is GateState.OPEN else state
         elif state is GateState.OPEN and held is not None and not self._chain.tune(held.permit):
             state = GateState.LATCHED
@@ -666,7 +666,7 @@ class Warden:
         self._state, self._reason, self._sid = state, reason, sid
 
     def _send(self, held: HeldPermit, mono_ns: int, until_ns: int) -> None:
-        """Send the next burst as far as it surely ends before `until_ns`, monotonic; a late turn sends less."""
+        """Send the next burst, cut to surely end before `until_ns`, monotonic; a late turn sends less."""
         if self._door is None and not self._begin_frame(mono_ns):
             return
         while self._pending and (not self._pending[0].under(held.permit) or self._pending[0].late(mono_ns)):
@@ -693,7 +693,7 @@ class Warden:
             self._door.late += 1
 
     def _overran(self, held: HeldPermit, until_ns: int) -> None:
-        """A burst was handed over too late to end in time, whatever held this process up: cut it off."""
+        """Mute where a burst was sent too late to end in time, for whatever reason."""
         muted_ns = self._chain.mute()
         late = refuse(Reason.EXPIRED, "gate.8", f"a burst until {self._busy_until_ns} ns", f"<= {until_ns} ns")
         self._tell(GateState.ARMED, late, held.permit.sid, at_ns=self._monotonic_ns(), muted_ns=muted_ns)
@@ -701,7 +701,7 @@ class Warden:
         self._pending.clear()
 
     def _check_device(self) -> None:
-        """A device that is not as it was set is muted by now; one muted by another, or unheard, is tuned afresh."""
+        """Check the device: one not as set is muted by now; one muted by others, or unanswering, is tuned again."""
         found = self._chain.check()
         if found is None or self._state is not GateState.OPEN or self._chain.latched is not None:
             return
@@ -711,7 +711,7 @@ class Warden:
         self._pending.clear()
 
     def _fitting(self, held: HeldPermit, iq: Iq16, until_ns: int) -> Iq16 | None:
-        """As much of a burst as there is time for from now, or from the end of the one that plays."""
+        """The part of a burst for which there is time from now, or from the end of the one being sent."""
         start_ns = max(self._monotonic_ns(), self._busy_until_ns)
         room = (until_ns - start_ns) * self._plan.sample_rate_hz // NS
         if room >= len(iq):
@@ -724,7 +724,7 @@ class Warden:
     # -- the operator --------------------------------------------------------------------------------------------
 
     def arm(self, for_ns: int) -> None:
-        """Let the transmitter be used for so long from now, and no longer; 0 takes it back."""
+        """Arm the transmitter for so many ns from now; 0 disarms it."""
         self._armed_until_ns = self._monotonic_ns() + for_ns if for_ns > 0 else None
         self._decided_on = None
 
@@ -735,19 +735,19 @@ class Warden:
         self.step()
 
     def clear(self) -> RfState:
-        """After a fault, when the device surely is silent: unlatch, disarmed. Returns what the output reads back."""
+        """Clear a fault when the device surely is silent: unlatch, disarmed. Returns what the output reads back."""
         self._armed_until_ns = self._decided_on = None
         return self._chain.clear()
 
     def clear_station(self, device: str) -> bool:
-        """A person looked into a base station that was heard after its end; false where there was none."""
+        """Clear a base station's latch after an operator looked into it; returns False where it had none."""
         known = self._stations is not None and self._stations.clear(device)
         if known:
             self._link.send(StationCleared(device=device))
         return known
 
     def status(self) -> dict[str, str | int | None]:
-        """What an operator asks to know."""
+        """The warden's state, for the operator."""
         until_ns = self._armed_until_ns
         left_ns = 0 if until_ns is None else max(0, until_ns - self._monotonic_ns())
         return {"state": self._state.value, "reason": self._reason, "armed_for_s": left_ns // NS}
@@ -782,12 +782,12 @@ class Warden:
         )
 
     def _cause_of(self, refusal: Refusal | None, at_ns: int) -> int:
-        """When the cause was known: for what the agent found or was told, its own time; else now."""
+        """When the cause of a refusal was known, monotonic ns: the agent's own time for its findings; else now."""
         from_agent = refusal is not None and refusal.reason in FROM_AGENT
         return self._cause_ns if from_agent and self._cause_ns is not None else at_ns
 
     def _say_vacated(self, now: TimeFix) -> None:
-        """The gate's decision stands with what was handed on taken out: by now nothing radiates in it.
+        """Report that the radio is silent in bands handed on: by now the gate has decided without them.
 
         What base stations were given in it cannot be called back, so that it is said once the last has to be silent.
         """
@@ -800,7 +800,7 @@ class Warden:
                 self._link.send(BandVacated(sid=held.permit.sid, handover=name, at_ns=self._monotonic_ns()))
 
     def _given_out(self, held: HeldPermit, name: bytes, now: TimeFix) -> bool:
-        """Whether a base station may still use something of what a HANDOVER hands on."""
+        """Whether a base station's grant may still use a part of what a HANDOVER hands on."""
         body, stations = held.handed.get(name), self._stations
         if body is None or stations is None:
             return False
@@ -813,7 +813,7 @@ class Warden:
     def _account(self, now: Fix) -> None:
         for held in self._permits.finished(now.time):
             if self._stations is not None and held.permit.user.hash not in self._mine:
-                continue  # lent to others: what they used is theirs to report
+                continue  # leased to others: their use is theirs to report
             self._link.send(
                 Used(
                     sid=held.permit.sid,

@@ -25,17 +25,17 @@ BLOCK = SEGMENT // 16
 REFERENCE_HZ = 1_000_000
 OCCUPIED = 0.99
 GUARD_MDB = 300
-"""What another measurement of the same samples may find more: the loudest moment is sought in steps of BLOCK samples,
+"""Allowance for what another measurement may find more: the loudest moment is searched in steps of BLOCK samples,
 which can miss 1/16 of its power (0.28 dB)."""
 TAPER = 64
 AT_ONCE = 16
-"""Segments that are transformed at once: 256 KiB of samples, near a core."""
+"""Number of segments transformed at once: 256 KiB of samples, which fit in a core's cache."""
 BLOCKS_AT_ONCE = 128
 KEPT = 8
 KEPT_SAMPLES = 1 << 17
-"""Bursts that are measured once: twice as many as a source of the node's own repeats, none longer than this."""
+"""Longest burst whose measurement is kept; KEPT of them are, twice as many as a node's own source repeats."""
 TOLD_BY = 251
-"""Of a burst, one sample in so many is what it is looked up by; then all of them are compared."""
+"""Every so many-th sample of a burst makes its cache key; then all samples are compared."""
 _WINDOW = np.hanning(SEGMENT + 1)[:-1].astype(np.float32)
 _WINDOW_PAIRS = np.repeat(_WINDOW, 2)
 _WINDOW_POWER = float(np.sum(_WINDOW.astype(np.float64) ** 2))
@@ -44,7 +44,7 @@ _FALL = (0.5 * (1 + np.cos(np.pi * (np.arange(TAPER) + 1) / (TAPER + 1)))).astyp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """What a full-scale tone radiates at the transmit setting in use: `eirp_mdbm`, give or take `sd_mdb`."""
+    """EIRP of a full-scale tone at the transmit setting in use: `eirp_mdbm`, standard uncertainty `sd_mdb`."""
 
     full_scale: int
     eirp_mdbm: int
@@ -52,13 +52,13 @@ class Calibration:
 
     @property
     def most_mdbm(self) -> int:
-        """What it radiates at most, at about 95 % confidence."""
+        """The highest EIRP of a full-scale tone at about 95 % confidence."""
         return self.eirp_mdbm + 2 * self.sd_mdb
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """What a burst may be: the permit's band and EIRP, the rule's limit outside the band, the service's limits."""
+    """The limits for a burst: the permit's band and EIRP, the rule's limit outside the band, the service's limits."""
 
     band: Band
     max_eirp_mdbm: int
@@ -94,7 +94,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """A stretch in bins of the spectrum as the transform orders it: `first` to below `stop`."""
+    """A stretch as bins of the spectrum in FFT order: `first` to below `stop`."""
 
     stretch: MaskStretch
     first: int
@@ -117,7 +117,7 @@ def spectra(iq: Iq16, full_scale: int) -> tuple[NDArray[np.float64], NDArray[np.
     work = np.empty((min(AT_ONCE, halves - 1), 4 * HALF), dtype=np.float32)
     for first in range(0, halves - 1, AT_ONCE):
         last = min(halves - 1, first + AT_ONCE)
-        # Interleaved pairs are windowed, then seen as complex: no copy beside the one made here.
+        # The window is applied to interleaved pairs, then viewed as complex: no second copy.
         windowed, rows = work[: last - first], padded[first : last + 1].astype(np.float32)
         np.multiply(rows[:-1], _WINDOW_PAIRS[: 2 * HALF], out=windowed[:, : 2 * HALF])
         np.multiply(rows[1:], _WINDOW_PAIRS[2 * HALF :], out=windowed[:, 2 * HALF :])
@@ -132,7 +132,7 @@ def spectra(iq: Iq16, full_scale: int) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 def measure(iq: Iq16, *, center_hz: int, sample_rate_hz: int, allowed: Allowed, calibration: Calibration) -> Measured:
-    """Measure a burst against what is allowed, by its strongest moment: what is loud for an instant is not averaged.
+    """Measure a burst against its limits, by its strongest moment: a short loud part is not averaged away.
 
     Args: iq: int16 of shape (n, 2), n > 0. center_hz: where the radio is tuned.
     Returns: EIRP of the strongest SEGMENT samples, of the strongest sample, and in each stretch outside the band the
@@ -175,7 +175,7 @@ def _bins(band: Band, center_hz: int, sample_rate_hz: int) -> tuple[int, int]:
 
 @lru_cache(maxsize=64)
 def _cuts(center_hz: int, sample_rate_hz: int, allowed: Allowed) -> tuple[_Cut, ...]:
-    """What is beside the band as far as the samples show it; a stretch narrower than a bin is its neighbour's."""
+    """The stretches beside the band as far as the sample rate reaches; one narrower than a bin joins its neighbour."""
     half_hz = -(-sample_rate_hz // 2)
     seen = Band(low_hz=center_hz - half_hz, high_hz=center_hz + half_hz)
     found = stretches(allowed.band, seen=seen, rule_mdbm_per_mhz=allowed.outside_mdbm_per_mhz, service=allowed.service)
@@ -223,19 +223,19 @@ def _mdb(ratio: float) -> int:
 
 
 class MeasuredBursts:
-    """Measurements of the last few bursts, for a source that sends the same ones again; every sample is compared."""
+    """A cache of the last bursts' measurements, for a source that repeats its bursts; every sample is compared."""
 
     def __init__(self) -> None:
         self._held: OrderedDict[tuple[object, ...], tuple[Iq16, Measured]] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many bursts are kept."""
+        """Number of bursts kept."""
         return len(self._held)
 
     def measure(
         self, iq: Iq16, *, center_hz: int, sample_rate_hz: int, allowed: Allowed, calibration: Calibration
     ) -> Measured:
-        """As `measure`, of which it returns what that returned for the very same samples and arguments before."""
+        """As `measure`; the same samples and arguments as before give the same result without measuring again."""
         key = (len(iq), iq[::TOLD_BY].tobytes(), center_hz, sample_rate_hz, allowed, calibration)
         known = self._held.get(key)
         if known is not None and np.array_equal(known[0], iq):
@@ -252,12 +252,12 @@ class MeasuredBursts:
         return found
 
     def forget(self) -> None:
-        """Let go of what is kept: bursts of a settlement that is over come no more."""
+        """Empty the cache: bursts of an ended settlement are not sent again."""
         self._held.clear()
 
 
 def check(measured: Measured, allowed: Allowed) -> Refusal | None:
-    """None when the burst surely is inside power and mask; hotter is POWER, wider or clipped is MASK."""
+    """Refuse a burst with POWER (too strong) or MASK (too wide, or clipped); None when surely within limits."""
     return _hotter(measured, allowed) or _wider(measured, allowed)
 
 
@@ -291,7 +291,7 @@ def _wider(measured: Measured, allowed: Allowed) -> Refusal | None:
 
 
 def shortened(iq: Iq16, samples: int) -> Iq16:
-    """The first samples of a burst, its end let fall over TAPER samples: a sharp cut would splash over the band."""
+    """The first samples of a burst, ramped down over the last TAPER: a sharp cut would widen the spectrum."""
     if samples >= len(iq):
         return iq
     cut = iq[: max(0, samples)].copy()

@@ -1,4 +1,4 @@
-"""What the SAS above allows, as the warden believes it: from the client it started, over a socket no one else has.
+"""The grants of the SAS above, as the warden has them from the SAS client process that it started.
 
 The client (`agent.cbrs.upward`) is a child of the warden: it does the waiting, TLS and JSON, and says of each radio
 which band it may use, how loud and until when (monotonic ns). What it said runs out by itself; when it ends, all of
@@ -21,7 +21,7 @@ POWERS_MAX = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AboveGrant:
-    """A grant from above that is authorized."""
+    """An authorized grant of the SAS above: one band, its EIRP limit and its expiry (monotonic ns)."""
 
     band: Band
     eirp_mdbm: int
@@ -30,7 +30,7 @@ class AboveGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AboveWant:
-    """What a radio here needs from above: EIRP over the whole band."""
+    """The grant that a radio of this node needs from the SAS above: a band and the EIRP over the whole band."""
 
     band: Band
     eirp_mdbm: int
@@ -49,15 +49,15 @@ class SasAbove:
     _powers: dict[tuple[int, int], ReceivedPower] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Nothing here waits."""
+        """Create the locks and tables; connects to nothing."""
         self.channel.setblocking(False)
 
     def authorised_until_ns(self, band: Band, max_eirp_mdbm: int) -> int | None:
-        """For the node's own radio."""
+        """Until when (monotonic ns) the SAS lets the node's own radio use a band at an EIRP; None when it does not."""
         return self.authorised(self.own, band, max_eirp_mdbm)
 
     def authorised(self, device: str, band: Band, eirp_mdbm: int) -> int | None:
-        """Until when (monotonic ns) that radio may use the band that loud; None: it may not, and it is asked for."""
+        """Until when (monotonic ns) a radio may use the band at that EIRP; None where not, and the SAS is asked."""
         self.take()
         self._want(device, AboveWant(band=band, eirp_mdbm=eirp_mdbm))
         if self.lost:
@@ -67,7 +67,7 @@ class SasAbove:
         return max(fitting, default=None)
 
     def _want(self, device: str, want: AboveWant) -> None:
-        """Ask for it upwards, unless what was asked for covers it: no grant is given back for a smaller one."""
+        """Ask the SAS above for a grant unless an earlier request covers it: no grant is traded for a smaller one."""
         asked = self._wants.get(device)
         if asked is not None and asked.band.holds(want.band) and asked.eirp_mdbm >= want.eirp_mdbm:
             return
@@ -76,12 +76,12 @@ class SasAbove:
             self._wants[device] = want
 
     def registered(self, device: str, item: dict[str, Any]) -> None:
-        """A base station below registered, by this request: the same goes upwards."""
+        """Register a base station at the SAS above with the registration request that it sent to this node."""
         self._items[device] = item
         self._send({"register": device, "item": item})
 
     def renew(self, channel: socket.socket) -> None:
-        """Another client was started: it hears again who is here, and what is wanted once it is asked for."""
+        """Use the socket of a restarted SAS client, and send it every registered device again; wanted grants follow."""
         self.channel.close()
         self.channel, self.lost, self.grants = channel, False, {}
         channel.setblocking(False)
@@ -90,16 +90,16 @@ class SasAbove:
             self._send({"register": device, "item": item})
 
     def unwanted(self, device: str) -> None:
-        """A radio needs nothing more."""
+        """Tell the SAS client that a radio needs no grant any more."""
         if self._wants.pop(device, None) is not None:
             self._send({"want": device, "low_hz": 0, "high_hz": 0, "eirp_mdbm": 0})
 
     def measured(self, report: dict[str, Any], until_ns: int | None = None) -> None:
-        """What this node's receiver measured, for a SAS that asked for it; told until then (monotonic ns)."""
+        """Hand a measurement report of this node's receiver to the SAS client; valid until `until_ns` (monotonic)."""
         self._send({"measured": report} if until_ns is None else {"measured": report, "until_ns": until_ns})
 
     def received(self, power: ReceivedPower, mono_ns: int) -> None:
-        """What was received in one band; with what is known of the others it goes to the client."""
+        """Note the power received in one band, and send a report of all bands still valid to the SAS client."""
         self._powers[power.low_hz, power.high_hz] = power
         for key in [key for key, one in self._powers.items() if one.until_ns <= mono_ns]:
             del self._powers[key]
@@ -120,7 +120,7 @@ class SasAbove:
         return True
 
     def take(self) -> None:
-        """Read what the client said since; the newest word counts."""
+        """Read all messages that the SAS client has sent; the newest replaces those before."""
         while not self.lost:
             try:
                 data = self.channel.recv(MESSAGE_MAX)
@@ -139,7 +139,7 @@ class SasAbove:
 
 
 def _grants(value: Any) -> dict[str, list[AboveGrant]]:
-    """What a message says; one that cannot be read says that nothing is granted."""
+    """The grants of a SAS client's message, by device; an unreadable message grants nothing."""
     made: dict[str, list[AboveGrant]] = {}
     listed = value.get("grants") if isinstance(value, dict) else None
     for one in listed if isinstance(listed, list) else []:

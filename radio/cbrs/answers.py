@@ -1,4 +1,4 @@
-"""The answers a SAS gives to base stations, batch by batch: pure but for what it asks its `Giver`.
+"""The answers of this node's SAS to base stations, batch by batch: pure, except that it asks its `Giver` for grants.
 
     (1) an item that misses something is 102, one with a value out of range 103, and spoils no other
     (2) a cbsdId nobody has is 103; one registered with another certificate 104; a grant of somebody else 103
@@ -40,7 +40,7 @@ RULE = "FCC_PART_96"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CbsdGrant:
-    """A grant of a base station; `authorized_until_ns` is what it was told last (UTC ns), 0 before the first time."""
+    """A grant of a base station; `authorized_until_ns`: transmitExpireTime last sent (UTC ns), 0 before the first."""
 
     grant: str
     operation: Operation
@@ -63,7 +63,7 @@ class _Station:
 
 @dataclass(slots=True)
 class Sas:
-    """All base stations of a node. `entropy` makes the grants' names; `channel_type` is what this node's grants are."""
+    """The SAS for all base stations of a node. `entropy` makes grant ids; `channel_type` is that of its grants."""
 
     registrar: Registrar
     giver: Giver
@@ -73,7 +73,7 @@ class Sas:
     stations: dict[str, _Station] = field(default_factory=dict)
 
     def answer(self, version: str, method: str, items: list[Any], certificate: str, now_ns: int) -> dict[str, Any]:
-        """The body that answers a batch, item by item in order. `now_ns` is UTC, as late as it may be."""
+        """The response body for a batch, item by item in order. `now_ns` is UTC, the latest bound of the clock."""
         if version not in VERSIONS:
             answers = [self._said(CodeFault(code=Code.VERSION), method, now_ns) for _ in items]
         else:
@@ -98,7 +98,7 @@ class Sas:
         return [item for item in made if item is not None]
 
     def _names(self, one: Request | CodeFault, fault: CodeFault) -> Item:
-        """The ids of a request repeated in its answer, as far as they are this sender's own."""
+        """The ids of a request that its answer repeats: only ids that belong to this sender."""
         if isinstance(one, CodeFault | Registration) or fault.code is Code.CERT_ERROR or "cbsdId" in fault.data:
             return {}
         own: Item = {"cbsdId": one.cbsd}
@@ -108,7 +108,7 @@ class Sas:
 
     def _said(self, fault: CodeFault, method: str, now_ns: int) -> Item:
         made: Item = {"response": response(fault.code, fault.message, fault.data), **fault.extra}
-        if method == "heartbeat":  # its answer always has the member; this one is over
+        if method == "heartbeat":  # a heartbeat response always has transmitExpireTime; here it is already past
             made["transmitExpireTime"] = times.shown(now_ns)
         return made
 
@@ -180,7 +180,7 @@ class Sas:
                 code=Code.GRANT_CONFLICT, data=tuple(station.grants), message="overlaps a grant of its own"
             )
         held = CbsdGrant(grant=self.entropy(8).hex(), operation=wanted)
-        station.grants[held.grant] = held  # until the giver has spoken: the next of the batch must not overlap it
+        station.grants[held.grant] = held  # kept until the giver has answered: the next request must not overlap
         return _asking(station, held, fresh=True)
 
     def _beat(self, station: _Station, request: Heartbeat, now_ns: int) -> CodeFault | Ask:
@@ -207,10 +207,10 @@ class Sas:
         self.giver.returned(station.cbsd.device, [grant])
         station.end(grant)
 
-    # -- what the giver said ---------------------------------------------------------------------------------------
+    # -- the giver's answers ---------------------------------------------------------------------------------------
 
     def _given(self, request: Request, ask: Ask, answer: Answer, now_ns: int) -> Item:
-        """Rules (4) and (6)."""
+        """The response item for the giver's answer to a grant or heartbeat request: rules (4) and (6)."""
         assert isinstance(request, GrantAsk | Heartbeat)  # noqa: S101 - nothing else is put to the giver
         station = self.stations.get(request.cbsd)
         if station is None:
@@ -278,7 +278,7 @@ def _asking(station: _Station, held: CbsdGrant, *, fresh: bool) -> Ask:
 
 
 def _nearest(rooms: list[Room], wanted: Operation, loudest: float) -> Operation | None:
-    """What could be asked for instead: the room nearest to what was wanted, no wider and no louder."""
+    """The operation that a refused base station could ask for instead: nearest in frequency, no wider and no louder."""
     if not rooms:
         return None
     room = min(rooms, key=lambda r: (abs(r.low_hz - wanted.low_hz), r.low_hz))

@@ -1,4 +1,4 @@
-"""What was given out to base stations and may still be used: kept over a restart, forgotten once it surely ran out.
+"""The persistent list of grants given out to base stations: kept over a restart, each entry until it surely expired.
 
 A grant that was given back stays in the book until its time is over: that the radio is off is only what it says. For
 the same device such an entry no longer counts, so that it may ask anew. A device that was heard after its end stands
@@ -28,12 +28,12 @@ NAME_BYTES = 16
 
 
 class BookLost(Exception):
-    """The book cannot be read or written: a warden that forgot what it gave out would give it out twice."""
+    """The book cannot be read or written: a warden that forgot its grants would give the same spectrum out twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Out:
-    """One grant's last answer: until when RF may be on and when it is off at the latest, UTC ns."""
+    """One grant's last answer: its transmitExpireTime and the latest time its radio is silent, UTC ns."""
 
     device: str = text(1, 128)
     grant: str = text(2, 64)
@@ -56,12 +56,12 @@ class Latched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """The book as it lies on disk."""
+    """The page of the book on disk: all entries at the time of writing."""
 
     out: tuple[Out, ...] = array(1, Out, OUT_MAX)
     latched: tuple[Latched, ...] | None = array(2, Latched, OUT_MAX, optional=True)
     name: bytes | None = blob(3, NAME_BYTES, optional=True)
-    """By which the turns that belong to it are known."""
+    """Random name of the page, which the entries of the turn file that belong to it repeat."""
 
 
 @dataclass(slots=True)
@@ -74,13 +74,13 @@ class CbsdBook:
     _out: dict[tuple[str, str], Out] = field(default_factory=dict)
     _changed: bool = False
     _turned: dict[tuple[str, str], None] = field(default_factory=dict)
-    """What changed since it was last kept, and is not only over."""
+    """Entries changed since the last write to disk, leaving out those that only expired."""
     _sums: dict[bytes, float] | None = None
     _of_device: dict[tuple[bytes, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     _turns: TurnFile | None = None
 
     def open(self) -> None:
-        """Read what was given out before. Raises BookLost."""
+        """Read the grants of earlier runs from disk. Raises BookLost."""
         if self.path is None:
             return
         try:
@@ -111,7 +111,7 @@ class CbsdBook:
         return page
 
     def note(self, out: Out) -> bool:
-        """Note what is about to be told; False where the book is full. An earlier end never replaces a later one."""
+        """Record a grant before it is told; False where the book is full. An earlier expiry never replaces a later."""
         before = self._out.get((out.device, out.grant))
         if before is None and len(self._out) >= OUT_MAX:
             return False
@@ -131,14 +131,14 @@ class CbsdBook:
             self._of_device[out.sid, out.device].add(out.grant)
 
     def returned(self, device: str, grants: list[str]) -> None:
-        """A device says that it no longer uses these."""
+        """Mark grants that a device says it no longer uses."""
         for grant in grants:
             out = self._out.get((device, grant))
             if out is not None:
                 self._set(replace(out, returned=1))
 
     def latch(self, device: str, detail: str) -> bool:
-        """A device was heard after its end; false where that is known, or there are too many to remember."""
+        """Latch a device heard after its grant's end; False where it is latched already or the list is full."""
         if device in self.latched_for or len(self.latched_for) >= OUT_MAX:
             return False
         self.latched_for = {**self.latched_for, device: cut(detail, 512)}
@@ -146,7 +146,7 @@ class CbsdBook:
         return True
 
     def clear(self, device: str) -> bool:
-        """An operator looked into it; false where nothing was heard of that device."""
+        """Remove a device's latch after an operator looked into it; returns False where the device was not latched."""
         known = device in self.latched_for
         if known:
             self.latched_for = {name: detail for name, detail in self.latched_for.items() if name != device}
@@ -154,16 +154,16 @@ class CbsdBook:
         return known
 
     def forget(self, now: TimeFix) -> None:
-        """Drop what surely is over; without a trusted clock nothing is."""
+        """Drop entries that have surely expired; without a trusted clock none is dropped."""
         for key in [key for key, out in self._out.items() if now.after(out.silent_by_ns)]:
             del self._out[key]
             self._sums = None
 
     def keep(self) -> None:
-        """Have it on disk, before anyone is told. Raises BookLost."""
+        """Write all changes to disk; called before any answer leaves. Raises BookLost."""
         if self.path is None or not self._changed:
             return
-        self._changed = False  # before it is read: what changes meanwhile is written the next time
+        self._changed = False  # reset before the entries are read: a change during the write is written the next time
         turned, self._turned = self._turned, {}
         latched = tuple(Latched(device=device, detail=detail) for device, detail in self.latched_for.items())
         try:
@@ -173,7 +173,7 @@ class CbsdBook:
                 out = tuple(one for one in map(self._out.get, turned) if one is not None)
                 self._turns.add(encode(Page(out=out, latched=latched), limit=LIMIT))
         except OSError as exc:
-            self._changed, self._turns = True, None  # the next time whole
+            self._changed, self._turns = True, None  # the next write replaces the whole page
             raise BookLost(f"{self.path}: {exc.strerror}") from exc
 
     def _keep_whole(self, latched: tuple[Latched, ...]) -> None:
@@ -186,7 +186,7 @@ class CbsdBook:
         self._turns = TurnFile(beside(self.path), page.name or b"")
 
     def power_beside(self, sid: bytes, device: str, grant: str = "") -> float:
-        """What is out under a settlement beside one grant, mW; what that device gave back does not count for it."""
+        """Total EIRP in mW under a settlement beside one grant; grants that the same device gave back do not count."""
         if self._sums is None:
             self._sums, self._of_device = {}, defaultdict(set)
             for out in self._out.values():
@@ -197,7 +197,7 @@ class CbsdBook:
         return max(0.0, self._sums.get(sid, 0.0) - sum(milliwatts(one.eirp_mdbm) for one in mine))
 
     def under(self, sid: bytes, device: str = "", grant: str = "") -> Iterator[Out]:
-        """What is out under a settlement beside one grant; what that device gave back does not count for it."""
+        """Entries under a settlement beside one grant; grants that the same device gave back do not count."""
         for out in self._out.values():
             if out.sid == sid and not (out.device == device and (out.returned or out.grant == grant)):
                 yield out
@@ -207,10 +207,10 @@ class CbsdBook:
         return self._out.get((device, grant))
 
     def all(self) -> list[Out]:
-        """Everything that may still be used, by device."""
+        """Every entry that may still be used, sorted by device."""
         return sorted(self._out.values(), key=lambda out: (out.device, out.grant))
 
 
 def beside(path: Path) -> Path:
-    """Where a book's turns are."""
+    """The path of the turn file that lies beside a book's page."""
     return path.with_name(path.name + ".turns")

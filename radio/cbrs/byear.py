@@ -23,19 +23,19 @@ from statistics import median
 NS = 1_000_000_000
 NEAR_DB = 6.0
 DOUBT = 1e-3
-"""How often a bound may be wrong."""
+"""The probability that a binomial bound is wrong."""
 LEARN_MIN, HEARD_MIN = 12, 5
-"""Looks from which a share counts, and how many of them must have heard something."""
+"""The least number of looks for an estimate of a share, and of looks among them in which a signal was heard."""
 LOOKS_KEPT = 512
 LISTEN_NS = 30 * NS
-"""A window of listening; without a finding by then nobody can tell, and the next one begins."""
+"""Length of a listening window; without a finding by its end the verdict is CANNOT_TELL, and the next one begins."""
 DEAF_NS = 5 * NS
-"""Without a look for so long after an end the receiver is not there."""
+"""After an end, so long without any look means that the receiver does not listen in the band."""
 FORGET_NS = 3600 * NS
 
 
 class EarVerdict(StrEnum):
-    """What was found of a base station after its end."""
+    """The verdict on whether a base station fell silent after its end."""
 
     SILENT = "silent"
     STILL_ON = "still on"
@@ -48,7 +48,7 @@ _SURER = (EarVerdict.NOT_CHECKED, EarVerdict.CANNOT_TELL, EarVerdict.SILENT, Ear
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationSpan:
-    """When a base station may be on in a band: from `since_ns`, to `on_until_ns`, and silent from `silent_from_ns`.
+    """When a base station may transmit in a band: from `since_ns`, to `on_until_ns`, and silent from `silent_from_ns`.
 
     Between the last two it may be on or off. Until `alone_until_ns` nobody else has the band by the same settlement.
     """
@@ -64,7 +64,7 @@ class StationSpan:
 
     @property
     def key(self) -> "EarKey":
-        """Whom and where it is about."""
+        """The base station and band of this span, as dictionary key."""
         return self.device, self.low_hz, self.high_hz
 
 
@@ -73,7 +73,7 @@ EarKey = tuple[str, int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandLook:
-    """One look at a band: whether something was heard, and how loud (dB); `heard` None where the look cannot tell."""
+    """One look at a band: whether a signal was heard, and its level (dB); `heard` None where the look cannot tell."""
 
     at_ns: int
     heard: bool | None
@@ -82,7 +82,7 @@ class BandLook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarFinding:
-    """What was found: in `like` of `looks` looks from `from_ns` to `to_ns` something like it was heard.
+    """The verdict on a base station: a signal like its own was heard in `like` of `looks` looks, `from_ns` to `to_ns`.
 
     `levels_db` are the lowest, the middle and the highest level of what was like it; None where nothing was.
     """
@@ -98,7 +98,7 @@ class EarFinding:
 
 
 def _quantile(a: int, b: int, p: float) -> float:
-    """Of a beta distribution; loaded when first asked for: the warden has these rules too, and never asks."""
+    """Quantile of a beta distribution; SciPy is imported at the first call, which the warden never makes."""
     return float(import_module("scipy.special").betaincinv(a, b, p))
 
 
@@ -118,7 +118,7 @@ def _kept() -> "deque[float | None]":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarReference:
-    """What a base station sounds like while it is on, and how often something like it was there before."""
+    """How the receiver hears a base station while it is on (share of looks, level), and how often so before."""
 
     level_db: float | None
     on: int
@@ -127,28 +127,28 @@ class EarReference:
     like_before: int
 
     def like(self, level_db: float | None) -> bool:
-        """Rule (3)."""
+        """Whether a level is like the base station's: rule (3)."""
         return level_db is not None and self.level_db is not None and abs(level_db - self.level_db) <= NEAR_DB
 
 
 @dataclass(slots=True)
 class StationEar:
-    """One base station in one band: what it sounds like, and what was heard since its end."""
+    """What the receiver heard of one base station in one band: while it was on, and since its end."""
 
     span: StationSpan
     idle: "deque[float | None]" = field(default_factory=_kept)
     on: "deque[float | None]" = field(default_factory=_kept)
-    """Levels of the looks before it was ever on, and while it was; None where nothing was heard."""
+    """Levels of the looks before the base station was ever on, and while it was; None where no signal was heard."""
     looks: int = 0
     like: list[float] = field(default_factory=list)
-    """Looks since its end, and the levels of those that are like it."""
+    """Number of looks since its end, and the levels of the looks that are like it."""
     window_ns: int = 0
-    """Since when those are counted."""
+    """When the counting of `looks` and `like` began, monotonic ns."""
     last_ns: int = 0
     missed: int = 0
-    """How many looks in a row, since it was last surely on, held nothing like it."""
+    """Consecutive looks, since the station was last surely on, without a signal like it."""
     broke: bool = False
-    """Whether those were too many for chance: what is heard since then began anew."""
+    """Whether `missed` exceeded what chance explains: a signal heard since then is a new transmission."""
     told: EarVerdict | None = None
     barred: str = ""
     """Why the last look did not count."""
@@ -156,14 +156,14 @@ class StationEar:
     _again_ns: int = 0
 
     def moves(self, span: StationSpan) -> None:
-        """It may be on longer, again, or less long."""
+        """Take in a changed span of the base station: longer, shorter, or begun again."""
         if span.silent_from_ns > self.span.silent_from_ns:
             self.told = None
         self.span, self._known = span, None
         self._begin(0)
 
     def anew(self, now_ns: int) -> None:
-        """Forget what was found, not what it sounds like."""
+        """Restart the count of looks after the end; what was learnt of the station while it was on stays."""
         self.told = None
         self._begin(now_ns)
 
@@ -173,7 +173,7 @@ class StationEar:
 
     @property
     def reference(self) -> EarReference:
-        """Rules (1) and (4): fixed once its end is there."""
+        """What the station looks like while on: rules (1) and (4); fixed once its end has come."""
         if self._known is None:
             heard = [one for one in self.on if one is not None]
             made = EarReference(
@@ -187,7 +187,7 @@ class StationEar:
         return self._known
 
     def look(self, look: BandLook, others: str) -> None:
-        """Take one look at its band in; `others`: who else may be on there, or why it does not count; "" for nobody."""
+        """Count one look at its band; `others`: who else may be on or why the look does not count, "" for neither."""
         span = self.span
         self.last_ns, self._again_ns = max(self.last_ns, look.at_ns), 0
         if others or look.heard is None:
@@ -221,11 +221,11 @@ class StationEar:
         return share <= 0 or (1 - share) ** self.missed < DOUBT
 
     def finding(self, now_ns: int) -> EarFinding | None:
-        """What is found by now, where that is news; None before the end, and while looks are still too few."""
+        """The finding by now where its verdict is new; None before the end, or while looks are too few."""
         span = self.span
         if now_ns < max(span.silent_from_ns, self._again_ns):
             return None
-        self._again_ns = now_ns + NS  # or at the next look
+        self._again_ns = now_ns + NS  # or at the next look, whichever is first
         verdict, detail = self._judged(now_ns)
         if verdict is None:
             return None
@@ -240,7 +240,7 @@ class StationEar:
             to_ns=self.last_ns,
         )
         self._begin(now_ns)
-        # An alarm stays; what was found silent may be heard again, and is not less silent for what came too late.
+        # A verdict is replaced only by a surer one: STILL_ON stays, and SILENT may still become STILL_ON.
         if self.told is not None and _SURER.index(verdict) <= _SURER.index(self.told):
             return None
         self.told = verdict
@@ -256,7 +256,7 @@ class StationEar:
             told = self.barred if on < LEARN_MIN and self.barred else ""
             why = told or f"it was heard in {heard_on} of {on} looks while it was allowed to be on"
             return EarVerdict.CANNOT_TELL, why
-        # With no look from before, what was there before may have been anything.
+        # Without looks from before the station was on, its signal cannot be told from one that was there before.
         listened = known.before >= LEARN_MIN
         background = at_most(known.like_before, known.before) if listened else 0.0
         surely = at_least(like, looks)
@@ -276,12 +276,12 @@ class StationEar:
 
 @dataclass(slots=True)
 class StationEars:
-    """Every base station that may be on, or had to fall silent within the last hour."""
+    """Listening results of all base stations that may be on, or whose grant ended within the last hour."""
 
     ears: dict[EarKey, StationEar] = field(default_factory=dict)
 
     def span(self, span: StationSpan) -> None:
-        """The warden said when a base station may be on."""
+        """Take in the warden's span: when a base station may be on."""
         known = self.ears.get(span.key)
         if known is None:
             self.ears[span.key] = StationEar(span)
@@ -289,14 +289,14 @@ class StationEars:
             known.moves(replace(span, since_ns=_began(known.span, span)))
 
     def findings(self, now_ns: int) -> list[EarFinding]:
-        """What is news; what ended long ago is forgotten."""
+        """Findings not told before; base stations whose end is more than an hour old are dropped."""
         for key in [key for key, ear in self.ears.items() if now_ns - ear.span.silent_from_ns > FORGET_NS]:
             del self.ears[key]
         found = (ear.finding(now_ns) for ear in self.ears.values())
         return [one for one in found if one is not None]
 
     def allowed(self, low_hz: int, high_hz: int, at_ns: int, *, beside: str) -> str:
-        """Which other base station may be on in a band at an instant; "" for none."""
+        """The name of another base station that may be on in a band at an instant; "" for none."""
         for ear in self.ears.values():
             span = ear.span
             if span.device == beside or not (span.low_hz < high_hz and low_hz < span.high_hz):
@@ -307,6 +307,6 @@ class StationEars:
 
 
 def _began(before: StationSpan, now: StationSpan) -> int:
-    """A span that only was made longer began when it first did."""
+    """When a station began to transmit: a span that was only extended keeps the first span's begin."""
     goes_on = now.since_ns <= before.silent_from_ns
     return min(before.since_ns, now.since_ns) if goes_on else now.since_ns

@@ -41,7 +41,7 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calendar:
-    """Reservations by one name and serial, spoken for until `valid_until_ns`."""
+    """Reservations of one calendar name and serial number, valid until `valid_until_ns`."""
 
     name: str
     serial: int
@@ -62,7 +62,7 @@ class Calendar:
 
 
 def reserved(calendar: Calendar | None, band: Band, here: Fix, *, ahead_ns: int, needed: bool) -> Refusal | None:
-    """As `Calendar.closed`, where there may be no calendar at all: closed where the rule asks for one (`needed`)."""
+    """As `Calendar.closed`, for a calendar that may be missing: without one the band is closed where `needed`."""
     if calendar is not None:
         return calendar.closed(band, here, ahead_ns=ahead_ns, needed=needed)
     if needed:
@@ -82,12 +82,12 @@ def _may_be_in(area: Area | None, place: PositionFix) -> bool:
 
 
 def _signed_bytes(kind: str, payload: bytes) -> bytes:
-    """The pre-authentication encoding of DSSE, version 1."""
+    """The bytes that DSSE version 1 signs: its pre-authentication encoding of payload type and payload."""
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind.encode(), len(payload), payload)
 
 
 def seal(calendar: Calendar, key: SigningKey) -> bytes:
-    """The signed file of a calendar."""
+    """Encode and sign a calendar; returns the bytes of its file."""
     payload = json.dumps(plain(calendar), separators=(",", ":"), sort_keys=True).encode()
     signature = {"keyid": key.public.hex(), "sig": base64.b64encode(key.sign(_signed_bytes(TYPE, payload))).decode()}
     made = {"payloadType": TYPE, "payload": base64.b64encode(payload).decode(), "signatures": [signature]}

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Code(IntEnum):
-    """What a SAS may answer. Anything else a CBSD is told is unknown, and closes."""
+    """The response codes that a SAS may send; a CBSD treats any other code as unknown, and closes."""
 
     SUCCESS = 0
     VERSION = 100
@@ -29,23 +29,23 @@ _KNOWN = {int(code): code for code in Code}
 
 
 def known(value: object) -> Code | None:
-    """The code of a number as it stands in a message; None for anything that is none."""
+    """The `Code` of a number in a message; None where the value is not a known code."""
     return _KNOWN.get(value) if type(value) is int else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeFault:
-    """Why one request of a batch is not served: the code, the parameters it is about, one line for people."""
+    """Why one request of a batch is refused: the code, the parameters concerned, one line of text for people."""
 
     code: Code
     data: tuple[str, ...] = ()
     message: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
-    """Further members of the answer beside its response, as the code allows (a grant's operationParam)."""
+    """Further members of the response beside `response`, as the code allows (a grant's operationParam)."""
 
 
 def response(code: Code, message: str = "", data: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The `response` object of an answer; data and message only where there are some."""
+    """The `response` object of an answer; message and data are left out where empty."""
     made: dict[str, Any] = {"responseCode": int(code)}
     if message or code is not Code.SUCCESS:
         made["responseMessage"] = message or code.name

@@ -1,4 +1,4 @@
-"""What a certified professional installer signed of a base station: a JWS over its place and antenna (WINNF-TS-0016).
+"""Verifies the installation parameters that a certified professional installer signed: a JWS (WINNF-TS-0016).
 
     (1) the protected header is base64url JSON with `alg` RS256 or ES256, and nothing else that changes what is signed
     (2) the signature over `header.payload` holds under a key of an installer this node knows
@@ -31,7 +31,7 @@ LIMIT = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installer:
-    """An installer this node believes: the CPI id, and the public key of the certificate."""
+    """An installer trusted by this node: the CPI id, and the public key of its certificate."""
 
     cpi: str
     key: PublicKey
@@ -68,7 +68,7 @@ def _holds(key: PublicKey, alg: str, signature: bytes, data: bytes) -> bool:
 
 
 def verify(signed: Item, fcc: str, serial: str, installers: Iterable[Installer]) -> Item | str:
-    """The installation parameters that were signed for that device, or why they do not count: rules (1) to (4)."""
+    """The signed installation parameters for that device, or why the signature is refused: rules (1) to (4)."""
     header_text, payload_text = signed.get("protectedHeader"), signed.get("encodedCpiSignedData")
     header, payload = _object(_bytes(header_text)), _object(_bytes(payload_text))
     signature = _bytes(signed.get("digitalSignature"))
@@ -90,7 +90,7 @@ def verify(signed: Item, fcc: str, serial: str, installers: Iterable[Installer])
 
 
 def sign(place: Item, *, fcc: str, serial: str, cpi: str, name: str, certified_at: str, key: object) -> Item:
-    """What an installer's tool makes: the cpiSignatureData of one device. Raises TypeError for another kind of key."""
+    """Sign one device's installation parameters: its cpiSignatureData. Raises TypeError for another kind of key."""
     alg = "RS256" if isinstance(key, rsa.RSAPrivateKey) else "ES256"
     about = {"cpiId": cpi, "cpiName": name, "installCertificationTime": certified_at}
     payload = {"fccId": fcc, "cbsdSerialNumber": serial, "installationParam": place, "professionalInstallerData": about}

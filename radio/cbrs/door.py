@@ -1,4 +1,4 @@
-"""The way from the endpoint to the warden: a local socket, one CBOR message a question, one an answer.
+"""The local socket between the SAS endpoint process and the warden: one CBOR message a request, one a response.
 
 The socket has mode 0600 and the kernel says who knocks, as at the operator's door. A thread of the door takes
 questions in and, once the warden has answered one between two turns of its loop, writes the book and only then
@@ -31,7 +31,7 @@ WAIT_S = 5.0
 PAUSE_S = 0.2
 CONNECTIONS_MAX = 8
 DEVICE_MAX, GRANT_MAX = 128, 64
-"""Bytes; what the book has room for."""
+"""Longest device name and grant id, bytes, as the book stores them."""
 RADIUS_MAX_MM = 100_000_000
 Question = dict[str, Any]
 
@@ -46,7 +46,7 @@ def _declared(cls: type[Any]) -> dict[str, Any]:
 
 
 def _fits(cls: type[Any], value: object) -> bool:
-    """Whether a decoded table has exactly a flat class's fields, each of its type."""
+    """Whether a decoded CBOR map has exactly the fields of a flat dataclass, each of its type."""
     declared = _declared(cls)
     if not isinstance(value, dict) or value.keys() != declared.keys():
         return False
@@ -54,13 +54,13 @@ def _fits(cls: type[Any], value: object) -> bool:
 
 
 def flat(one: Any) -> dict[str, Any]:
-    """A flat value as it travels, places in it too."""
+    """A flat dataclass as a map for CBOR, places included."""
     made = {name: getattr(one, name) for name in _declared(type(one))}
     return made if "spot" not in made else {**made, "spot": flat(made["spot"])}
 
 
 def ask_of(value: object) -> Ask | None:
-    """An ask as it travels; None for anything else, and for names and numbers that no base station has."""
+    """Decode an ask; None where the value is not an ask, or has names and numbers that no base station can have."""
     if not _fits(Ask, value) or not isinstance(value, dict):
         return None
     spot = spot_of(value["spot"])
@@ -74,7 +74,7 @@ def ask_of(value: object) -> Ask | None:
 
 
 def spot_of(value: object) -> Spot | None:
-    """A place as it travels; None for anything else, and for one that is not on Earth."""
+    """Decode a place; None where the value is not a place on Earth."""
     if not _fits(Spot, value) or not isinstance(value, dict):
         return None
     spot = Spot(**value)
@@ -83,7 +83,7 @@ def spot_of(value: object) -> Spot | None:
 
 
 def answer_of(value: object) -> Answer:
-    """An answer as it travels; what cannot be read gives nothing."""
+    """Decode an answer; an unreadable one gives nothing."""
     if isinstance(value, dict) and _fits(Given, value):
         return Given(**value)
     if isinstance(value, dict) and _fits(Withheld, value):
@@ -92,21 +92,21 @@ def answer_of(value: object) -> Answer:
 
 
 def _drop(of: "queue.Queue[Any]") -> None:
-    """Empty a queue that holds at most one."""
+    """Empty a queue that holds at most one item."""
     with contextlib.suppress(queue.Empty):
         of.get_nowait()
 
 
 class CbsdDoor:
-    """The warden's end. `turn` answers what waits; `keep` is called on the door's thread before an answer leaves."""
+    """The warden's end of the socket. `turn` answers the request that waits; `keep` runs before a response leaves."""
 
     def __init__(self, path: Path, keep: Callable[[], None], *, wait_s: float = WAIT_S) -> None:
-        """Open it; a question that the warden does not answer within `wait_s` is given up. Raises OSError."""
+        """Open the socket; a request that the warden does not answer within `wait_s` times out. Raises OSError."""
         self._path, self._keep, self._wait_s = path, keep, wait_s
         self._asked: queue.Queue[tuple[int, Question]] = queue.Queue(1)
         self._answered: queue.Queue[tuple[int, Any]] = queue.Queue(1)
         self._number = self._awaited = 0
-        """The number of the last question, and of the one whose answer is awaited; 0 where none is."""
+        """Numbers of the last request, and of the request whose response is awaited; 0 where there is none."""
         self._ended, self._one, self._unkept = threading.Event(), threading.Lock(), threading.Event()
         self._hearing = threading.BoundedSemaphore(CONNECTIONS_MAX)
         self._bell = Rouser()
@@ -124,26 +124,26 @@ class CbsdDoor:
 
     @property
     def bell(self) -> int:
-        """A descriptor, readable while a question waits: a loop that waits for it answers at once; -1 once closed."""
+        """A file descriptor, readable while a request waits, for the warden's poll; -1 once closed."""
         return self._bell.fileno()
 
     @property
     def waiting(self) -> bool:
-        """Whether a question waits for the warden."""
+        """Whether a request waits for the warden."""
         return not self._asked.empty()
 
     def turn(self, handle: Callable[[Question], Any]) -> None:
-        """Between two turns of the warden's loop: answer the question that waits, if one does."""
+        """Answer the waiting request, if there is one; called between two turns of the warden's loop."""
         self._bell.heed()
         with contextlib.suppress(queue.Empty):
             number, question = self._asked.get_nowait()
-            if number == self._awaited:  # else whoever asked has given up, and is told nothing
+            if number == self._awaited:  # else the request has timed out, and nothing is sent
                 answer = handle(question)
                 _drop(self._answered)
                 self._answered.put((number, answer))
 
     def keep_soon(self) -> None:
-        """Have what changed without a question on disk soon, on the door's thread."""
+        """Have changes that came without a request written to disk soon, on the socket's own thread."""
         self._unkept.set()
 
     def _keep_unasked(self) -> None:
@@ -162,14 +162,14 @@ class CbsdDoor:
                 connection, _ = self._socket.accept()
             except TimeoutError:
                 continue
-            except OSError:  # no file is left for it: whoever knocks comes again
+            except OSError:  # no file descriptor is free: the client connects again
                 self._ended.wait(PAUSE_S)
                 continue
             if may_knock(connection) and self._hearing.acquire(blocking=False):
                 connection.settimeout(PAUSE_S)
                 try:
                     threading.Thread(target=self._attend, args=(connection,), daemon=True).start()
-                except RuntimeError:  # no thread to be had: whoever asks comes again
+                except RuntimeError:  # no thread can be started: the client asks again
                     self._hearing.release()
                     connection.close()
             else:
@@ -207,7 +207,7 @@ class CbsdDoor:
             return None
         if not isinstance(question, dict):
             return None
-        # Of a question that was given up neither itself nor its answer, should it come late, is taken for this one.
+        # Neither a timed-out request nor its late response may be taken for the request that waits now.
         _drop(self._asked)
         self._number += 1
         self._awaited = self._number
@@ -223,7 +223,7 @@ class CbsdDoor:
             self._awaited = 0
 
     def close(self) -> None:
-        """Shut the door."""
+        """Close the socket and stop its thread."""
         self._ended.set()
         self._socket.close()
         self._thread.join(2.0)
@@ -235,7 +235,7 @@ class CbsdDoor:
 
 
 class WardenGiver:
-    """The endpoint's end: a `Giver` that has nothing of its own. Where no warden answers, nothing is given."""
+    """The endpoint's end: a `Giver` that asks the warden. Where no warden answers, nothing is given."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -261,38 +261,38 @@ class WardenGiver:
             return None
 
     def give(self, asks: list[Ask]) -> list[Answer]:
-        """Put the asks to the warden; each is withheld where it does not answer."""
+        """Send the asks to the warden; each is withheld where no response comes."""
         answer = self._ask({"op": "give", "asks": [flat(one) for one in asks]})
         if not isinstance(answer, list) or len(answer) != len(asks):
             return [Withheld(reason="FAULT", detail="no warden answers", over=False) for _ in asks]
         return [answer_of(one) for one in answer]
 
     def room(self, device: str, spot: Spot) -> list[Room]:
-        """What the warden would give that device."""
+        """The bands that the warden would grant that device."""
         answer = self._ask({"op": "room", "device": device, "spot": flat(spot)})
         found = answer if isinstance(answer, list) else []
         return [Room(**one) for one in found if isinstance(one, dict) and _fits(Room, one)]
 
     def registered(self, device: str, item: dict[str, Any]) -> None:
-        """Tell the warden who registered, and how."""
+        """Tell the warden of a registration, with the base station's request."""
         self._ask({"op": "registered", "device": device, "item": item})
 
     def returned(self, device: str, grants: list[str]) -> None:
-        """Tell the warden what was given back."""
+        """Tell the warden which grants a device gave back."""
         self._ask({"op": "returned", "device": device, "grants": grants})
 
     def now_ns(self) -> int | None:
-        """The warden's UTC, as late as it may be; None where it has no trusted clock or does not answer."""
+        """The warden's UTC, the clock's latest bound; None where its clock is not trusted or it does not answer."""
         answer = self._ask({"op": "now"})
         return answer if type(answer) is int else None
 
     def status(self) -> dict[str, Any] | None:
-        """What is out below this warden; None where it does not answer."""
+        """The grants given out by this warden, for people; None where it does not answer."""
         answer = self._ask({"op": "status"})
         return answer if isinstance(answer, dict) else None
 
     def close(self) -> None:
-        """Let go of the warden."""
+        """Close the connection to the warden."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()

@@ -1,4 +1,4 @@
-"""When each base station may be on and has to be silent, as the warden knows it, and what a receiver found after it.
+"""When each base station may transmit and when it must be silent, as the warden tells the receiver, and the verdicts.
 
 Kept for the node's own receiver: `due` are the spans that it has not been told of, `heard` takes in what it found. A
 finding can only take something away. Spans begin with the first heartbeat that was answered well, not with the grant.
@@ -15,7 +15,7 @@ from settlement.core.fixes import TimeFix
 
 NS = 1_000_000_000
 AGAIN_NS = 10 * NS
-"""Every span is told again after so long: a receiver that starts anew has heard of none."""
+"""Interval at which every span is told again: a restarted receiver knows none."""
 AT_ONCE = 8
 KEPT_MAX = 1024
 NOT_HEARD = "no word from the node's receiver"
@@ -23,7 +23,7 @@ NOT_HEARD = "no word from the node's receiver"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarWord:
-    """What the receiver found, when (monotonic ns)."""
+    """The receiver's verdict on a base station's silence, and when it came (monotonic ns)."""
 
     verdict: EarVerdict
     detail: str
@@ -32,7 +32,7 @@ class EarWord:
 
 @dataclass(slots=True)
 class StationEnds:
-    """All spans of a warden, by base station and band. `silent_within_ns` is how long one may take to fall silent."""
+    """All spans of a warden, by base station and band. `silent_within_ns`: how long a station may take to be silent."""
 
     silent_within_ns: int
     spans: dict[EarKey, StationSpan] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class StationEnds:
     _again_ns: int = 0
 
     def given(self, ask: Ask, answer: Given, window_end_ns: int, now: TimeFix, mono_ns: int) -> None:
-        """A heartbeat was answered well: it may be on until the time it was told."""
+        """Note a successful heartbeat: the base station may be on until the transmitExpireTime sent."""
         silent_ns = answer.transmit_until_ns + self.silent_within_ns
         self._note(
             StationSpan(
@@ -50,7 +50,7 @@ class StationEnds:
                 low_hz=ask.low_hz,
                 high_hz=ask.high_hz,
                 since_ns=mono_ns,
-                # Early where it may surely be on, late where it must surely be off.
+                # Early bound for when it may still be on, late bound for when it must be silent.
                 on_until_ns=mono_ns + answer.transmit_until_ns - now.latest_ns,
                 silent_from_ns=mono_ns + silent_ns - now.earliest_ns,
                 alone_until_ns=mono_ns + window_end_ns - now.latest_ns,
@@ -59,7 +59,7 @@ class StationEnds:
         )
 
     def restored(self, out: Out, now: TimeFix, mono_ns: int) -> None:
-        """An entry of the book from before this process: it may still be on, and what it sounds like is not known."""
+        """Add an entry of the book from before a restart: the station may still be on, its signal is not learnt."""
         span = StationSpan(
             device=out.device,
             sid=out.sid,
@@ -73,7 +73,7 @@ class StationEnds:
         self._note(span, mono_ns)
 
     def ended(self, device: str, low_hz: int, high_hz: int, mono_ns: int) -> None:
-        """It was told that its grant ended or is suspended, or it gave the grant back."""
+        """Note that a device was told that its grant ended or is suspended, or that it gave the grant back."""
         span = self.spans.get((device, low_hz, high_hz))
         if span is None or span.on_until_ns <= mono_ns:
             return
@@ -100,7 +100,7 @@ class StationEnds:
         self._due[span.key] = None
 
     def due(self, mono_ns: int) -> list[StationSpan]:
-        """Spans to tell the receiver now, a few at a time; hand back with `untold` what it did not take."""
+        """Spans to send to the receiver now, a few at a time; return those that were not sent with `untold`."""
         if mono_ns >= self._again_ns:
             self._again_ns = mono_ns + AGAIN_NS
             self._due.update(dict.fromkeys(self.spans))
@@ -110,11 +110,11 @@ class StationEnds:
         return [self.spans[key] for key in told if key in self.spans]
 
     def untold(self, spans: Iterable[StationSpan]) -> None:
-        """These were not taken."""
+        """Queue spans again that could not be sent to the receiver."""
         self._due.update(dict.fromkeys(span.key for span in spans))
 
     def heard(self, key: EarKey, verdict: EarVerdict, detail: str, mono_ns: int) -> bool:
-        """The receiver found something; false where nothing of the kind had to be silent."""
+        """Note the receiver's verdict; returns False where no base station of that key had to be silent."""
         span = self.spans.get(key)
         if span is None or mono_ns < span.silent_from_ns:
             return False
@@ -122,14 +122,14 @@ class StationEnds:
         return True
 
     def word(self, span: StationSpan, mono_ns: int) -> EarWord | None:
-        """What is known of a base station's silence; None while it need not be silent or is being listened to."""
+        """The receiver's verdict on a station's silence; None before its end, or while listening has not finished."""
         known = self.words.get(span.key)
         if known is None and mono_ns > span.silent_from_ns + 2 * DEAF_NS:
             return EarWord(verdict=EarVerdict.NOT_CHECKED, detail=NOT_HEARD, at_ns=mono_ns)
         return known
 
     def shown(self, mono_ns: int) -> list[dict[str, Any]]:
-        """For people: every base station whose end is past or near, and what was heard of it."""
+        """For the status command: every base station whose end is past or near, with the verdict."""
         made = []
         for span in sorted(self.spans.values(), key=lambda one: one.key):
             word = self.word(span, mono_ns)

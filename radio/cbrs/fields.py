@@ -1,4 +1,4 @@
-"""Parameters of SAS-CBSD messages as tables: name, kind, range, whether one must be there; and what is wrong with one.
+"""Checks parameters of SAS-CBSD messages against tables: name, kind, range, required or not; returns the fault.
 
 A missing parameter is told before an invalid one (102 before 103); a parameter that no table names is ignored, as
 WINNF-TS-0016 asks. A parameter of null is missing. Values are checked, never converted: a number in quotes is none.
@@ -17,7 +17,7 @@ ITEMS_MAX = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One parameter. `kind` is text, number, integer, flag, object or list; a list's items are as `inner` or text."""
+    """One parameter. `kind`: text, number, integer, flag, object or list; a list holds `inner` objects or texts."""
 
     name: str
     kind: str
@@ -32,7 +32,7 @@ class Field:
 
 @dataclass(slots=True)
 class Flaws:
-    """Parameters that are missing and invalid, by their names, in the order they were met."""
+    """The names of missing and of invalid parameters, in the order of checking."""
 
     missing: list[str]
     invalid: list[str]
@@ -47,7 +47,7 @@ class Flaws:
 
 
 def check(fields: tuple[Field, ...], item: object, name: str) -> CodeFault | None:
-    """What is wrong with the parameters of one object, named `name` where it is no object at all; None if nothing."""
+    """The fault in the parameters of one object, None if none; `name` is reported where it is not an object."""
     flaws = Flaws([], [])
     _object(fields, item, name, flaws)
     return flaws.fault()
@@ -97,7 +97,7 @@ def _scalar(field: Field, value: object) -> bool:
 
 
 def real(value: object) -> float | None:
-    """A finite number; None for anything else, a flag among it."""
+    """The value as a finite float; None where it is not a number (a boolean is none)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -108,13 +108,13 @@ def real(value: object) -> float | None:
 
 
 def whole(value: object) -> int | None:
-    """A whole number, also when written with a point (3.55e9); None for anything else."""
+    """The value as an integer, also where written as a float (3.55e9); None for anything else."""
     made = real(value)
     return int(value) if made is not None and isinstance(value, int | float) and made.is_integer() else None
 
 
 def names(fields: tuple[Field, ...]) -> Mapping[str, Field]:
-    """The table by name."""
+    """The fields of a table by name."""
     return {field.name: field for field in fields}
 
 

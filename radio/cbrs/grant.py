@@ -26,7 +26,7 @@ INTERVAL_S = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SasGrant:
-    """What the SAS gave; times are UTC ns, `heard_ns` when it last answered, `interval_s` between heartbeats."""
+    """A grant given by the SAS; times are UTC ns, `heard_ns` its last response, `interval_s` between heartbeats."""
 
     grant: str
     operation: Operation
@@ -44,7 +44,7 @@ class SasGrant:
         return self.transmit_until_ns
 
     def having(self, event: CbsdEvent) -> "SasGrant":
-        """The grant after an event; one that it cannot have changes nothing."""
+        """The grant after an event; an event that its state does not allow changes nothing."""
         state = after(self.state, event)
         if isinstance(state, NoSuchStep):
             return self
@@ -53,7 +53,7 @@ class SasGrant:
 
 
 def given(item: Item, now: TimeFix, *, wanted: Operation) -> SasGrant | str:
-    """The grant of an answer with code 0, or why it is none."""
+    """The grant in a successful grant response (code 0), or why the response is unusable."""
     name, expires = item.get("grantId"), times.parse(item.get("grantExpireTime"))
     if not isinstance(name, str) or not name:
         return "no grantId"
@@ -80,7 +80,7 @@ def _interval(value: object) -> int | None:
 def beaten(
     grant: SasGrant, item: Item, now: TimeFix, *, ahead_max_ns: int = AHEAD_MAX_NS
 ) -> tuple[SasGrant, CbsdEvent, str]:
-    """A heartbeat's answer to this very grant: the grant after it, what it came to, and why where it closed.
+    """Apply a heartbeat response to its grant: the grant after it, the event, and why RF closed where it did.
 
     A code 0 with operationParam asks to change the operation: RF goes off and the grant is given back (as at 502).
     """
@@ -101,7 +101,7 @@ def beaten(
 
 
 def _times(grant: SasGrant, item: Item, now: TimeFix, ahead_max_ns: int) -> SasGrant | str:
-    """Rules (2) and (3)."""
+    """The grant with the times of a response, or why they cannot be used: rules (2) and (3)."""
     if not now.trusted:
         return f"clock {now.status}"
     until = times.parse(item.get("transmitExpireTime"))
@@ -125,7 +125,7 @@ def _times(grant: SasGrant, item: Item, now: TimeFix, ahead_max_ns: int) -> SasG
 
 
 def aged(grant: SasGrant, now: TimeFix) -> SasGrant:
-    """What time alone does to a grant: rules (3) and (4). An untrusted clock closes and ends nothing."""
+    """Apply the passing of time to a grant: rules (3) and (4). An untrusted clock closes RF and ends no grant."""
     if grant.state is State.AUTHORIZED and not now.before(grant.transmit_until_ns):
         grant = grant.having(CbsdEvent.TIME_UP)
     if now.trusted and (now.after(grant.expires_ns) or now.after(grant.heard_ns + KEEP_NS)):

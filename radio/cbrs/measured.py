@@ -1,4 +1,4 @@
-"""What a receiver measured, in the form of the SAS-CBSD interface: a report that is no surer than it is. Pure.
+"""Builds the SAS-CBSD measurement report from received powers with their uncertainty. Pure.
 
 (1) a power is the mean over its band, the upper end of its interval, rounded up to a whole dBm
 (2) the form has -100 to -25 dBm: what is weaker is told as -100, what is louder as -25
@@ -18,7 +18,7 @@ KIND: Final = "rcvdPowerMeasReports"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedPower:
-    """At most so much was received in a band on average, mdBm; told until `until_ns` (monotonic)."""
+    """The upper bound of the mean power received in a band, mdBm; valid until `until_ns` (monotonic)."""
 
     low_hz: int
     high_hz: int
@@ -27,7 +27,7 @@ class ReceivedPower:
 
 
 def report_of(powers: Iterable[ReceivedPower], mono_ns: int) -> Item | None:
-    """The measReport of what is still valid, by frequency; None where nothing is."""
+    """The measReport of all powers still valid, by frequency; None where there is none."""
     rows = [
         {
             "measFrequency": one.low_hz,

@@ -1,4 +1,4 @@
-"""Requests of the SAS-CBSD interface: bytes to a batch, and each item of it to a typed request or the fault it has.
+"""Parses SAS-CBSD requests: bytes to a batch, and each item to a typed request or to its fault.
 
     (1) a body is at most `BODY_MAX` bytes of JSON: UTF-8, no NaN, no name twice in one object, not deeply nested
     (2) it is one object whose member for the method is a list of 1 to `BATCH_MAX` items
@@ -18,9 +18,9 @@ BODY_MAX = 4 * 1024 * 1024
 BATCH_MAX = 100
 METHODS = ("registration", "spectrumInquiry", "grant", "heartbeat", "relinquishment", "deregistration")
 EIRP_LOW_DBM, EIRP_HIGH_DBM = -137, 37
-"""maxEirp, dBm/MHz."""
+"""Range of maxEirp, dBm/MHz."""
 HORIZONTAL_MAX_M, VERTICAL_MAX_M = 50.0, 3.0
-"""How well a place must be known (47 CFR 96.39(a))."""
+"""Required accuracy of a CBSD's position (47 CFR 96.39(a))."""
 GRANTED, AUTHORIZED = "GRANTED", "AUTHORIZED"
 ID_MAX = 256
 
@@ -49,7 +49,7 @@ MEASURED = Field(
         Field(name="eutraCarrierRssiRpt", kind="list", inner=_CARRIER),
     ),
 )
-"""A measurement report, by the name of the specification and by the one that the Forum's schemas have."""
+"""A measurement report; the specification and the Forum's JSON schemas name it differently, and both names are read."""
 INSTALLATION = (
     Field(name="latitude", kind="number", low=-90, high=90),
     Field(name="longitude", kind="number", low=-180, high=180),
@@ -118,14 +118,14 @@ REQUESTS: dict[str, tuple[Field, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """Where and how loud: frequencies in Hz, EIRP density in dBm/MHz."""
+    """An operationParam: frequencies in Hz, EIRP density in dBm/MHz."""
 
     low_hz: int
     high_hz: int
     max_eirp: float
 
     def as_param(self) -> Item:
-        """As the wire has it."""
+        """The operationParam object of a message."""
         return {
             "maxEirp": self.max_eirp,
             "operationFrequencyRange": {"lowFrequency": self.low_hz, "highFrequency": self.high_hz},
@@ -134,7 +134,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """Who a CBSD is; `installation` as it came, `signed` the installer's JWS where there is one."""
+    """A registration request; `installation` as sent, `signed` the installer's JWS where there is one."""
 
     user: str
     fcc: str
@@ -150,7 +150,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inquiry:
-    """Which spectrum could be had; ranges in Hz."""
+    """A spectrum inquiry; frequency ranges in Hz."""
 
     cbsd: str
     ranges_hz: tuple[tuple[int, int], ...]
@@ -158,7 +158,7 @@ class Inquiry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantAsk:
-    """A grant is asked for."""
+    """A grant request."""
 
     cbsd: str
     operation: Operation
@@ -167,7 +167,7 @@ class GrantAsk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """A CBSD is there, and in which state it thinks its grant is."""
+    """A heartbeat request, with the grant state that the CBSD assumes."""
 
     cbsd: str
     grant: str
@@ -178,7 +178,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relinquishment:
-    """A grant is given back."""
+    """A relinquishment request."""
 
     cbsd: str
     grant: str
@@ -186,7 +186,7 @@ class Relinquishment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deregistration:
-    """A CBSD leaves."""
+    """A deregistration request."""
 
     cbsd: str
 
@@ -196,7 +196,7 @@ Request: TypeAlias = Registration | Inquiry | GrantAsk | Heartbeat | Relinquishm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadBody:
-    """A body that is no batch at all; the HTTP status to say so with, and why."""
+    """Why a request body is not a batch, and the HTTP status to answer with."""
 
     status: int
     why: str
@@ -218,7 +218,7 @@ def _no_constant(name: str) -> Any:
 
 
 def read_json(body: bytes, *, limit: int = BODY_MAX) -> Any | BadBody:
-    """Rule (1): the value of a body."""
+    """Parse a JSON body by rule (1)."""
     if len(body) > limit:
         return BadBody(status=413, why=f"more than {limit} bytes")
     try:
@@ -228,7 +228,7 @@ def read_json(body: bytes, *, limit: int = BODY_MAX) -> Any | BadBody:
 
 
 def read_batch(method: str, body: bytes) -> list[Any] | BadBody:
-    """Rules (1) and (2): the items of a request's body."""
+    """Parse a request body into its list of items: rules (1) and (2)."""
     value = read_json(body)
     if isinstance(value, BadBody):
         return value
@@ -241,7 +241,7 @@ def read_batch(method: str, body: bytes) -> list[Any] | BadBody:
 
 
 def read_item(method: str, item: object) -> Request | CodeFault:
-    """Rule (3): one request of a batch."""
+    """Parse one item of a batch: rule (3)."""
     fault = check(REQUESTS[method], item, f"{method}Request")
     if fault is not None or not isinstance(item, dict):
         return fault or CodeFault(code=Code.INVALID_VALUE, data=(f"{method}Request",))
@@ -272,7 +272,7 @@ def frequencies(item: Item) -> tuple[int, int] | None:
 
 
 def operation(item: object) -> Operation | None:
-    """An OperationParam of an answer or a request that was not checked yet; None where it is none."""
+    """Parse an unchecked OperationParam of an answer or a request; None where it is malformed."""
     if not isinstance(item, dict) or check(OPERATION, item, "operationParam") is not None:
         return None
     span = frequencies(item["operationFrequencyRange"])

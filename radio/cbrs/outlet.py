@@ -1,4 +1,4 @@
-"""What may be given out to base stations, as the warden holds it: the gate for radios whose samples are never seen.
+"""Decides what base stations may be granted: the warden's gate for radios whose samples it never sees.
 
 A base station asks through the endpoint; the answer rests on the settlements this warden verified itself, on its own
 clock, and on the same decision that opens an SDR's gate (`radio.gate.decide`), with these differences:
@@ -42,33 +42,33 @@ SILENT_WITHIN_NS = 60 * NS
 INTERVAL_MAX_S = 60
 CBRS = Band(low_hz=3_550_000_000, high_hz=3_700_000_000)
 FOR_GOOD = frozenset({Reason.EXPIRED, Reason.PREEMPTED, Reason.RELINQUISHED, Reason.REVOKED})
-"""What does not come back: 500; the rest may: 501."""
+"""Reasons that end a grant for good: code 500; all others suspend it: 501."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutletPlan:
-    """How much is given out at a time, to whom, and whether a band that needs a SAS above may do without one."""
+    """How much is granted at a time, to whom, and whether a band that needs a SAS above may do without one."""
 
     members: frozenset[str]
     horizon_ns: int = HORIZON_NS
     silent_within_ns: int = SILENT_WITHIN_NS
     experimental: bool = False
-    """A licence of its own allows 3550-3700 MHz without a SAS above; without it the default there is to need one."""
+    """A separate licence allows 3550-3700 MHz without a SAS above; without it the default there is to need one."""
 
     @property
     def worst_ns(self) -> int:
-        """From a cause to silence at the latest, counted from what was given out already."""
+        """Worst case from a cause to silence, in ns, given the grants already out."""
         return self.horizon_ns + self.silent_within_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """The warden's word on this instant: the inputs of its own gate, and the SAS above for a device."""
+    """The warden's state at this instant: its own gate's inputs, what was sensed, and the SAS above for a device."""
 
     inputs: Inputs
     sensed: Callable[[Band], Sensed | None]
     authorised_until: Callable[[str, Band, int], int | None]
-    """Device, band and EIRP (mdBm) to monotonic ns; None when there is no grant above."""
+    """Maps device, band and EIRP (mdBm) to monotonic ns; None when there is no grant of a SAS above."""
 
 
 def _no_calendar() -> Calendar | None:
@@ -77,16 +77,16 @@ def _no_calendar() -> Calendar | None:
 
 @dataclass(slots=True)
 class Outlet:
-    """Answers base stations. `held` are the settlements, `mine` the credentials this node goes by."""
+    """Answers base stations. `held` are the verified settlements, `mine` this node's credentials."""
 
     plan: OutletPlan
     book: CbsdBook
     calendar: Callable[[], Calendar | None] = field(default=_no_calendar)
     heard_after: dict[str, str] = field(default_factory=dict)
-    """Devices heard on the air after their end, and what was heard."""
+    """Devices heard on the air after the end of their grant, and what was heard."""
 
     def give(self, asks: Iterable[Ask], held: list[HeldPermit], mine: frozenset[bytes], now: Outside) -> list[Answer]:
-        """Answer each in order and note what is given; the caller keeps the book before it tells anyone."""
+        """Answer each ask in order and record what is granted; the caller writes the book before it answers."""
         fix = now.inputs.now
         self.book.forget(fix.time)
         made: list[Answer] = []
@@ -98,7 +98,7 @@ class Outlet:
         return made
 
     def _another(self, ask: Ask) -> Withheld | None:
-        """Rule (h)."""
+        """Refuse a grant whose name is in use for another band or power: rule (h)."""
         before = self.book.of(ask.device, ask.grant)
         if before is None:
             return None
@@ -122,7 +122,7 @@ class Outlet:
         given = [one for one in answers if isinstance(one, Given)]
         if given:
             return max(given, key=lambda one: one.transmit_until_ns)
-        # What may come back is told before what never will.
+        # A reason that may pass (501) is told before one that is final (500).
         refused = [one for one in answers if isinstance(one, Withheld)]
         return min(refused, key=lambda one: one.over)
 
@@ -154,26 +154,26 @@ class Outlet:
         return self._cut(permit, decision, now.inputs.now)
 
     def _quiet_in_time(self, permit: VerifiedPermit) -> Refusal | None:
-        """Rule (e)."""
+        """Refuse where the worst case to silence is longer than the class's `vacate_ns`: rule (e)."""
         if self.plan.worst_ns <= permit.terms.vacate_ns:
             return None
         measured = f"silent {self.plan.worst_ns // NS} s after a cause at the latest"
         return refuse(Reason.TERMS, "outlet.vacate", measured, f"<= {permit.terms.vacate_ns / NS:g} s (vacate_ns)")
 
     def _loud(self, ask: Ask, permit: VerifiedPermit) -> Refusal | None:
-        """Rule (b): with everything else that is out under this settlement, no louder than it allows."""
+        """Refuse where this grant, with all others under the settlement, would exceed its EIRP: rule (b)."""
         width_hz = ask.high_hz - ask.low_hz
         total = self.book.power_beside(permit.sid, ask.device, ask.grant) + milliwatts(
             eirp_mdbm(ask.density_mdbm_per_mhz, width_hz)
         )
-        # A tenth of a thousandth of a decibel for the rounding of the logarithms.
+        # Allow 0.0001 dB for the rounding of the logarithms.
         if total <= milliwatts(permit.max_eirp_mdbm) * 1.00002:
             return None
         measured = f"{dbm_of(total):.2f} dBm with all that is given out"
         return refuse(Reason.POWER, "outlet.eirp", measured, f"<= {permit.max_eirp_mdbm / 1000:g} dBm")
 
     def _reserved(self, permit: VerifiedPermit, band: Band, there: Fix) -> Refusal | None:
-        """Rule (g)."""
+        """Refuse where an incumbent's reservation closes the band: rule (g)."""
         needed = bool(permit.rule.incumbent_calendar)
         return reserved(self.calendar(), band, there, ahead_ns=self.plan.worst_ns, needed=needed)
 
@@ -185,9 +185,9 @@ class Outlet:
         above = now.authorised_until(ask.device, band, eirp) if needs_sas else None
         if needs_sas and not permit.rule.outside_authorisation:
             permit = replace(permit, rule=replace(permit.rule, outside_authorisation=1))
-        if permit.cell.band.holds(band):  # a base station may have a part of what is settled
+        if permit.cell.band.holds(band):  # a base station may use a part of the settled band
             permit = replace(permit, cell=replace(permit.cell, band=band))
-        # Where a SAS above answers for incumbents a node without a receiver need not listen; one that hears one closes.
+        # Where a SAS protects incumbents a node without a receiver need not sense; an incumbent sensed closes.
         sensed = now.sensed(band)
         deaf = sensed is None and needs_sas
         return replace(
@@ -208,7 +208,7 @@ class Outlet:
         return bool(permit.rule.outside_authorisation) or (band.overlaps(CBRS) and not self.plan.experimental)
 
     def _cut(self, permit: VerifiedPermit, decision: Allow, now: Fix) -> Answer:
-        """Rule (d), on whole seconds, never later than what it rests on."""
+        """The grant's expiry by rule (d), in whole seconds, never later than any term it depends on."""
         time = now.time
         until_ns = times.floor_ns(time.earliest_ns + min(decision.for_ns, self.plan.horizon_ns))
         left_s = (until_ns - time.latest_ns) // NS
@@ -225,7 +225,7 @@ class Outlet:
         )
 
     def room(self, device: str, spot: Spot, held: list[HeldPermit], mine: frozenset[bytes], now: Outside) -> list[Room]:
-        """What a base station could have now: the bands of its settlements, as loud as is left in each."""
+        """What a base station could be granted now: the bands of its settlements, each with the EIRP still left."""
         bound, made = self._bound(device, held, mine), []
         for one in [] if isinstance(bound, Refusal) else bound:
             band = one.permit.cell.band
@@ -241,7 +241,7 @@ class Outlet:
 
 
 def _handed_on_unheard(permit: VerifiedPermit, mine: frozenset[bytes]) -> Refusal | None:
-    """Rule (i)."""
+    """Refuse another node's lease unless its holder consented to the transfer: rule (i)."""
     if permit.user.hash in mine or asks_consent(permit.terms):
         return None
     return refuse(
@@ -253,7 +253,7 @@ def _handed_on_unheard(permit: VerifiedPermit, mine: frozenset[bytes]) -> Refusa
 
 
 def _there(ask: Ask, now: Outside) -> Fix:
-    """Now, at the base station: rule (a)."""
+    """The present time and the base station's position: rule (a)."""
     place = PositionFix(
         lat_e7=ask.spot.lat_e7,
         lon_e7=ask.spot.lon_e7,
@@ -265,7 +265,7 @@ def _there(ask: Ask, now: Outside) -> Fix:
 
 
 def _operation(ask: Ask) -> tuple[int, int, int]:
-    """Band in Hz and EIRP over all of it in mdBm."""
+    """The band in Hz and the EIRP over all of it in mdBm of an ask."""
     return ask.low_hz, ask.high_hz, eirp_mdbm(ask.density_mdbm_per_mhz, ask.high_hz - ask.low_hz)
 
 

@@ -1,4 +1,4 @@
-"""What a SAS below asks the warden before it answers a base station, and what the warden says: plain values.
+"""Request and answer values between this node's SAS and the warden.
 
 The endpoint speaks for the warden, no more: it can give out only what `Outlet` answered, and each answer is bounded,
 and on disk before it is heard.
@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spot:
-    """Where a base station stands: degrees x 1e7, and how far off that may be, mm."""
+    """A base station's position: degrees x 1e7, and its error bound, mm."""
 
     lat_e7: int
     lon_e7: int
@@ -19,7 +19,7 @@ class Spot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """One CBSD's grant, wanted for the first time (`fresh`) or again; Hz, and mdBm/MHz."""
+    """A request for one CBSD's grant, new (`fresh`) or renewed; frequencies in Hz, EIRP density in mdBm/MHz."""
 
     device: str
     grant: str
@@ -42,7 +42,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withheld:
-    """Nothing is given. `over`: what it rested on is gone for good; else it may come back."""
+    """A refusal. `over`: the reason is final (500); otherwise the grant may come back (501)."""
 
     reason: str
     detail: str
@@ -51,7 +51,7 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """A band that a CBSD could have now, and how loud."""
+    """A band that a CBSD could be granted now, and its highest EIRP density."""
 
     low_hz: int
     high_hz: int
@@ -62,20 +62,20 @@ Answer: TypeAlias = Given | Withheld
 
 
 class Giver(Protocol):
-    """Whoever holds what may be given out."""
+    """The port by which the SAS asks for grants; the warden is behind it."""
 
     def give(self, asks: list[Ask]) -> list[Answer]:
-        """Answer each, in order; what is given is on disk when this returns."""
+        """Answer each ask, in order; what is granted is on disk when this returns."""
         ...
 
     def room(self, device: str, spot: Spot) -> list[Room]:
-        """What that CBSD could have now."""
+        """The bands that a CBSD could be granted now."""
         ...
 
     def registered(self, device: str, item: dict[str, Any]) -> None:
-        """A base station registered, by this request; a SAS above hears of it too."""
+        """Report a base station's registration, with its request, for a SAS above as well."""
         ...
 
     def returned(self, device: str, grants: list[str]) -> None:
-        """Grants that a CBSD gave back."""
+        """Report grants that a CBSD gave back."""
         ...

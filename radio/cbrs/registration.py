@@ -1,4 +1,4 @@
-"""Who may register as a base station, and what is known of one: the answers to registration. Pure.
+"""Decides which base stations may register, and keeps what is known of each. Pure.
 
 (1) the device is on this node's list, else 103 fccId and cbsdSerialNumber; marked `blocked`, 101
 (2) its groups are known, else 201
@@ -21,17 +21,17 @@ from radio.cbrs.messages import HORIZONTAL_MAX_M, INSTALLATION, Registration
 from radio.cbrs.permission import Spot
 
 CATEGORY_EIRP_DBM = {"A": 20.0, "B": 37.0}
-"""The most of a category, dBm/MHz: 30 and 47 dBm/10 MHz (47 CFR 96.41)."""
+"""Highest EIRP density of each category, dBm/MHz: 30 and 47 dBm/10 MHz (47 CFR 96.41)."""
 TEN_MHZ_DB = 10.0
 COORDINATES = ("latitude", "longitude")
 HORIZONTAL_MIN_M = 1.0
-"""Nobody is surer than that of where an antenna stands: the datum alone, WGS 84 or NAD 83, makes a metre or two."""
+"""Least position error that is believed: the datum alone, WGS 84 or NAD 83, makes a metre or two."""
 NEEDED = ("latitude", "longitude", "height", "heightType", "indoorDeployment")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownCbsd:
-    """A base station on this node's list; what it does not send itself may stand here (multi-step registration)."""
+    """A base station on this node's list; parameters that it does not send may stand here (multi-step registration)."""
 
     fcc: str
     serial: str
@@ -41,7 +41,7 @@ class KnownCbsd:
     installation: Item | None = None
     blocked: bool = False
     certificate: str | None = None
-    """SHA-256 of the only client certificate it may come with; None: any of the trusted roots."""
+    """SHA-256 of the only client certificate that it may use; None: any certificate of the trusted roots."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Cbsd:
 
 
 Verify = Callable[[Item, str, str], Item | str]
-"""An installer's signature, fccId and serial number to the signed installation parameters, or why it does not count."""
+"""Verifies an installer's signature for fccId and serial number; returns the installation parameters or why not."""
 
 
 def _no_installer(_signed: Item, _fcc: str, _serial: str) -> Item | str:
@@ -73,7 +73,7 @@ class Registrar:
     verify: Verify = field(default=_no_installer)
 
     def judge(self, asked: Registration, certificate: str) -> Cbsd | CodeFault:
-        """Rules (1) to (6). `certificate` is the SHA-256 of the one its connection came with."""
+        """Register a base station or refuse it: rules (1) to (6). `certificate`: SHA-256 of its client certificate."""
         listed = next((k for k in self.known if (k.fcc, k.serial) == (asked.fcc, asked.serial)), None)
         if listed is None:
             return CodeFault(
@@ -99,7 +99,7 @@ class Registrar:
             signed = verified
         own, vouched = asked.installation or {}, listed.installation or {}
         sited = all(vouched.get(name) is not None for name in NEEDED)
-        if sited:  # what it says of itself moves it nowhere; that it can do less is believed
+        if sited:  # the device's own position is not used; a lower capability of its own counts
             own = {name: own[name] for name in ("eirpCapability",) if name in own and name not in vouched}
         place: Item = {**own, **vouched, **signed}
         category = listed.category or asked.category
@@ -132,7 +132,7 @@ def _needs_installer(category: str, place: Item) -> bool:
 
 
 def _spot(place: Item, signed: Item, vouched: Item) -> Spot:
-    """Where it stands, and how far off that may be: rule (7)."""
+    """A base station's position and its error bound: rule (7)."""
     return Spot(
         lat_e7=round((real(place["latitude"]) or 0.0) * 1e7),
         lon_e7=round((real(place["longitude"]) or 0.0) * 1e7),
@@ -141,7 +141,7 @@ def _spot(place: Item, signed: Item, vouched: Item) -> Spot:
 
 
 def _accuracy_m(signed: Item, vouched: Item) -> float:
-    """As told by whoever gave both coordinates, an installer before this node's list; else what the rules ask for."""
+    """Position accuracy in m as an installer, else this node's list, gave it with both coordinates; else 50 m."""
     given = [one for one in (signed, vouched) if any(one.get(name) is not None for name in COORDINATES)]
     if not given or any(given[0].get(name) is None for name in COORDINATES):
         return HORIZONTAL_MAX_M
@@ -150,7 +150,7 @@ def _accuracy_m(signed: Item, vouched: Item) -> float:
 
 
 def _loudest(category: str, place: Item) -> float:
-    """DBm/MHz, by category and by what the device says it can do (dBm/10 MHz)."""
+    """Highest EIRP density in dBm/MHz, by category and by the capability that the device states (dBm/10 MHz)."""
     capability = real(place.get("eirpCapability"))
     able = CATEGORY_EIRP_DBM[category]
     return able if capability is None else min(able, capability - TEN_MHZ_DB)

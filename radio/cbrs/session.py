@@ -1,4 +1,4 @@
-"""A CBSD, or a domain proxy for several, towards its SAS: what to ask next, and what an answer means. Pure.
+"""The CBSD side of the SAS interface, for a CBSD or a domain proxy: the next request, and what a response means. Pure.
 
 `due` says what is to be sent now, batched by method; `answer` takes what came back to exactly that call; `rf_until_ns`
 says how long each device may radiate. The order for one device:
@@ -25,12 +25,12 @@ from settlement.core.fixes import TimeFix
 NS = 1_000_000_000
 RETRY_NS = 10 * NS
 WAIT_MAX_NS = 10 * NS
-"""An answer later than this counts for nothing."""
+"""Timeout of a request: a later answer is ignored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CbsdDevice:
-    """A radio as it registers: its name here, and the registrationRequest that says who it is."""
+    """A radio to register: its local name, and its registrationRequest."""
 
     name: str
     registration: Item
@@ -38,7 +38,7 @@ class CbsdDevice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One batch to send: the number by which its answer is known, the method, one item for each device."""
+    """One batch to send: its number, to match the answer; the method; one item for each device."""
 
     number: int
     method: str
@@ -53,7 +53,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """Something that an operator may want to read."""
+    """An event that an operator may want to read."""
 
     device: str
     what: str
@@ -62,7 +62,7 @@ class News:
 
 @dataclass(slots=True)
 class _One:
-    """A device: what it is, what is wanted for it, and how far it is."""
+    """The state of one device: its registration, the grant wanted, and how far the exchange is."""
 
     device: CbsdDevice
     wanted: Operation | None = None
@@ -80,7 +80,7 @@ class _One:
 
 @dataclass(slots=True)
 class Session:
-    """All devices behind one SAS. Times handed in are this node's fix; nothing is asked of a clock here."""
+    """The requests of all devices towards one SAS. All times are arguments from this node's clock."""
 
     inquire: bool = True
     ahead_max_ns: int = AHEAD_MAX_NS
@@ -89,16 +89,16 @@ class Session:
     _number: int = 0
     news: list[News] = field(default_factory=list)
     measured: Item | None = None
-    """The newest measurement report, sent where the SAS asked for one."""
+    """The newest measurement report, sent where the SAS asks for one."""
     measured_by: dict[str, Item | None] = field(default_factory=dict)
-    """The same of one device alone: what stands here, None too, goes before `measured`."""
+    """Measurement reports of single devices; an entry here, None included, replaces `measured`."""
 
     def add(self, device: CbsdDevice) -> None:
-        """Take a device in; it is registered on the next turn."""
+        """Add a device; it registers on the next turn."""
         self._ones.setdefault(device.name, _One(device))
 
     def want(self, name: str, wanted: Operation | None) -> None:
-        """What a device is to have a grant for; None gives back what it has."""
+        """Set the operation that a device needs a grant for; None relinquishes its grant."""
         one = self._ones[name]
         if one.wanted != wanted:
             one.wanted, one.retry_ns = wanted, 0
@@ -106,12 +106,12 @@ class Session:
             one.grant = one.grant.having(CbsdEvent.UNWANTED)
 
     def leave(self, name: str) -> None:
-        """Relinquish and deregister."""
+        """Relinquish a device's grant and deregister it."""
         self.want(name, None)
         self._ones[name].leaving = True
 
     def reach(self, name: str, *, reachable: bool) -> None:
-        """Whether the radio itself answers: for one that cannot be said to be silent no heartbeat is sent."""
+        """Set whether the radio answers: for one whose silence cannot be verified no heartbeat is sent."""
         self._ones[name].reachable = reachable
 
     def grant_of(self, name: str) -> SasGrant | None:
@@ -127,10 +127,10 @@ class Session:
         grant = self._ones[name].grant
         return None if grant is None else grant.rf_until_ns(now)
 
-    # -- what to send --------------------------------------------------------------------------------------------
+    # -- requests to send ----------------------------------------------------------------------------------------
 
     def due(self, now: TimeFix) -> list[Call]:
-        """What is to be sent now; each call is to be answered by `answer`, or by `lost`."""
+        """The requests to send now; each must be ended by `answer` or by `lost`."""
         for number in [n for n, call in self._calls.items() if now.latest_ns - call.sent_ns > WAIT_MAX_NS]:
             self.lost(number)
         found: dict[str, list[tuple[str, Item]]] = {}
@@ -166,7 +166,7 @@ class Session:
             self._tell(one, "silent", "transmitExpireTime passed")
 
     def _next(self, one: _One, now: TimeFix) -> tuple[str, Item] | None:
-        """The next request of a device, in the order of the module's rules."""
+        """The next request of a device, by the order of the module's rules."""
         if now.latest_ns < one.retry_ns:
             return None
         if one.cbsd is None:
@@ -200,10 +200,10 @@ class Session:
         measured = self.measured_by.get(one.device.name, self.measured)
         return {**item, "measReport": measured} if asked and measured is not None else item
 
-    # -- what came back ------------------------------------------------------------------------------------------
+    # -- responses received --------------------------------------------------------------------------------------
 
     def lost(self, number: int) -> None:
-        """A call that nobody answered: nothing is closed that is not over by itself, and it is asked again."""
+        """End a request that nobody answered: grants stay until they expire, and the request is sent again."""
         call = self._calls.pop(number, None)
         for name in call.devices if call is not None else ():
             one = self._ones[name]
@@ -212,7 +212,7 @@ class Session:
             one.retry_ns = call.sent_ns + min(interval_s * NS // 4, RETRY_NS) if call is not None else 0
 
     def answer(self, number: int, body: object, now: TimeFix) -> None:
-        """Take the body that came back to a call; what does not fit it counts for nothing, and closes."""
+        """Take in the response body of a request; a response that does not match it is ignored, and closes RF."""
         call = self._calls.pop(number, None)
         if call is None:
             return
@@ -324,7 +324,7 @@ class Session:
         return {name: one.grant for name, one in self._ones.items() if one.grant is not None}
 
     def restore(self, name: str, cbsd: str, grant: SasGrant) -> None:
-        """Go on with a grant that was kept over a restart: silent until the SAS has answered again."""
+        """Restore a grant from before a restart: RF stays off until the SAS has answered again."""
         one = self._ones[name]
         one.cbsd, one.grant = cbsd, replace(grant, state=State.GRANTED, transmit_until_ns=0)
         one.wanted = grant.operation
@@ -334,11 +334,11 @@ _UNREGISTER = (Code.DEREGISTER, Code.BLACKLISTED, Code.CERT_ERROR, Code.VERSION)
 
 
 def _reports(item: Item) -> tuple[str, ...] | None:
-    """The measurements that an answer asks for; None where it says nothing of them."""
+    """The measurements that a response asks for; None where it does not say."""
     config = item.get("measReportConfig")
     return tuple(kind for kind in config if isinstance(kind, str)) if isinstance(config, list) else None
 
 
 def _named(item: Item) -> bool:
-    """Whether an answer names a device or a grant at all: one that closes may leave the names out."""
+    """Whether a response names a device or a grant; a response that closes RF may leave the names out."""
     return "cbsdId" in item or "grantId" in item

@@ -19,7 +19,7 @@ from radio.cbrs.codes import Code
 
 
 class State(Enum):
-    """Where one grant stands."""
+    """The state of one grant."""
 
     IDLE = "IDLE"
     GRANTED = "GRANTED"
@@ -28,7 +28,7 @@ class State(Enum):
 
 
 class CbsdEvent(Enum):
-    """What happens to a grant. UNUSABLE: an answer that is none (wrong ids, NULL or past expiry, half a body)."""
+    """An event of a grant. UNUSABLE: a malformed response (wrong ids, expiry NULL or past, incomplete body)."""
 
     GIVEN = "grant given"
     BEAT = "heartbeat: 0 with a time ahead"
@@ -69,7 +69,7 @@ TRANSITIONS: dict[tuple[State, CbsdEvent], State] = {
     (State.ENDING, CbsdEvent.UNWANTED): State.ENDING,
     (State.ENDING, CbsdEvent.OVER): State.IDLE,
 }
-"""The whole machine; a pair that is not here is refused and changes nothing."""
+"""All transitions; a pair that is not here is refused and changes nothing."""
 
 HEARTBEAT_EVENTS: dict[Code, CbsdEvent] = {
     Code.SUCCESS: CbsdEvent.BEAT,
@@ -83,12 +83,12 @@ HEARTBEAT_EVENTS: dict[Code, CbsdEvent] = {
     Code.CERT_ERROR: CbsdEvent.UNREGISTERED,
     Code.DEREGISTER: CbsdEvent.UNREGISTERED,
 }
-"""What a heartbeat's answer comes to; a code that is not here is unknown there, and ends the registration."""
+"""The event of each heartbeat response code; a code that is not here is unknown, and ends the registration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoSuchStep:
-    """An event that a grant in that state cannot have."""
+    """An event that the grant's state does not allow."""
 
     state: State
     event: CbsdEvent
@@ -100,5 +100,5 @@ def after(state: State, event: CbsdEvent) -> State | NoSuchStep:
 
 
 def heartbeat_event(code: Code | None) -> CbsdEvent:
-    """What an answered heartbeat comes to, by its code; None is a code that nobody knows."""
+    """The event of a heartbeat response, by its code; None stands for an unknown code."""
     return CbsdEvent.UNREGISTERED if code is None else HEARTBEAT_EVENTS.get(code, CbsdEvent.UNREGISTERED)

@@ -1,4 +1,4 @@
-"""Reservations in the TARDyS3 form, as calendars of federal incumbents are exchanged, made into ours. Pure.
+"""Converts federal incumbents' reservations in the TARDyS3 form into this node's calendar. Pure.
 
 The form names protected areas and channels by ids alone: which Hz and which place they are is in lists that the
 operator has. What a list does not know closes more, never less: an unknown channel the whole of 3550-3700 MHz, an
@@ -23,7 +23,7 @@ LIMIT = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lists:
-    """What the ids stand for."""
+    """The operator's lists of what channel and area ids mean."""
 
     channels: Mapping[str, Band]
     areas: Mapping[str, Area]

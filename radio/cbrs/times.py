@@ -8,7 +8,7 @@ _FORM = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 
 
 def parse(value: object) -> int | None:
-    """Nanoseconds since the Unix epoch; None for what is absent, NULL, of another form, or no date there is."""
+    """Nanoseconds since the Unix epoch; None where the time is absent, NULL, of another form, or not a real date."""
     if not isinstance(value, str) or not _FORM.fullmatch(value):
         return None
     try:
@@ -19,7 +19,7 @@ def parse(value: object) -> int | None:
 
 
 def shown(utc_ns: int) -> str:
-    """The whole second at or before an instant, never later: what is handed out must not outlast what it rests on."""
+    """Format an instant as the whole second at or before it: a sent expiry must not be later than its cause."""
     return datetime.fromtimestamp(utc_ns // NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

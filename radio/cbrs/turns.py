@@ -1,4 +1,4 @@
-"""A file of turns: pieces that are appended and synced one after the other, and read back up to where it was cut off.
+"""An append-only file of checksummed entries (turns), synced one by one and read back up to the first damaged one.
 
 A turn is the name of what it belongs to, its length, its checksum and its bytes. What is older than the newest name, or
 was cut off while it was written, is passed over: nobody was told of it.
@@ -13,13 +13,13 @@ from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import SECRET_MODE
 
 TURNS_MAX = 1024 * 1024
-"""A file that has grown larger is begun anew."""
+"""A file larger than this is started anew."""
 READ_MAX = 8 * TURNS_MAX
 _HEAD = struct.Struct(">16sII")
 
 
 class TurnFile:
-    """The writer: a file that is empty once it is opened. Raises OSError."""
+    """Appends entries to a file that is emptied on opening. Raises OSError."""
 
     def __init__(self, path: Path, name: bytes) -> None:
         self._name, self.size = name.ljust(16, b"\0"), 0
@@ -36,7 +36,7 @@ class TurnFile:
             raise
 
     def add(self, data: bytes) -> None:
-        """Append a turn; it is on disk when this returns. After an OSError the file is no longer to be used."""
+        """Append and sync one entry. After an OSError the file must not be used any more."""
         turn = _HEAD.pack(self._name, len(data), zlib.crc32(data)) + data
         if os.write(self._file, turn) != len(turn):
             raise OSError(28, "cut off")
@@ -44,12 +44,12 @@ class TurnFile:
         self.size += len(turn)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         os.close(self._file)
 
 
 def turns_in(path: Path, name: bytes | None) -> list[bytes]:
-    """The turns of that name, in order, up to where the file was cut off. Raises OSError; none where none is."""
+    """The entries of that name, in order, up to the first damaged one; none without a file. Raises OSError."""
     try:
         data = read_small(path, limit=READ_MAX)
     except FileNotFoundError:

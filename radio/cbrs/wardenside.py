@@ -1,4 +1,4 @@
-"""Base stations, on the warden's side: the endpoint's questions answered from what this warden holds.
+"""The warden's part of the SAS for base stations: answers the endpoint's requests from the warden's verified state.
 
 Every answer is `Outlet`'s; the inputs are those of the warden's own gate at that instant. What the agent says can only
 take away: a device heard on the air after its end gets nothing more until an operator clears it.
@@ -29,7 +29,7 @@ ASKS_MAX = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WardenView:
-    """What the warden knows at this turn: its gate's inputs, its settlements, its own credentials."""
+    """The warden's state at one turn: its gate's inputs, its settlements, its own credentials."""
 
     inputs: Inputs
     held: list[HeldPermit]
@@ -39,7 +39,7 @@ class WardenView:
 
 @dataclass(slots=True)
 class CbsdDesk:
-    """Answers the door between two turns of the warden's loop."""
+    """Answers the endpoint's socket between two turns of the warden's loop."""
 
     outlet: Outlet
     door: CbsdDoor | None = None
@@ -48,28 +48,28 @@ class CbsdDesk:
     withheld: dict[str, int] = field(default_factory=dict)
     ends: StationEnds = field(init=False)
     _before: list[Out] = field(init=False)
-    """What was given out before this process, until the receiver is told of it."""
+    """Grants given out before a restart, until the receiver has been told of them."""
 
     def __post_init__(self) -> None:
-        """What a receiver is to listen for."""
+        """Note the grants from before a restart, for which the receiver has to listen."""
         self.ends = StationEnds(self.outlet.plan.silent_within_ns)
         self._before = self.outlet.book.all()
         self.outlet.heard_after.update(self.outlet.book.latched_for)
 
     @property
     def waiting(self) -> bool:
-        """Whether a question waits."""
+        """Whether a request waits."""
         return self.door is not None and self.door.waiting
 
     def turn(self, view: WardenView) -> None:
-        """Answer what waits."""
+        """Answer the waiting request."""
         if self.above is not None:
             self.above.take()
         if self.door is not None:
             self.door.turn(lambda question: self.answer(question, view))
 
     def answer(self, question: Question, view: WardenView) -> Any:
-        """One question of the endpoint's; None for what is none."""
+        """Answer one request of the endpoint; None where it is malformed."""
         now = Outside(inputs=view.inputs, sensed=view.sensed, authorised_until=self._above)
         match question.get("op"):
             case "give":
@@ -86,7 +86,7 @@ class CbsdDesk:
                 return True
             case "registered":
                 device, item = question.get("device"), question.get("item")
-                # Of others nothing is kept: this process must not grow by what an endpoint names.
+                # Unknown devices are not stored: the endpoint must not make this process's memory grow.
                 listed = isinstance(device, str) and device in self.outlet.plan.members
                 if self.above is not None and isinstance(device, str) and listed and isinstance(item, dict):
                     self.above.registered(device, item)
@@ -110,7 +110,7 @@ class CbsdDesk:
         return [flat(one) for one in answers]
 
     def _account(self, ask: Ask, answer: Answer, view: WardenView) -> None:
-        """Count an answer, and note from when to when that base station may be on."""
+        """Count an answer, and note when that base station may be on."""
         mono_ns = view.inputs.mono_ns
         if isinstance(answer, Withheld):
             self.withheld[answer.reason] = self.withheld.get(answer.reason, 0) + 1
@@ -132,7 +132,7 @@ class CbsdDesk:
         self._unwanted(device)
 
     def _unwanted(self, device: str) -> None:
-        """The SAS above need not keep a grant that no base station has."""
+        """Tell the SAS above that a device needs no grant any more."""
         left = [out for out in self.outlet.book.all() if out.device == device and not out.returned]
         if self.above is not None and not left:
             self.above.unwanted(device)
@@ -140,17 +140,17 @@ class CbsdDesk:
     # -- the node's own receiver -----------------------------------------------------------------------------------
 
     def listen(self, now: TimeFix, mono_ns: int) -> list[StationTold]:
-        """What the receiver is to be told now; what it did not take comes back by `not_taken`."""
+        """Messages for the receiver now; return those that could not be sent with `not_taken`."""
         while self._before and now.trusted:
             self.ends.restored(self._before.pop(), now, mono_ns)
         return [StationTold(**asdict(span)) for span in self.ends.due(mono_ns)]
 
     def not_taken(self, told: StationTold) -> None:
-        """The agent takes no message now: later."""
+        """Queue a message again that the agent's socket did not take."""
         self.ends.untold([StationSpan(**asdict(told))])
 
     def heard(self, message: StationHeard, mono_ns: int) -> None:
-        """The receiver found something; a base station that is still on gets nothing until an operator clears it."""
+        """Take in the receiver's verdict; a base station that is still on gets nothing until an operator clears it."""
         if message.verdict not in {one.value for one in EarVerdict}:
             return
         key, verdict = (message.device, message.low_hz, message.high_hz), EarVerdict(message.verdict)
@@ -163,7 +163,7 @@ class CbsdDesk:
             self.door.keep_soon()
 
     def clear(self, device: str) -> bool:
-        """An operator looked into what was heard of a device; false where there was nothing."""
+        """Clear a device's latch after an operator looked into it; returns False where it had none."""
         known = self.outlet.book.clear(device)
         known = self.outlet.heard_after.pop(device, None) is not None or known
         if known:
@@ -174,7 +174,7 @@ class CbsdDesk:
         return known
 
     def status(self, mono_ns: int | None = None) -> dict[str, Any]:
-        """For people: what is out, on which settlement it rests, and the worst case from a cause to RF off.
+        """Status for people: the grants, the settlement behind each, and the worst case from a cause to RF off.
 
         Args: mono_ns: monotonic now, the host's where it is left out.
         """
@@ -203,6 +203,6 @@ class CbsdDesk:
         }
 
     def close(self) -> None:
-        """Shut the door."""
+        """Close the endpoint's socket."""
         if self.door is not None:
             self.door.close()

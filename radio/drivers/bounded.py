@@ -1,4 +1,4 @@
-"""Waiting for a device's library no longer than a limit: what hangs inside it cannot be ended, only left behind."""
+"""Calls into a device's library with a timeout: a call that hangs cannot be ended, so its thread is abandoned."""
 
 import threading
 from collections.abc import Callable
@@ -10,7 +10,7 @@ _T = TypeVar("_T")
 
 
 def bounded(work: Callable[[], _T], *, seconds: float, what: str) -> _T:
-    """Do something that may hang inside the library; raises Disconnected when it takes too long, else what it raised.
+    """Run `work`, which may hang in the library; raises Disconnected after `seconds`, else what `work` raised.
 
     What hangs is left behind in its thread, which the library's own limits end. A host that gives no thread for it
     (`ulimit -u`) is one whose device cannot be reached: Disconnected too.

@@ -12,16 +12,16 @@ import numpy as np
 from radio.ports import Iq16
 
 STEP_DB: Final = 30
-"""The two gains are so far apart, where the table has room for it."""
+"""The difference of the two gains, dB, where the gain table is that wide."""
 GROWTH_DB: Final = 4.0
-"""Less than this between the two gains is no growth: the samples are not of the antenna's side."""
+"""A smaller growth of noise between the two gains is none: the samples do not come from the antenna side."""
 STILL_LSB: Final = 0.8
-"""A standard deviation of both rails together, in codes, that is no more than a converter's own."""
+"""Standard deviation of both rails together, in codes, up to which the noise may be the converter's own."""
 CLIPPED_SHARE: Final = 1e-3
 
 
 def gains_to_try_db(least: int, most: int) -> tuple[int, int]:
-    """The two gains to listen with."""
+    """The two gains, dB, to compare the receiver's noise at."""
     return max(least, most - STEP_DB), most
 
 
@@ -32,7 +32,7 @@ def _power(iq: Iq16) -> float:
 
 
 def hears(low: Iq16, high: Iq16, *, full_scale: int, step: float = 1.0) -> bool:
-    """Whether samples taken at a low and at a high gain are of a receiver that hears; clipping is hearing.
+    """Whether samples at a low and at a high gain come from a receiver that hears; clipping counts as hearing.
 
     `step`: how many codes one step of the converter is, where samples are given on a finer scale than it has.
     """

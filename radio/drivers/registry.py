@@ -1,4 +1,4 @@
-"""Every driver there is. Adding one (docs/adding-a-radio.md): a file with its section, a profile, and a line here."""
+"""The table of all drivers. To add one (docs/adding-a-radio.md): its section's file, a profile, and a line here."""
 
 from typing import Final
 
@@ -16,17 +16,17 @@ DRIVERS: Final[dict[str, type[RadioSection]]] = {
     "soapy": SoapySection,
 }
 USUAL: Final = "pluto"
-"""Whose unit is meant by an address that names no driver."""
+"""The driver of an address that names none."""
 
 
 def parted(text: str) -> tuple[str, str]:
-    """The driver and the rest of a unit written DRIVER:REST, or REST alone for the usual driver's."""
+    """Split a unit's address DRIVER:REST into both; the default driver where it is REST alone."""
     driver, _, rest = text.partition(":")
     return (driver, rest) if driver in DRIVERS else (USUAL, text)
 
 
 def unit_at(text: str, serial: str | None = None) -> RadioSection:
-    """The unit written DRIVER:REST, or REST alone for the usual driver's, and no other than `serial`.
+    """The radio section for a unit's address, DRIVER:REST or REST alone, and for no other unit than `serial`.
 
     Raises ValueError.
     """

@@ -1,4 +1,4 @@
-"""A SigMF recording played through the receiver's port."""
+"""Replays a SigMF recording as a receiver."""
 
 from typing import Final
 
@@ -23,7 +23,7 @@ class ReplayReceiver:
     """
 
     def __init__(self, recording: Recording, *, start_ns: int = 0) -> None:
-        """Args: start_ns is the monotonic time given to the first sample.
+        """Open for replay. Args: start_ns is the monotonic time given to the first sample.
 
         Raises: SourceError for a recording of several tunings.
         """
@@ -36,7 +36,7 @@ class ReplayReceiver:
 
     @property
     def settings(self) -> RxSettings:
-        """The setting of what comes next, the only one this source has."""
+        """The settings of the next samples, the only ones that this source accepts."""
         return self._settings_of(self._recording.runs[min(self._run, len(self._recording.runs) - 1)])
 
     def _settings_of(self, run: Segment) -> RxSettings:
@@ -61,7 +61,7 @@ class ReplayReceiver:
         return own
 
     def receive(self, samples: int) -> RxBlock:
-        """The next samples; the last block before a gap and the last of all are short.
+        """Return the next samples; the last block before a gap and the last of all are short.
 
         Raises: EndOfRecording when none are left.
         """
@@ -86,7 +86,7 @@ class ReplayReceiver:
         )
 
     def _flags(self, run: Segment, count: int) -> RxFlag:
-        """What the recorder noted of these samples, and what the step from the run before says."""
+        """Flags of a block: the recorder's own, and a gap where its segment does not follow the last."""
         flags = RxFlag.NONE
         for name in self._recording.doubts(run.first + self._next, count):
             flags |= _NOTED.get(name, RxFlag.NONE)
@@ -100,7 +100,7 @@ class ReplayReceiver:
 
 
 def _as_int16(iq: Samples, full_scale: float) -> tuple[Iq16, RxFlag]:
-    """Read-only int16 pairs; samples that are no numbers become zeros and a gap, louder ones than full scale clip."""
+    """Convert to read-only int16 pairs; NaN becomes zero and a gap flag, values beyond full scale clip."""
     flags = RxFlag.NONE
     if iq.dtype == np.complex64:
         pairs = np.ascontiguousarray(iq).view(np.float32).reshape(-1, 2) * np.float32(REPLAY_FULL_SCALE / full_scale)

@@ -1,4 +1,4 @@
-"""A radio as a node's configuration names it: what every driver needs to know, and what can be asked of a unit.
+"""The radio section of a node's configuration: the settings that every driver has, and the operations on a unit.
 
 Each driver adds its own keys in a class of its own and says how its units are opened, silenced and looked at. Nothing
 outside a driver asks which driver it is. A method imports the driver's library when it is called, never before: a
@@ -54,22 +54,22 @@ class RadioSection(BaseModel, ABC):
 
     @property
     def real(self) -> bool:
-        """Whether power leaves an antenna: then no simulated time or place counts."""
+        """Whether a real antenna is connected: then no simulated time or place counts."""
         return True
 
     @property
     @abstractmethod
     def where(self) -> str:
-        """Which unit it is, for people."""
+        """The unit's address, for people."""
 
     @classmethod
     @abstractmethod
     def at(cls, rest: str, serial: str | None = None) -> Self:
-        """The unit written DRIVER:REST, and no other than `serial`, to be silenced or looked at. Raises ValueError."""
+        """The section for the unit DRIVER:REST, and no other than `serial`, to mute or check it. Raises ValueError."""
 
     @classmethod
     def draft(cls, rest: str, *, center_hz: int, simulated: bool) -> dict[str, Any]:
-        """A first table for the unit written DRIVER:REST, listening around `center_hz`; real ones come up disarmed.
+        """A first configuration table for the unit DRIVER:REST, receiving at `center_hz`; real units start disarmed.
 
         Raises ValueError where a unit of this driver has to be described by hand.
         """
@@ -78,22 +78,22 @@ class RadioSection(BaseModel, ABC):
 
     @classmethod
     def named(cls, serial: str) -> str | None:
-        """What the unit of that serial number will call itself; None where only the unit can tell."""
+        """The device name that the unit of that serial number will report; None where only the unit can tell."""
         del serial
         return None
 
     @classmethod
     @abstractmethod
     def open_receiver(cls, rest: str) -> Opened:
-        """Open the unit that is written DRIVER:REST to listen, tuned to nothing new. Raises SourceError, RadioError."""
+        """Open the unit DRIVER:REST as receiver, without tuning it. Raises SourceError, RadioError."""
 
     @abstractmethod
     def open(self, profile: RadioProfile) -> Radio:
-        """The device. Raises HardwareError until it answers, LocalError where it never can."""
+        """Open the device. Raises HardwareError until it answers, LocalError where it never can."""
 
     @abstractmethod
     def silence(self) -> RfState:
-        """Mute by a connection of its own, with nothing of the node running, and read back. Raises RadioError."""
+        """Mute over a separate connection, without any process of the node, and read back. Raises RadioError."""
 
     @abstractmethod
     def rf_state(self) -> RfState:
@@ -101,13 +101,13 @@ class RadioSection(BaseModel, ABC):
 
     @abstractmethod
     def same_unit(self, other: "RadioSection") -> bool:
-        """Is that the radio that is meant?"""
+        """Whether another section means the same unit."""
 
     def make_ready_to_silence(self) -> None:
-        """Load now what silencing needs, for then there is no time; what cannot be loaded its warden tells of."""
+        """Load now the libraries that muting needs, to mute without delay; the warden reports what cannot be loaded."""
 
     def identity(self) -> str | None:
-        """What the unit is called in a credential; None where only its owner is told. Raises RadioError."""
+        """The unit's device name in a credential; None where only its owning process can read it. Raises RadioError."""
         return None
 
     def dead_man(self) -> bool | None:
@@ -119,5 +119,5 @@ class RadioSection(BaseModel, ABC):
         return None
 
     def samples(self, microseconds: int) -> int:
-        """How many samples pass in so many microseconds."""
+        """The number of samples in so many microseconds."""
         return self.sample_rate_hz * microseconds // 1_000_000

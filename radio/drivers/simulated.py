@@ -32,12 +32,12 @@ class SimSection(RadioSection):
 
     @property
     def real(self) -> bool:
-        """No power leaves an antenna."""
+        """Always False: a simulated station has no antenna."""
         return False
 
     @property
     def where(self) -> str:
-        """The station and its air, for people."""
+        """The station and the endpoint of its air, for people."""
         return f"{self.station} of {self.endpoint}"
 
     @classmethod
@@ -55,17 +55,17 @@ class SimSection(RadioSection):
         return opened
 
     def open(self, profile: RadioProfile) -> Radio:
-        """The station's radio. Raises HardwareError until the air answers, LocalError where it never can."""
-        del profile  # the air knows its hardware
+        """Open the station's radio. Raises HardwareError until the air answers, LocalError where it never can."""
+        del profile  # the simulated air knows its hardware
         radio: Radio = importlib.import_module("sim.radio").SimRadio(self.endpoint, self.station)
         return radio
 
     def make_ready_to_silence(self) -> None:
-        """Load the simulator's radio now."""
+        """Import the simulator's radio now."""
         importlib.import_module("sim.radio")
 
     def silence(self) -> RfState:
-        """Mute by a connection of its own and read back. Raises RadioError."""
+        """Mute over a separate connection and read back. Raises RadioError."""
         radio = importlib.import_module("sim.radio").SimRadio(self.endpoint, self.station)
         try:
             state: RfState = radio.mute()
@@ -74,7 +74,7 @@ class SimSection(RadioSection):
         return state
 
     def rf_state(self) -> RfState:
-        """Whether the station transmits, by the air's word. Raises RadioError."""
+        """Whether the station transmits, as the simulated air reports. Raises RadioError."""
         client = importlib.import_module("sim.airclient").AirClient(self.endpoint)
         try:
             radios: dict[str, Any] = client.state()["radios"]
@@ -85,6 +85,6 @@ class SimSection(RadioSection):
         return RfState(radios[self.station]["rf"])
 
     def same_unit(self, other: RadioSection) -> bool:
-        """Is that the same station of the same air?"""
+        """Whether another section means the same station of the same air."""
         mine = (self.endpoint, self.station)
         return isinstance(other, SimSection) and (other.endpoint, other.station) == mine

@@ -1,1 +1,1 @@
-"""SigMF recordings: metadata read field by field, samples in blocks, archives in place; one reader for every door."""
+"""SigMF recordings: metadata checked field by field, samples read in blocks, archives without unpacking; one reader."""

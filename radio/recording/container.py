@@ -1,4 +1,4 @@
-"""Finds a recording's two halves on disk, as two files or inside a `.sigmf` archive, without unpacking anything."""
+"""Finds the metadata and the samples of a recording, in two files or in a `.sigmf` archive, without unpacking."""
 
 import hashlib
 import os
@@ -17,13 +17,13 @@ META_BYTES_MAX: Final = 64 << 20
 MEMBERS_MAX: Final = 1000
 HASH_CHUNK: Final = 1 << 22
 EXTENDED_BYTES_MAX: Final = 4096
-"""What may lie between the heads of two members: `tarfile` searches it in a time that grows with its square."""
+"""Most bytes of extended headers between two archive members: `tarfile` takes time quadratic in them."""
 EXTENDED_TOTAL_MAX: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """Typed metadata and the open file that holds the samples, from byte `start` on for `size` bytes."""
+    """A recording's typed metadata and the open file with its samples: `size` bytes from byte `start` on."""
 
     meta: Metadata
     data: Path
@@ -32,7 +32,7 @@ class Stored:
     size: int
 
     def sha512(self) -> str:
-        """Hash of the data, in lower-case hexadecimal."""
+        """SHA-512 of the sample data, in lower-case hexadecimal."""
         digest, at = hashlib.sha512(), self.start
         while at < self.start + self.size:
             chunk = os.pread(self.descriptor, min(HASH_CHUNK, self.start + self.size - at), at)
@@ -72,7 +72,7 @@ def find(path: Path) -> Stored:
 
 
 def _regular(path: Path, *, missing: str) -> tuple[int, int]:
-    """A plain file's descriptor and size, never waiting for a pipe. Raises SourceError."""
+    """Open a regular file; returns descriptor and size, and never waits for a pipe. Raises SourceError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError as exc:
@@ -88,13 +88,13 @@ def _regular(path: Path, *, missing: str) -> tuple[int, int]:
 
 
 class _Heads:
-    """An archive as `tarfile` reads it: the heads of its members, and no more than a few short words between them."""
+    """A file that `tarfile` reads member headers from; a read between them is limited to EXTENDED_BYTES_MAX."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream, self._left = stream, EXTENDED_TOTAL_MAX
 
     def read(self, size: int = -1) -> bytes:
-        """Read a head or what belongs to one. Raises tarfile.ReadError where that is longer than any is."""
+        """Read a header or an extension of one. Raises tarfile.ReadError where that is longer than the limit."""
         if size > tarfile.BLOCKSIZE:
             self._left -= size
         if not 0 <= size <= EXTENDED_BYTES_MAX or self._left < 0:
@@ -102,16 +102,16 @@ class _Heads:
         return self._stream.read(size)
 
     def seek(self, at: int) -> int:
-        """As of the file."""
+        """Set the position, as a file does."""
         return self._stream.seek(at)
 
     def tell(self) -> int:
-        """As of the file."""
+        """The position, as of a file."""
         return self._stream.tell()
 
 
 def _archive(path: Path) -> Stored:
-    """The one recording of an archive, read in place. Raises SourceError."""
+    """Open the one recording in an archive, without unpacking. Raises SourceError."""
     descriptor, size = _regular(path, missing=f"{path}: no such recording; check the path")
     try:
         raw, members = _members(path, descriptor)
@@ -124,7 +124,7 @@ def _archive(path: Path) -> Stored:
 
 
 def _data_of(path: Path, meta: Metadata, members: dict[str, tarfile.TarInfo], size: int) -> tarfile.TarInfo:
-    """The member with the samples, which lies whole inside an archive of `size` bytes. Raises SourceError."""
+    """The archive member with the samples, complete within the archive's `size` bytes. Raises SourceError."""
     stem = next(name for name in members if name.endswith(META)).removesuffix(META)
     wanted = stem + DATA if meta.dataset is None else str(PurePosixPath(stem).parent / meta.dataset)
     data = members.get(wanted)
@@ -140,7 +140,7 @@ def _opened(stream: BinaryIO) -> tarfile.TarFile:
 
 
 def _members(path: Path, descriptor: int) -> tuple[bytes, dict[str, tarfile.TarInfo]]:
-    """The plain files of an archive by name, and the bytes of its metadata."""
+    """The metadata's bytes and the regular files of an archive, by name."""
     files: dict[str, tarfile.TarInfo] = {}
     try:
         with os.fdopen(descriptor, "rb", closefd=False) as stream, _opened(stream) as tar:

@@ -1,4 +1,4 @@
-"""SigMF sample types: which are read, as what, and why the others are not."""
+"""SigMF sample types: the ones that can be read, their decoding, and the reasons to refuse the others."""
 
 import re
 from collections.abc import Callable
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from radio.errors import SourceError
 
 Samples: TypeAlias = NDArray[np.int16] | NDArray[np.complex64]
-"""int16 of shape (n, 2) for integers that fit, complex64 of shape (n,) for the rest."""
+"""int16 of shape (n, 2) for integer types that fit, complex64 of shape (n,) for all others."""
 
 LARGEST: Final = 1e15
-"""A float beyond this, some 300 dB over full scale, is no sample: it is read as no number."""
+"""Largest float sample, some 300 dB over full scale; a larger one is read as NaN."""
 _NAME: Final = re.compile(r"(c|r)(f|i|u)(64|32|16|8)(_le|_be)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class SampleType:
-    """One SigMF datatype: the component as numpy has it, and the amplitude of a full-scale sine once it is decoded."""
+    """One SigMF datatype: its numpy component type, and the amplitude of a full-scale sine once it is decoded."""
 
     name: str
     component: np.dtype[Any]
@@ -29,7 +29,7 @@ class SampleType:
 
     @property
     def whole(self) -> bool:
-        """Whether it is decoded to int16."""
+        """Whether the samples are decoded to int16."""
         return self.decode in {_int16, _doubled}
 
     @property
@@ -43,7 +43,7 @@ def _int16(raw: NDArray[Any]) -> Samples:
 
 
 def _doubled(raw: NDArray[Any]) -> Samples:
-    """8-bit offset binary, whose zero lies between two codes, in half codes."""
+    """Decode 8-bit offset binary, whose zero lies between two codes, to int16 in half codes."""
     return raw.astype(np.int16) * np.int16(2) - np.int16(255)
 
 
@@ -56,7 +56,7 @@ def _float32(raw: NDArray[Any]) -> Samples:
 
 
 def _centred(raw: NDArray[Any]) -> Samples:
-    """Offset binary of 16 or 32 bits about its middle, which lies between two codes."""
+    """Decode 16- or 32-bit offset binary, whose zero lies between two codes."""
     middle = (2 ** (8 * raw.dtype.itemsize) - 1) / 2
     return _float32(raw.astype(np.float64) - middle)
 
@@ -75,7 +75,7 @@ READ: Final = "cf32_le cf64_le ci8 ci16_le ci32_le cu8 cu16_le cu32_le, and _be"
 
 
 def sample_type(name: object, *, where: str) -> SampleType:
-    """The type of that name; raises SourceError, which says what to convert it to."""
+    """The sample type of a SigMF datatype name; raises SourceError, which says what to convert the file to."""
     if not isinstance(name, str):
         raise SourceError(f"{where}: core:datatype is {name!r}; write the type of its samples, one of {READ}")
     match = _NAME.match(name)

@@ -1,4 +1,4 @@
-"""One field of SigMF metadata at a time, each held to its type; what is not of it is refused by its name."""
+"""Reads SigMF metadata field by field with type checks; a field of the wrong type is refused by its name."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from radio.errors import SourceError
 INDEX_MAX: Final = 2**63 - 1
 SHOWN_MAX: Final = 40
 PARTS_MAX: Final = 1_000_000
-"""Objects and lists: one of two or three bytes takes 150 in memory, so that 64 MiB of them would take 3 GiB."""
+"""Most objects and lists in the metadata: 2 bytes of text take 150 in memory, 64 MiB would take 3 GiB."""
 _TIME: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,30}))?\s*([Zz]|[+-]\d\d:?\d\d)?\Z", re.ASCII
 )
@@ -20,7 +20,7 @@ NS: Final = 10**9
 
 
 def parsed(raw: bytes, *, where: str) -> dict[str, Any]:
-    """Metadata as an object with no key twice; raises SourceError for anything else."""
+    """Parse metadata into an object without repeated keys; raises SourceError for anything else."""
     if raw.count(b"{") + raw.count(b"[") > PARTS_MAX:
         raise SourceError(f"{where}: more than {PARTS_MAX} objects in its metadata; split the recording")
     try:
@@ -45,32 +45,32 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def shown(value: object, *, most: int = SHOWN_MAX) -> str:
-    """A stranger's value in a message: short, printable, on one line."""
+    """Format an untrusted value for a message: short, printable, on one line."""
     try:
         text = str(value) if isinstance(value, Exception) else repr(value)
-    except (ValueError, RecursionError):  # an integer of thousands of digits, or lists without end
+    except (ValueError, RecursionError):  # an integer of thousands of digits, or very deeply nested lists
         text = f"a {type(value).__name__} too long to show"
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 class Fields:
-    """The fields of one object of the metadata; a null counts as not there. Every method raises SourceError."""
+    """The fields of one metadata object; null counts as missing. Every method raises SourceError."""
 
     def __init__(self, held: Mapping[str, Any], *, where: str) -> None:
         """Args: where names the file and the object, for messages."""
         self._held, self._where = held, where
 
     def refuse(self, key: str, mend: str) -> SourceError:
-        """The error that names a field, what it holds and what to write."""
+        """Make the error that names a field, its value and what to write instead."""
         return SourceError(f"{self._where}: {key} is {shown(self._held.get(key))}; {mend}")
 
     def has(self, key: str) -> bool:
-        """Whether the field is there and not null."""
+        """Whether the field is present and not null."""
         return self._held.get(key) is not None
 
     def number(self, key: str, *, low: float = -1e15, high: float = 1e15, mend: str) -> float | None:
-        """A finite number from low to high."""
+        """A finite number from `low` to `high`; None where missing."""
         value = self._held.get(key)
         if value is None:
             return None
@@ -81,7 +81,7 @@ class Fields:
         return float(value)
 
     def index(self, key: str, *, mend: str) -> int | None:
-        """A whole number from 0; 12.0 counts as one."""
+        """A whole number, 0 or more (12.0 counts as one); None where missing."""
         value = self._held.get(key)
         if value is None:
             return None
@@ -91,21 +91,21 @@ class Fields:
         return int(value)
 
     def text(self, key: str, *, mend: str = "write text") -> str | None:
-        """Text."""
+        """A text; None where missing."""
         value = self._held.get(key)
         if value is None or isinstance(value, str):
             return value
         raise self.refuse(key, mend)
 
     def flag(self, key: str) -> bool:
-        """True or false; false where it is not there."""
+        """A boolean; False where missing."""
         value = self._held.get(key)
         if value is None or isinstance(value, bool):
             return bool(value)
         raise self.refuse(key, "write true or false")
 
     def objects(self, key: str) -> list[dict[str, Any]]:
-        """A list of objects; empty where it is not there."""
+        """A list of objects; empty where missing."""
         value = self._held.get(key)
         if value is None:
             return []
@@ -114,7 +114,7 @@ class Fields:
         return value
 
     def object(self, key: str) -> dict[str, Any]:
-        """An object; empty where it is not there."""
+        """An object; empty where missing."""
         value = self._held.get(key)
         if value is None:
             return {}
@@ -123,7 +123,7 @@ class Fields:
         return value
 
     def texts(self, key: str) -> list[str]:
-        """A list of texts; empty where it is not there."""
+        """A list of texts; empty where missing."""
         value = self._held.get(key)
         if value is None:
             return []
@@ -132,7 +132,7 @@ class Fields:
         return value
 
     def instant(self, key: str) -> tuple[int, int] | None:
-        """A time as nanoseconds since 1970 and how fine it was written, in ns; None where it is not there or empty."""
+        """A time as nanoseconds since 1970, and the resolution it is written in, ns; None where missing or empty."""
         text = self.text(key, mend="write a time like 2026-01-31T12:00:00.000Z")
         if not text:
             return None
@@ -160,6 +160,6 @@ def _shift_s(zone: str) -> int:
 
 
 def written_time(utc_ns: int) -> str:
-    """Nanoseconds since 1970 as SigMF writes a time, to the nanosecond."""
+    """Format nanoseconds since 1970 as a SigMF time, to the nanosecond."""
     whole = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=utc_ns // NS)
     return f"{whole:%Y-%m-%dT%H:%M:%S}.{utc_ns % NS:09d}Z"

@@ -1,4 +1,4 @@
-"""SigMF metadata as values: every field that is used has its type, whatever a stranger wrote there."""
+"""SigMF metadata as typed values; a field of the wrong type is refused."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _FILE_NAME: Final = re.compile(r"[^/\\\0]{1,255}\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedPlace:
-    """Where a recording was made, WGS 84; `radius_m` holds the truth, None where nobody said how sure it is."""
+    """Where a recording was made, WGS 84; accurate to `radius_m`, None where the recorder gave no accuracy."""
 
     lat_deg: float
     lon_deg: float
@@ -28,7 +28,7 @@ class RecordedPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capture:
-    """One segment of the metadata: where it begins among the samples, when, and how the receiver was set.
+    """One capture of the metadata: its first sample, its time, and the receiver's settings.
 
     `utc_ns` is the time of its first sample with `fine_ns`, the last digit that was written, and `bound_ns`, how sure
     the recorder was of it. `lost` says whether samples were lost before it, None where the recorder
@@ -51,7 +51,7 @@ class Capture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """An annotation, as far as it says something of the samples themselves: their doubts by name."""
+    """An annotation of samples, as far as it states faults of the samples, by name."""
 
     sample_start: int
     sample_count: int | None

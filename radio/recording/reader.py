@@ -1,4 +1,4 @@
-"""An opened recording: its samples in blocks from the file, never all of them in memory.
+"""An open recording: reads samples in blocks from the file, never all of them into memory.
 
 `open_recording` is the one door to a stranger's recording: sensing, replay and the simulation go through it.
 """
@@ -23,7 +23,7 @@ CLIPPED: Final = "CLIPPED"
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Recording:
-    """A recording that can be read; `full_scale` is the amplitude of a full-scale sine in the units `read` gives.
+    """An open recording; `full_scale` is the amplitude of a full-scale sine in the units that `read` returns.
 
     `runs` are the stretches without a gap and at one setting; `channel` is which of `meta.channels` interleaved ones
     is read, from 0.
@@ -44,42 +44,42 @@ class Recording:
 
     @property
     def sample_rate_hz(self) -> float:
-        """Complex samples a second."""
+        """Sample rate, complex samples per second."""
         return self.meta.sample_rate_hz
 
     @property
     def samples(self) -> int:
-        """How many can be read."""
+        """Number of samples that can be read."""
         return self.segments[-1].first + self.segments[-1].samples
 
     @property
     def full_scale(self) -> float:
-        """Amplitude of a full-scale sine."""
+        """Amplitude of a full-scale sine, in the units that `read` returns."""
         return self.meta.full_scale
 
     @property
     def scale(self) -> RecordedScale | None:
-        """What full scale is in dBm, where the recorder knew."""
+        """The level of a full-scale sine in dBm, where the recorder stated it."""
         return self.meta.scale
 
     @property
     def center_hz(self) -> float:
-        """What it is tuned to at its start; 0 where it does not say."""
+        """The centre frequency at its start, Hz; 0 where the metadata does not state it."""
         return self.segments[0].center_hz
 
     @property
     def datetime(self) -> str | None:
-        """UTC of its first sample as the metadata's, None where it does not say."""
+        """UTC of the first sample, as in the metadata; None where it does not state it."""
         utc_ns = self.segments[0].utc_ns
         return None if utc_ns is None else written_time(utc_ns)
 
     @property
     def place(self) -> RecordedPlace | None:
-        """Where it was made."""
+        """Where the recording was made; None where the metadata does not state it."""
         return self.segments[0].place
 
     def doubts(self, start: int, count: int) -> frozenset[str]:
-        """Names of what the recorder held against samples from `start` on, counted as `read` counts."""
+        """Names of the faults that the recorder noted for `count` samples from `start` on, counted as `read` counts."""
         skipped = self.meta.captures[0].sample_start
         found: set[str] = set()
         for note in self._doubtful:
@@ -95,11 +95,11 @@ class Recording:
 
     @property
     def _clipping_noted(self) -> bool:
-        """Whether the recorder said which samples are clipped; else an overload is held against its whole capture."""
+        """Whether the recorder marked the clipped samples; if not, an overload counts against its whole capture."""
         return any(CLIPPED in note.flags for note in self._doubtful)
 
     def read(self, start: int, count: int) -> Samples:
-        """Samples from `start`, fewer at the end: int16 (n, 2) for integers that fit, else complex64 (n,).
+        """Read samples from `start`, fewer at the end: int16 (n, 2) for integers that fit, else complex64 (n,).
 
         Raises: SourceError when the file has shrunk or cannot be read any more.
         """
@@ -158,7 +158,7 @@ def open_recording(path: Path) -> Recording:
 
 
 def _channel_of(path: Path, meta: Metadata, wanted: int | None) -> int:
-    """Which interleaved channel is read, from 0. Raises SourceError where there are several and none was named."""
+    """Index of the interleaved channel to read, from 0. Raises SourceError where none of several was named."""
     if wanted is None and meta.channels > 1:
         last = meta.channels
         choice = f"choose one as {path.name}#1 to #{last}, or split it into single channels"
@@ -176,7 +176,7 @@ def _named_channel(path: Path) -> tuple[Path, int | None]:
 
 
 def _check_whole(stored: Stored) -> None:
-    """Refuse data that is not what its hash says, or without one ends before its annotations do."""
+    """Refuse data that differs from its hash, or, without a hash, ends before its annotations do."""
     meta = stored.meta
     if meta.sha512 is not None:
         if stored.sha512() != meta.sha512:

@@ -1,4 +1,4 @@
-"""Where each stretch of samples lies in the data file, and when it was taken: gaps between captures stay gaps."""
+"""Locates each capture's samples in the data file and in time; gaps between captures are kept."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -9,12 +9,12 @@ from radio.recording.fields import NS
 from radio.recording.metadata import Capture, Metadata, RecordedPlace
 
 LEAST_GAP_NS: Final = 2_000
-"""Two captures whose times leave no more than this between them follow one another."""
+"""Two captures whose times are no more than this apart are contiguous."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """Samples of one capture: their place among those that can be read, in the file, and in time from the first one.
+    """The samples of one capture: their index among all readable samples and in the file, and their start time.
 
     `gap` says that it does not follow the one before in time: its start is by the clock where the captures tell the
     time, and where that is wrong or missing follows the one before. `lost` says that this was not meant to be.
@@ -36,7 +36,7 @@ class Segment:
 
 
 def lay_out(meta: Metadata, data_bytes: int, *, where: str) -> tuple[Segment, ...]:
-    """Segments of a data file of so many bytes, in its order; what lies before the first capture belongs to none.
+    """Segments of a data file of `data_bytes`, in file order; samples before the first capture belong to none.
 
     Raises: SourceError where captures are out of order or the file ends before them.
     """
@@ -97,7 +97,7 @@ def _starts(meta: Metadata, total: int, *, where: str) -> list[int]:
 
 
 def _centers(captures: tuple[Capture, ...], *, where: str) -> list[float]:
-    """What each capture is tuned to: its own, else that of the one before, 0 (baseband) where none says any."""
+    """The centre frequency of each capture, Hz: its own, else the one before's, 0 (baseband) where none is stated."""
     known = {c.frequency_hz for c in captures if c.frequency_hz is not None}
     if len(known) <= 1:
         return [next(iter(known), 0.0)] * len(captures)
@@ -110,7 +110,7 @@ def _centers(captures: tuple[Capture, ...], *, where: str) -> list[float]:
 
 
 def _when(last: Segment | None, before: Capture | None, capture: Capture, rate_hz: float) -> tuple[int, bool]:
-    """Start of a capture in ns from the first one's, and whether something is missing before it."""
+    """A capture's start in ns from the first capture's, and whether there is a gap before it."""
     if last is None or before is None:
         return 0, False
     next_ns = last.start_ns + round(last.samples * NS / rate_hz)
@@ -127,7 +127,7 @@ def _when(last: Segment | None, before: Capture | None, capture: Capture, rate_h
 
 
 def _lost_by_index(before: Capture, capture: Capture) -> int | None:
-    """How many samples the recorder counted as lost between two captures; None where it did not count."""
+    """Number of samples that the recorder counted as lost between two captures; None where it did not count."""
     if before.global_index is None and capture.global_index is None:
         return None
     was = before.sample_start if before.global_index is None else before.global_index
@@ -136,7 +136,7 @@ def _lost_by_index(before: Capture, capture: Capture) -> int | None:
 
 
 def runs(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
-    """Segments that follow one another without a gap and at one setting, joined: what may be looked at as one."""
+    """Join segments that are contiguous and have one setting: each result may be processed as one."""
     joined: list[Segment] = []
     for one in segments:
         last = joined[-1] if joined else None

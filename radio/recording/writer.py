@@ -1,4 +1,4 @@
-"""Writes a recording as it comes: samples to a file without a name, and both halves named only once they are whole.
+"""Writes a recording while it is made: samples go to an unnamed file, both files are named once complete.
 
 A PATH that ends in `.sigmf` becomes an archive, the plain tar that SigMF means, without a second copy of the samples.
 """
@@ -21,7 +21,7 @@ TAIL_BLOCKS: Final = 2
 
 
 def base_of(path: Path) -> tuple[Path, bool]:
-    """The name both halves share, and whether an archive is meant."""
+    """The path without suffix that both files share, and whether an archive is asked for."""
     for suffix in (META, DATA, ARCHIVE):
         if path.name.endswith(suffix) and len(path.name) > len(suffix):
             return path.with_name(path.name.removesuffix(suffix)), suffix == ARCHIVE
@@ -29,7 +29,7 @@ def base_of(path: Path) -> tuple[Path, bool]:
 
 
 class RecordingWriter:
-    """One recording in the making; a context that leaves nothing behind unless `finish` was reached.
+    """A recording being written; a context manager that leaves no file unless `finish` was called.
 
     Raises: FileExistsError where a file of that name is there, any other OSError where it cannot be written.
     """
@@ -51,7 +51,7 @@ class RecordingWriter:
         return self._base.with_name(self._base.name + suffix)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Open the unnamed file."""
         handle = os.open(self._waiting, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self._out = out = os.fdopen(handle, "wb", buffering=1 << 20)
         if self._archive:
@@ -61,7 +61,7 @@ class RecordingWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close; what has no name yet goes."""
+        """Close; a file without a name is deleted."""
         with suppress(OSError):
             if self._out is not None:
                 self._out.close()
@@ -69,7 +69,7 @@ class RecordingWriter:
             self._waiting.unlink(missing_ok=True)
 
     def write(self, raw: bytes) -> None:
-        """Append samples as the file holds them."""
+        """Append sample bytes in the file's format."""
         if self._out is None:
             raise OSError("the recording was not begun")
         self._digest.update(raw)
@@ -77,7 +77,7 @@ class RecordingWriter:
         self._size += len(raw)
 
     def finish(self, metadata: Callable[[str], bytes]) -> None:
-        """Give the recording its name.
+        """Complete the recording and name its files.
 
         Args: metadata makes the bytes of the metadata from the samples' SHA-512, in hexadecimal.
         """
@@ -102,7 +102,7 @@ class RecordingWriter:
             raise
 
     def _heads(self, size: int) -> bytes:
-        """The archive's first bytes, as long whatever the size: its folder, and the samples' header."""
+        """The archive's first bytes, of constant length: its folder's header and the samples' header."""
         folder = tarfile.TarInfo(self._base.name)
         folder.type, folder.mode = tarfile.DIRTYPE, 0o755
         return folder.tobuf(tarfile.GNU_FORMAT) + self._member(DATA, size)
@@ -114,7 +114,7 @@ class RecordingWriter:
 
 
 def _take_name(waiting: Path, place: Path) -> None:
-    """A name that nobody has; the file system itself refuses one that somebody took meanwhile."""
+    """Give the file a name that is free; the file system refuses a name that was taken meanwhile."""
     try:
         place.hardlink_to(waiting)
     except FileExistsError:

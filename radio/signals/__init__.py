@@ -1,1 +1,1 @@
-"""Signals that are made, not received: the test waveform of a node, and what every generator needs."""
+"""Signal generators: a node's OFDM test waveform, and what all generators share."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from radio.signals.shapes import Cplx, band_limit, raised_cosine, taper_edges, unit_power
 
 if TYPE_CHECKING:
-    from numpy.random import Generator  # two megabytes, which a node that sends nothing of its own does without
+    from numpy.random import Generator  # importing it takes 2 MB, which a node that sends no test waveform saves
 
 SPACING_HZ = 15_000
 SYMBOLS_PER_SLOT = 7
@@ -22,11 +22,11 @@ TDD_PATTERN = "DSUUDDSUUD"
 """Uplink-downlink configuration 1 (3GPP TS 36.211, table 4.2-2): D sends, S sends 10 of its 14 symbols, U is silent."""
 SPECIAL_SYMBOLS_ON = 10
 WINDOW_FRACTION = 0.4
-"""Share of the shortest cyclic prefix that neighbouring symbols cross-fade over."""
+"""The share of the shortest cyclic prefix over which neighbouring symbols cross-fade."""
 
 
 class Duplex(Enum):
-    """Whether the transmitter is always on, or follows the TDD frame."""
+    """Whether the transmitter is always on (FDD), or follows the TDD frame."""
 
     FDD = "fdd"
     TDD = "tdd"
@@ -101,7 +101,7 @@ def generate(
 
 
 def _unit_while_on(iq: Cplx, sizes: Numerology, frames: int, duplex: Duplex) -> Cplx:
-    """Scale to unit power over the symbols that are on."""
+    """Scale to unit mean power over the symbols that are on."""
     if duplex is Duplex.FDD:
         return unit_power(iq)
     on = np.repeat(_on_pattern(frames, duplex), _lengths(sizes, frames))[: len(iq)]
@@ -110,7 +110,7 @@ def _unit_while_on(iq: Cplx, sizes: Numerology, frames: int, duplex: Duplex) -> 
 
 
 def _lengths(sizes: Numerology, frames: int) -> NDArray[np.int64]:
-    """Samples of each symbol with its prefix, in order."""
+    """Length in samples of each symbol with its cyclic prefix, in order."""
     slot = [sizes.fft + sizes.first_prefix] + [sizes.fft + sizes.prefix] * (SYMBOLS_PER_SLOT - 1)
     return np.array(slot * (SLOTS_PER_FRAME * frames), dtype=np.int64)
 
@@ -126,7 +126,7 @@ def _on_pattern(frames: int, duplex: Duplex) -> NDArray[np.bool_]:
 
 
 def _symbols(rng: "Generator", sizes: Numerology, *, frames: int, duplex: Duplex) -> Cplx:
-    """Lay cross-faded symbols end to end; the last one's tail wraps to the beginning, so the stream is circular."""
+    """Concatenate cross-faded symbols; the last one's tail wraps to the beginning, so the signal is circular."""
     lengths = _lengths(sizes, frames)
     on = _on_pattern(frames, duplex)
     bodies = _bodies(rng, sizes, len(lengths)) * on[:, None].astype(np.float32)
@@ -146,7 +146,7 @@ def _symbols(rng: "Generator", sizes: Numerology, *, frames: int, duplex: Duplex
 
 
 def _bodies(rng: "Generator", sizes: Numerology, count: int) -> Cplx:
-    """QPSK on the carriers around a nulled DC, to time; shape (count, fft)."""
+    """OFDM symbols of random QPSK on the carriers around a nulled DC, in the time domain; shape (count, fft)."""
     half = sizes.carriers // 2
     bits = rng.integers(0, 4, size=(count, sizes.carriers))
     qpsk = np.exp(0.5j * np.pi * (bits + 0.5))

@@ -1,4 +1,4 @@
-"""What every generator needs: unit power, smooth edges, filtering by frequency, and the way to int16."""
+"""What all generators share: unit power, smooth edges, filtering in the frequency domain, conversion to int16."""
 
 from typing import TypeAlias
 

@@ -1,1 +1,1 @@
-"""The ADALM-Pluto: adi.Pluto for tuning, raw libiio buffers, a connection that only mutes, one that only watches."""
+"""The ADALM-Pluto driver: adi.Pluto for tuning, libiio buffers for samples, one connection to mute and one to watch."""

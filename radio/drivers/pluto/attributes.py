@@ -1,4 +1,4 @@
-"""Attributes of one libiio context by name: found once, read and written as text, every failure one of ours."""
+"""Reads and writes attributes of one libiio context by name; every failure is raised as HardwareError."""
 
 import errno
 from typing import Any
@@ -8,14 +8,14 @@ from radio.drivers.pluto.libiio import translated
 from radio.errors import HardwareError
 
 UNREADABLE = frozenset({errno.EINVAL, errno.EACCES, errno.EIO, errno.ENODATA, errno.EOPNOTSUPP})
-"""Errors of an attribute that just cannot be read now, not of the way to the device."""
+"""Error numbers of an attribute that cannot be read at present, while the connection still works."""
 
 ATTENUATIONS = tuple(Attribute(PHY, f"voltage{number}", True, "hardwaregain") for number in range(2))
 TONES = tuple(Attribute(DAC, f"altvoltage{number}", True, name) for name in ("raw", "scale") for number in range(8))
 
 
 class Attributes:
-    """The attributes of one context. The library builds a device's whole list whenever asked: it is asked once here."""
+    """The attributes of one context. libiio lists them anew at each request, so they are listed once here."""
 
     def __init__(self, context: Any, what: str) -> None:
         """`what` names the device in messages."""
@@ -29,7 +29,7 @@ class Attributes:
         return self._search(wanted) is not None
 
     def existing(self, wanted: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
-        """Those of some attributes that this firmware has; raises HardwareError when it cannot be told."""
+        """The given attributes that this firmware has; raises HardwareError when it cannot be told."""
         return tuple(one for one in wanted if self.has(one))
 
     def read(self, wanted: Attribute) -> str:
@@ -62,12 +62,12 @@ class Attributes:
 
     @property
     def attenuations(self) -> tuple[Attribute, ...]:
-        """The attenuation of every transmitter this unit has: one, or two where its second channel is in use."""
+        """The attenuation attributes of all transmitters of this unit: one, or two with its second channel in use."""
         return self.existing(ATTENUATIONS)
 
     @property
     def tones(self) -> tuple[Attribute, ...]:
-        """Switch and level of every tone generator; raises HardwareError."""
+        """The switch and the level attribute of every tone generator; raises HardwareError."""
         return self.existing(TONES)
 
     def _native(self, wanted: Attribute) -> Any:

@@ -1,31 +1,31 @@
-"""The numbers a host beats with and a Pluto's own dead-man repeats: phases of tone generators that are off. Pure."""
+"""Heartbeat numbers that a Pluto's dead-man repeats to the host, as phases of tone generators that are off. Pure."""
 
 from collections import deque
 from typing import Final
 
 NUMBERS: Final = 359
 STEP: Final = 1000
-"""Phases are thousandths of a degree; the device rounds them by a few."""
+"""Phases are in thousandths of a degree; the device rounds them by a few thousandths."""
 KEPT: Final = NUMBERS // 2
 
 
 class Beats:
-    """Which numbers were beaten when. No number comes again before half of all others did."""
+    """The heartbeat numbers written, and when. A number is used again only after half of all others were."""
 
     def __init__(self, *, after: str = "") -> None:
-        """Begin; `after` is what the dead-man repeated last, for somebody else, which the first beats are far from."""
+        """Start; the first numbers keep away from `after`, which the dead-man repeated last, for another host."""
         number = round(int(after) / STEP) if after.isdigit() else 0
         self._number = (number + NUMBERS // 2) % NUMBERS if after.isdigit() else 0
         self._beaten: deque[tuple[int, int]] = deque(maxlen=KEPT)
 
     def next(self, now_ns: int) -> str:
-        """The next number to write, at a monotonic time."""
+        """The next heartbeat number to write at monotonic time `now_ns`."""
         self._number = self._number % NUMBERS + 1
         self._beaten.append((self._number, now_ns))
         return str(self._number * STEP)
 
     def answered(self, repeated: str, *, since_ns: int) -> bool:
-        """Whether what the dead-man repeats was beaten since then, whatever was beaten after it."""
+        """Whether the number that the dead-man repeats was written at or after `since_ns` (monotonic)."""
         if not repeated.isdigit():
             return False
         return any(

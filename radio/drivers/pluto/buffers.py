@@ -1,4 +1,4 @@
-"""Sample buffers over libiio, raw int16: receive blocks out, finite zero-padded bursts in. Cyclic ones do not exist."""
+"""Sample buffers over libiio, raw int16: receive blocks, and finite zero-padded transmit bursts; never cyclic ones."""
 
 import threading
 import time
@@ -20,10 +20,10 @@ OPENING_SAMPLES: Final = 1024
 
 
 class ReceiveBuffer:
-    """An open receive buffer. Nothing in it is older than its opening."""
+    """An open receive buffer; all its samples are younger than its opening."""
 
     def __init__(self, control: Control, samples: int, *, kernel_buffers: int = KERNEL_BUFFERS) -> None:
-        """Open; raises HardwareError."""
+        """Open a buffer of `samples`; raises HardwareError."""
         try:
             device = control.device(ADC)
             device.set_kernel_buffers_count(kernel_buffers)
@@ -32,7 +32,7 @@ class ReceiveBuffer:
             raise translated(exc, "opening the receive buffer") from exc
 
     def refill(self) -> Iq16:
-        """Wait for the next buffer; returns its samples, read-only, shape (n, 2). Raises HardwareError."""
+        """Wait for the next block; returns its samples, read-only, shape (n, 2). Raises HardwareError."""
         try:
             self._buffer.refill()
             raw = self._buffer.read()
@@ -43,7 +43,7 @@ class ReceiveBuffer:
         return iq
 
     def close(self) -> None:
-        """Close it on the device."""
+        """Close the buffer on the device."""
         buffer, self._buffer = self._buffer, None
         destroy(buffer)
 
@@ -52,7 +52,7 @@ class TransmitBuffer:
     """An open transmit buffer for bursts of up to `samples`."""
 
     def __init__(self, control: Control, samples: int, *, rate_hz: int, kernel_buffers: int = KERNEL_BUFFERS) -> None:
-        """Open with zeros; raises HardwareError."""
+        """Open the buffer and fill it with zeros; raises HardwareError."""
         self.samples = samples
         self._rate_hz = rate_hz
         self._kernel_buffers = kernel_buffers
@@ -69,11 +69,11 @@ class TransmitBuffer:
 
     @property
     def rate_hz(self) -> int:
-        """The rate it plays at."""
+        """The sample rate at which the buffer is played, Hz."""
         return self._rate_hz
 
     def send(self, iq: Iq16) -> Sent:
-        """Play once, zeros after it; does not wait. Raises SettingRefused when too much waits, HardwareError."""
+        """Queue samples once, zeros after; never waits. Raises SettingRefused with a full queue, HardwareError."""
         ahead_ns = self._busy.latest_ns - time.monotonic_ns()
         shortest_ns = (len(iq) + TAIL_SAMPLES) * NS // self._rate_hz
         if ahead_ns > (self._kernel_buffers - 1) * shortest_ns:
@@ -100,7 +100,7 @@ class TransmitBuffer:
         return Sent(start=start, samples=len(iq))
 
     def close(self, *, wait_s: float = 1.0) -> None:
-        """Close it on the device, cancelling a push that hangs; left to the device's own limits if that hangs too."""
+        """Close the buffer on the device, cancelling a push that hangs; else the device's timeout ends it."""
         buffer = self._buffer
         if buffer is not None and not self._lock.acquire(blocking=False):
             buffer.cancel()

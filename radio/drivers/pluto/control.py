@@ -1,4 +1,4 @@
-"""The control plane: adi.Pluto for tuning, every value read back. After an error the context is not to be trusted."""
+"""Tunes a Pluto through adi.Pluto, and reads every value back. After an error the context must not be used any more."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,11 +41,11 @@ SURE_GAINS_DB: Final = (0, 62)
 
 
 class Mismatch(HardwareError):
-    """The device took a value and holds another."""
+    """A setting that the device accepted reads back as another value."""
 
 
 class Control:
-    """One `adi.Pluto`. After any error but a refused value it is of no use any more: make another."""
+    """One `adi.Pluto`. After any error but a refused value it must be replaced by a new one."""
 
     def __init__(self, uri: str, *, timeout_ms: int) -> None:
         """Connect; raises Disconnected."""
@@ -68,7 +68,7 @@ class Control:
         self.attributes = Attributes(self._board.ctx, uri)
 
     def allow(self, *, block_ms: int) -> None:
-        """Give buffers opened from now on the time a block takes besides the ordinary limit; raises HardwareError."""
+        """Add the duration of a block to the timeout of buffers opened from now on; raises HardwareError."""
         wanted_ms = self._timeout_ms + SPANS_LATE * block_ms
         if wanted_ms != self._allowed_ms:
             with self._translated("timeout"):
@@ -77,12 +77,12 @@ class Control:
 
     @property
     def timeout_ms(self) -> int:
-        """How long a buffer opened now may keep its reader waiting."""
+        """The read timeout of a buffer opened now, ms."""
         return self._allowed_ms
 
     @property
     def context(self) -> Any:
-        """The library's context, for buffers."""
+        """The libiio context, for opening buffers."""
         return self._board.ctx
 
     def tune_rx(self, settings: RxSettings, *, still_silent: Callable[[], None]) -> None:
@@ -102,14 +102,14 @@ class Control:
         still_silent()
 
     def receiver_astray(self, settings: RxSettings, *, wholly: bool) -> str:
-        """What of the receiver reads otherwise than it was tuned, "" if nothing does; raises HardwareError."""
+        """The receiver's settings that read back otherwise than tuned, "" if none; raises HardwareError."""
         wishes = receiver(settings)
         asked = self.attributes.existing(tuple(wishes) if wholly else QUICK)
         read = {one: self.attributes.read_or_error(one) for one in asked}
         return "; ".join(f"{one} reads {read[one]}, not {wishes[one].text}" for one in unlike(read, wishes))
 
     def receive_gains_db(self) -> tuple[int, int]:
-        """Least and most of the gain table in use; raises HardwareError."""
+        """The lowest and highest gain, dB, of the gain table in use; raises HardwareError."""
         if self.attributes.has(RX_GAINS):
             words = self.attributes.read_or_error(RX_GAINS).strip("[] ").split()
             if len(words) == 3 and words[0].lstrip("-").isdigit() and words[2].isdigit():
@@ -123,7 +123,7 @@ class Control:
         self._require({RX_GAIN: Wish(f"{gain_db:g}", GAIN_STEP_DB)})
 
     def prepare_tx(self, settings: TxSettings) -> None:
-        """Everything of the order up but the gain; the gain is at its least after every step. Raises HardwareError."""
+        """Set everything of the transmitter but the gain, kept at its least after every step. Raises HardwareError."""
         board, at = self._board, self.attributes
         wishes = transmitter(settings, at.attenuations, at.tones)
         quiet = {one: Wish(str(SILENT_DB), GAIN_STEP_DB) for one in at.attenuations}
@@ -139,19 +139,19 @@ class Control:
             self._require({**wishes, **quiet})
 
     def raise_gain(self, settings: TxSettings) -> None:
-        """The last step up, and everything read back once more; raises HardwareError, Mismatch."""
+        """Set the transmit gain, the last step, and read everything back once more; raises HardwareError, Mismatch."""
         with self._translated("tx_hardwaregain"):
             self._board.tx_hardwaregain_chan0 = -settings.attenuation_mdb / 1000
         self._require(transmitter(settings, self.attributes.attenuations, self.attributes.tones))
 
     def _hold(self, quiet: Wishes) -> None:
-        """Keep the transmitter's gain at its least, whatever the last step did to it; raises HardwareError."""
+        """Set the transmit gain to its least again where the last step changed it; raises HardwareError."""
         for one in quiet:
             self.attributes.write(one, str(SILENT_DB))
         self._require(quiet)
 
     def _make_so(self, wishes: Wishes) -> None:
-        """Set what does not read as wished, where this firmware has it; raises HardwareError, Mismatch."""
+        """Write what does not read as wished, where this firmware has it; raises HardwareError, Mismatch."""
         there = self.attributes.existing(tuple(wishes))
         for one in there:
             if not wishes[one].holds(self.attributes.read_or_error(one)):
@@ -159,7 +159,7 @@ class Control:
         self._require({one: wishes[one] for one in there})
 
     def _require(self, wishes: Wishes) -> None:
-        """Raise Mismatch for the first of what this firmware has that does not read as wished."""
+        """Raise Mismatch for the first attribute of this firmware that does not read as wished."""
         for one in self.attributes.existing(tuple(wishes)):
             read = self.attributes.read_or_error(one)
             if not wishes[one].holds(read):
@@ -177,7 +177,7 @@ class Control:
             return lost
 
     def device(self, name: str) -> Any:
-        """A device with its two sample channels enabled; raises HardwareError."""
+        """A device of the context with its two sample channels enabled; raises HardwareError."""
         with self._translated(name):
             device = self.context.find_device(name)
             if device is None:
@@ -187,7 +187,7 @@ class Control:
             return device
 
     def _set_rate(self, rate_hz: int) -> bool:
-        """Change the rate only where it differs: that rewrites a filter both directions share. True if it did."""
+        """Set the sample rate if it differs, as that rewrites a filter of both directions. True if it was set."""
         if abs(int(self._board.sample_rate) - rate_hz) <= RATE_STEP_HZ:
             return False
         self._board.sample_rate = rate_hz
@@ -200,5 +200,5 @@ class Control:
         except HardwareError:
             raise
         except Exception as exc:
-            # The class raises bare exceptions for channels it does not find, KeyError for attributes.
+            # adi.Pluto raises bare exceptions for missing channels, KeyError for missing attributes.
             raise translated(exc, f"{self._uri}: {what}") from exc

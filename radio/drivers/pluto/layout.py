@@ -1,4 +1,4 @@
-"""Where everything is on a Pluto: devices, channels, attributes; and what one kind of unit can be set to."""
+"""The devices, channels and attributes of a Pluto, and the ranges that one kind of unit can be set to."""
 
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -20,7 +20,7 @@ MUTE_TIMEOUT_MS: Final = 400
 KERNEL_BUFFERS: Final = 4
 MUTE_STEPS: Final = ("tx_attenuation_max", "tx_lo_powerdown", "tx_buffer_close", "dds_zero")
 LEAST_RATE_HZ: Final = 521_000
-"""Below it a Pluto needs its divider by eight, which this driver leaves off."""
+"""Lowest sample rate, Hz: below it a Pluto needs its divider by eight, which this driver leaves off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Attribute:
     debug: bool = False
 
     def __str__(self) -> str:
-        """Return it as messages name it."""
+        """Format the attribute for messages."""
         return "/".join(part for part in (self.device, self.channel, self.name) if part)
 
 
@@ -45,7 +45,7 @@ DDS_SCALE: Final = tuple(Attribute(DAC, channel, True, "scale") for channel in D
 HEARTBEAT: Final = Attribute(DAC, "altvoltage3", True, "phase")
 ECHO: Final = Attribute(DAC, "altvoltage2", True, "phase")
 MUTE: Final = (ATTENUATION, POWERDOWN, *DDS_RAW, *DDS_SCALE)
-"""Every attribute that muting needs; a firmware without one of them cannot be muted and is refused."""
+"""Every attribute that muting needs; a firmware that lacks one cannot be muted and is refused."""
 
 TX_LO: Final = Attribute(PHY, "altvoltage1", True, "frequency")
 TX_BAND: Final = Attribute(PHY, "voltage0", True, "rf_bandwidth")
@@ -83,7 +83,7 @@ TEST_NOISE: Final = Attribute(PHY, "", False, "bist_prbs", debug=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlutoOptions:
-    """How the driver deals with a device.
+    """Limits and firmware options of the driver for one kind of unit.
 
     `burst_samples`: the longest burst. `overflow_register`: whether this firmware's is to be believed.
     `kernel_buffers`: how many the device's kernel queues in each direction.
@@ -98,7 +98,7 @@ class PlutoOptions:
 
     @classmethod
     def of(cls, profile: RadioProfile, *, burst_samples: int) -> "PlutoOptions":
-        """As the profile of this kind of Pluto has it; raises SettingRefused for one that is muted in another way."""
+        """The options from this unit's profile; raises SettingRefused for a profile that is muted in another way."""
         if tuple(profile.mute.steps) != MUTE_STEPS or not profile.mute.readback:
             raise SettingRefused(
                 f"profile {profile.id}: this driver mutes by {', '.join(MUTE_STEPS)}, with readback; say so in [mute]"
@@ -112,7 +112,7 @@ class PlutoOptions:
 
 
 class Outside(Protocol):
-    """Why a setting is refused; printed as one line."""
+    """Why a setting is outside the range; printed as one line."""
 
     def __str__(self) -> str:
         """Return the line."""
@@ -120,7 +120,7 @@ class Outside(Protocol):
 
 
 class Ranges(Protocol):
-    """What a unit may be set to: `hw_profiles` has these for every kind of radio."""
+    """The ranges that a unit may be set to: `hw_profiles` has them for every kind of radio."""
 
     def check_rx(self, *, center_hz: int, sample_rate_hz: int, bandwidth_hz: int, gain_db: float) -> Outside | None:
         """Return why a receive setting is refused, None if it is not."""
@@ -179,7 +179,7 @@ def _refuse_slow(sample_rate_hz: int) -> None:
 
 
 def on_rx_steps(settings: RxSettings, ranges: Ranges) -> RxSettings:
-    """The setting as the device holds it, gain in whole dB; raises SettingRefused outside the ranges."""
+    """A receive setting as the device can hold it, gain in whole dB; raises SettingRefused out of range."""
     _refuse_slow(settings.sample_rate_hz)
     gain_db = round(settings.gain_mdb / 1000)
     refused = ranges.check_rx(
@@ -199,7 +199,7 @@ def on_rx_steps(settings: RxSettings, ranges: Ranges) -> RxSettings:
 
 
 def on_tx_steps(settings: TxSettings, ranges: Ranges) -> TxSettings:
-    """The setting as the device holds it, attenuation in quarter dB; raises SettingRefused outside the ranges."""
+    """A transmit setting as the device can hold it, attenuation in 0.25 dB; raises SettingRefused out of range."""
     _refuse_slow(settings.sample_rate_hz)
     refused = ranges.check_tx(
         center_hz=settings.center_hz,

@@ -1,4 +1,4 @@
-"""The only door to libiio: imported when first needed, every failure turned into one of ours, every wait bounded.
+"""The only module that imports libiio: lazily, with its failures raised as HardwareError and every wait with a timeout.
 
 Without the system library `import adi` raises OSError or FileNotFoundError, not ImportError; all are caught here.
 """
@@ -40,7 +40,7 @@ LINK_ERRORS: Final = frozenset(
     }
 )
 _open: dict[int, tuple[Any, Any]] = {}
-"""Every open buffer and its context: garbage collection knows no order, and frees the context first, which crashes."""
+"""Every open buffer and its context: garbage collection may free the context before the buffer, which crashes."""
 
 
 @cache
@@ -60,7 +60,7 @@ def binding(name: Literal["iio", "adi"]) -> ModuleType:
 
 
 def _own_library() -> Path | None:
-    """A libiio that was unpacked beside the virtual environment or is named by the environment."""
+    """A libiio unpacked beside the virtual environment, or named by the environment variable; None without one."""
     named = os.environ.get(LIBRARY)
     if named:
         return Path(named)
@@ -70,7 +70,7 @@ def _own_library() -> Path | None:
 
 
 def _preload(folder: Path) -> None:
-    """Load what lies beside an unpacked library, for it is not on the loader's path; what cannot be is not needed."""
+    """Load the libraries beside an unpacked libiio, which the loader does not find; skip one that does not load."""
     left = sorted(one for one in folder.glob("*.so.*") if not one.name.startswith("libiio."))
     while left:
         failed = []
@@ -85,7 +85,7 @@ def _preload(folder: Path) -> None:
 
 
 def connect(uri: str, *, timeout_ms: int) -> Any:
-    """Return a context of its own to a device; raises Disconnected."""
+    """Open a separate context to a device; raises Disconnected."""
     iio = binding("iio")
 
     def make() -> Any:
@@ -107,7 +107,7 @@ def open_buffer(device: Any, samples: int, *, cyclic: bool = False) -> Any:
 
 
 def destroy(buffer: Any) -> None:
-    """Close a buffer now; once more does nothing."""
+    """Close a buffer now; closing it again does nothing."""
     kept = _open.get(id(buffer))
     fields = vars(buffer) if kept is not None else {}
     native, fields["_buffer"] = fields.get("_buffer"), None
@@ -117,7 +117,7 @@ def destroy(buffer: Any) -> None:
 
 
 def translated(exc: Exception, what: str) -> HardwareError:
-    """The error of ours for one of the library's."""
+    """The HardwareError for an error that libiio raised."""
     if isinstance(exc, HardwareError):
         return exc
     number = exc.errno if isinstance(exc, OSError) else None
@@ -131,7 +131,7 @@ def translated(exc: Exception, what: str) -> HardwareError:
 
 
 def versions(context: Any) -> tuple[str, ...]:
-    """Versions of libiio as `MAJOR.MINOR`: of this host's library, and of the one that answers in a context."""
+    """Versions of libiio as `MAJOR.MINOR`: on this host, and on the device behind a context."""
     own = vars(binding("iio")).get("version")
     return tuple(f"{one[0]}.{one[1]}" for one in (own, context.version) if isinstance(one, tuple) and len(one) >= 2)
 

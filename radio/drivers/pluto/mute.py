@@ -1,4 +1,4 @@
-"""The way to silence a Pluto: a context of its own, the steps in their one order, a readback on a fresh connection.
+"""Mutes a Pluto over a separate connection, in a fixed order of steps, and reads back over a fresh connection.
 
 Order: attenuation of every path to the end · oscillator powered down · transmit buffer closed · tone generators to
 zero. The first two are tried both, whatever the other does. Any failure throws the connection away and tries once more
@@ -31,7 +31,7 @@ FIRST = ((ATTENUATION, str(SILENT_DB)), (POWERDOWN, "1"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readback:
-    """What a device says of its transmitters: the loudest one's gain, their oscillator, their tone generators."""
+    """Transmitter state read from a device: the highest gain of any path, the oscillator, the tone generators."""
 
     gain_db: float
     powered_down: bool
@@ -45,7 +45,7 @@ class Readback:
 
 
 class Silencer:
-    """Mutes one device. Safe to use from any thread; each use is bounded."""
+    """Mutes one device. Safe to use from any thread; each call has a timeout."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Silencer:
 
     @property
     def independent(self) -> bool:
-        """Whether it has a connection that nothing else can block."""
+        """Whether it has a connection of its own, which nothing else can block."""
         return self._shared is None
 
     @property
@@ -85,11 +85,11 @@ class Silencer:
 
     @property
     def context_attributes(self) -> dict[str, str]:
-        """What the device says of itself: model, serial, firmware."""
+        """Context attributes of the device: model, serial, firmware."""
         return dict(self._context.attrs) if self._context is not None else {}
 
     def mute(self, close_buffer: Callable[[], None] = lambda: None) -> RfState:
-        """Silence and read back on a fresh connection; UNKNOWN when that cannot be done in two tries."""
+        """Mute, then read back on a fresh connection; UNKNOWN when that fails in two tries."""
         with self._lock:
             for _ in range(TRIES):
                 try:
@@ -100,7 +100,7 @@ class Silencer:
             return RfState.UNKNOWN
 
     def rf_state(self) -> RfState:
-        """Read back; UNKNOWN when that cannot be done in two tries."""
+        """Read back whether the output can radiate; UNKNOWN when that fails in two tries."""
         with self._lock:
             for _ in range(TRIES):
                 try:
@@ -110,18 +110,18 @@ class Silencer:
             return RfState.UNKNOWN
 
     def write(self, attribute: Attribute, text: str) -> None:
-        """Write one attribute; raises HardwareError, and the next use is of a new connection."""
+        """Write one attribute; raises HardwareError, and the next use opens a new connection."""
         with self._lock, self._dropping():
             self._at().write(attribute, text)
 
     def read(self, attribute: Attribute) -> str:
-        """Read one attribute; raises HardwareError, and the next use is of a new connection."""
+        """Read one attribute; raises HardwareError, and the next use opens a new connection."""
         with self._lock, self._dropping():
             return self._at().read(attribute)
 
     @contextmanager
     def _dropping(self) -> Iterator[None]:
-        """An answer that comes too late would be taken for the next one's."""
+        """Drop the connection after a failure: a late answer would be taken for the answer to the next question."""
         try:
             yield
         except HardwareError:
@@ -135,7 +135,7 @@ class Silencer:
         return self._read().state
 
     def _quieten(self, close_buffer: Callable[[], None]) -> None:
-        """Every step, the first ones whatever becomes of them; raises HardwareError for the first that failed."""
+        """Take every step of muting, the first two even if one fails; raises HardwareError for the first failure."""
         at = self._at()
         failures = []
         for attribute, text in self._first(at):
@@ -152,7 +152,7 @@ class Silencer:
             at.write(TEST_TONE, "0")
 
     def _first(self, at: Attributes) -> tuple[tuple[Attribute, str], ...]:
-        """What is written first of all: the first path and the oscillator, then every other path."""
+        """The attributes to write first: the first path's attenuation and the oscillator, then the other paths."""
         return (*FIRST, *((one, str(SILENT_DB)) for one in at.attenuations if one != ATTENUATION))
 
     def _read(self) -> Readback:
@@ -173,7 +173,7 @@ class Silencer:
         return self._attributes
 
     def _fresh(self) -> Any:
-        """A new connection; where nothing answers and the device is known by its serial number, it is searched for."""
+        """Open a new connection; where nothing answers, search for a device known by its serial number."""
         try:
             return connect(self._uri, timeout_ms=self._timeout_ms)
         except Disconnected:
@@ -183,13 +183,13 @@ class Silencer:
         return connect(self._uri, timeout_ms=self._timeout_ms)
 
     def _take(self, context: Any) -> Attributes:
-        """Use a context from now on, if it is of the same unit and has all that muting needs; raises HardwareError."""
+        """Use a context from now on if it is the same unit and has all that muting needs; raises HardwareError."""
         at = Attributes(context, self._uri)
         missing = [one for one in MUTE if not at.has(one)]
         serial = str(context.attrs.get("hw_serial", ""))
         other = self._serial is not None and serial != self._serial
         if missing or other:
-            # It cannot be muted for certain, or is not the one that has to be; what there is, is used all the same.
+            # A wrong unit, or one that cannot be muted for certain, is still muted as far as possible.
             for attribute, text in FIRST:
                 if attribute not in missing:
                     at.write(attribute, text)
@@ -208,6 +208,6 @@ class Silencer:
         self._attributes = self._context = None
 
     def close(self) -> None:
-        """Let go of the connection; says nothing of the transmitter: mute first."""
+        """Close the connection; this does not change the transmitter: mute first."""
         with self._lock:
             self._drop()

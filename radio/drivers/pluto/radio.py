@@ -1,4 +1,4 @@
-"""ADALM-Pluto behind the radio port: adi.Pluto for control, raw int16 buffers, muting on a connection of its own.
+"""ADALM-Pluto behind the radio port: adi.Pluto for control, raw int16 buffers, a separate connection to mute.
 
 The device is muted before anything else is done with it, and again whenever anything fails: a failed context is thrown
 away, a new one made when it is next needed. Times are the host's: nothing in stock firmware stamps samples.
@@ -37,7 +37,7 @@ from radio.errors import Disconnected, HardwareError, SettingRefused
 from radio.ports import Drift, Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
 
 ANSWERED_NS: Final = 2 * NS
-"""A heartbeat that the dead-man repeats counts for so long: it looks ten times a second, and the host beats on."""
+"""Age up to which a heartbeat repeated by the dead-man counts: it looks ten times a second, the host writes on."""
 
 
 DEAD_MAN_S: Final = 1.0
@@ -45,7 +45,7 @@ DEAD_MAN_POLL_S: Final = 0.02
 
 
 class PlutoRadio:
-    """One Pluto. Receiving, transmitting and muting may each be used from a thread of their own."""
+    """One Pluto. Receiving, transmitting and muting may each be used from a separate thread."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class PlutoRadio:
         ranges: Ranges | None = None,
         options: PlutoOptions | None = None,
     ) -> None:
-        """Connect and mute, whatever it is; then see what it is.
+        """Connect and mute, whatever the unit is; then check its identity.
 
         Args:
             uri: as libiio writes it, `ip:ADDRESS[:PORT]` or `usb:…`; "" to search for `serial`.
@@ -114,13 +114,13 @@ class PlutoRadio:
             self._share()
 
     def _search(self) -> str:
-        """The address the unit has now: one on USB comes back under another number. Raises HardwareError."""
+        """The unit's present address: a USB device comes back under another number. Raises HardwareError."""
         self._uri = _found(self._serial)
         self._watch.moved_to(self._uri)
         return self._uri
 
     def _share(self) -> None:
-        """Where a device allows one connection only: mute by the one that controls. Raises HardwareError."""
+        """Mute through the control connection, where a device allows one connection only. Raises HardwareError."""
         self._control = Control(self._uri, timeout_ms=self._options.timeout_ms)
         limit_ms = self._options.mute_timeout_ms
         self._silencer = Silencer(self._uri, timeout_ms=limit_ms, shared=self._control.context)
@@ -133,12 +133,12 @@ class PlutoRadio:
 
     @property
     def device_id(self) -> str:
-        """Model and serial of the unit; of one without a serial number, a name that no other opening has."""
+        """Model and serial of the unit; without a serial number, a name that is unique to this opening."""
         return self._unit.identity
 
     @property
     def model(self) -> str:
-        """What the unit calls itself."""
+        """The model name that the unit reports."""
         return self._unit.hw_model
 
     # -- receiving -----------------------------------------------------------------------------------------------
@@ -163,9 +163,9 @@ class PlutoRadio:
         return held
 
     def _tune_receiver(self, settings: RxSettings) -> None:
-        """Tune; a transmitter that was muted is muted again, whatever the firmware made of it. Raises HardwareError."""
+        """Tune the receiver, and mute again a transmitter that was muted before. Raises HardwareError."""
         if self._tx is not None:
-            # The rate is the same: nothing is written that a transmitter's settings depend on, and it stays watched.
+            # Same sample rate: the write changes no transmitter setting, and the transmitter stays watched.
             self._controlled().tune_rx(settings, still_silent=lambda: None)
             return
         self._watch.begin()
@@ -175,7 +175,7 @@ class PlutoRadio:
             self._watch.end(self._tx)
 
     def _silent_still(self) -> None:
-        """Mute again where a write to the receiver has unmuted the transmitter; raises HardwareError."""
+        """Mute again where a write to the receiver unmuted the transmitter; raises HardwareError."""
         if self._silencer.rf_state() is not RfState.OFF:
             self._must_be_silent()
 
@@ -187,13 +187,13 @@ class PlutoRadio:
         return self._reception.receive(samples)
 
     def stream(self, samples: int) -> Iterator[RxBlock]:
-        """Give block after block without a break, every loss flagged; raises SettingRefused, HardwareError."""
+        """Yield block after block without a break, every loss flagged; raises SettingRefused, HardwareError."""
         return self._reception.stream(samples)
 
     # -- transmitting --------------------------------------------------------------------------------------------
 
     def tune_tx(self, settings: TxSettings) -> TxSettings:
-        """The order up: quiet, tuned, oscillator on, a buffer of zeros, gain last; each step read back.
+        """Tune the transmitter: quiet, tuned, oscillator on, a buffer of zeros, gain last; each step is read back.
 
         Raises:
             SettingRefused: outside the ranges, another rate than the receiver's, or no independent way to mute.
@@ -240,7 +240,7 @@ class PlutoRadio:
             raise HardwareError(f"{self._uri}: muted while it was being tuned")
 
     def send(self, iq: Iq16) -> Sent:
-        """Play samples of shape (n, 2) once, zeros after them; after a mute they play to nowhere.
+        """Send samples of shape (n, 2) once, zeros after them; once muted, they are discarded.
 
         Raises:
             SettingRefused: no burst, longer than `burst_samples`, or too much is queued already.
@@ -261,7 +261,7 @@ class PlutoRadio:
     # -- silence -------------------------------------------------------------------------------------------------
 
     def mute(self) -> RfState:
-        """Silence at once on a connection of its own, and read back on a fresh one; UNKNOWN is as bad as ON."""
+        """Mute at once over a separate connection, and read back on a fresh one; treat UNKNOWN like ON."""
         self._mutes += 1
         failures = self._silencer.failures
         self._watch.begin()
@@ -270,7 +270,7 @@ class PlutoRadio:
         finally:
             self._watch.end(None)
         if self._silencer.failures != failures:
-            # What cut one connection has most likely cut the other; a new one begins with muting again.
+            # A fault that cut one connection has most likely cut the other; a new one begins with muting again.
             self._control = None
         return state
 
@@ -279,7 +279,7 @@ class PlutoRadio:
         return self._silencer.rf_state()
 
     def drift(self) -> Drift | None:
-        """What of the transmitter reads otherwise than it was set; raises HardwareError when it cannot be asked.
+        """The transmitter settings that read otherwise than set; raises HardwareError when the device cannot be asked.
 
         While it is muted and the connection was lost, the device may have been off and on again: it is muted anew.
         """
@@ -293,7 +293,7 @@ class PlutoRadio:
 
     @property
     def receiver_moved(self) -> str:
-        """What of the receiver read otherwise than it was tuned when it was last asked; "" if nothing did."""
+        """The receiver settings that read otherwise than tuned at the last check; "" if none."""
         return self._reception.moved
 
     def _close_transmit(self) -> None:
@@ -302,7 +302,7 @@ class PlutoRadio:
             buffer.close()
 
     def heartbeat(self) -> None:
-        """Tell the device's own dead-man, by the phase of a tone generator that is off; raises HardwareError."""
+        """Send a heartbeat to the dead-man as the phase of a tone generator that is off; raises HardwareError."""
         self._silencer.write(HEARTBEAT, self._beats.next(time.monotonic_ns()))
 
     def guarded(self) -> bool:
@@ -310,7 +310,7 @@ class PlutoRadio:
         return self._beats.answered(self._silencer.read(ECHO), since_ns=time.monotonic_ns() - ANSWERED_NS)
 
     def close(self) -> None:
-        """Mute and let go of the device. Raises HardwareError if it does not read back as muted."""
+        """Mute and close the device. Raises HardwareError if it does not read back as muted."""
         if self._closing.is_set():
             return
         self._closing.set()
@@ -324,7 +324,7 @@ class PlutoRadio:
     # -- failing -------------------------------------------------------------------------------------------------
 
     def _controlled(self) -> Control:
-        """The control connection; made anew, muting first, if the last one failed."""
+        """The control connection; reopened, muting first, if the last one failed."""
         with self._lock:
             if self._control is None and not self._silencer.independent:
                 self._share()
@@ -334,13 +334,13 @@ class PlutoRadio:
             return self._control
 
     def _fail(self) -> None:
-        """Throw the control connection away and mute."""
+        """Drop the control connection and mute."""
         self._control = None
         self.mute()
 
     @contextmanager
     def _failing_silent(self) -> Iterator[None]:
-        """Whatever of the device's fails inside leaves it muted and the connection discarded."""
+        """Mute and drop the control connection if any device call inside the context fails."""
         try:
             yield
         except HardwareError:
@@ -349,7 +349,7 @@ class PlutoRadio:
 
 
 def mute_uri(uri: str, *, serial: str | None = None) -> RfState:
-    """Silence a Pluto and read back, with nothing but its address; UNKNOWN when it cannot be told.
+    """Mute a Pluto given only its address, and read back; UNKNOWN when it cannot be told.
 
     Raises: LibraryMissing, Disconnected, HardwareError (the firmware cannot be muted), SettingRefused (another unit).
     """
@@ -363,7 +363,7 @@ def mute_uri(uri: str, *, serial: str | None = None) -> RfState:
 
 
 def rf_state_of(uri: str, *, serial: str | None = None) -> RfState:
-    """Read back whether a Pluto can radiate, with nothing but its address; UNKNOWN when it cannot be told.
+    """Read back whether a Pluto can radiate, given only its address; UNKNOWN when it cannot be told.
 
     Raises: as `mute_uri`.
     """
@@ -377,7 +377,7 @@ def rf_state_of(uri: str, *, serial: str | None = None) -> RfState:
 
 
 def identity_of(uri: str, *, serial: str | None = None) -> str:
-    """What a Pluto is called in a credential, by what it says of itself; sets nothing.
+    """The device name of a Pluto in a credential, read from the unit; changes no setting.
 
     Raises: as `mute_uri`.
     """
@@ -392,7 +392,7 @@ def identity_of(uri: str, *, serial: str | None = None) -> str:
 
 
 def dead_man_of(uri: str, *, serial: str | None = None, wait_s: float = DEAD_MAN_S) -> bool:
-    """Whether a Pluto has a dead-man of its own that answers, asked twice so that nothing old is taken for an answer.
+    """Whether a Pluto's own dead-man answers two heartbeats; two, so that an old number is not taken for an answer.
 
     Raises: as `mute_uri`.
     """

@@ -1,4 +1,4 @@
-"""Receiving from a Pluto: single looks that are younger than the call, and streams in which every loss is flagged.
+"""Receives from a Pluto: single looks younger than the call, and streams in which every loss is flagged.
 
 After every block the receiver is asked whether it is still set as it was tuned, and from time to time whether it hears
 at all; what is not sure is flagged, so that it is never taken for a quiet band.
@@ -21,17 +21,17 @@ from radio.errors import Disconnected, HardwareError, ReceiveTimeout, SettingRef
 from radio.ports import Iq16, RxBlock, RxFlag, RxSettings, Span
 
 ALIKE: Final = 64
-"""So many first samples equal to the block before's are a buffer that was given twice: noise does not repeat."""
+"""A block whose first samples, this many, equal the previous block's is a repeated buffer: noise does not repeat."""
 TEST_SAMPLES: Final = 4096
 TEST_EVERY_NS: Final = 60 * NS
 TEST_AGAIN_NS: Final = 5 * NS
-"""How soon a receiver that seems still, or was found deaf, is tested again."""
+"""Time after which a receiver that seems still, or was found deaf, is tested again."""
 WHOLLY_NS: Final = NS // 10
 QUICKLY_NS: Final = NS // 25
 
 
 class Reception:
-    """The receiving half of a radio. Looks and streams number their blocks together."""
+    """The receiving half of a Pluto. Looks and stream blocks share one sequence number."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Reception:
         closing: threading.Event,
         own: "deque[Span]",
     ) -> None:
-        """Make it.
+        """Set up; receives nothing yet.
 
         Args:
             uri: for messages.
@@ -66,22 +66,22 @@ class Reception:
 
     @property
     def settings(self) -> RxSettings | None:
-        """How the receiver is set; None before it is."""
+        """The receiver's settings; None before it is tuned."""
         return self._settings
 
     def retuned(self, settings: RxSettings) -> None:
-        """The receiver is set anew."""
+        """Note new settings of the receiver."""
         self._settings = settings
         self._tunings += 1
         self._moved, self._asked_ns, self._asked_wholly_ns, self._tested_ns = "", 0, 0, 0
 
     @property
     def moved(self) -> str:
-        """What of the receiver read otherwise than it was tuned when it was last asked; "" if nothing did."""
+        """The receiver settings that read otherwise than tuned at the last check; "" if none."""
         return self._moved
 
     def test_hearing(self) -> bool:
-        """Listen at two gains: whether the receiver hears. Its gain is as tuned again afterwards. Raises HardwareError.
+        """Compare the noise at two gains: whether the receiver hears. Restores the tuned gain. Raises HardwareError.
 
         Takes about 20 ms. While a stream has the device's buffer, the stream tests as soon as it opens another.
         """
@@ -108,13 +108,13 @@ class Reception:
         return not self._deaf
 
     def _test_if_due(self) -> None:
-        """Test the receiver when that was long ago, or when there is a reason to; raises HardwareError."""
+        """Test the receiver when the last test is old, or a block looks deaf; raises HardwareError."""
         waited_ns = time.monotonic_ns() - self._tested_ns
         if waited_ns > TEST_EVERY_NS or (waited_ns > TEST_AGAIN_NS and (self._still or self._deaf)):
             self._test()
 
     def _doubts(self, control: Control, settings: RxSettings, iq: Iq16, *, after_ns: int = 0) -> RxFlag:
-        """What is wrong with the receiver, asked if the last time is `after_ns` ago; raises HardwareError."""
+        """Flags for receiver faults; asks the device if the last check is `after_ns` old. Raises HardwareError."""
         now_ns = time.monotonic_ns()
         if not self._testing and now_ns - self._asked_ns > after_ns:
             self._still = still(iq)
@@ -165,7 +165,7 @@ class Reception:
         return self._block(iq, samples, settings, start, flags)
 
     def _patience_ns(self, samples: int, settings: RxSettings) -> int:
-        """Longer than this is no cut but a device that hangs."""
+        """The longest wait for a block, ns; a longer one is a device that hangs, not a cut connection."""
         return self._options.timeout_ms * 1_000_000 + samples * NS // settings.sample_rate_hz
 
     def _checked(self, samples: int) -> RxSettings:
@@ -183,7 +183,7 @@ class Reception:
             buffer.close()
 
     def _opened(self, control: Control, samples: int, settings: RxSettings) -> ReceiveBuffer:
-        """A receive buffer whose limit leaves a block the time it takes."""
+        """Open a receive buffer whose timeout includes the duration of a block."""
         control.allow(block_ms=samples * 1000 // settings.sample_rate_hz)
         return ReceiveBuffer(control, samples, kernel_buffers=self._options.kernel_buffers)
 
@@ -206,7 +206,7 @@ class Reception:
         )
 
     def stream(self, samples: int) -> Iterator[RxBlock]:
-        """Give block after block without a break; a loss, a repeated block or a reopened buffer is flagged.
+        """Yield block after block without a break; a loss, a repeated block or a reopened buffer is flagged.
 
         After a retune the buffer is opened anew, so that nothing of the old setting is given as new. Raises
         SettingRefused, HardwareError.
@@ -230,7 +230,7 @@ class Reception:
             reopened = True
 
     def _unbroken(self, samples: int, settings: RxSettings, tunings: int, *, after_gap: bool) -> Iterator[RxBlock]:
-        """Blocks of one open buffer, until the receiver is retuned."""
+        """Yield the blocks of one open buffer, until the receiver is retuned."""
         length_ns = samples * NS // settings.sample_rate_hz
         opened_ns = time.monotonic_ns()
         control = self._control()
@@ -263,7 +263,7 @@ class Reception:
 
 
 class _Timing:
-    """When the blocks of an unbroken stream begin: never before the opening, never after they could have come."""
+    """Start times of the blocks of an unbroken stream: not before the opening, not after their arrival."""
 
     def __init__(self, *, opened_ns: int, length_ns: int, kernel_buffers: int) -> None:
         self._kernel_buffers = kernel_buffers
@@ -273,11 +273,11 @@ class _Timing:
         self._lost = False
 
     def lost(self) -> None:
-        """Samples before the next block were lost."""
+        """Note that samples before the next block were lost."""
         self._lost = True
 
     def next(self, now_ns: int) -> Span:
-        """The start of a block that has just come."""
+        """The start of the block that has just arrived."""
         newest_ns = now_ns - self._length_ns
         if self._lost:
             oldest_ns = now_ns - (self._kernel_buffers + 1) * self._length_ns

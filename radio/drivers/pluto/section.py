@@ -37,12 +37,12 @@ class PlutoSection(RadioSection):
 
     @property
     def real(self) -> bool:
-        """Whether power leaves an antenna: then no simulated time or place counts."""
+        """Whether a real antenna is connected: then no simulated time or place counts."""
         return not self.simulated
 
     @property
     def where(self) -> str:
-        """Which unit it is, for people."""
+        """The unit's address or serial number, for people."""
         return self.uri or str(self.serial)
 
     @classmethod
@@ -55,7 +55,7 @@ class PlutoSection(RadioSection):
 
     @classmethod
     def draft(cls, rest: str, *, center_hz: int, simulated: bool) -> dict[str, Any]:
-        """A Rev C as it comes. Raises ValueError."""
+        """A first configuration table for a Pluto Rev C in factory settings. Raises ValueError."""
         table: dict[str, Any] = {
             "driver": "pluto",
             "profile": "pluto-ad9363",
@@ -73,7 +73,7 @@ class PlutoSection(RadioSection):
 
     @classmethod
     def named(cls, serial: str) -> str:
-        """What the unit of that serial number calls itself."""
+        """The device name that the unit of that serial number reports."""
         return f"pluto {serial}"
 
     @classmethod
@@ -84,7 +84,7 @@ class PlutoSection(RadioSection):
         return open_receiver(rest)
 
     def open(self, profile: RadioProfile) -> Radio:
-        """The device. Raises HardwareError until it answers, LocalError where it never can."""
+        """Open the device. Raises HardwareError until it answers, LocalError where it never can."""
         from radio.drivers.pluto.layout import PlutoOptions
         from radio.drivers.pluto.radio import PlutoRadio
 
@@ -92,13 +92,13 @@ class PlutoSection(RadioSection):
         return PlutoRadio(self.uri, serial=self.serial, profile=profile, options=options)
 
     def silence(self) -> RfState:
-        """Mute by a connection of its own and read back. Raises RadioError."""
+        """Mute over a separate connection and read back. Raises RadioError."""
         from radio.drivers.pluto.radio import mute_uri
 
         return mute_uri(self.uri, serial=self.serial)
 
     def make_ready_to_silence(self) -> None:
-        """Load libiio now, where it is there."""
+        """Load libiio now, if it is installed."""
         from radio.drivers.pluto.libiio import binding
 
         with suppress(LibraryMissing):
@@ -111,19 +111,19 @@ class PlutoSection(RadioSection):
         return rf_state_of(self.uri, serial=self.serial)
 
     def identity(self) -> str | None:
-        """What the unit says it is; sets nothing. Raises RadioError."""
+        """The unit's device name as it reports it; changes no setting. Raises RadioError."""
         from radio.drivers.pluto.radio import identity_of
 
         return identity_of(self.uri, serial=self.serial)
 
     def dead_man(self) -> bool | None:
-        """Whether its dead-man answers; sets nothing but the phase of a tone generator that is off."""
+        """Whether its dead-man answers; changes only the phase of a tone generator that is off."""
         from radio.drivers.pluto.radio import dead_man_of
 
         return dead_man_of(self.uri, serial=self.serial)
 
     def same_unit(self, other: RadioSection) -> bool:
-        """Is that the radio that is meant? A unit that is named by its number alone may be at any address."""
+        """Whether another section means the same unit; one named by serial number alone may be at any address."""
         if not isinstance(other, PlutoSection):
             return False
         if self.serial is not None and other.serial is not None:

@@ -1,4 +1,4 @@
-"""A Pluto opened to listen: `pluto:URI` as libiio writes it, `pluto:serial=…`, or any one that is found."""
+"""Opens a Pluto as receiver: `pluto:URI` as libiio writes it, `pluto:serial=…`, or the one that is found."""
 
 from radio.drivers.pluto.layout import ADC_FULL_SCALE
 from radio.drivers.pluto.libiio import serials

@@ -1,4 +1,4 @@
-"""What a Pluto says it is, held against the profile of its kind: only a unit that is known transmits. Pure."""
+"""Checks what a Pluto reports of itself against the profile of its kind: only a known unit may transmit. Pure."""
 
 import re
 import secrets
@@ -11,7 +11,7 @@ from radio.drivers.pluto.layout import PHY
 from radio.errors import SettingRefused
 
 NO_SERIAL = re.compile(r"[0fFxX]*|unknown|none|n/a", re.IGNORECASE)
-"""Serial numbers that are none: empty, zeros, or what an erased memory reads as."""
+"""Texts that are no serial number: empty, zeros, or the content of an erased memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class Unit:
 
     @staticmethod
     def of(about: Mapping[str, str], library: tuple[str, ...], *, profile: RadioProfile | None) -> "Unit":
-        """See what a unit is.
+        """Identify a unit, and check it against its profile.
 
         Args:
             about: what the device says of itself, the attributes of its context.

@@ -1,4 +1,4 @@
-"""Asks a Pluto, on a connection of its own, whether its transmitter still is as this program set it.
+"""Checks over a separate connection whether a Pluto's transmitter still has the settings this program made.
 
 Another program, a firmware or a fault can move the oscillator, raise the gain or switch the tone generators on at any
 time, and nothing tells. The connection is not the one that mutes: a question that hangs delays no silence.
@@ -25,10 +25,10 @@ from radio.ports import Drift, TxSettings
 
 
 class Watch:
-    """What the transmitter has to read back, and a connection to ask by. Used by one thread; told by any."""
+    """The expected readback of the transmitter, and a connection to check it. Checked by one thread; set from any."""
 
     def __init__(self, uri: str, *, serial: str, timeout_ms: int) -> None:
-        """Nothing is connected yet; `serial` is the unit's that has to answer."""
+        """Set up without connecting; `serial` is the serial number that the unit must report."""
         self._uri, self._serial, self._timeout_ms = uri, serial, timeout_ms
         self._lock = threading.Lock()
         self._context: Any = None
@@ -40,16 +40,16 @@ class Watch:
         self._kept: dict[Attribute, Wish] = {}
         self._kept_of = -1
 
-    # -- told by whoever changes the transmitter -----------------------------------------------------------------
+    # -- called by the driver when it changes the transmitter ----------------------------------------------------
 
     def begin(self) -> None:
-        """The driver is about to change something: what reads otherwise from now on is no wonder."""
+        """The driver is about to change the transmitter: differences from now on do not count."""
         with self._lock:
             self._moving += 1
             self._moves += 1
 
     def end(self, settings: TxSettings | None) -> None:
-        """The change is made: how the transmitter is set now, None when it is muted."""
+        """The driver has made its change: the transmitter's settings now, None when it is muted."""
         with self._lock:
             self._moving -= 1
             self._moves += 1
@@ -57,18 +57,18 @@ class Watch:
             self._settings = settings
 
     def moved_to(self, uri: str) -> None:
-        """The unit has another address from now on."""
+        """Use another address of the unit from now on."""
         self._uri = uri
 
     @property
     def connected(self) -> bool:
-        """Whether it has a connection; without one it cannot know whether the device was off in between."""
+        """Whether a connection is open; after a lost one the device may have been off in between."""
         return self._at is not None
 
-    # -- asked by the warden -------------------------------------------------------------------------------------
+    # -- called by the warden's device watch ---------------------------------------------------------------------
 
     def connect(self) -> None:
-        """Connect to the unit; raises HardwareError."""
+        """Open the connection to the unit; raises HardwareError."""
         context = connect(self._uri, timeout_ms=self._timeout_ms)
         found = str(context.attrs.get("hw_serial", ""))
         if found != self._serial:
@@ -76,7 +76,7 @@ class Watch:
         self._context, self._at, self._kept_of = context, Attributes(context, self._uri), -1
 
     def drift(self) -> Drift | None:
-        """What reads otherwise than it was set; None when nothing does or it is being changed. Raises HardwareError."""
+        """What reads otherwise than set; None when nothing does or a change is in progress. Raises HardwareError."""
         with self._lock:
             moves, moving, tunings, settings = self._moves, self._moving, self._tunings, self._settings
         if moving:
@@ -100,7 +100,7 @@ class Watch:
         kept = at.existing(KEPT_MUTED if settings is None else KEPT)
         read: Readings = {one: at.read_or_error(one) for one in (*at.existing(tuple(wishes)), *kept)}
         if self._kept_of != tunings:
-            # What has no right value of its own is right as found first after the driver's change; a crystal always.
+            # Values without a prescribed setting stay as first read after the change; the crystal's as first ever.
             crystal = {one: wish for one, wish in self._kept.items() if one == CRYSTAL}
             self._kept, self._kept_of = {one: Wish(read[one]) for one in kept} | crystal, tunings
         wishes |= {one: self._kept[one] for one in kept}
@@ -114,5 +114,5 @@ class Watch:
         )
 
     def drop(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._context = self._at = None

@@ -1,4 +1,4 @@
-"""What a Pluto has to read back, attribute by attribute, when it is set as the driver set it. Pure.
+"""The expected readback of each Pluto attribute for the settings that the driver made. Pure.
 
 Anything else was not done by this program: another client of the device, its firmware, or a fault.
 """
@@ -43,7 +43,7 @@ from radio.drivers.pluto.layout import (
 from radio.ports import RxSettings, TxSettings
 
 LO_STEP_HZ: Final = 8
-"""What a synthesizer's readback may be away from what was asked, rounding both ways."""
+"""Largest difference in Hz between a synthesizer's readback and the frequency asked, by rounding twice."""
 RATE_STEP_HZ: Final = 4
 BAND_STEP: Final = 0.02
 GAIN_STEP_DB: Final = 0.01
@@ -52,13 +52,13 @@ SCALE_STEP: Final = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What an attribute has to read: these words, or (`step` not None) a number within `step` of it."""
+    """The expected reading of an attribute: an exact text, or (`step` not None) a number within `step` of it."""
 
     text: str
     step: float | None = None
 
     def holds(self, read: str) -> bool:
-        """Whether a reading is what is wished."""
+        """Whether a reading is as expected."""
         if self.step is None:
             return read == self.text
         number = _number(read)
@@ -87,7 +87,7 @@ PLAIN: Final[Wishes] = {
     TEST_TONE: Wish("0"),
     TEST_NOISE: Wish("0"),
 }
-"""What has to be so for either direction: both run, nothing is looped, nothing is put in by the chip's self-test."""
+"""Expected in both directions: transmit and receive run, no loopback, no signal from the chip's self-test."""
 
 PLAIN_RX: Final[Wishes] = {
     RX_DOWN: Wish("0"),
@@ -104,15 +104,15 @@ PLAIN_TX: Final[Wishes] = {
     **dict.fromkeys(DAC_SCALES, _near(1.0, SCALE_STEP)),
 }
 KEPT: Final = (CRYSTAL, FILTER, FILTER_ON, TX_PROFILE)
-"""What has no value of its own that is right, and has to stay as the driver left it while it transmits."""
+"""Attributes without a prescribed value, which must stay as the driver left them while it transmits."""
 KEPT_RX: Final = (CRYSTAL, FILTER, FILTER_ON, RX_PROFILE)
 KEPT_MUTED: Final = (CRYSTAL, TX_LO, TX_PROFILE)
 QUICK: Final = (RX_LO, RX_GAIN, RX_DOWN, RX_MODE, STATE, LOOPBACK)
-"""What is asked after every block; the rest less often."""
+"""Attributes read after every block; the others are read less often."""
 
 
 def receiver(settings: RxSettings) -> dict[Attribute, Wish]:
-    """What has to read back of a receiver that is set so."""
+    """The expected readback of a receiver with these settings."""
     return {
         **PLAIN,
         **PLAIN_RX,
@@ -125,7 +125,7 @@ def receiver(settings: RxSettings) -> dict[Attribute, Wish]:
 
 
 def muted(attenuations: tuple[Attribute, ...], tones: tuple[Attribute, ...]) -> dict[Attribute, Wish]:
-    """What has to read back of a transmitter that is muted, with all its paths."""
+    """The expected readback of a muted transmitter, all paths."""
     return {
         **dict.fromkeys(attenuations, _near(SILENT_DB, GAIN_STEP_DB)),
         **dict.fromkeys(tones, _near(0, 0)),
@@ -137,7 +137,7 @@ def muted(attenuations: tuple[Attribute, ...], tones: tuple[Attribute, ...]) -> 
 def transmitter(
     settings: TxSettings, attenuations: tuple[Attribute, ...], tones: tuple[Attribute, ...]
 ) -> dict[Attribute, Wish]:
-    """What has to read back of a transmitter that is set so: the first path up, every other one muted."""
+    """The expected readback of a transmitter with these settings: the first path on, every other one muted."""
     first, *others = attenuations
     return {
         **PLAIN,
@@ -154,12 +154,12 @@ def transmitter(
 
 
 def unlike(read: Readings, wishes: Wishes) -> list[Attribute]:
-    """Attributes that do not read as wished; one that was not read is none of them."""
+    """Attributes that read otherwise than expected; an attribute that was not read does not count."""
     return [one for one, wish in wishes.items() if one in read and not wish.holds(read[one])]
 
 
 def silenced(read: Readings, wishes: Wishes, attenuations: tuple[Attribute, ...]) -> bool:
-    """Whether all that reads otherwise is a mute: attenuated to the end or powered down, and nothing moved."""
+    """Whether the only difference is a mute (full attenuation or powered down), with nothing else changed."""
     quieter = {one for one in attenuations if _near(SILENT_DB, GAIN_STEP_DB).holds(read.get(one, ""))}
     if read.get(POWERDOWN) == "1":
         quieter.add(POWERDOWN)

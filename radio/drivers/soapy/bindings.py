@@ -1,4 +1,4 @@
-"""The door to SoapySDR's Python binding, which comes with the system's packages and not from an index of wheels.
+"""Loads SoapySDR's Python binding, which the system's packages provide and no index of wheels does.
 
 A virtual environment does not see the system's packages, and shall not: they would stand before its own. So exactly two
 modules are loaded from the system's folder, the binding and its compiled half, and only where that half is built for
@@ -20,7 +20,7 @@ from typing import Final
 from radio.errors import LibraryMissing
 
 FOLDER: Final = "BANDPACT_SOAPY"
-"""Environment variable: the only folder to look for the binding in, instead of the system's."""
+"""Environment variable: the only folder to search for the binding, instead of the system's folders."""
 MEND: Final = "run 'sudo apt-get install python3-soapysdr', and the package of the radio's own Soapy module"
 BINDING, COMPILED = "SoapySDR", "_SoapySDR"
 
@@ -47,7 +47,7 @@ def soapy() -> ModuleType:
 
 
 def folders() -> tuple[Path, ...]:
-    """Where the binding is looked for, in this order."""
+    """The folders that are searched for the binding, in order."""
     named = os.environ.get(FOLDER)
     return (Path(named),) if named else tuple(dict.fromkeys(_systems()))
 
@@ -62,7 +62,7 @@ def _systems() -> Iterator[Path]:
 
 
 def _compiled(folder: Path) -> Path | None:
-    """The compiled half in a folder, if it is for this interpreter."""
+    """The binding's compiled half in a folder, if it is built for this interpreter; None if not."""
     return next((path for suffix in EXTENSION_SUFFIXES if (path := folder / f"{COMPILED}{suffix}").is_file()), None)
 
 

@@ -1,4 +1,4 @@
-"""Whether a Soapy device's receiver still is as it was tuned, and hears at all.
+"""Checks whether a Soapy device's receiver still has its tuned settings, and whether it hears at all.
 
 Several programs may have such a device, over a network or by a server, and each can retune it or switch its oscillator
 off: SoapyPlutoSDR, for one, powers the receive oscillator down whenever any of its clients closes a stream. A module
@@ -20,23 +20,23 @@ from radio.ports import Iq16, RxFlag, RxSettings
 TEST_SAMPLES: Final = 4096
 TEST_EVERY_NS: Final = 60 * NS
 TEST_AGAIN_NS: Final = 5 * NS
-"""How soon a receiver that was found deaf, or seems still for the first time, is tested again."""
+"""Time after which a receiver that was found deaf, or seems still for the first time, is tested again."""
 ASK_EVERY_NS: Final = NS // 25
 GAIN_NEAR_DB: Final = 0.05
 GROWS_DB: Final = 12.0
-"""A device whose gain moves by less is not tested: a deaf one would look like one that hears."""
+"""Least range of a gain table for the test: with less, a deaf device cannot be told from one that hears."""
 LESS_DB: Final = (0, 2, 5, 11)
 STEPS: Final = 2048
-"""Steps of a converter up to full scale, where a module does not say its own format."""
+"""Converter codes up to full scale that are assumed where a module does not state its own format."""
 Taking: TypeAlias = Callable[[int], Iq16]
-"""Takes so many samples, all younger than the call."""
+"""Takes that many samples, all younger than the call."""
 
 
 class ReceiverDoubts:
-    """What is not sure of one device's receiver. Used by whoever holds the receiver's lock."""
+    """The checks of one device's receiver. Used only by the thread that holds the receiver's lock."""
 
     def __init__(self, handle: Handle, *, full_scale: int) -> None:
-        """Nothing is asked yet; full_scale is the samples' own, in codes. Raises HardwareError."""
+        """Set up without asking the device; full_scale is that of the samples, in codes. Raises HardwareError."""
         self._handle, self._full_scale = handle, full_scale
         self._step = full_scale / _native(handle)
         gains = handle.call("getGainRange", handle.rx, 0)
@@ -47,24 +47,24 @@ class ReceiverDoubts:
         self._tested_ns = self._asked_ns = -TEST_EVERY_NS
 
     def tuned(self) -> None:
-        """The receiver was set just now: how it reads back is right from now on. Raises HardwareError."""
+        """Note that the receiver was just tuned: its readback now is the expected one. Raises HardwareError."""
         self._tuned = self._read()
         self._moved, self._tested_ns, self._asked_ns = False, -TEST_EVERY_NS, -ASK_EVERY_NS
         self._still_when_hearing = None
 
     @property
     def due(self) -> bool:
-        """Whether the receiver has to be tested before what it gives is believed."""
+        """Whether the receiver has to be tested before its samples are believed."""
         waited_ns = time.monotonic_ns() - self._tested_ns
         return waited_ns >= TEST_EVERY_NS or self.suspect
 
     @property
     def suspect(self) -> bool:
-        """Whether there is a reason to test, and the last test was not just now."""
+        """Whether there is a reason to test, and the last test is long enough ago."""
         return (self._still or self._deaf) and time.monotonic_ns() - self._tested_ns > TEST_AGAIN_NS
 
     def test(self, settings: RxSettings, take: Taking) -> None:
-        """Listen at two gains; the gain is as tuned again afterwards. Raises HardwareError."""
+        """Compare the noise at two gains, then restore the tuned gain. Raises HardwareError."""
         low_db, _ = gains_to_try_db(*map(round, self._gains_db))
         taken: list[Iq16] = []
         try:
@@ -87,7 +87,7 @@ class ReceiverDoubts:
         return set_gain(self._handle, self._handle.rx, gain_db)
 
     def _highest(self) -> float:
-        """Set the highest gain that is taken: a module may claim more than its device has where it is tuned."""
+        """Set the highest gain that the device accepts; a module may claim more than its device has at a frequency."""
         held_db = 0.0
         for less_db in LESS_DB:
             held_db = self._set(self._gains_db[1] - less_db)
@@ -96,7 +96,7 @@ class ReceiverDoubts:
         return held_db
 
     def of(self, iq: Iq16, *, every: bool) -> RxFlag:
-        """What is not sure of a block that has just come; `every` asks the device now, else only now and then.
+        """Flags for receiver faults in a new block; `every` asks the device now, else only from time to time.
 
         A block that is still, of a receiver that was not when it was heard to hear, is not believed before the next
         test. Raises HardwareError.
@@ -110,7 +110,7 @@ class ReceiverDoubts:
         return flags | (RxFlag.DEAF if self._deaf or self._still else RxFlag.NONE)
 
     def _read(self) -> tuple[float, ...]:
-        """Frequency, rate, filter, gain, and whether the device chooses its gain itself; raises HardwareError."""
+        """Read frequency, rate, filter, gain, and whether automatic gain control is on; raises HardwareError."""
         handle = self._handle
         asked = ["getFrequency", "getSampleRate", "getBandwidth", "getGain"]
         asked += ["getGainMode"] if handle.call("hasGainMode", handle.rx, 0) else []
@@ -128,7 +128,7 @@ def _alike(read: tuple[float, ...], tuned: tuple[float, ...]) -> bool:
 
 
 def _native(handle: Handle) -> float:
-    """Full scale of the format that a module has without converting: the converter's steps, as far as it says."""
+    """Full scale of a module's native format, in codes of the converter, as far as the module states it."""
     try:
         _, full = handle.call("getNativeStreamFormat", handle.rx, 0)
     except (HardwareError, TypeError, ValueError):

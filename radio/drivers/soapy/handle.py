@@ -1,4 +1,4 @@
-"""One handle to a device behind SoapySDR: every wait bounded, every failure turned into one of ours.
+"""A handle to a device behind SoapySDR: every call has a timeout, every failure is raised as HardwareError.
 
 SoapySDR gives one process one device however often it is asked, so a second handle, which shall mute while the first
 one hangs, is in a process of its own (`silencer`).
@@ -13,7 +13,7 @@ from radio.errors import Disconnected, HardwareError
 from radio.ports import RfState
 
 OPEN_S: Final = 20.0
-"""Opening may load a device's firmware."""
+"""Timeout of opening, which may load a device's firmware, s."""
 CALL_S: Final = 2.0
 GAIN_STEP_DB: Final = 0.05
 _T = TypeVar("_T")
@@ -23,7 +23,7 @@ class Handle:
     """A device by its arguments as SoapySDR writes them, such as `driver=hackrf,serial=…`."""
 
     def __init__(self, arguments: str) -> None:
-        """Open; raises LibraryMissing, Disconnected."""
+        """Open the device; raises LibraryMissing, Disconnected."""
         self.arguments = arguments
         self.api = soapy()
         self.rx, self.tx = int(self.api.SOAPY_SDR_RX), int(self.api.SOAPY_SDR_TX)
@@ -40,7 +40,7 @@ class Handle:
         return self.bounded(lambda: getattr(self.device, name)(*arguments), name)
 
     def bounded(self, work: Callable[[], _T], what: str) -> _T:
-        """Do something with the device that may fail or hang in its module; raises HardwareError."""
+        """Run `work` on the device with a timeout, as it may fail or hang in the module; raises HardwareError."""
         try:
             return bounded(work, seconds=CALL_S, what=f"soapy:{self.arguments}: {what}")
         except (RuntimeError, ValueError) as exc:
@@ -72,20 +72,20 @@ class Handle:
         return float(self.call("getGainRange", self.tx, channel).minimum())
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Close the device."""
         device, self.device = self.device, None
         if device is not None:
             self.bounded(device.close, "closing")
 
 
 def family(arguments: str) -> str:
-    """Which module the arguments ask for, in small letters."""
+    """The driver name in the arguments, in small letters."""
     pairs = (part.partition("=") for part in arguments.split(","))
     return next((value.strip().lower() for key, _, value in pairs if key.strip() == "driver"), "")
 
 
 def quiet(arguments: str) -> RfState:
-    """Silence a device by a handle of its own, and read back; raises LibraryMissing, HardwareError."""
+    """Mute a device over a separate handle, and read back; raises LibraryMissing, HardwareError."""
     handle = Handle(arguments)
     try:
         return handle.quiet()
@@ -94,7 +94,7 @@ def quiet(arguments: str) -> RfState:
 
 
 def state(arguments: str) -> RfState:
-    """Read a device back by a handle of its own; raises LibraryMissing, HardwareError."""
+    """Read a device's transmit state over a separate handle; raises LibraryMissing, HardwareError."""
     handle = Handle(arguments)
     try:
         return handle.state()

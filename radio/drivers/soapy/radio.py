@@ -1,4 +1,4 @@
-"""A Soapy device behind the radio port.
+"""A device behind SoapySDR, as radio port.
 
 It is silenced before anything else is done with it and whenever anything fails. It transmits only where a second
 process can have the device too, to mute it whatever this one does: most families let one process alone have a device on
@@ -32,16 +32,16 @@ PATIENCE_NS: Final = 2 * NS
 BLOCK_MOST: Final = 16_777_216
 LOSSES_MOST: Final = 8
 SPARE_S: Final = 0.4
-"""How much longer than the profile's deadline a busy host may take to hear of a mute that was done in time."""
+"""Time, beyond the profile's deadline, that a busy host may take to learn of a mute that was done in time, s."""
 TELLS_OVERFLOWS: Final = frozenset({"hackrf", "lime", "uhd", "bladerf", "rtlsdr", "bandpact_air"})
-"""Families whose modules report lost samples; of others it is not known."""
+"""Families whose modules report lost samples; of other families it is not known."""
 
 
 class SoapyRadio:
-    """One device. Receiving, transmitting and muting may each be used from a thread of their own."""
+    """One device behind SoapySDR. Receiving, transmitting and muting may each be used from a separate thread."""
 
     def __init__(self, arguments: str, *, profile: RadioProfile | None = None, burst_samples: int = 262_144) -> None:
-        """Open and silence, whatever it is; then see what it is.
+        """Open and mute the device, whatever it is; then check its identity.
 
         Args:
             arguments: as SoapySDR writes them, `driver=hackrf,serial=…`.
@@ -78,7 +78,7 @@ class SoapyRadio:
 
     @property
     def device_id(self) -> str:
-        """Family and serial number; of a unit without one, a name that no other opening has."""
+        """Family and serial number; without a serial number, a name that is unique to this opening."""
         return self._unit.identity
 
     @property
@@ -126,7 +126,7 @@ class SoapyRadio:
             raise HardwareError(f"soapy:{self._arguments}: samples are lost at its rate; go slower")
 
     def stream(self, samples: int) -> Iterator[RxBlock]:
-        """Give block after block without a break, each loss flagged; raises SettingRefused, HardwareError."""
+        """Yield block after block without a break, each loss flagged; raises SettingRefused, HardwareError."""
         with self._receiving:
             settings, lost, count = self._ready(samples), False, 0
             if self._doubts.due:
@@ -158,7 +158,7 @@ class SoapyRadio:
         return self._rx
 
     def _test(self, settings: RxSettings) -> None:
-        """Whether the receiver hears, by a stream of its own for each of two gains; raises HardwareError."""
+        """Test whether the receiver hears, with one stream for each of two gains; raises HardwareError."""
 
         def take(samples: int) -> Iq16:
             self._receive.switch(on=False)
@@ -177,7 +177,7 @@ class SoapyRadio:
             self._receive.switch(on=False)
 
     def _begun(self, settings: RxSettings, limit_ns: int) -> int:
-        """Switch the stream on and let what a retuned device gives first pass; returns when, monotonic ns."""
+        """Switch the stream on and discard a retuned device's first samples; returns when, monotonic ns."""
         begun_ns = time.monotonic_ns()
         self._receive.switch(on=True)
         if self._profile is not None:
@@ -191,7 +191,7 @@ class SoapyRadio:
         return begun_ns
 
     def _whole(self, samples: int, limit_ns: int) -> Iq16 | None:
-        """So many consecutive samples; None where some were lost among them."""
+        """Read that many consecutive samples; None where some were lost among them."""
         parts: list[Iq16] = []
         size = 0
         while size < samples:
@@ -227,7 +227,7 @@ class SoapyRadio:
     # -- transmitting --------------------------------------------------------------------------------------------
 
     def tune_tx(self, settings: TxSettings) -> TxSettings:
-        """The order up: a second handle that can mute, quiet, tuned, stream on, gain last; each step read back.
+        """Tune the transmitter: second handle, quiet, tuned, stream on, gain last; each step is read back.
 
         Raises:
             SettingRefused: outside the profile, another rate than the receiver's, or no independent way to mute.
@@ -254,7 +254,7 @@ class SoapyRadio:
             return held
 
     def _independent(self) -> SilencerProcess:
-        """The second handle; raises SettingRefused where the family allows none."""
+        """The second handle, to mute over; raises SettingRefused where the family allows none."""
         if self._silencer is not None and not self._silencer.alive:
             self._silencer.close()
             self._silencer = None
@@ -305,7 +305,7 @@ class SoapyRadio:
                 raise HardwareError(f"soapy:{self._arguments}: tuning to transmit moved the receiver to {read:g} S/s")
 
     def send(self, iq: Iq16) -> Sent:
-        """Play samples of shape (n, 2) once.
+        """Send samples of shape (n, 2) once.
 
         Raises:
             SettingRefused: no burst, longer than `burst_samples`, too much is queued, or the transmitter is off.
@@ -326,7 +326,7 @@ class SoapyRadio:
     # -- silence -------------------------------------------------------------------------------------------------
 
     def mute(self) -> RfState:
-        """Silence at once, by the second handle first where there is one, and read back."""
+        """Mute at once, over the second handle first where there is one, and read back."""
         self._watch.begin()
         try:
             return self._silence()
@@ -357,7 +357,7 @@ class SoapyRadio:
             return RfState.UNKNOWN
 
     def drift(self) -> Drift | None:
-        """What of the transmitter reads otherwise than it was set; raises HardwareError when it cannot be asked.
+        """The transmitter settings that read otherwise than set; raises HardwareError when the device cannot be asked.
 
         None of a unit that this driver never has transmit.
         """
@@ -373,7 +373,7 @@ class SoapyRadio:
 
     @contextmanager
     def _failing_silent(self) -> Iterator[None]:
-        """Whatever of the device's fails inside leaves it muted."""
+        """Mute the device if any of its calls inside the context fails."""
         try:
             yield
         except HardwareError:
@@ -381,7 +381,7 @@ class SoapyRadio:
             raise
 
     def close(self) -> None:
-        """Mute and let go of the device; raises HardwareError if it does not read back as muted."""
+        """Mute and close the device; raises HardwareError if it does not read back as muted."""
         if self._closing.is_set():
             return
         self._closing.set()

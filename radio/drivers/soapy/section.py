@@ -17,7 +17,7 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 WIDEST_RATE_HZ: Final = 30_720_000
 WIDEST_HZ: Final = 20_000_000
 SIMULATED: Final = "bandpact_air"
-"""The Soapy module by which other programs use the simulated air; no antenna stands behind it."""
+"""The Soapy module through which other programs use the simulated air, which has no antenna."""
 
 
 class SoapySection(RadioSection):
@@ -44,7 +44,7 @@ class SoapySection(RadioSection):
 
     @property
     def real(self) -> bool:
-        """Whether power leaves an antenna: then no simulated time or place counts."""
+        """Whether a real antenna is connected: then no simulated time or place counts."""
         return not self.simulated
 
     @property
@@ -59,7 +59,7 @@ class SoapySection(RadioSection):
 
     @classmethod
     def draft(cls, rest: str, *, center_hz: int, simulated: bool) -> dict[str, Any]:
-        """By the shipped profile whose device arguments these begin with. Raises ValueError."""
+        """A configuration table from the shipped profile whose device arguments these begin with. Raises ValueError."""
         asked = parsed(rest)
         profile = next((one for one in radios() if _family(one) == asked.get("driver", "")), None)
         if profile is None:
@@ -83,20 +83,20 @@ class SoapySection(RadioSection):
 
     @classmethod
     def open_receiver(cls, rest: str) -> Opened:
-        """Open the device to listen: it never transmits so. Raises LibraryMissing, SourceError, HardwareError."""
+        """Open the device as receiver, which never transmits. Raises LibraryMissing, SourceError, HardwareError."""
         from radio.drivers.soapy.radio import SoapyRadio
 
         radio = SoapyRadio(rest)
         return Opened(receiver=radio, full_scale=radio.full_scale, device_id=radio.device_id, close=radio.close)
 
     def open(self, profile: RadioProfile) -> Radio:
-        """The device. Raises HardwareError until it answers, LocalError where it never can."""
+        """Open the device. Raises HardwareError until it answers, LocalError where it never can."""
         from radio.drivers.soapy.radio import SoapyRadio
 
         return SoapyRadio(self.where, profile=profile, burst_samples=self.samples(self.burst_us))
 
     def silence(self) -> RfState:
-        """Set every transmit channel to its least gain by a handle of its own, and read back. Raises RadioError.
+        """Set every transmit channel to its least gain over a separate handle, and read back. Raises RadioError.
 
         Disconnected where the family lets one process alone have the device; then its owner does not transmit either.
         """
@@ -105,20 +105,20 @@ class SoapySection(RadioSection):
         return quiet(self.where)
 
     def make_ready_to_silence(self) -> None:
-        """Load SoapySDR now, where it is there."""
+        """Import SoapySDR now, if it is installed."""
         from radio.drivers.soapy.bindings import soapy
 
         with suppress(LibraryMissing):
             soapy()
 
     def rf_state(self) -> RfState:
-        """Whether a transmit channel reads back above its least gain, by a handle of its own. Raises RadioError."""
+        """Whether a transmit channel reads back above its least gain, over a separate handle. Raises RadioError."""
         from radio.drivers.soapy.handle import state
 
         return state(self.where)
 
     def identity(self) -> str | None:
-        """What the device says it is, by a handle of its own; sets nothing. Raises RadioError."""
+        """The device name that the device reports, over a separate handle; changes no setting. Raises RadioError."""
         from radio.drivers.soapy.handle import Handle
         from radio.drivers.soapy.unit import SoapyUnit
 
@@ -129,7 +129,7 @@ class SoapySection(RadioSection):
             handle.close()
 
     def same_unit(self, other: RadioSection) -> bool:
-        """Is that the radio that is meant? By driver and serial number where both have one, else by the arguments."""
+        """Whether another section means the same unit: by driver and serial number, or else by the arguments."""
         if not isinstance(other, SoapySection):
             return False
         mine, theirs = parsed(self.where), parsed(other.where)
@@ -144,12 +144,12 @@ def _near(arguments: dict[str, str]) -> bool:
 
 
 def _family(profile: RadioProfile) -> str | None:
-    """The driver that a profile's unit is opened by through SoapySDR; None where it is another kind of unit."""
+    """The SoapySDR driver of a profile's units; None for units that do not use SoapySDR."""
     kind, _, arguments = profile.connection.uri.partition(":")
     return parsed(arguments).get("driver") if kind == "soapy" else None
 
 
 def parsed(arguments: str) -> dict[str, str]:
-    """Arguments as SoapySDR writes them, `key=value` between commas."""
+    """Parse SoapySDR arguments, `key=value` between commas."""
     pairs = (part.partition("=") for part in arguments.split(",") if part.strip())
     return {key.strip(): value.strip() for key, _, value in pairs}

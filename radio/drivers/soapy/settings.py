@@ -1,4 +1,4 @@
-"""What a Soapy device is set to: checked against its profile, or against what it advertises where none is named."""
+"""Settings of a Soapy device: checked against its profile, or without a profile against what it advertises."""
 
 from typing import Any, Final
 
@@ -15,13 +15,13 @@ FIELDS: Final = {
     "atten_db": "attenuation_mdb",
 }
 NEAR: Final = 1e-6
-"""A frequency or rate that reads back within this part of what was asked is that."""
+"""Relative error within which a frequency or rate that reads back counts as the one asked for."""
 GAIN_NEAR_DB: Final = 0.5
 BAND_NEAR: Final = 0.02
 
 
 def on_rx_steps(settings: RxSettings, handle: Handle, profile: RadioProfile | None) -> RxSettings:
-    """The setting with its gain on a step; raises SettingRefused outside what the radio has, HardwareError."""
+    """A receive setting with its gain on a step; raises SettingRefused outside the radio's ranges, HardwareError."""
     gain_db = settings.gain_mdb / 1000
     if profile is None:
         _advertised(settings, handle)
@@ -46,7 +46,7 @@ def on_rx_steps(settings: RxSettings, handle: Handle, profile: RadioProfile | No
 
 
 def on_tx_steps(settings: TxSettings, profile: RadioProfile) -> TxSettings:
-    """The setting with its attenuation on a step, the quieter one; raises SettingRefused."""
+    """A transmit setting with its attenuation rounded up to a step; raises SettingRefused."""
     steps = profile.tx.atten_db
     wanted_db = settings.attenuation_mdb / 1000
     attenuation_db = wanted_db
@@ -74,7 +74,7 @@ def _refuse(outside: OutsideProfile | None) -> None:
 
 
 def _advertised(settings: RxSettings, handle: Handle) -> None:
-    """Refuse what the device itself does not claim to have; a claim it does not make refuses nothing."""
+    """Refuse a setting outside the ranges that the device advertises; a range not stated refuses nothing."""
     for field, value, method in (
         ("center_hz", settings.center_hz, "getFrequencyRange"),
         ("sample_rate_hz", settings.sample_rate_hz, "getSampleRateRange"),
@@ -94,7 +94,7 @@ def _advertised(settings: RxSettings, handle: Handle) -> None:
 
 
 def tune(handle: Handle, direction: int, settings: RxSettings | TxSettings) -> int:
-    """Set rate, filter and frequency of one direction, and verify them; returns the filter's width as it reads back.
+    """Set and read back rate, filter and frequency of one direction; returns the filter's bandwidth as read, Hz.
 
     Raises HardwareError where one reads back otherwise.
     """

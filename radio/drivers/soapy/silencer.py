@@ -1,4 +1,4 @@
-"""The second handle that only mutes, in a process of its own: `python -m radio.drivers.soapy.silencer ARGUMENTS`.
+"""A separate process whose handle only mutes a Soapy device: `python -m radio.drivers.soapy.silencer ARGUMENTS`.
 
 It says `ready` once it has the device, or why it has not; then answers each line `mute` or `state` with what reads
 back, and ends when its input does. So a driver that hangs inside a device's module, holding the interpreter, is muted
@@ -23,10 +23,10 @@ ANSWER_S: Final = 2.0
 
 
 class SilencerProcess:
-    """The process, as its owner sees it. Safe to use from several threads."""
+    """The muting process, as seen by the process that started it. Safe to use from several threads."""
 
     def __init__(self, arguments: str, *, answer_s: float = ANSWER_S) -> None:
-        """Start it and wait until it has the device; raises HardwareError with its reason where it cannot."""
+        """Start the process and wait until it has opened the device; raises HardwareError with its reason if not."""
         self._answer_s = answer_s
         self._lock = threading.Lock()
         self._read = b""
@@ -49,11 +49,11 @@ class SilencerProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs still."""
+        """Whether the process still runs."""
         return self._process.poll() is None
 
     def ask(self, word: str) -> RfState:
-        """Ask `mute` or `state`; UNKNOWN where no answer comes in time."""
+        """Send `mute` or `state`; returns UNKNOWN where no answer comes in time."""
         with self._lock:
             try:
                 self._read = b""
@@ -63,7 +63,7 @@ class SilencerProcess:
                 return RfState.UNKNOWN
 
     def _line(self, limit_s: float) -> str:
-        """The next line, "" where none comes in time."""
+        """Read the next line of its output; "" where none comes in time."""
         stream = self._answering
         end = time.monotonic() + limit_s
         while b"\n" not in self._read:
@@ -88,9 +88,9 @@ class SilencerProcess:
 
 
 def main(arguments: str) -> int:
-    """Serve until the input ends."""
+    """Answer commands from standard input until it ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what a module prints does not stand among the answers
+    os.dup2(2, 1)  # what a module prints must not mix with the answers on standard output
     try:
         handle = Handle(arguments)
     except RadioError as exc:

@@ -1,4 +1,4 @@
-"""The sample streams of one direction each: int16 pairs to and from the format that a device's module has."""
+"""Receive and transmit streams of a Soapy device: int16 pairs, converted from and to the module's format."""
 
 import threading
 import time
@@ -13,14 +13,14 @@ from radio.ports import Iq16, Sent, Span
 NS: Final = 1_000_000_000
 WAIT_US: Final = 100_000
 CODES: Final = 32_768
-"""One more than the largest sample; full scale where no profile says what the converter's is."""
+"""Full scale where no profile states the converter's: one more than the largest int16 sample."""
 SEND_S: Final = 0.5
 BUFFER_LEAST: Final = 65_536
 KEEPS_AFTER_STOP: Final = {"uhd": 1000, "remote": 20_000}
-"""Families whose module gives out after a stop what came before it, and then nothing; how long to wait for that, us."""
+"""Modules that after a stop still deliver older samples, and how long to wait for the last of them, us."""
 DRAINS_MOST: Final = 256
 QUEUED_NS: Final = NS
-"""No more than this is handed to a device ahead of time, whatever it would take."""
+"""Longest duration of samples queued in a device ahead of time, whatever it would accept."""
 
 
 class SoapyReceive:
@@ -39,7 +39,7 @@ class SoapyReceive:
         self.on = False
 
     def switch(self, *, on: bool) -> None:
-        """Start or stop it; raises HardwareError."""
+        """Start or stop the stream; raises HardwareError."""
         if on is self.on:
             return
         done = self._handle.call("activateStream" if on else "deactivateStream", self._stream)
@@ -56,7 +56,7 @@ class SoapyReceive:
                 return
 
     def read(self, samples: int, *, limit_ns: int) -> tuple[Iq16, bool]:
-        """Up to `samples` that follow, shape (n, 2), and whether some were lost before them; then there are none.
+        """Read up to `samples` consecutive ones, shape (n, 2), and whether samples were lost before; none if they were.
 
         Raises: ReceiveTimeout when none came by `limit_ns` of the monotonic clock, HardwareError.
         """
@@ -76,13 +76,13 @@ class SoapyReceive:
         return np.clip(scaled, -CODES, CODES - 1).astype(np.int16)
 
     def close(self) -> None:
-        """Stop and let go; raises HardwareError."""
+        """Stop and close the stream; raises HardwareError."""
         self.switch(on=False)
         self._handle.call("closeStream", self._stream)
 
 
 class SoapyTransmit:
-    """Hands finite bursts to a device's first transmit channel; silent between them."""
+    """Sends finite bursts to a device's first transmit channel; silent between them."""
 
     def __init__(self, handle: Handle, *, rate_hz: int, full_scale: int, uncertain_ns: int) -> None:
         """Set up and switch on; raises HardwareError.
@@ -101,7 +101,7 @@ class SoapyTransmit:
             raise HardwareError(f"soapy:{handle.arguments}: streaming: {self._api.errToStr(done)}")
 
     def send(self, iq: Iq16) -> Sent:
-        """Play once; raises SettingRefused where too much waits already, HardwareError."""
+        """Send a burst once; raises SettingRefused where too much is queued already, HardwareError."""
         if self._busy.latest_ns - time.monotonic_ns() > QUEUED_NS:
             raise SettingRefused("a second of samples waits already; send later")
         samples = np.clip(iq.astype(np.float32) / self._full_scale, -1.0, 1.0)
@@ -129,7 +129,7 @@ class SoapyTransmit:
             at += max(0, done.ret)
 
     def close(self) -> None:
-        """Stop at once, dropping what waits, and let go; raises HardwareError."""
+        """Stop at once, dropping what is queued, and close the stream; raises HardwareError."""
         stream, self._stream = self._stream, None
         if stream is not None:
             self._handle.call("deactivateStream", stream)

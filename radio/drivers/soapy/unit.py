@@ -1,4 +1,4 @@
-"""What a Soapy device says it is, held against the profile of its kind: only one that is known transmits."""
+"""Checks what a Soapy device reports of itself against the profile of its kind: only a known unit may transmit."""
 
 import re
 import secrets
@@ -11,9 +11,9 @@ from radio.errors import SettingRefused
 
 NO_SERIAL: Final = re.compile(r"[0fFxX]*|unknown|none|n/a", re.IGNORECASE)
 SERIALS: Final = ("serial", "hw_serial", "mboard_serial", "device_serial")
-"""Under which name a family's module gives the unit's number."""
+"""The keys under which the modules report a unit's serial number."""
 MUTE_STEPS: Final = frozenset({"tx_gain_min", "tx_stream_off"})
-"""What this driver does to silence, whatever the family."""
+"""The steps by which this driver mutes, whatever the family."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class SoapyUnit:
 
     @staticmethod
     def of(handle: Handle, profile: RadioProfile | None) -> "SoapyUnit":
-        """See what a unit is.
+        """Identify a unit, and check it against its profile.
 
         Raises: SettingRefused if it is not what the profile is for, HardwareError.
         """
@@ -58,7 +58,7 @@ def _named_in(arguments: str) -> str:
 
 
 def _unfit(profile: RadioProfile) -> list[str]:
-    """Why a profile's kind is never let transmit by this driver."""
+    """Reasons why this driver lets no unit of that profile transmit."""
     mute = profile.mute
     if mute.receive_only:
         return [mute.receive_only]

@@ -1,4 +1,4 @@
-"""Asks a Soapy device whether its transmitter still is as this program set it.
+"""Checks whether a Soapy device's transmitter still has the settings this program made.
 
 A device that a second process can have, to mute it by, is one that any other process can have too: it may move the
 frequency or raise the gain at any time, and nothing tells. What reads back is compared with what read back after
@@ -17,30 +17,30 @@ GAIN: Final = "gain"
 
 
 class TransmitterWatch:
-    """What the first transmit channel has to read back. Told by whoever sets it; asked by a thread of its own."""
+    """The expected readback of the first transmit channel. Set by the driver; checked by a separate thread."""
 
     def __init__(self, handle: Handle) -> None:
-        """Muted, until `end` says otherwise."""
+        """Expect a muted transmitter, until `end` is called."""
         self._handle = handle
         self._lock = threading.Lock()
         self._moving = self._moves = 0
         self._held: dict[str, float] | None = None
 
     def begin(self) -> None:
-        """The driver is about to change something: what reads otherwise from now on is no wonder."""
+        """The driver is about to change the transmitter: differences from now on do not count."""
         with self._lock:
             self._moving += 1
             self._moves += 1
 
     def end(self, held: dict[str, float] | None) -> None:
-        """The change is made: how the transmitter reads back now, None when it is muted."""
+        """The driver has made its change: the readback of the transmitter now, None when it is muted."""
         with self._lock:
             self._moving -= 1
             self._moves += 1
             self._held = held
 
     def read(self) -> dict[str, float]:
-        """How it is set, as the device says; raises HardwareError."""
+        """Read the transmitter's settings from the device; raises HardwareError."""
         handle = self._handle
 
         def work() -> dict[str, float]:
@@ -49,7 +49,7 @@ class TransmitterWatch:
         return handle.bounded(work, "reading the transmitter back")
 
     def drift(self) -> Drift | None:
-        """What reads otherwise than it was set; None when nothing does or it is being changed. Raises HardwareError."""
+        """What reads otherwise than set; None when nothing does or a change is in progress. Raises HardwareError."""
         with self._lock:
             moves, moving, held = self._moves, self._moving, self._held
         if moving:
