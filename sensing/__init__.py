@@ -1,4 +1,4 @@
-"""IQ samples to occupancy with honest error bars: spectra, noise floor, detectors, envelopes.
+"""IQ samples to occupancy with uncertainty: spectra, noise floor, detectors, envelopes.
 
 Its matrices are small and its callers many: one thread of linear algebra for each process, whatever is loaded before or
 after. More of them only wait for each other.

@@ -22,9 +22,9 @@ from sensing.linkage import LinkageError, link, linker
 HERE: Final = Path(__file__).parent
 LOOPS: Final = (HERE, HERE / "detectors")
 LATER: Final = frozenset({"productkernels"})
-"""What only `bandpact sense --products` uses."""
+"""Kernel modules that only `bandpact sense --products` uses, compiled at its first use."""
 INDEX: Final = ".nbi"
-"""How the names of numba's index files end: one for each compiled function, beside its module."""
+"""Suffix of numba's index files: one for each compiled function, beside its module."""
 COMPILING_S: Final = 600.0
 FAILED: Final = ".failed"
 
@@ -35,7 +35,7 @@ def is_linked() -> bool:
 
 
 def is_compiled(folders: tuple[Path, ...] = LOOPS, kept: str | None = None) -> bool:
-    """Whether numba kept code of every module with loops that is not older than the module.
+    """Whether numba's cache has code of every kernel module that is not older than the module.
 
     Args: kept: the folder that numba was told to keep code in (NUMBA_CACHE_DIR); beside each module if it was not.
     """
@@ -50,30 +50,30 @@ def is_compiled(folders: tuple[Path, ...] = LOOPS, kept: str | None = None) -> b
 
 
 def is_ready() -> bool:
-    """Whether a node that starts now compiles nothing, and loads no compiler where a linker can spare it that."""
+    """Whether a node that starts now compiles nothing, and need not load the compiler where a linker can spare it."""
     return is_linked() or (is_compiled() and (linker() is None or any(one.is_file() for one in _failures())))
 
 
 def _failures() -> list[Path]:
-    """Where it is noted that these sources could not be linked on this machine: not tried again at each start."""
+    """Marker files noting that these sources could not be linked on this machine: not tried again at each start."""
     return [folder / f"{loops.file_name()}{FAILED}" for folder in loops.folders()]
 
 
 def make_ready() -> None:
-    """Compile in a process of its own what this installation still lacks, before this process imports any loop."""
+    """Compile what this installation lacks in a separate process, before this process imports any compiled loop."""
     if not is_ready():
         command = [sys.executable, "-P", "-m", "sensing.compilation"]
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=COMPILING_S, check=False)
 
 
 def _run_all() -> None:
-    """Call every loop that a node calls, with the argument types that a node calls it with."""
+    """Call every loop that a node uses, with the argument types that the node calls it with."""
     import_module("sensing.survey")
     import_module("sensing.detectors.pulses").warm()
 
 
 def _run_products() -> None:
-    """Call the loops of `bandpact sense --products`, which a node that runs does without."""
+    """Call the loops of `bandpact sense --products`, which a running node does not need."""
     products, channel = import_module("sensing.products"), import_module("sensing.values").Channel
     settings = products.ProductSettings(
         center_hz=0.0, sample_rate_hz=1e6, full_scale=2048, channels=(channel(low_hz=-2e5, high_hz=2e5),)
@@ -82,7 +82,7 @@ def _run_products() -> None:
 
 
 def _link() -> None:
-    """Compile everything afresh and link it. Raises LinkageError, OSError."""
+    """Compile everything anew and link it. Raises LinkageError, OSError."""
     _run_all()
     _run_products()
     failed: OSError | None = None
@@ -101,7 +101,7 @@ def _link() -> None:
 
 
 def main() -> int:
-    """Compile everything that a node's first look needs; does nothing where that is done."""
+    """Compile everything that a node's first look needs, unless that is done already."""
     if os.environ.get(loops.CHOICE) or linker() is None:
         _run_all()
         return 0

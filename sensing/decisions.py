@@ -1,4 +1,4 @@
-"""Decisions on the blocks of many pieces: they lie together in large arrays, and are read together by channel."""
+"""Stores the busy decisions on the blocks of many pieces of looks in large arrays, for reading by channel."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Float16s = NDArray[np.float16]
 
 @dataclass(frozen=True, slots=True)
 class DecidedBlocks:
-    """Decisions on some blocks, one piece after the other.
+    """Decisions on consecutive blocks, one piece after the other.
 
     `over_db`, `whole_db` and `lasting` have the shape (channels, blocks): the largest of all tests in dB over its
     threshold, the energy of the whole channel likewise, and what lasts. `bound` and `clipped`, shape (blocks,), are
@@ -34,7 +34,7 @@ class DecidedBlocks:
 
     @classmethod
     def empty(cls, channels: int, blocks: int) -> "DecidedBlocks":
-        """Room for so many blocks, and as many pieces."""
+        """Allocate for that many channels, blocks and pieces."""
         return cls(
             over_db=np.empty((channels, blocks), np.float16), whole_db=np.empty((channels, blocks), np.float16),
             lasting=np.empty((channels, blocks), np.bool_), bound=np.empty(blocks, np.bool_),
@@ -42,7 +42,7 @@ class DecidedBlocks:
         )  # fmt: skip
 
     def put(self, other: "DecidedBlocks", block: int, piece: int) -> None:
-        """Copy another's blocks and pieces here, from a block and a piece on."""
+        """Copy the blocks and pieces of `other` here, from a block and a piece on."""
         blocks = slice(block, block + len(other.bound))
         self.over_db[:, blocks] = other.over_db
         self.whole_db[:, blocks] = other.whole_db
@@ -54,7 +54,7 @@ class DecidedBlocks:
 
 @dataclass(frozen=True, slots=True)
 class BlockDecisions:
-    """The decisions on one piece: its place among `these`; `key` is the number and version of the floor behind them."""
+    """The decisions on one piece: its slices of `these`; `key` is number and version of the floor they were made by."""
 
     key: tuple[int, int]
     start_ns: int
@@ -65,27 +65,27 @@ class BlockDecisions:
 
     @property
     def blocks(self) -> int:
-        """How many blocks the piece has."""
+        """Number of blocks in the piece."""
         return self.last - self.first
 
     @property
     def over_db(self) -> Float16s:
-        """The largest of all tests in dB over its threshold, shape (channels, blocks)."""
+        """The largest test statistic in dB over its threshold, shape (channels, blocks)."""
         return self.these.over_db[:, self.first : self.last]
 
     @property
     def lasting(self) -> Bools:
-        """What lasts, shape (channels, blocks)."""
+        """Blocks in a longer stretch that is over its threshold, shape (channels, blocks)."""
         return self.these.lasting[:, self.first : self.last]
 
     @property
     def bound(self) -> Bools:
-        """What is somebody's whatever the floor, shape (blocks,)."""
+        """Blocks that are a signal's whatever the floor, shape (blocks,)."""
         return self.these.bound[self.first : self.last]
 
 
 class DecisionShelf:
-    """Places for decisions, one behind the other in large arrays; an array goes with the last decision in it."""
+    """Allocates decisions side by side in large arrays; an array is freed with the last decision in it."""
 
     def __init__(self) -> None:
         self._array = DecidedBlocks.empty(0, 0)
@@ -94,7 +94,7 @@ class DecisionShelf:
     def put(
         self, decided: DecidedBlocks, firsts: Sequence[int], *, key: tuple[int, int], starts_ns: Sequence[int]
     ) -> list[BlockDecisions]:
-        """Keep the decisions on some pieces, each by itself.
+        """Store the decisions on some pieces; returns one `BlockDecisions` for each.
 
         Args: firsts (pieces + 1,) with which block each piece begins, and the last ends; starts_ns (pieces,) when.
         """
@@ -125,7 +125,7 @@ class ChannelBlocks:
 
 
 class JudgedBlocks:
-    """The decisions on many pieces as one: what is asked of every channel is put together once for all of them."""
+    """The decisions on many pieces joined into one; what all channels share is computed once."""
 
     def __init__(self, pieces: list[BlockDecisions], *, step_s: float, sound: dict[int, bool], uncertain: int) -> None:
         """Args: step_s: from block to block in a piece. sound: for each floor, by its number, whether it is anchored.
@@ -152,19 +152,19 @@ class JudgedBlocks:
         self._risen = np.concatenate([these.risen[:, some] for these, _, some in runs], axis=1)
 
     def outside(self, spans: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
-        """Which pieces, shape (pieces,), began in none of these spans of time (ns, the end not included)."""
+        """Which pieces, shape (pieces,), began in none of these time spans (ns, end not included)."""
         kept = np.ones(len(self.pieces), np.bool_)
         for start, end in spans:
             kept &= (self.starts_ns < start) | (self.starts_ns >= end)
         return kept
 
     def at_settings(self, numbers: set[int], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Which blocks of these pieces belong to one of these floors."""
+        """Which blocks of these pieces were decided by one of the floors `numbers`."""
         of_piece = np.isin(self.states, list(numbers))
         return np.repeat(of_piece[kept], self._lengths[kept])
 
     def spacing(self, kept: NDArray[np.bool_]) -> SampleGaps | None:
-        """Gaps between the blocks of these pieces, the same for every channel; None where there are too few for any."""
+        """Time gaps between the blocks of the pieces kept, the same for every channel; None with too few blocks."""
         name = kept.tobytes()
         if name not in self._spacings:
             times_s = self._times_s[np.repeat(kept, self._lengths)] if kept.any() else np.zeros(0)
@@ -172,7 +172,7 @@ class JudgedBlocks:
         return self._spacings[name]
 
     def channel(self, index: int, kept: NDArray[np.bool_]) -> ChannelBlocks:
-        """What was decided of one channel in some of the pieces."""
+        """The decisions on one channel in the pieces kept."""
         if not kept.any():
             nothing, none = np.zeros(0), np.zeros(0, np.bool_)
             return ChannelBlocks(nothing, nothing, none, none, none, none, nothing)
@@ -189,7 +189,7 @@ class JudgedBlocks:
 
 
 def _together(pieces: Sequence[BlockDecisions]) -> Iterator[tuple[DecidedBlocks, slice, slice]]:
-    """Blocks and pieces that follow each other in one array, each time as far as they do."""
+    """Blocks and pieces that are contiguous in one array, as slices as long as possible."""
     begin = 0
     for n in range(1, len(pieces) + 1):
         left = pieces[n - 1]

@@ -1,4 +1,4 @@
-"""Capability envelopes: what a place can carry, what a unit can do, and what both together allow to be allocated.
+"""Capability envelopes: the capacity of a place, the ranges of a unit, and what both allow together.
 
 Every dimension is a quantity with its unit, interval, sample count, doubts and validity. As it ages towards the end of
 its validity an interval opens and its confidence fades; after it nothing is claimed.
@@ -13,12 +13,12 @@ from sensing.values import Channel, Interval
 
 Z95: Final = 1.959964
 CONFIDENCE_AT_END: Final = 0.25
-"""Share of the first confidence that is left when the validity ends."""
+"""Share of the initial confidence that is left when the validity ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredQuantity:
-    """A value with its unit, its interval, and what it rests on."""
+    """A measured value with its unit, interval, sample count, doubts and validity."""
 
     value: float
     low: float
@@ -31,14 +31,14 @@ class MeasuredQuantity:
     valid_until_ns: int
 
     def confidence(self, now_ns: int) -> float:
-        """Between the level it was measured at and 0, fading exponentially with age; 0 outside its validity."""
+        """Confidence at a time: from the measured level towards 0, decaying exponentially; 0 outside the validity."""
         if not self.measured_ns <= now_ns < self.valid_until_ns or self.flags & VOIDING:
             return 0.0
         age = (now_ns - self.measured_ns) / (self.valid_until_ns - self.measured_ns)
         return float(self.level * CONFIDENCE_AT_END**age)
 
     def aged(self, now_ns: int) -> "MeasuredQuantity":
-        """The same with its interval opened in proportion to the confidence that is gone."""
+        """The quantity at a later time: its interval is widened in proportion to the confidence lost."""
         kept = self.confidence(now_ns) / self.level
         if kept <= 0.0:
             return replace(self, low=float("-inf"), high=float("inf"))
@@ -49,7 +49,7 @@ class MeasuredQuantity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceEnvelope:
-    """What a channel at a place can carry."""
+    """The measured state of a channel at a place."""
 
     channel: Channel
     state: ChannelState
@@ -63,7 +63,7 @@ class PlaceEnvelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitEnvelope:
-    """What a radio can do: tuning range, widest signal, highest EIRP, and how well it knows time and place."""
+    """The ranges of a radio: tuning range, widest signal, highest EIRP, and its uncertainty of time and place."""
 
     low_hz: float
     high_hz: float
@@ -75,7 +75,7 @@ class UnitEnvelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompositeEnvelope:
-    """What may be allocated: the channel as far as the unit reaches it, no wider and no louder than either allows."""
+    """The spectrum that may be allocated: the channel within the unit's range, within the limits of both."""
 
     channel: Channel
     usable_bandwidth: MeasuredQuantity
@@ -87,7 +87,7 @@ class CompositeEnvelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotAllocatable:
-    """Why nothing may be allocated: a stable reason and the numbers behind it."""
+    """Why no spectrum may be allocated: a stable reason and the numbers behind it."""
 
     reason: str
     measured: float
@@ -95,7 +95,7 @@ class NotAllocatable:
 
 
 def place_envelope(report: SurveyReport, index: int, *, measured_ns: int, valid_until_ns: int) -> PlaceEnvelope:
-    """The envelope of one channel of a survey; a radar that was heard in it makes its incumbent probability."""
+    """The envelope of one channel of a survey; a radar detected in it gives its incumbent probability."""
     channel = report.channels[index]
 
     def quantity(interval: Interval, unit: str) -> MeasuredQuantity:
@@ -124,7 +124,7 @@ def place_envelope(report: SurveyReport, index: int, *, measured_ns: int, valid_
 def composite_envelope(
     place: PlaceEnvelope, unit: UnitEnvelope, *, now_ns: int, incumbent_probability_max: float = 0.01
 ) -> CompositeEnvelope | NotAllocatable:
-    """Both fused; refused where the unit cannot tune, the place was not sensed, or an incumbent may be there."""
+    """Combine both; refused where the unit cannot tune, the place was not sensed, or an incumbent may be there."""
     low, high = max(place.channel.low_hz, unit.low_hz), min(place.channel.high_hz, unit.high_hz)
     if low >= high:
         return NotAllocatable(reason="TUNING", measured=place.channel.low_hz, required=unit.high_hz)
@@ -146,12 +146,12 @@ def composite_envelope(
 
 
 def claims_too_much(place: PlaceEnvelope, *, level_dbm: float, confidence: float) -> bool:
-    """Whether a detection at `level_dbm` is claimed with more confidence than chance below the sensitivity limit."""
+    """Whether a detection at `level_dbm`, below the sensitivity limit, is claimed with more confidence than chance."""
     return level_dbm < place.sensitivity_limit.value and confidence > 0.5
 
 
 def _incumbent_probability(report: SurveyReport, channel: ChannelReport) -> Interval:
-    """The confidence of the surest radar that overlaps the channel; none heard is at most what one look may miss."""
+    """The confidence of the surest radar that overlaps the channel; without one, what one look may miss at most."""
     inside = [
         one.confidence
         for one in report.incumbents

@@ -1,10 +1,10 @@
-"""What can be wrong with samples or with the numbers made from them."""
+"""Flags for faults of samples, and of the numbers computed from them."""
 
 from enum import Flag, auto
 
 
 class SampleFlag(Flag):
-    """Reasons for doubt; a channel that carries one of `VOIDING` is never reported free."""
+    """Faults of samples; a channel with one of `VOIDING` is never reported free."""
 
     NONE = 0
     CLIPPED = auto()
@@ -24,10 +24,10 @@ class SampleFlag(Flag):
 
 
 ELSEWHERE = SampleFlag.MOVED | SampleFlag.DEAF
-"""Samples of a receiver that is not as it was tuned, or does not hear: nobody listened to the band."""
+"""Faults of a receiver that is not as tuned, or does not hear: its samples are not of the band."""
 
 UNUSABLE = SampleFlag.OWN_TX | SampleFlag.STALE | SampleFlag.BELOW_QUANTISATION | ELSEWHERE
-"""Samples with one of these say nothing about the band: they are counted and left out of every estimate."""
+"""Samples with one of these say nothing about the band: they are counted and excluded from every estimate."""
 
 VOIDING = (
     SampleFlag.CLIPPED
@@ -38,7 +38,7 @@ VOIDING = (
     | SampleFlag.FULL_BAND
     | ELSEWHERE
 )
-"""With one of these a quiet channel is "unknown", a busy one stays busy."""
+"""With one of these a quiet channel is "unknown"; a busy one stays busy."""
 
 WIDENING = (
     SampleFlag.GAP
@@ -48,7 +48,7 @@ WIDENING = (
     | SampleFlag.BELOW_QUANTISATION
     | ELSEWHERE
 )
-"""The interval grows by the share of looks with one of these: their time was not seen, or not wholly."""
+"""Looks with one of these widen the interval by their share: a part of their time was not seen."""
 
 
 def names(flags: SampleFlag) -> tuple[str, ...]:

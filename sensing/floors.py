@@ -1,4 +1,4 @@
-"""What a floor is worth at one setting of the gain: its shape over frequency, what stands on it, what it rests on."""
+"""Interprets the noise floor at one gain setting: its shape over frequency, steady signals on it, and its anchor."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,40 +22,40 @@ Bools = NDArray[np.bool_]
 T = TypeVar("T")
 
 SKIRT: Final = 0.85
-"""A group whose idle blocks spread as if it had less than this of its independent averages is counted by its spread."""
+"""A group whose idle blocks vary as with less than this share of its independent averages: its spread counts."""
 LINE_BINS: Final = 3
 LINE_SHARE: Final = 0.85
 LINE_STRONG: Final = 1.0
-"""Ratio of a steady line to the floor of its whole channel at which it is taken for somebody's carrier."""
+"""Ratio of a steady line to its whole channel's floor from which it is taken for another station's carrier."""
 DC_DOUBT: Final = 2.0
 DC_LEAST: Final = 4.0
-"""What the bins of the offset and the skirts of a filter must rise by: what is there is not all noise."""
+"""Least rise, as a ratio, that counts in the bins of the DC offset and of a filter's skirts."""
 STANDS_DB: Final = 1.2
 REST_SHARE: Final = 0.8
-"""What stands on a floor and shows it is higher by the first than so many of the groups that nothing stands in."""
+"""A signal shows that the floor is noise if it is higher by the first, in dB, than that share of other groups."""
 STEEP_SHARE: Final = 0.5
 UNHEARD: Final = 1e9
-"""What a group must rise by in which a filter falls so steeply that less than the first of its bins make its power: as
+"""Rise asked of a group in which a filter falls so steeply that few of its bins make its power: as
 its blocks vary far more than their number explains, the quietest of them say little of its level."""
 CONVERTER_DB: Final = 75.0
-"""No receiver's converter tells noise this far below what else it hears all the time."""
+"""Largest dynamic range of a receiver's converter, dB: noise this far below its total input cannot be measured."""
 EVEN_RATIO, EVEN_SURE = 0.6, 5.0
-"""A group is too even for noise below this share of its variance, if its blocks show it by so many deviations."""
+"""A group is too even for noise below this share of its variance, where its blocks show it by so many deviations."""
 QUIET_POWER: Final = 0.01
-"""A floor that adds up to more than this share of full scale squared (-20 dB) is not taken for a receiver's own."""
+"""Total power of a floor, relative to full scale squared (-20 dB), above which it is not the receiver's noise alone."""
 RIPPLE_DB: Final = 3.5
-"""What never stops and rises by less, and is wider than a line, may be the ripple of a receiver's filter."""
+"""Highest steady rise in dB, wider than a line, that may be the ripple of a receiver's filter."""
 KTO_DBM_HZ: Final = -173.975
 NOISE_FIGURE_MOST_DB: Final = 45.0
-"""No setting of a receiver is noisier; a floor above that is not explained by one whose noise is not known."""
+"""Highest noise figure of a receiver whose own is unknown, dB: it does not explain a floor above that."""
 RAISED_DB: Final = 3.0
 FILTER_KNOWN: Final = 0.95
-"""A filter narrower than this share of the rate shows in the samples."""
+"""A filter narrower than this share of the sample rate is visible in the samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloorView:
-    """A gain state made ready to decide by: of each group, and the offset's bins last, floor, averages, references.
+    """A gain setting's floor ready to decide by: floor, averages, references of each group, the offset's bins last.
 
     Of each channel: `steady`, whether something narrow stands in it all the time; `carried`, whether that is too wide
     or too strong to be a line of the receiver's own making; `doubtful`, whether a part of it may be filled; `raised`,
@@ -77,14 +77,14 @@ class FloorView:
 
 
 class OfFloor(Generic[T]):
-    """What is made of the floor of each setting of the gain: made again only where that floor is another one."""
+    """A cache of what is computed from each gain setting's floor; computed again only when that floor has changed."""
 
     def __init__(self, make: Callable[[FloorView], T]) -> None:
         self._make = make
         self._known: dict[int, tuple[FloorView, T]] = {}
 
     def at(self, number: int, view: FloorView) -> T:
-        """What is made of the view that is now the floor of that setting."""
+        """The cached result for the floor of that setting."""
         known = self._known.get(number)
         if known is None or known[0] is not view:
             known = self._known[number] = view, self._make(view)
@@ -92,7 +92,7 @@ class OfFloor(Generic[T]):
 
 
 class FloorReader:
-    """Makes views of gain states for one layout."""
+    """Makes floor views of gain settings for one channel layout."""
 
     def __init__(self, settings: SurveySettings, layout: BandLayout, *, frames: int) -> None:
         self._settings, self._layout, self._frames = settings, layout, frames
@@ -103,7 +103,7 @@ class FloorReader:
         self._bin_at = np.arange(settings.fft_size) / settings.fft_size - 0.5
 
     def view(self, state: GainState, psd: Floats, *, frames: int) -> FloorView:
-        """Read a state; psd is the mean power of every bin in so many frames, by which a line is told from a band."""
+        """The view of a gain setting; psd: mean power of every bin in so many frames, to tell a line from a band."""
         layout, groups = self._layout, self._layout.groups
         counted = np.where(1 / state.spread < SKIRT * self.shapes, 1 / state.spread, self.shapes)
         level_db = decibels(state.level)
@@ -152,7 +152,7 @@ class FloorReader:
 
     @staticmethod
     def _above_the_rest(level_db: Floats, shape: Shape) -> Bools:
-        """Which groups lie over four fifths of those that nothing stands in.
+        """Which groups lie above four fifths of the groups without steady signals.
 
         What varies too little for noise is somebody's, and so is a line at the band's edge; where they are no louder
         than the rest, the rest may be filled as well.
@@ -163,7 +163,7 @@ class FloorReader:
         return np.asarray(level_db > quantile(rest, REST_SHARE) + STANDS_DB, np.bool_)
 
     def _least(self, skirts: Bools, psd: Floats, level_db: Floats) -> Floats:
-        """What each group must rise by: no less than a little, more in a filter's skirts, anything where those begin.
+        """The least rise of each group: a small one, larger in a filter's skirts, unbounded where those begin.
 
         Where a filter falls by tens of decibels within a group, the bin next to the passband makes all of its power;
         where it lies deeper than any converter reaches there is nothing but numbers.
@@ -180,29 +180,29 @@ class FloorReader:
         return least
 
     def _known_filter(self, plateau: Plateau) -> bool:
-        """Whether what fills the middle of the band is as wide as the filter that the receiver is known to have."""
+        """Whether the signal in the middle of the band is as wide as the receiver's known filter."""
         return plateau is Plateau.FILTER and self._passband is not None and self._passband < FILTER_KNOWN
 
     def _even(self, state: GainState) -> Bools:
-        """Groups whose idle blocks vary surely less than those of noise: a constant envelope, not a floor."""
+        """Groups whose idle blocks vary surely less than noise: a signal of constant envelope, not a floor."""
         groups = self._layout.groups
         ratio = state.spread[:groups] * self.shapes[:groups]
         least = 1 - EVEN_SURE * np.sqrt(2 / np.maximum(state.cells[:groups], 1.0))
         return np.asarray(ratio < np.minimum(EVEN_RATIO, least), np.bool_)
 
     def cells(self, view: FloorView, index: int, power: Floats) -> ChannelCells:
-        """The blocks of one channel, the offset's bins with it where it holds them."""
+        """The blocks of one channel, with the DC offset's bins where the channel contains them."""
         members, cells = self.prepared(view, index)
         return replace(cells, power=power[:, members])
 
     def prepared(self, view: FloorView, index: int) -> tuple[NDArray[np.intp], ChannelCells]:
-        """The groups of one channel, and its cells without a block."""
+        """The groups of one channel, and its cells without powers."""
         if index not in view.prepared:
             view.prepared[index] = self._prepared(view, index)
         return view.prepared[index]
 
     def _prepared(self, view: FloorView, index: int) -> tuple[NDArray[np.intp], ChannelCells]:
-        """A channel's groups, and all of its cells but the powers."""
+        """A channel's groups, and its cells without powers."""
         members = self._layout.members[index]
         bins = self._layout.bins[members]
         correlation = self._layout.channel_shapes[index] / float(self._layout.shapes[members].sum())
@@ -220,7 +220,7 @@ class FloorReader:
         )
 
     def _modulated(self, steady: Bools, at: Floats, psd: Floats, floor_db: Floats, tall: Bools) -> Bools:
-        """Which groups of something steady are wider than a line, and taller than a ripple."""
+        """Which groups of a steady signal are wider than a line, and higher than filter ripple."""
         found = np.zeros(len(at), np.bool_)
         order = np.argsort(at, kind="stable")
         edges = np.flatnonzero(np.diff(np.concatenate(([False], steady[order], [False])).astype(np.int8)))
@@ -239,7 +239,7 @@ class FloorReader:
 
     @staticmethod
     def _offset_doubt(level: float, base: Floats, at: Floats) -> bool:
-        """Whether the bins of the offset hold more than the floor beside them, offset taken out."""
+        """Whether the DC offset's bins, with the offset removed, are above the floor beside them."""
         beside = float(base[np.argsort(np.abs(at))[:2]].mean())
         return level > DC_DOUBT * beside
 

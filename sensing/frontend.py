@@ -1,4 +1,4 @@
-"""IQ blocks to per-block spectra in one pass over cache-sized batches.
+"""Converts IQ samples to averaged spectra, block by block, in one pass over cache-sized batches.
 
 A frame is one windowed FFT, a block is `frames` consecutive frames averaged. All buffers are made once; the samples are
 converted and windowed into them in one pass, transformed in place and reduced in one pass, and never written to.
@@ -17,7 +17,7 @@ Iq: TypeAlias = NDArray[np.int16] | NDArray[np.complex64]
 Float32s: TypeAlias = NDArray[np.float32]
 
 BATCH_SAMPLES: Final = 131072
-"""About what keeps the working set (8 bytes a sample) near a core and the calls few; found by measurement."""
+"""Samples per batch: the working set (8 bytes a sample) stays in cache and calls are few; found by measurement."""
 
 
 HUGE_PAGES_FLOATS: Final = 1 << 21
@@ -26,7 +26,7 @@ ALIGN_FLOATS: Final = 1024 + 272
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spectra:
-    """What one pass found: arrays of shape (n_fft,), lowest frequency first, in squared full scales per bin.
+    """The spectra of one pass: arrays of shape (n_fft,), lowest frequency first, in squared full scales per bin.
 
     `groups` has shape (blocks, n_groups): the mean power of each group of bins in each block. `offset_bins`, shape
     (blocks,), is that of the three bins around the tuned frequency with whatever is constant in the look taken out.
@@ -41,7 +41,7 @@ class Spectra:
 
 
 def flat_samples(iq: Iq) -> NDArray[np.int16] | Float32s:
-    """Interleaved I and Q of shape (2n,), a view where memory allows."""
+    """Interleaved I and Q of shape (2n,), a view where the memory layout allows."""
     if iq.dtype == np.int16 and iq.ndim == 2 and iq.shape[1] == 2:
         pairs: NDArray[np.int16] = np.require(iq, np.int16, ["C", "A"])
         return pairs.reshape(-1)
@@ -57,12 +57,12 @@ def hann(n_fft: int) -> NDArray[np.float64]:
 
 
 class FrontEnd:
-    """Streams samples into spectra; holds back what does not fill a block until more comes."""
+    """Converts a stream of samples to spectra; samples that do not fill a block wait for more."""
 
     def __init__(
         self, *, n_fft: int, full_scale: float, frames: int = 1, groups: Float32s | None = None, moments: bool = True
     ) -> None:
-        """Args: groups shape (n_fft, n_groups), the weight of each bin in each group; full_scale of the samples.
+        """Args: groups shape (n_fft, n_groups): weight of each bin in each group; full_scale: that of the samples.
 
         Without `moments` only means and groups are made; peak and kurtosis stay 0 and 1.
         """
@@ -93,15 +93,15 @@ class FrontEnd:
 
     @property
     def held(self) -> int:
-        """Samples that wait for the rest of their block."""
+        """Number of samples that wait for the rest of their block."""
         return self._carried // 2
 
     def reset(self) -> None:
-        """Forget what was held back, as after a gap."""
+        """Drop the waiting samples, as after a gap."""
         self._carried = 0
 
     def feed(self, iq: Iq) -> None:
-        """Take samples, any number; their values are left alone."""
+        """Take any number of samples; they are not modified."""
         flat = flat_samples(iq)
         block = len(self._carry)
         if self._carried:
@@ -122,7 +122,7 @@ class FrontEnd:
 
     @property
     def blocks(self) -> int:
-        """Whole blocks since the last call of `take`."""
+        """Number of complete blocks since the last call of `take`."""
         return self._count // self.frames
 
     def take(self, sound: NDArray[np.bool_] | None = None) -> Spectra:
@@ -149,7 +149,7 @@ class FrontEnd:
         return found
 
     def _without_offset(self, sound: NDArray[np.bool_] | None) -> Float32s:
-        """Power of the middle bins about their median over the look: what a constant offset leaves, bursts with it."""
+        """Power of the middle bins without their median over the look: removes a constant offset, keeps bursts."""
         if not self._offsets:
             return np.zeros(0, np.float32)
         each, power = np.concatenate(self._offsets), np.concatenate(self._middle_power)
@@ -189,7 +189,7 @@ class FrontEnd:
 
 
 def _runs(groups: Float32s) -> tuple[NDArray[np.int64], NDArray[np.int64], Float32s]:
-    """Of each group the first bin that weighs something, where its weights begin in the third, and those to its last.
+    """For each group its first bin with a weight, the start of its weights in the third array, and those weights.
 
     Args: groups (bins, groups).
     """
@@ -202,19 +202,19 @@ def _runs(groups: Float32s) -> tuple[NDArray[np.int64], NDArray[np.int64], Float
 
 
 def _medians(rows: Float32s) -> Float32s:
-    """The median of each column, as `np.median` has it, of a few rows: its checks take longer than the sorting."""
+    """The median of each column, as `np.median`, for a few rows, where numpy's checks take longer than the sorting."""
     ordered, half = np.sort(rows, axis=0), len(rows) // 2
     middle: Float32s = ordered[half] if len(rows) % 2 else (ordered[half - 1] + ordered[half]) / np.float32(2)
     return middle
 
 
 def _arena(floats: int) -> Float32s:
-    """Memory large enough for numpy to ask for huge pages, which keeps its place in the cache predictable."""
+    """Allocate memory large enough for numpy to ask for huge pages, which keeps its place in the cache predictable."""
     return np.empty(max(floats + 5 * ALIGN_FLOATS, HUGE_PAGES_FLOATS), np.float32)
 
 
 def _carve(arena: Float32s, pair_rows: int, mean_rows: int, n_fft: int) -> tuple[Float32s, Float32s]:
-    """Two stretches, each beginning on a cache line, one page and a bit apart so that they do not alias."""
+    """Two buffers in it, each on a cache line, and offset by more than a page so that they do not alias."""
     first = -(arena.ctypes.data // 4) % 16
     second = first + -(-pair_rows * n_fft // 16) * 16 + ALIGN_FLOATS
     return arena[first : first + pair_rows * n_fft], arena[second : second + mean_rows * n_fft]

@@ -1,4 +1,4 @@
-"""Several nodes' reports of one quantity made into one, which a lying minority does not decide.
+"""Combines several nodes' reports of one quantity into one, robust against a lying minority.
 
 A report counts by the authority behind it, by how reliable its way of measuring is, and by how well it agrees with the
 others. What a node claims about its own precision buys it no more weight than the typical node has.
@@ -16,12 +16,12 @@ from sensing.probability import normal_isf
 from sensing.values import Interval
 
 SHARE_MAX: Final = 0.34
-"""No node has more than this share of the weight, however high its authority, once there are three of them."""
+"""Largest share of the weight for one node, however high its authority, where there are three or more."""
 AGREES: Final = 2.0
 DISAGREES: Final = 4.0
-"""Between these many standard uncertainties from the middle a report's weight falls to nothing."""
+"""Range, in standard uncertainties from the median, over which a report's weight falls to zero."""
 SPREAD_MAX: Final = 1.0
-"""How far apart honest nodes may be, in typical standard uncertainties, before that counts against them."""
+"""Spread of honest nodes, in typical standard uncertainties, up to which their weights do not fall."""
 DECIDING_SHARE: Final = 0.5
 
 
@@ -37,7 +37,7 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fused:
-    """The fused value, how much each node counted (shares that add to 1), and whether enough of them agreed."""
+    """The combined value, each node's share of the weight (sum 1), and whether enough nodes agreed."""
 
     value: Interval
     weights: dict[str, float]
@@ -45,7 +45,7 @@ class Fused:
 
 
 class NothingToFuse(ValueError):
-    """No report has any weight."""
+    """No report has a weight above 0."""
 
 
 def fuse(reports: Sequence[NodeReport], *, level: float = 0.95) -> Fused:
@@ -79,7 +79,7 @@ def fuse(reports: Sequence[NodeReport], *, level: float = 0.95) -> Fused:
 
 
 def _means_something(value: Interval) -> bool:
-    """A finite interval round its value, held at a level between never and always: only that has a width to weigh."""
+    """Whether an interval is finite, contains its value, and has a level between 0 and 1."""
     finite = all(math.isfinite(v) for v in (value.value, value.low, value.high))
     return finite and 0.0 < value.level < 1.0 and value.low <= value.value <= value.high
 
@@ -90,7 +90,7 @@ def _sd(value: Interval) -> float:
 
 
 def _capped(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shares of which none is above the cap, as far as their number allows."""
+    """Limit each share to the cap, as far as the number of shares allows."""
     cap = max(SHARE_MAX, 1 / len(shares))
     for _ in range(len(shares)):
         over = shares > cap
@@ -104,7 +104,7 @@ def _capped(shares: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _agreement(values: NDArray[np.float64], sd: float, shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 for a report near the weighted median, falling to 0 for one far from it, by what a typical node claims."""
+    """Agreement of each report: 1 near the weighted median, falling to 0 far from it, by a typical node's claim."""
     middle = _weighted_median(values, shares)
     deviation = np.abs(values - middle)
     spread = 1.4826 * _weighted_median(deviation, shares)
@@ -119,7 +119,7 @@ def _weighted_median(values: NDArray[np.float64], shares: NDArray[np.float64]) -
 
 
 def _coverage(weights: NDArray[np.float64], level: float) -> float:
-    """Student factor for as many nodes as effectively count."""
+    """Student factor for the effective number of nodes."""
     nodes = 1 / float(weights @ weights)
     return normal_isf((1 - level) / 2) * (1 + 1 / (2 * nodes))
 

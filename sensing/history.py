@@ -1,4 +1,4 @@
-"""What a survey remembers of its blocks: in full while there is room, then only how far each was over its threshold."""
+"""A survey's history of blocks: full levels while there is room, then only their decisions."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from sensing.decisions import BlockDecisions
 from sensing.tracker import Piece
 
 FULL_BYTES: Final = 48 << 20
-"""Room for blocks kept in full, so that a floor found later judges them too."""
+"""Memory in bytes for blocks with full levels, which a floor found later can still decide on."""
 BRIEF_BLOCKS: Final = 1 << 22
 SHELF_BLOCKS: Final = 4096
 
 
 class LevelShelf:
-    """Places for the levels of pieces, one behind the other in large arrays; an array goes with its last piece.
+    """Allocates the levels of pieces side by side in large arrays; an array is freed with its last piece.
 
     Thousands of small arrays that live for minutes would lie scattered between those that come and go with each look,
     and none of that memory could be given back.
@@ -28,7 +28,7 @@ class LevelShelf:
         self._used = 0
 
     def put(self, levels: NDArray[np.int16]) -> NDArray[np.int16]:
-        """The same levels, shape (blocks, groups), in their place."""
+        """Copy the levels, shape (blocks, groups), to their place."""
         blocks, groups = levels.shape
         if self._array.shape[1] != groups or self._used + blocks > len(self._array):
             self._array, self._used = np.empty((max(SHELF_BLOCKS, blocks), groups), np.int16), 0
@@ -39,10 +39,10 @@ class LevelShelf:
 
 
 class FloorHistory:
-    """Pieces in the order of time; the oldest lose their levels, then are forgotten."""
+    """The pieces in time order; the oldest lose their levels, then are dropped."""
 
     def __init__(self, *, keep_ns: int | None = None, again_ns: int | None = None) -> None:
-        """An empty history.
+        """Start without pieces.
 
         Args: keep_ns: forget what began longer ago than this; None: keep as much as there is room for. again_ns: how
         long pieces are kept in full; None: as long as there is room.
@@ -57,14 +57,14 @@ class FloorHistory:
         self.forgotten = False
 
     def add(self, piece: Piece) -> None:
-        """Remember a piece."""
+        """Add a piece."""
         self._full.append(piece)
         self._full_bytes += piece.levels.nbytes
         if self._keep_ns is not None:
             self._forget(piece.start_ns - self._keep_ns)
 
     def leave_out(self, start_ns: int, blocks: int) -> None:
-        """Remember that so many blocks from then on said nothing."""
+        """Note that `blocks` blocks from `start_ns` on held no information."""
         self._silent_blocks += blocks
         if self._keep_ns is not None and blocks:
             self._silent.append((start_ns, blocks))
@@ -73,21 +73,21 @@ class FloorHistory:
 
     @property
     def left_out(self) -> int:
-        """Blocks that said nothing: zeros, one value over and over, what is no number."""
+        """Number of blocks without information: zeros, constant values, or NaN."""
         return self._silent_blocks
 
     @property
     def full(self) -> deque[Piece]:
-        """Pieces that can still be judged anew."""
+        """The pieces with levels, which can still be decided on anew."""
         return self._full
 
     @property
     def overfull(self) -> bool:
-        """Whether the oldest pieces are to be judged for good."""
+        """Whether the oldest pieces have to be decided on for good."""
         return self._beyond(1)
 
     def _beyond(self, share: float) -> bool:
-        """Whether more is kept in full than that share of what may be."""
+        """Whether the memory of full pieces exceeds that share of its limit."""
         if not self._full:
             return False
         span_ns = self._full[-1].start_ns - self._full[0].start_ns
@@ -96,7 +96,7 @@ class FloorHistory:
         )
 
     def settle(self) -> None:
-        """Keep the decisions of the oldest eighth and let their levels go; they must have been judged."""
+        """Drop the levels of the oldest eighth and keep their decisions, which must have been made."""
         while self._beyond(7 / 8):
             piece = self._full.popleft()
             self._full_bytes -= piece.levels.nbytes
@@ -109,7 +109,7 @@ class FloorHistory:
             self._forget_oldest()
 
     def judged(self) -> Iterator[BlockDecisions]:
-        """Every decision that is remembered, in the order of time."""
+        """Every decision kept, in time order."""
         for old in self._brief:
             if isinstance(old, BlockDecisions):
                 yield old
@@ -119,7 +119,7 @@ class FloorHistory:
 
     @property
     def uncertain(self) -> int:
-        """Blocks whose level fits no floor."""
+        """Number of blocks whose level fits no floor."""
         old = sum(len(one.levels) for one in self._brief if isinstance(one, Piece))
         return old + sum(len(piece.levels) for piece in self._full if not isinstance(piece.decided, BlockDecisions))
 

@@ -1,4 +1,4 @@
-"""The radars a survey has heard so far: joined where they are one, taken back where they went on for too long."""
+"""A survey's list of detected radars: detections of one radar are joined, trains that last too long withdrawn."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ MERGE_NS: Final = 2_000_000_000
 
 
 class IncumbentLog:
-    """Keeps what was told of. In a band that can hold no incumbent a train is a pulse report and nothing more."""
+    """Keeps the detections. In a band where no incumbent can be, a train is a pulse report only."""
 
     def __init__(self, bands: Sequence[Channel] | None) -> None:
         """Args: bands in which an incumbent can be, in Hz; None for any."""
@@ -21,16 +21,16 @@ class IncumbentLog:
 
     @property
     def incumbents(self) -> tuple[Incumbent, ...]:
-        """Radars in a band that can hold one."""
+        """Detected radars in a band where an incumbent can be."""
         return tuple(self._incumbents)
 
     @property
     def pulse_trains(self) -> tuple[Incumbent, ...]:
-        """Trains like a radar's in a band that can hold none, and trains that went on for longer than a radar's."""
+        """Radar-like trains in bands without incumbents, and trains that lasted longer than a radar's."""
         return tuple(self._trains)
 
     def take(self, found: Sequence[Incumbent], withdrawn: Sequence[Incumbent]) -> tuple[Incumbent, ...]:
-        """Note what a look held, frequencies in Hz; returns those of `found` that are incumbents."""
+        """Add a look's detections, frequencies in Hz; returns those of `found` that are incumbents."""
         for one in withdrawn:
             self._incumbents = [known for known in self._incumbents if not _one(known, one)]
             self._trains = _joined(self._trains, one)
@@ -47,7 +47,7 @@ class IncumbentLog:
 
 
 def _one(known: Incumbent, other: Incumbent) -> bool:
-    """Whether two findings are of one emitter: a class in common, overlapping bands, not long apart."""
+    """Whether two detections are one emitter's: a class in common, overlapping bands, close in time."""
     near = other.low_hz < known.high_hz and known.low_hz < other.high_hz
     alike = set(known.kind.split(EITHER)) & set(other.kind.split(EITHER))
     return bool(alike) and near and other.start_ns - known.end_ns < MERGE_NS

@@ -1,4 +1,4 @@
-"""Which bins make up which channel, in groups small enough to see the shape of the band."""
+"""Assigns FFT bins to channels, in groups narrow enough to show the shape of the band."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,51 +12,51 @@ from sensing.theory import hann_sum_shape
 from sensing.values import Channel
 
 GROUPS_ALL: Final = 48
-"""Groups that the channels share; each has at least four and at most forty, bins allowing."""
+"""Number of groups shared among the channels; each has from four to forty, as far as there are bins."""
 GROUPS_PER_CHANNEL: Final = (4, 40)
 GROUPS_MOST: Final = 200
-"""With very many channels each is one group, for the samples are weighed into all of them."""
+"""Number of channels above which each is one group, to bound the work for each sample."""
 GUARD_GROUPS_MAX: Final = 16
 BINS_PER_GROUP_MIN: Final = 2
 SHORT_LOOK_BINS: Final = (256, 1024)
-"""Least and most bins of a frame where looks are short."""
+"""Least and most bins per frame where looks are short."""
 SHORT_LOOK_FRAME_S: Final = 1e-4
 CHANNEL_BINS_LEAST: Final = 5
 DC_BINS: Final = 3
-"""Bins around the tuned frequency that a constant offset fills under a Hann window."""
+"""Bins around the tuned frequency that a DC offset fills under a Hann window."""
 
 
 class LayoutSettings(Protocol):
-    """What the layout needs to know of the settings."""
+    """The settings that a layout is made from."""
 
     @property
     def center_hz(self) -> float:
-        """Middle of the received band."""
+        """Centre frequency of the received band, Hz."""
         ...
 
     @property
     def sample_rate_hz(self) -> float:
-        """Complex samples a second."""
+        """Sample rate, complex samples per second."""
         ...
 
     @property
     def channels(self) -> tuple[Channel, ...]:
-        """What is to be told apart."""
+        """The channels to decide on."""
         ...
 
     @property
     def bandwidth_hz(self) -> float | None:
-        """Analogue bandwidth, or None for all of it."""
+        """Analogue bandwidth in Hz; None for the whole sample rate."""
         ...
 
     @property
     def fft_size(self) -> int:
-        """Bins in a frame."""
+        """Number of bins in a frame."""
         ...
 
 
 class ChannelOutside(ValueError):
-    """A channel is not, or not wholly, inside the band that is received."""
+    """A channel is not wholly inside the received band."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class BandLayout:
 
 
 def short_look_bins(sample_rate_hz: float, channels: Sequence[Channel]) -> int:
-    """Bins of a frame that lasts no longer than a block of 0.1 ms, and more where a channel would have too few.
+    """Bins of a frame no longer than a block of 0.1 ms, or more where a channel would have too few bins.
 
     A look of 2.25 ms then has the sixteen blocks that a floor is told from, from 2 MS/s on; of frames of 1024 bins it
     would have four.
@@ -102,7 +102,7 @@ def short_look_bins(sample_rate_hz: float, channels: Sequence[Channel]) -> int:
 
 
 def lay_out(band: LayoutSettings) -> BandLayout:
-    """Cut the channels, and what is left of the band, into groups of bins; the bins of the offset are in none."""
+    """Divide the channels and the rest of the band into groups of bins; the DC offset's bins belong to none."""
     bin_hz = band.sample_rate_hz / band.fft_size
     edges = band.center_hz - band.sample_rate_hz / 2 + np.arange(band.fft_size) * bin_hz
     dc = np.abs(np.arange(band.fft_size) - band.fft_size // 2) <= DC_BINS // 2
@@ -145,7 +145,7 @@ def lay_out(band: LayoutSettings) -> BandLayout:
 
 
 def _cut(bins: NDArray[np.intp], wanted: int) -> list[NDArray[np.intp]]:
-    """Bins in at most so many groups of neighbours, none across a hole."""
+    """The bins in at most `wanted` groups of neighbours, none across a hole."""
     runs = [run for run in np.split(bins, np.flatnonzero(np.diff(bins) > 1) + 1) if len(run)]
     cut: list[NDArray[np.intp]] = []
     for run in runs:
@@ -155,7 +155,7 @@ def _cut(bins: NDArray[np.intp], wanted: int) -> list[NDArray[np.intp]]:
 
 
 def _guards(free: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
-    """What no channel holds, in groups of two bins or more, those at the band's edges the finest."""
+    """The bins outside all channels, in groups of two or more, those at the band's edges the smallest."""
     bins = np.flatnonzero(free)
     if len(bins) < BINS_PER_GROUP_MIN:
         return []

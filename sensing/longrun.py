@@ -1,4 +1,4 @@
-"""Occupancy in the long run, of which a stretch is a sample: honest where on and off times have heavy tails.
+"""Long-run channel occupancy estimated from a stretch, with an interval valid for heavy-tailed on and off times.
 
 How long a channel is on, and how long off, is taken to follow a generalised Pareto distribution above its shortest
 time: exponential times and Pareto ones are both among them. Each has a posterior on a grid of tail indices and
@@ -22,27 +22,27 @@ from sensing.values import Interval
 Floats = NDArray[np.float64]
 
 CYCLES_LEAST: Final = 6
-"""With fewer whole on times, or off times, there is nothing to tell a tail from, and nothing is said."""
+"""With fewer complete on times, or off times, the tail cannot be estimated, and nothing is said."""
 TAILS: Final = np.geomspace(1.02, 60.0, 40)
 SCALES: Final = np.geomspace(0.03, 60.0, 70)
-"""Grid of scales, as multiples of the mean excess over the shortest time times what the tail makes of it."""
+"""Grid of scales, as multiples of the mean excess over the shortest time times a factor for the tail."""
 POINTS: Final = 200
 LATTICE: Final = 160
 VALUES_AT_ONCE: Final = 512
-"""So many lengths of time are worked on together: an hour of bursts takes no more memory than a second of them."""
+"""Number of durations processed together: the memory for an hour of bursts is that for a second of them."""
 PARTS: Final = (8, 16, 32, 64, 128)
 PART_SAMPLES_LEAST: Final = 4
 MEMORY_SLACK: Final = 0.15
-"""Added to the Hurst index that the parts show: few parts of one stretch show too little of it."""
+"""Added to the Hurst index of the parts, which few parts of one stretch underestimate."""
 MEMORY: Final = (0.5, 0.97)
 STUDENT_7: Final = 2.365
-"""Of the eight longest parts' spread, at 95 %."""
+"""Student factor of the spread of the eight longest parts, at 95 %."""
 
 
 def long_run_occupancy(
     busy: NDArray[np.bool_], *, step_s: float, times_s: Floats | None = None, level: float = 0.95
 ) -> Interval:
-    """Share of the time in use in the long run.
+    """Share of the time in which a channel is busy in the long run.
 
     Args: busy shape (n,), decisions in the order of time, `step_s` apart or at `times_s`.
     """
@@ -70,7 +70,7 @@ def long_run_occupancy(
 
 
 def _of_parts(busy: NDArray[np.bool_]) -> tuple[float, float]:
-    """Bounds of the share at 95 %, by how far the shares of the stretch's parts differ, shorter and longer ones."""
+    """Bounds of the share at 95 %, from the spread of the shares of shorter and longer parts of the stretch."""
     counts = [count for count in PARTS if len(busy) // count >= PART_SAMPLES_LEAST]
     share = float(busy.mean())
     if not counts or share in {0.0, 1.0}:
@@ -92,7 +92,7 @@ def _odds(log_odds: float) -> float:
 
 
 def _mean_points(lengths: Floats, cut_short: Floats) -> Floats:
-    """Equally likely values of the mean of the distribution that `lengths` came from; the others lasted at least so."""
+    """Equally likely values of the mean of the distribution of `lengths`; `cut_short` are lower bounds of others."""
     shortest = float(lengths.min()) * (1 - 1 / len(lengths) / 2)
     values, counts = np.unique(lengths - shortest, return_counts=True)
     typical = max(float(values @ counts) / len(lengths), 1e-12)

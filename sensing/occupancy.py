@@ -1,4 +1,4 @@
-"""How much of the time a channel is in use, with an interval that knows neighbouring looks are alike.
+"""Channel occupancy with an interval that accounts for the correlation of neighbouring decisions.
 
 Busy and idle alternate as a two-state Markov chain: the occupancy is a / (a + b) with a and b the rates at which idle
 and busy end. Each rate has a beta posterior under a prior of about half a run, and the interval holds the middle of the
@@ -23,15 +23,15 @@ from sensing.specials import betainc, betaincinv
 from sensing.values import Interval
 
 UNKNOWN_CORRELATION: Final = 0.9
-"""Assumed where only one of the two states was seen, which tells nothing of how long the other lasts."""
+"""Correlation assumed where only one of the two states was seen, so that the other's duration is unknown."""
 STARTS_PRIOR: Final = 0.75
 STOPS_PRIOR: Final = 0.5
 LOWER_TAIL_SHARE: Final = 0.7
-"""Of the error allowed, the share on the side of more being free than the interval says: the harmless side."""
+"""Share of the allowed error on the harmless side: that more of the channel is free than the interval says."""
 POSTERIOR_POINTS: Final = 64
 LOG_ODDS_FURTHEST: Final = 23.0
 GAP_PARTS: Final = 64
-"""Gaps between decisions that differ by less than this part of the shortest are taken together: survey looks repeat."""
+"""Gaps between decisions that differ by less than this part of the shortest are grouped: survey looks repeat."""
 GAP_CELLS_MAX: Final = 1 << 18
 
 
@@ -49,7 +49,7 @@ PERFECT: Final = DetectorRates()
 
 
 def wilson(*, successes: float, trials: float, level: float = 0.95) -> Interval:
-    """Wilson score interval of a proportion; one-sided at none and at all.
+    """Wilson score interval of a proportion; one-sided for 0 and for all successes.
 
     Args: successes and trials may be fractional, as an effective sample size is.
     """
@@ -67,7 +67,7 @@ def wilson(*, successes: float, trials: float, level: float = 0.95) -> Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runs:
-    """Samples that had a next one, by state, and how many of them changed state there."""
+    """Counts of samples followed by another, by state, and of the changes of state there."""
 
     idle: float
     busy: float
@@ -76,7 +76,7 @@ class Runs:
 
     @property
     def correlation(self) -> float:
-        """Correlation of a decision with the next one, from 0 to just under 1: 1 - a - b."""
+        """Correlation of a decision with the next one, from 0 to just below 1: 1 - a - b."""
         raw = 1 - self.starts / max(self.idle, 1.0) - self.stops / max(self.busy, 1.0)
         return min(max(raw, 0.0), 1 - 2 / (self.idle + self.busy + 1))
 
@@ -101,7 +101,7 @@ def lag_one(busy: NDArray[np.bool_]) -> float:
 
 
 class SampleGaps:
-    """Gaps between decisions in the order of time, in seconds; made once for all channels that were looked at together.
+    """Gaps between decisions in time order, s; computed once for all channels of the same looks.
 
     `alike` are means of gaps that differ by less than `GAP_PARTS` parts of the shortest, `share` how many are of each.
     """
@@ -122,7 +122,7 @@ class SampleGaps:
 
 
 def effective_samples(busy: NDArray[np.bool_], when: NDArray[np.float64] | SampleGaps | None = None) -> float:
-    """How many independent samples a row of decisions is worth.
+    """The effective number of independent samples in a series of decisions.
 
     Args: when, ascending times in seconds or the gaps between them, when the decisions were not made at equal steps;
         correlation then fades exponentially with time, at the rate that explains that of consecutive decisions.
@@ -138,7 +138,7 @@ def effective_samples(busy: NDArray[np.bool_], when: NDArray[np.float64] | Sampl
 def _alike(
     gaps_s: NDArray[np.float64], step_s: float, longest_s: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means of gaps that differ by less than `step_s`, and the share of each; all of them where that saves nothing."""
+    """Means of gaps that differ by less than `step_s`, and the share of each; all gaps where grouping saves nothing."""
     if len(gaps_s) < GAP_PARTS or longest_s / step_s > GAP_CELLS_MAX:
         return gaps_s, np.full(len(gaps_s), 1 / len(gaps_s))
     cells = (gaps_s / step_s).astype(np.intp)
@@ -173,7 +173,7 @@ def channel_occupancy(
 
 
 def _independent_runs(busy: NDArray[np.bool_], times_s: NDArray[np.float64] | SampleGaps | None) -> Runs:
-    """The runs as equal steps would have shown them; no more of them than independent samples would have."""
+    """The runs at equal steps; no more of them than independent samples would have."""
     n, runs, share = len(busy), count_runs(busy), float(busy.mean())
     lam = runs.correlation
     if lam <= 0.0:
@@ -204,7 +204,7 @@ def _share_bounds(runs: Runs, level: float) -> tuple[float, float]:
 
 
 def correct_for_detector(seen: Interval, rates: DetectorRates) -> Interval:
-    """Occupancy behind the share of positive decisions: psi = (p - pfa) / (pd - pfa), kept within [0, 1].
+    """Occupancy corrected for the detector's error rates: psi = (p - pfa) / (pd - pfa), kept within [0, 1].
 
     The uncertainties of the rates add in quadrature: (1-psi)^2 Var pfa + psi^2 Var pd.
     """
@@ -234,12 +234,12 @@ def spectrum_resource_occupancy(channels: Sequence[Interval]) -> Interval:
 
 
 def revisit_ok(*, revisit_s: float, shortest_s: float) -> bool:
-    """Whether a channel is looked at often enough: at least twice in its shortest on or off time (SM.1880)."""
+    """Whether a channel is revisited often enough: at least twice in its shortest on or off time (SM.1880)."""
     return revisit_s <= shortest_s / 2
 
 
 def outage_widened(seen: Interval, *, unseen_share: float) -> Interval:
-    """The interval when part of the time was not seen at all and may have been anything."""
+    """The interval where a share of the time was not seen and may have been busy or idle."""
     share = _unit(unseen_share)
     return Interval(
         value=seen.value, low=seen.low * (1 - share), high=seen.high * (1 - share) + share, level=seen.level
@@ -247,7 +247,7 @@ def outage_widened(seen: Interval, *, unseen_share: float) -> Interval:
 
 
 def aged(seen: Interval, *, age_s: float, half_life_s: float) -> Interval:
-    """The interval some time later: it opens towards [0, 1] as what was seen fades."""
+    """The interval some time later: it widens towards [0, 1] with age."""
     kept = exp(-0.6931471806 * max(0.0, age_s) / half_life_s)
     return Interval(value=seen.value, low=seen.low * kept, high=1 - (1 - seen.high) * kept, level=seen.level)
 

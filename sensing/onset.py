@@ -1,4 +1,4 @@
-"""The beginning of listening, in which a receiver's gain is still rising.
+"""Detects the start of reception, while the receiver's gain is still settling.
 
 A tuner that has just been started gives next to nothing for some milliseconds, and then its noise. A floor learned from
 that time would lie far below the receiver's own, and all that came later would be over it.
@@ -12,27 +12,27 @@ from numpy.typing import NDArray
 Floats = NDArray[Any]
 
 ONSET_S: Final = 0.025
-"""From the first sample on: what rises later is no receiver that starts."""
+"""Time in s from the first sample in which a receiver can be starting."""
 ONSET_DB: Final = 3.0
 STRAY_MOST: Final = 4
-"""So many blocks of the beginning need not lie low, half of it at most: the offset of a tuner that starts jumps, and is
+"""Most blocks of the start that need not be low, half of it at most: the DC offset of a starting tuner jumps and is
 heard all over the band."""
 FALLEN: Final = 0.7
-"""Of the depth of the beginning in dB: a later block that lies so low has fallen back to it."""
+"""Share of the start's depth in dB at which a later block counts as fallen back to it."""
 DEVIATIONS: Final = 5.0
 BLOCKS_LEAST: Final = 8
 GROUPS_LEAST: Final = 6
 SETTLED_SHARE: Final = 0.25
 STAYED_SHARE: Final = 0.07
-"""Of the band, how much may stay where it was, or rise by less than half, when the gain rises: lines of its own."""
+"""Largest share of the band that may stay, or rise by less than half, when the gain rises: the receiver's own lines."""
 OFFSET_REACH: Final = 0.15
-"""So near the tuned frequency, as a share of the rate, the offset of a tuner that starts is heard as it settles."""
+"""Distance from the tuned frequency, as a share of the rate, within which a settling DC offset is seen."""
 ALIKE_SHARE: Final = 0.6
 ALIKE_DB: Final = 2.0
 
 
 def rising_blocks(power: Floats, shapes: Floats, at: Floats, *, most: int) -> int:
-    """How many blocks from the first on lie lower, all over the band, than those that end the look.
+    """Number of first blocks whose level is lower, all over the band, than at the look's end.
 
     All of them where more than a quarter do: the gain may not have come to rest. None where a later one falls back: a
     gain that has risen stays.
@@ -61,7 +61,7 @@ def rising_blocks(power: Floats, shapes: Floats, at: Floats, *, most: int) -> in
 
 
 def _alike(first: Floats, rest: Floats, sd_db: Floats) -> bool:
-    """Whether the whole band rose by one factor from the first blocks to the rest, and nothing stayed behind."""
+    """Whether the whole band rose by one factor from the first blocks to the rest, with no part left behind."""
     if len(rest) == 0:
         return True
     rise = 10 * np.log10(np.maximum(np.median(rest, axis=0), 1e-30) / np.maximum(np.median(first, axis=0), 1e-30))

@@ -1,4 +1,4 @@
-"""The few distributions that sensing needs, from `scipy.special`.
+"""The probability distributions that sensing uses, from `scipy.special`.
 
 `scipy.stats` has them all, and takes half a second and 36 MiB to import, in every process of every node.
 """
@@ -7,7 +7,7 @@ from sensing.specials import betainc, fdtrc, ndtri
 
 
 def normal_isf(q: float) -> float:
-    """What a standard normal variable exceeds with probability q."""
+    """The value that a standard normal variable exceeds with probability q."""
     return float(-ndtri(q))
 
 

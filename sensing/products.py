@@ -26,7 +26,7 @@ DFT_MAX: Final = 4096
 DETECTORS: Final = ("max-of-max", "mean-of-max", "min-of-max", "max-of-mean", "mean-of-mean", "min-of-mean")
 CELL_SHIFT: Final = 19
 COUNTS_APART: Final = 16
-"""Between two rows of counts: rows a power of two apart would take the same places of a cache."""
+"""Offset between rows of counts: rows a power of two apart would share the same cache lines."""
 _LEAST: Final = np.float32(2.0**-100)
 CONTIGUOUS_NS: Final = 2_000
 _NS: Final = 10**9
@@ -34,7 +34,7 @@ _NS: Final = 10**9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductSettings:
-    """What is measured: the tuning, the samples' full scale, the channels, and the bins of the spectrum."""
+    """The tuning, the samples' full scale, the channels, and the bins of the spectrum to measure."""
 
     center_hz: float
     sample_rate_hz: float
@@ -45,7 +45,7 @@ class ProductSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpectrumProduct:
-    """Power density of each bin, lowest first, against full scale per Hz, linear, shape (dft_size,).
+    """Power density of each bin, lowest first, relative to full scale per Hz, linear, shape (dft_size,).
 
     Statistics are over single transforms, `dfts` of them, without averaging; nan where there were none.
     """
@@ -61,7 +61,7 @@ class SpectrumProduct:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelProduct:
-    """Products of one channel, powers linear against full scale, filtered to the channel.
+    """The products of one channel, filtered to the channel, powers linear relative to full scale.
 
     `apd_percent[i]` is the share of samples above `APD_LOW_DB + i` dB. Frames begin at `frame_ns`; `power_mean` and
     `power_max` have one value each. `periodic` has a row for each of DETECTORS, None where the channel is too narrow.
@@ -79,7 +79,7 @@ class ChannelProduct:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Products:
-    """Everything made at one tuning; `seconds` is what went into it, `overload` whether any of it was clipped."""
+    """All products of one tuning; `seconds` is the duration measured, `overload` whether any of it was clipped."""
 
     settings: ProductSettings
     seconds: float
@@ -89,7 +89,7 @@ class Products:
 
 
 class ProductMaker:
-    """Takes looks in the order of time; products are there at any moment."""
+    """Computes products from looks in time order; `products` may be called at any time."""
 
     def __init__(self, settings: ProductSettings) -> None:
         """Raises: sensing.zoom.ZoomImpossible for channels too narrow."""
@@ -104,7 +104,7 @@ class ProductMaker:
         self._overload = False
 
     def feed(self, iq: Iq, *, start_ns: int, usable: bool = True, overload: bool = False) -> None:
-        """Take one look; one that is not usable leaves a gap.
+        """Take one look; an unusable one leaves a gap.
 
         Args: iq int16 (n, 2) or complex64 (n,), left as it is; what is no number counts as nothing.
         """
@@ -125,7 +125,7 @@ class ProductMaker:
         self._overload |= overload
 
     def _complex(self, iq: Iq) -> NDArray[np.complex64]:
-        """The samples in full scales, in memory that the next call writes over."""
+        """The samples relative to full scale, in a buffer that the next call overwrites."""
         z = self._zoom.room(len(iq))
         scale = np.float32(self.settings.full_scale)
         if iq.dtype == np.complex64:
@@ -135,7 +135,7 @@ class ProductMaker:
         return z
 
     def products(self) -> Products:
-        """What is known by now."""
+        """The products so far."""
         settings = self.settings
         return Products(
             settings=settings,
@@ -147,7 +147,7 @@ class ProductMaker:
 
 
 class _Spectrum:
-    """Mean and maximum by sums, the median by a histogram of each bin on a scale of powers of two in 16 steps."""
+    """The spectrum: mean and maximum by sums, the median by each bin's histogram with 16 levels per octave."""
 
     STEPS: Final = 4
     LOWEST: Final = 127 - 80
@@ -161,7 +161,7 @@ class _Spectrum:
         self._window = np.repeat(scaled, 2)
         self._enbw_hz = float(settings.sample_rate_hz * np.sum(window**2) / np.sum(window) ** 2)
         self._levels = self.EXPONENTS << self.STEPS
-        # One row for each level: noise takes few levels, so the counts that change lie close together in memory.
+        # One row for each level: noise takes few levels, so the changing counts lie close together in memory.
         self._counts = np.zeros((self._levels, self._size + COUNTS_APART), np.uint32)
         self._sum = np.zeros(self._size)
         self._max = np.zeros(self._size, np.float32)
@@ -203,7 +203,7 @@ class _Spectrum:
         )
 
     def _median(self) -> Float32s:
-        """Where half of a bin's transforms lie below, straight between the edges of the level that holds it."""
+        """The median of each bin, interpolated linearly between the edges of the level that contains it."""
         counts = self._counts[:, : self._size]
         summed = np.cumsum(counts, axis=0, dtype=np.int64)
         half = self._dfts / 2
@@ -219,7 +219,7 @@ class _Spectrum:
 
 
 def _apd_level(power: Float32s) -> NDArray[np.int16]:
-    """Which 1 dB bin of the APD a power belongs to, the first and the last with all that is beyond."""
+    """The 1 dB bin of the APD for each power; the first and the last include all beyond."""
     level = np.floor(10 * np.log10(np.maximum(power, _LEAST))) - APD_LOW_DB
     bins: NDArray[np.int16] = np.clip(np.nan_to_num(level, nan=np.inf), 0, APD_HIGH_DB - APD_LOW_DB).astype(np.int16)
     return bins
@@ -243,7 +243,7 @@ def _apd_cells() -> tuple[NDArray[np.int16], Float32s]:
 
 
 class _Frames:
-    """Powers of all channels, shape (channels, n), cut into frames of FRAME_S that never go over a gap."""
+    """Cuts the powers of all channels, shape (channels, n), into frames of FRAME_S without gaps."""
 
     def __init__(self, channels: int, rate_hz: float) -> None:
         self._rate_hz, self._channels = rate_hz, channels
@@ -263,13 +263,13 @@ class _Frames:
         self._periodic[:, 2] = np.inf
 
     def begin(self, start_ns: int) -> None:
-        """A stretch begins; what was left of the one before fills no frame."""
+        """Begin a new stretch; the incomplete frame of the last one is dropped."""
         self._held.clear()
         self._have = 0
         self._start_ns = start_ns
 
     def feed(self, power: Float32s) -> None:
-        """Take what follows."""
+        """Take the next powers of the stretch."""
         if not power.shape[1]:
             return
         self._count_levels(power)
@@ -293,7 +293,7 @@ class _Frames:
         self._samples += power.shape[1]
 
     def _frame(self, power: Float32s, first: int, end: int, start_ns: int) -> None:
-        """Take the frame that lies from `first` to `end`."""
+        """Add the frame that lies from `first` to `end`."""
         parts = max(1, self.parts)
         edges = first + np.round(np.arange(parts + 1) * ((end - first) / parts)).astype(np.int64)
         mean, peak = np.empty(self._channels, np.float32), np.empty(self._channels, np.float32)
@@ -312,7 +312,7 @@ class _Frames:
             np.minimum(held[2], value, out=held[2])
 
     def product(self, index: int, channel: Channel) -> ChannelProduct:
-        """What one channel came to."""
+        """The products of one channel."""
         above = self._apd[index][::-1].cumsum()[::-1]
         periodic: Float32s | None = None
         if self.parts and self._count:

@@ -1,11 +1,11 @@
-"""Which radar classes some samples could have shown at all: what could not be heard was not found absent."""
+"""Tells which radar classes a search of given samples could have detected: the others are not found absent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 MARGIN_S: Final = 0.3e-3
-"""Of each stretch, what serves as background for the rest."""
+"""Time in s at each stretch's ends that serves as background for the rest."""
 ROUNDING: Final = 1e-9
 SLOWEST_PER_S: Final[dict[str, tuple[int, float, float]]] = {
     "P0N#1": (2, 900.0, 5e6),
@@ -14,12 +14,12 @@ SLOWEST_PER_S: Final[dict[str, tuple[int, float, float]]] = {
     "Q3N#2": (2, 300.0, 5e6),
     "Q3N#3": (3, 300.0, 8e6),
 }
-"""Class: pulses that make a train, the fewest a second the class sends, the least band it is told in, in Hz."""
+"""For each class: pulses that make a train, fewest pulses a second it sends, least bandwidth to tell it, Hz."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RadarReach:
-    """Classes that would have been heard and those that could not have been, with the reason.
+    """Radar classes that would have been detected, and those that could not, with the reason.
 
     `searched_s` of `listened_s` could be searched; the rest was silent, no numbers, overdriven, or the receiver's own.
     In `lowered_s` of them something filled the whole band: there a radar is heard over that, and not over the noise.
@@ -34,12 +34,12 @@ class RadarReach:
 
     @property
     def whole(self) -> bool:
-        """Whether all that was listened to could be searched."""
+        """Whether all samples could be searched."""
         return self.searched_s > (1 - ROUNDING) * self.listened_s
 
 
 class Searched:
-    """Adds up which of the samples could be searched for radar, and the longest of them without a gap."""
+    """Sums up which samples could be searched for radar, and the longest stretch of them without a gap."""
 
     def __init__(self) -> None:
         self.longest = self.samples = self.of = self.lowered = 0
@@ -48,7 +48,7 @@ class Searched:
     def take(
         self, samples: int, *, silent: Sequence[tuple[int, int]], usable: bool, joined: bool, filled: bool = False
     ) -> None:
-        """Take a look.
+        """Add a look.
 
         Args: silent are its samples, from and up to, that say nothing; joined if none are missing before it; filled if
         something fills the whole band.
@@ -74,7 +74,7 @@ class Searched:
 
 
 def radar_reach(*, band_hz: float, rate_hz: float, searched: Searched) -> RadarReach:
-    """Judge a search by the band that was received and the longest time without a gap in it.
+    """Which classes a search could detect, by the received bandwidth and its longest stretch without a gap.
 
     Args: band_hz what the filter lets through, at most the sample rate.
     Source: `docs/sensing.md`, Radar; a train's pulses lie at most (pulses - 1) slowest intervals apart, and one more

@@ -1,4 +1,4 @@
-"""Whether a floor bends over frequency as a receiver bends its own noise, or as a signal that stands on a floor.
+"""Tells whether a floor's shape over frequency is a receiver's, or that of a signal standing on a floor.
 
 A dome or a tilt of some decibels is a receiver's. So is a passband beyond which next to nothing is left. Where the band
 falls by more than that and ends in an even floor at both its ends, what fills the middle may be somebody's who never
@@ -15,14 +15,14 @@ from sensing.orderstats import middle, quantile
 Floats = NDArray[np.float64]
 
 GENTLE_DB: Final = 6.5
-"""A receiver's noise bends by so much without a filter's help."""
+"""Largest variation of a receiver's noise over frequency without a filter, dB."""
 FILTERED_DB: Final = 35.0
-"""Beyond its passband a filter leaves less of the noise than this; so deep a floor under a signal is flat."""
+"""Depth in dB beyond which a fall outside the passband is a filter's; a floor under a signal so deep is flat."""
 FILTERED_SURELY_DB: Final = 50.0
-"""No floor is looked for that lies so deep: a signal that strong would fill the converter."""
+"""Depth in dB beyond which no floor is searched: a signal that strong would fill the converter."""
 INNER: Final = 0.45
 END: Final = 0.0125
-"""Share of the band at each of its ends that shows whether the fall goes on."""
+"""Share of the band at each end that shows whether the fall continues."""
 END_BINS_LEAST: Final = 2
 EVEN_DB: Final = 1.0
 SURE: Final = 5.0
@@ -30,7 +30,7 @@ SMOOTHED: Final = 3
 
 
 def receiver_bend(psd: Floats, *, frames: int, deep: bool) -> bool:
-    """Whether noise of a receiver's own may run over frequency like this.
+    """Whether a power density of this shape over frequency may be receiver noise.
 
     Args: psd mean power of each bin in so many frames, shape (bins,), lowest frequency first; deep: whether most of the
         band stands above what is left at its ends as a passband does.
@@ -53,5 +53,5 @@ def receiver_bend(psd: Floats, *, frames: int, deep: bool) -> bool:
 
 
 def _smoothed(psd: Floats) -> Floats:
-    """The mean of each bin with its neighbours; the band's ends are neighbours."""
+    """The mean of each bin with its neighbours; the band wraps round at its ends."""
     return np.asarray(sum(np.roll(psd, by) for by in range(-(SMOOTHED // 2), SMOOTHED // 2 + 1)) / SMOOTHED, np.float64)

@@ -1,4 +1,4 @@
-"""Looks that are the same samples again: a receiver whose buffer stopped filling hands out what it heard before."""
+"""Detects looks with repeated samples: a receiver whose buffer stopped filling returns old samples."""
 
 from collections import deque
 from typing import Final
@@ -10,19 +10,19 @@ from sensing.frontend import Iq, flat_samples
 
 STRIDE: Final = 16
 LEAST: Final = 64
-"""Samples compared; noise that takes one of two values each time repeats so many once in 10^19 looks."""
+"""Number of samples compared; noise of two values repeats that many once in 10^19 looks."""
 KEPT: Final = 8
-"""A driver that hands out a ring of its buffers again has about so many."""
+"""Number of looks remembered: as many as a driver has buffers in a ring."""
 
 
 class Repetition:
-    """Remembers some of the samples of the last looks and says whether a new look repeats one of them exactly."""
+    """Remembers some samples of the last looks and detects a look that repeats one of them exactly."""
 
     def __init__(self) -> None:
         self._kept: deque[NDArray[np.generic]] = deque(maxlen=KEPT)
 
     def again(self, iq: Iq) -> bool:
-        """Take a look; whether it is one of the last `KEPT` again.
+        """Add a look; returns whether it repeats one of the last `KEPT`.
 
         A look that repeats within itself is a signal without noise, as one of one value is `silence`: no buffer of old.
         Args: iq int16 (n, 2) or complex64 (n,), left as it is.
@@ -36,7 +36,7 @@ class Repetition:
 
 
 def _periodic(iq: Iq) -> bool:
-    """Whether the first samples of a look come again within it."""
+    """Whether the first samples of a look repeat within it."""
     pairs = flat_samples(iq).reshape(-1, 2)
     starts = np.flatnonzero((pairs[1 : 1 - LEAST] == pairs[0]).all(axis=1)) + 1
     return any(np.array_equal(pairs[at : at + LEAST], pairs[:LEAST]) for at in starts)

@@ -1,4 +1,4 @@
-"""What a survey is told and what it answers."""
+"""The settings and the results of a survey."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -12,7 +12,7 @@ from sensing.values import Channel, Interval, LevelDb
 
 
 class ChannelState(Enum):
-    """What may be said of a channel."""
+    """The state of a channel."""
 
     BUSY = "busy"
     FREE = "free"
@@ -20,7 +20,7 @@ class ChannelState(Enum):
 
 
 class Anchor(Enum):
-    """What the word "free" rests on: why the quietest level of a channel is taken for idle.
+    """The evidence that the quietest level of a channel is idle, on which the word "free" rests.
 
     `CALIBRATION`: it is what the calibrated receiver makes by itself. `TIME`: something in the band was seen to rise
     from it or fall back to it. `FREQUENCY`: something stands on it that is narrower than the band. `RECEIVER`: it is
@@ -37,7 +37,7 @@ class Anchor(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurveySettings:
-    """What is looked at and how strictly; `pfa` is per channel and block, `full_scale` in the samples' units.
+    """What to survey and how strictly; `pfa` is per channel and block, `full_scale` in the samples' units.
 
     `bandwidth_hz` is the receiver's analogue bandwidth: bins outside it take no part in the floor.
     None where it is not known. `flatness_db` is how far the floor of a part of the band may be off; it sets the SNR
@@ -94,7 +94,7 @@ class LookResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelReport:
-    """All that is known of a channel; `headroom_db` is from its mean power to the converter's full scale.
+    """The results for one channel; `headroom_db` is from its mean power to the converter's full scale.
 
     `occupancy` is the share of the time that was listened to, and between looks, of this stretch; `long_run` the share
     in the long run of which this stretch is a sample. `anchor` is what its floor rests on. `threshold` is the density,
@@ -117,7 +117,7 @@ class ChannelReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurveyReport:
-    """A survey so far; `sro` is the mean occupancy of its channels, `psd` averages all usable looks.
+    """The results of a survey so far; `sro` is the mean occupancy of its channels, `psd` averages all usable looks.
 
     `whole` is False where it went on for so long that its beginning is forgotten.
     `pulse_trains` are trains of pulses like a radar's that are no incumbent: in a band that can hold none, or going on

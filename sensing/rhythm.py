@@ -1,4 +1,4 @@
-"""How a channel is used over time: where its levels part into idle and busy, and whether it keeps a period."""
+"""The use of a channel over time: the level that separates idle from busy, and its period if it has one."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +11,7 @@ VALLEY_STEP_DB: Final = 0.5
 SECOND_MODE_SHARE: Final = 0.02
 PERIOD_CORRELATION: Final = 0.3
 PERIOD_SHARE: Final = 0.7
-"""A shorter period is preferred to its multiples when it explains this share of the best correlation."""
+"""Share of the best correlation that a shorter period needs to be preferred to its multiples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Period:
 
 
 def valley_db(level_db: NDArray[np.float64]) -> float:
-    """How far above the theoretical threshold to cut, so that weak clutter is kept apart from the signal.
+    """How far above the theoretical threshold to set the cut, dB, so that weak clutter does not count as signal.
 
     Args: level_db of the blocks, relative to that threshold. Returns: 0 to `VALLEY_DB_MAX`; 0 unless the levels above
         the threshold thin out and then rise to a second mode.
@@ -65,6 +65,6 @@ def find_period(level: NDArray[np.float64], *, step_s: float) -> Period | None:
 
 
 def _first_dip(correlation: NDArray[np.float64]) -> int:
-    """First lag at which the series no longer resembles itself, so that the peak at zero is left behind."""
+    """First lag at which the series no longer resembles itself, which ends the peak at lag zero."""
     below = np.flatnonzero(correlation < 0.1)
     return max(1, int(below[0])) if len(below) else len(correlation)

@@ -1,4 +1,4 @@
-"""Where a continuous function of one number crosses zero; alone, as `scipy.optimize` takes 22 MB in every node."""
+"""Finds the zero of a continuous function of one variable; `scipy.optimize` would take 22 MB in every node."""
 
 from collections.abc import Callable
 from math import isnan
@@ -8,7 +8,7 @@ STEPS_MAX = 200
 
 
 def crossing(f: Callable[[float], float], low: float, high: float, *, xtol: float) -> float:
-    """The place between `low` and `high`, within `xtol`, where `f` crosses zero.
+    """The zero of `f` between `low` and `high`, within `xtol`.
 
     Inverse quadratic steps where three points allow one, else halving. Source: Chandrupatla, "A new hybrid
     quadratic/bisection algorithm for finding the zero of a nonlinear function without using derivatives" (1997).
@@ -41,7 +41,7 @@ def crossing(f: Callable[[float], float], low: float, high: float, *, xtol: floa
 
 
 def _share(newest: tuple[float, float], across: tuple[float, float], before: tuple[float, float]) -> float:
-    """How far from the newest point towards the one across zero to look next; points are place and value."""
+    """The next step as a share of the way from the newest point to the one across zero; points are place and value."""
     (a, fa), (b, fb), (c, fc) = newest, across, before
     place, value = (a - b) / (c - b), (fa - fb) / (fc - fb)
     if not (value * value < place and (1 - value) ** 2 < 1 - place):

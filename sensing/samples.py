@@ -1,4 +1,4 @@
-"""Doubts that the samples themselves raise: clipping, zeros, values that are no numbers, offsets and images."""
+"""Checks raw samples for faults: clipping, zeros, NaN, DC offsets and images."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -18,29 +18,29 @@ PILE_UP_STEPS: Final = 8
 PILE_UP_COUNT: Final = 20
 PILE_UP_RATIO: Final = 8
 STEPS_SEEN: Final = 512
-"""Floating point samples of fewer different values are those of a converter of eight bits or so."""
+"""Number of different values up to which floating-point samples are those of a converter of eight bits or so."""
 DC_SHARE: Final = 0.1
 SILENT_SHARE: Final = 1e-10
-"""Under this share of a constant offset, what varies is the rounding of the numbers themselves."""
+"""Share of a constant offset below which a variation is rounding of the numbers."""
 STEP_SHARE_MOST: Final = 0.02
-"""Of full scale: two values further out are those of a limiter."""
+"""Largest distance of two values, as a share of full scale; values further apart are a limiter's."""
 NEIGHBOURS: Final = 2
 FEW: Final = 64
-"""So many samples of noise over a few steps hold more than two codes, by which most looks need no more of it."""
+"""Number of samples in which noise over a few steps shows more than two codes: most looks need no more."""
 IMAGE_COEFFICIENT: Final = 0.1
 """Circularity above which an image is reported: twice the amplitude of the image, so 26 dB of rejection."""
 CONSTANT_ENVELOPE: Final = 1.3
-"""Kurtosis of the envelope: 2 for noise and OFDM, 1 for a carrier of constant amplitude."""
+"""Envelope kurtosis below which a signal has constant amplitude: 2 for noise and OFDM, 1 for a carrier."""
 COARSE_POWER: Final = 6.0
-"""Times the power of the rounding, which is a step squared: noise weaker than that is two codes, rounded to one
+"""Power, in units of the squared step, below which noise is two codes, rounded to one
 envelope."""
 LOUD_FLOOR: Final = 0.06
-"""A "floor" that adds up to more than this share of a full-scale sine (-12 dBFS) is no receiver's own noise."""
+"""Total power of a "floor", as a share of a full-scale sine (-12 dBFS), above which it is not receiver noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """What a look at the raw samples tells; powers in squared full scales, `dc` included in neither of the others."""
+    """The measurements of raw samples; powers in squared full scales, neither other power includes `dc`."""
 
     flags: SampleFlag
     clipped_share: float
@@ -50,7 +50,7 @@ class Quality:
 
 
 def finite(iq: Iq) -> tuple[Iq, SampleFlag]:
-    """The samples, with anything that is no number replaced by zero in a copy, and the flag if there was any."""
+    """The samples with NaN and infinity replaced by zero in a copy, and the flag if there were any."""
     with np.errstate(over="ignore", invalid="ignore"):
         if iq.dtype != np.complex64 or np.isfinite(iq.sum()):
             return iq, SampleFlag.NONE
@@ -61,7 +61,7 @@ def finite(iq: Iq) -> tuple[Iq, SampleFlag]:
 
 
 def clipped_share(iq: Iq, full_scale: float) -> float:
-    """Share of samples whose I or Q sits at an end of the converter's range, or piles up at an extreme below it.
+    """Share of samples whose I or Q is at an end of the converter's range, or piles up at an extreme below it.
 
     Floating point samples have no hard range: there only piling up counts.
     """
@@ -78,7 +78,7 @@ def clipped_share(iq: Iq, full_scale: float) -> float:
 
 
 def clipped_spans(iq: Iq, *, full_scale: float) -> list[tuple[int, int]]:
-    """Samples with I or Q at an end of the range, or at its own extreme where that is below, a span for each."""
+    """Spans of samples with I or Q at an end of the range, or at their own extreme where that is below."""
     flat = flat_samples(iq)
     if iq.dtype != np.complex64:
         full = float(full_scale) - 1
@@ -89,7 +89,7 @@ def clipped_spans(iq: Iq, *, full_scale: float) -> list[tuple[int, int]]:
 
 
 def _step(flat: NDArray[np.int16] | NDArray[np.float32], full_scale: float) -> float:
-    """The least difference of two samples: 8 bits come in steps of two half codes, or shifted in steps of 256."""
+    """The smallest difference of two samples: 8 bits have steps of two half codes, or shifted, of 256."""
     if flat.dtype != np.int16:
         return full_scale / 512
     values = np.unique(flat[:PROBE_SAMPLES]).astype(np.int64)
@@ -97,7 +97,7 @@ def _step(flat: NDArray[np.int16] | NDArray[np.float32], full_scale: float) -> f
 
 
 def converter_noise(iq: Iq, *, full_scale: float) -> float:
-    """Power of the rounding to the converter's steps, in squared full scales; 0 where samples show no steps.
+    """Quantisation noise power, in squared full scales; 0 where the samples show no steps.
 
     Args: iq int16 (n, 2) or complex64 (n,), finite. What lies below that power nobody has heard.
     """
@@ -113,7 +113,7 @@ def converter_noise(iq: Iq, *, full_scale: float) -> float:
 
 
 def _within_a_step(iq: Iq, full_scale: float) -> bool:
-    """Whether I and Q each take two neighbouring codes at most: noise beneath the converter's step looks like that."""
+    """Whether I and Q each take at most two neighbouring codes, as noise below the converter's step does."""
     if iq.dtype != np.int16:
         return False
     flat = flat_samples(iq)[: 2 * PROBE_SAMPLES]
@@ -127,7 +127,7 @@ def _within_a_step(iq: Iq, full_scale: float) -> bool:
 
 
 def _piled_up(flat: NDArray[np.int16] | NDArray[np.float32], end: float, full_scale: float) -> int:
-    """Samples exactly at the extreme, if they are far more than those just below it: a limiter, not a signal."""
+    """Samples exactly at the extreme, if far more than just below it: a limiter's, not a signal's; else 0."""
     at = int(np.count_nonzero(flat == flat.dtype.type(end)))
     if at < PILE_UP_COUNT:
         return 0
@@ -137,12 +137,12 @@ def _piled_up(flat: NDArray[np.int16] | NDArray[np.float32], end: float, full_sc
     inner = abs(end) - 1.5 * step
     near = int(np.count_nonzero(flat >= inner if end > 0 else flat <= -inner)) - at
     high = flat[np.abs(flat) > 0.8 * abs(end)][:PROBE_SAMPLES]
-    varied = flat.dtype == np.int16 or len(np.unique(high)) > PILE_UP_COUNT  # a tone of few phases repeats itself
+    varied = flat.dtype == np.int16 or len(np.unique(high)) > PILE_UP_COUNT  # a tone of few phases repeats its values
     return at if varied and at > PILE_UP_RATIO * near else 0
 
 
 def inspect(iq: Iq, *, full_scale: float) -> Quality:
-    """Judge a look by its samples.
+    """Measure the faults of a look's samples.
 
     Args: iq int16 (n, 2) or complex64 (n,), finite; full_scale in the units of I and Q.
     """

@@ -1,4 +1,4 @@
-"""How the floor of a band runs over frequency, and what stands on it all the time.
+"""Separates the noise floor of a band over frequency from steady signals that stand on it.
 
 A receiver's own noise runs smoothly: tilts, domes, the roll-off of its filter. What rises from it and is narrower than
 a fifth of the band, or ends sharply with the floor going on beside it, is somebody's, even if it never stopped.
@@ -16,50 +16,50 @@ from sensing.orderstats import middle, quantile
 Floats = NDArray[np.float64]
 
 OPENING: Final = 0.2
-"""Share of the band: what is narrower and rises is no floor's."""
+"""Share of the band: a rise narrower than this is not the floor's."""
 NARROW: Final = 0.08
-"""What is narrower than this share of the band is no ripple of a receiver's; wider, only if it rises by `TALL_DB`."""
+"""Share of the band: a rise narrower than this is no filter ripple; a wider one is none from `TALL_DB` on."""
 TALL_DB: Final = 6.0
 BUMP_DB: Final = 1.0
 SURE: Final = 5.0
 EDGE_DB: Final = 1.2
 EDGE_SHARE: Final = 0.8
-"""Of the depth of a plateau, how much must fall within two groups for its edge to be sharp."""
+"""Share of a plateau's depth that must fall within two groups for its edge to be sharp."""
 BESIDE_GROUPS: Final = 3
 BESIDE_DB: Final = 1.0
 FILTER_WIDTH: Final = (0.55, 0.85)
-"""Share of the band that a receiver's filter passes."""
+"""Share of the band that a receiver's filter passes: least and most."""
 NARROW_FILTER: Final = 0.25
-"""Half of that, and deep, may be the filter of a receiver that takes more samples than it needs, or a signal."""
+"""Least width, as a share of the band, of a deep plateau that may be the filter of a receiver that oversamples."""
 FILTER_CENTRED: Final = 0.04
 SIGNAL_DEPTH_DB: Final = 10.0
 FILTER_DEPTH_DB: Final = 35.0
-"""A plateau less deep than the first is a signal over a floor; one deeper than the second, centred, a filter."""
+"""Depths in dB: a plateau less deep is a signal over a floor; a deeper one, centred, a filter."""
 DEEP_DB: Final = 25.0
-"""Beside a passband, or a signal, so much higher its leak and its sloping edges are heard, and vary as it does."""
+"""Height in dB of a passband, or a signal, from which its leakage and sloping edges are seen beside it."""
 HIDDEN_DB: Final = 1.5
 KNOWN_WIDTH: Final = 0.1
 SHAPED_DB: Final = 2.0
 SHAPED_DEVIATIONS: Final = 4.0
 GRADUAL: Final = 0.45
-"""Of all that a receiver's floor bends, how much it may within two groups."""
+"""Largest share of a receiver floor's total variation that lies within two groups."""
 SKIRT_DB: Final = 10.0
 EVEN_GROUPS: Final = 3
 LEDGE_DB: Final = 0.5
-"""A step of the level of that much that the slopes on both of its sides do not explain is no receiver's own."""
+"""A level step of that many dB, not explained by the slopes on both sides, is not the receiver's."""
 LEDGE_LEVEL: Final = 0.35
-"""How steep both sides of a ledge may be, as a share of its step, over as many groups as the step itself takes."""
+"""Largest slope on both sides of a ledge, as a share of its step, over as many groups as the step takes."""
 LEDGE_GROUPS: Final = 2
-"""Groups on either side of a step that show how steep the level runs there."""
+"""Number of groups on each side of a step that show the slope there."""
 LEDGE_OUTSIDE: Final = 0.2
-"""The same of the lower side, which a filter's end would not leave level."""
+"""The same share for the lower side, which the end of a filter would not leave level."""
 LEDGE_SIGNAL_DB: Final = 3.5
 """A ledge higher than a filter's ripple is a signal's if the filter's own fall lies beyond the floor beside it."""
 BEYOND_DB: Final = 6.0
 
 
 class Plateau(Enum):
-    """What a wide part of the band with sharp ends is taken for."""
+    """The interpretation of a wide part of the band with sharp ends."""
 
     NONE = "none"
     FILTER = "filter"
@@ -69,7 +69,7 @@ class Plateau(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """The floor of each group in dB, which groups stand above it all the time, and which may.
+    """The floor of each group in dB, the groups surely above it all the time, and those that may be.
 
     `skirts` lie beyond a filter's passband, or beside a signal that is as high; `filtered` where what lies between is
     as wide as a receiver's filter. `filled` are those of a wide signal, `steady` those of a narrow one.
@@ -96,7 +96,7 @@ def floor_shape(
     even: NDArray[np.bool_] | None = None,
     hidden_db: float = -np.inf,
 ) -> Shape:
-    """Tell the floor from what stands on it.
+    """Separate the floor from signals that stand on it.
 
     Args: level_db and sd_db of each group; at is where it lies, -0.5 to 0.5 of the sample rate; passband is the
         analogue bandwidth as a share of the rate, None where it is not known; even: groups whose power varies less
@@ -134,7 +134,7 @@ def floor_shape(
 
 
 def _runs(even: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Runs of three and more, gaps of one closed: a single group may hold a line of the receiver's own."""
+    """Runs of three or more such groups, gaps of one closed: a single group may be a line of the receiver's own."""
     closed = even | (np.append(even[1:], False) & np.append(False, even[:-1]))
     edges = np.flatnonzero(np.diff(np.concatenate(([False], closed, [False])).astype(np.int8)))
     found = np.zeros(len(even), np.bool_)
@@ -144,7 +144,7 @@ def _runs(even: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _skirts(smooth: Floats, x: Floats) -> tuple[NDArray[np.bool_], bool]:
-    """The parts beyond a filter's passband, on both sides, alike far from the middle; whether it is most of the band.
+    """The parts beyond a filter's passband, on both sides symmetrically; and whether they are most of the band.
 
     Where less is, only what lies so deep that it holds little but leak and sloping edges: of a filter, or of a signal.
     """
@@ -165,7 +165,7 @@ def _skirts(smooth: Floats, x: Floats) -> tuple[NDArray[np.bool_], bool]:
 
 
 def _bumps(rise: Floats, over: NDArray[np.bool_], x: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Of what rises over the smooth floor, what is surely no receiver's ripple, and the rest."""
+    """Of the rises over the smooth floor, those surely no filter ripple, and the others."""
     steady, broad = np.zeros(len(x), np.bool_), np.zeros(len(x), np.bool_)
     edges = np.flatnonzero(np.diff(np.concatenate(([False], over, [False])).astype(np.int8)))
     widths = np.gradient(x) if len(x) > 1 else x
@@ -177,7 +177,7 @@ def _bumps(rise: Floats, over: NDArray[np.bool_], x: Floats) -> tuple[NDArray[np
 
 
 def _ledges(level: Floats, sd: Floats, hidden_db: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Signals that are always on: the level steps sharply, and the noise floor goes on beside the step.
+    """Signals that are always on: the level steps sharply, with the noise floor beside the step.
 
     Returns: the groups of those that are higher than a ripple, and of the lower ones. A step is sharp where the slopes
     beside it do not explain it. One end is enough where the other lies beyond the band.
@@ -211,13 +211,13 @@ def _ledges(level: Floats, sd: Floats, hidden_db: float) -> tuple[NDArray[np.boo
 
 
 def _joined(sharp: NDArray[np.bool_]) -> list[slice]:
-    """Runs of what is true, as slices."""
+    """Runs of True, as slices."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], sharp, [False])).astype(np.int8)))
     return [slice(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
 
 
 def _opened(level: Floats, x: Floats) -> Floats:
-    """Morphological opening: the level without what rises and is narrower than `OPENING`.
+    """Morphological opening: the level without rises narrower than `OPENING`.
 
     A single group that lies below both its neighbours is a notch of the receiver or chance: it lowers nobody's floor.
     """
@@ -260,7 +260,7 @@ def _plateau(
 
 
 def _edge(outwards: Floats, top: float, sd: float) -> tuple[float, bool, bool | None]:
-    """From the plateau outwards, its last two groups first: how deep it falls, whether at once, whether level beyond.
+    """From the plateau outwards, its last two groups first: depth of the fall, whether sharp, whether level beyond.
 
     The last is None where too little lies beyond to tell.
     """

@@ -1,4 +1,4 @@
-"""Pieces of looks too short to tell a floor from, put together until there are enough blocks for one.
+"""Joins pieces of looks that are too short to estimate a floor, until there are enough blocks.
 
 A receiver of 250 kS/s gives eight blocks in a look of 2.25 ms: the lowest of eight is no floor, and a floor taken from
 one such look would hold for ever.
@@ -14,23 +14,23 @@ from sensing.tracker import TAUGHT_BLOCKS, UNCERTAIN, Piece
 Floats = NDArray[np.float64]
 
 TOGETHER_BLOCKS: Final = 3 * TAUGHT_BLOCKS
-"""Blocks of short looks that are compared with the floor, or taught from, as one piece."""
+"""Blocks of short looks that are compared with the floor, or that it is learned from, as one piece."""
 
 
 class ShortLooks:
-    """Collects short pieces; when they are enough, one piece stands for them all."""
+    """Collects short pieces; once there are enough, one piece stands for all."""
 
     def __init__(self) -> None:
         self._pieces: list[Piece] = []
         self._powers: list[Floats] = []
 
     def forget(self) -> None:
-        """The gain was changed: what was collected is not like what comes."""
+        """Drop the pieces collected: the gain has changed."""
         self._pieces.clear()
         self._powers.clear()
 
     def add(self, piece: Piece, power: Floats) -> tuple[Piece, Floats] | None:
-        """Collect a piece whose blocks have these powers, shape (blocks, groups).
+        """Add a piece whose blocks have these powers, shape (blocks, groups).
 
         Returns the piece that stands for all that were collected, with their powers, once there are enough.
         """

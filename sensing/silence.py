@@ -1,4 +1,4 @@
-"""Stretches of samples that say nothing: zeros, one value over and over, numbers that are none."""
+"""Finds stretches of samples without information: zeros, a constant value, NaN."""
 
 from typing import Final, TypeAlias
 
@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from sensing.frontend import Iq, flat_samples
 
 RUN_LEAST: Final = 32
-"""Noise of half a step repeats a sample 32 times once in 10^12 samples."""
+"""Least length of a run of equal samples: noise of half a step makes one in 10^12 samples."""
 STRIDE: Final = 8
 QUIET_SHARE: Final = 0.25
-"""Runs above this share of full scale are a limiter's, not silence, unless they are long."""
+"""Level, as a share of full scale, above which a run is a limiter's, not silence, unless it is long."""
 LONG_RUN: Final = 1024
-"""No signal holds a limiter at one corner for so many samples: bytes of zeros, which stand for the lowest value, do."""
+"""Length from which a run at full scale is no limiter's: zero bytes stand for the lowest value in some formats."""
 
 Spans: TypeAlias = list[tuple[int, int]]
-"""Sample numbers from, up to and not including."""
+"""Spans of sample numbers, end not included."""
 
 
 def silent_spans(iq: Iq, *, full_scale: float) -> Spans:
@@ -26,7 +26,7 @@ def silent_spans(iq: Iq, *, full_scale: float) -> Spans:
     pairs = flat_samples(iq)
     words = pairs.view(np.int32 if pairs.dtype == np.int16 else np.int64)
     near = words[STRIDE::STRIDE] == words[:-STRIDE:STRIDE]
-    # Every run of RUN_LEAST holds four of these samples, and so three pairs of them that are alike.
+    # Every run of RUN_LEAST contains four of these samples, and so three pairs of equal ones.
     if not (near[:-2] & near[1:-1] & near[2:]).any():
         return []
     same = words[1:] == words[:-1]
@@ -39,14 +39,14 @@ def silent_spans(iq: Iq, *, full_scale: float) -> Spans:
 
 
 def bad_spans(iq: Iq) -> Spans:
-    """Runs of samples that are no numbers."""
+    """Runs of samples that are NaN or infinite."""
     if iq.dtype != np.complex64 or np.isfinite(iq.sum()):
         return []
     return runs(~np.isfinite(iq))
 
 
 def silent_blocks(spans: Spans, *, blocks: int, block: int, held: int) -> NDArray[np.bool_]:
-    """Which blocks that a look completed hold samples of `spans`; the first began `held` samples before the look."""
+    """Which blocks completed by a look contain samples of `spans`; the first began `held` samples before the look."""
     mask = np.zeros(blocks, np.bool_)
     for first, last in spans:
         mask[max(0, (first + held) // block) : max(0, -(-(last + held) // block))] = True
@@ -54,7 +54,7 @@ def silent_blocks(spans: Spans, *, blocks: int, block: int, held: int) -> NDArra
 
 
 def runs(where: NDArray[np.bool_], *, least: int = 1) -> Spans:
-    """Where a row of truths holds for at least so long, as spans."""
+    """Runs of True of at least `least` elements, as spans."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], where, [False])).astype(np.int8)))
     pairs = edges.reshape(-1, 2)
     edges = pairs[pairs[:, 1] - pairs[:, 0] >= least]

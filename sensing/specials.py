@@ -1,4 +1,4 @@
-"""Functions of probability that have no closed form: scipy's compiled ones, loaded without the package around them.
+"""Loads scipy's compiled special functions without the package around them.
 
 `import scipy.special` brings array libraries, documentation and polynomials with it: 20 MB and a sixth of a second in a
 process that needs a dozen functions. They stand in one compiled file, and are the very objects that the package hands
@@ -20,11 +20,11 @@ NAMES: Final = (
 
 
 def _alone() -> ModuleType | None:
-    """The compiled file under its own name, so that the package finds it where something else imports that later."""
+    """Load the compiled file under its own name, so that the package finds it where it is imported later."""
     found = find_spec("scipy")
     if PACKAGE in sys.modules or found is None or found.origin is None:
         return None
-    # The file imports others beside it: for that moment their package is a name with a folder.
+    # The file imports others beside it: meanwhile a stand-in names their package's folder.
     folder = ModuleType(PACKAGE)
     folder.__path__ = [str(Path(found.origin).parent / "special")]
     sys.modules[PACKAGE] = folder

@@ -1,4 +1,4 @@
-"""From looks at a band to what can be said about its channels.
+"""A survey: computes the occupancy of a band's channels, and detects radar, from successive looks.
 
 A look is a stretch of samples taken at one setting. It is cut into blocks of about 0.1 ms; a block in which a channel
 carries more power than noise explains counts as busy. What idle means is the business of `sensing.tracker`, which
@@ -70,23 +70,23 @@ __all__ = [
 ]
 
 Span = tuple[int, int]
-"""From, up to and not including, in ns of the looks' clock."""
+"""A time span in ns of the looks' clock, end not included."""
 NOTHING_APART: Final[Mapping[Channel, Sequence[Span]]] = MappingProxyType({})
 PIECE_BLOCKS: Final = 64
 NONE_CLIPPED: Final = np.zeros(2 * PIECE_BLOCKS, np.bool_)
-"""What pieces without a clipped block share; the longest piece is shorter."""
+"""Shared by all pieces without a clipped block; the longest piece is shorter."""
 NONE_CLIPPED.setflags(write=False)
 PIECES_AT_ONCE: Final = 64
-"""So many are decided on together: few calls, in a few hundred kilobytes; four times as many were no faster."""
+"""Number of pieces decided on together: few calls and a few hundred kilobytes; four times as many were no faster."""
 FLAG_LOOKS: Final = 4096
 CONTIGUOUS_NS: Final = 2_000
 UNEVEN: Final = 0.15
 """Share of `flatness_db` that a block's threshold allows for."""
 CONTRAST: Final = 4.0
 CONTRAST_PFA: Final = 1e-10
-"""A block this many times over the floor, where noise is so rarely, shows that the floor is not what fills a band."""
+"""False-alarm probability of a block so far over the floor that it shows the floor not to be what fills the band."""
 CONTRAST_BLOCKS: Final = 2
-"""So many blocks of a piece: one may hold a step of the gain, or the leak of a strong signal that never stops."""
+"""Number of such blocks in a piece: a single one may hold a gain step, or leakage of a strong steady signal."""
 DOUBT_PFA: Final = 2e-5
 FLAT: Final = 3.0
 MOST: Final = 0.7
@@ -97,7 +97,7 @@ Floats = NDArray[np.float64]
 
 
 class Survey:
-    """Takes looks, one after the other, and reports on the channels at any time."""
+    """Takes successive looks and reports on the channels at any time."""
 
     def __init__(self, settings: SurveySettings) -> None:
         self.settings = settings
@@ -126,7 +126,7 @@ class Survey:
         )
         self._views: dict[int, tuple[int, FloorView]] = {}
         self._bands: OfFloor[BandDetector] | None = None
-        if type(detector) is ChannelDetector:  # one made from it may decide otherwise: it is asked channel by channel
+        if type(detector) is ChannelDetector:  # a subclass may decide otherwise: it is called channel by channel
             self._bands = OfFloor(partial(self._band_of, detector))
         self._contrasts = OfFloor(_contrast)
         self._idle = OfFloor(lambda view: self._of_channels(view.floor))
@@ -219,7 +219,7 @@ class Survey:
         )
 
     def report(self, now_ns: int, *, apart: Mapping[Channel, Sequence[Span]] = NOTHING_APART) -> SurveyReport:
-        """Say what is known by now. Looks that began in one of a channel's spans `apart` (ns) do not speak of it."""
+        """The results so far. Looks that began in a span of `apart` (ns) of a channel do not count for that channel."""
         self._judge_all()
         flags = self.flags
         pieces = [one for one in self._history.judged() if one.blocks]
@@ -248,11 +248,11 @@ class Survey:
 
     @property
     def looks(self) -> int:
-        """How many looks were taken."""
+        """Number of looks taken."""
         return self._looks
 
     def over_threshold(self) -> tuple[int, int]:
-        """How many blocks of channels were over their threshold, and how many there were."""
+        """Number of channel blocks over their threshold, and of all channel blocks."""
         self._judge_all()
         judged = list(self._history.judged())
         over = sum(int(((one.over_db > 0) | one.lasting).sum()) for one in judged)
@@ -260,7 +260,7 @@ class Survey:
 
     @property
     def flags(self) -> SampleFlag:
-        """Every doubt of the recent looks."""
+        """Every flag of the recent looks."""
         flags = SampleFlag.NONE if self.settings.calibration else SampleFlag.UNCALIBRATED
         for one in set(self._look_flags):
             flags |= SampleFlag(one)
@@ -303,7 +303,7 @@ class Survey:
         return pieces
 
     def _rising(self, groups: NDArray[np.float32], start_ns: int) -> int:
-        """How many blocks, at the beginning of all listening, the receiver's gain was still rising in."""
+        """Number of blocks at the very start of reception in which the receiver's gain was still rising."""
         if self._floor.states:
             return 0
         if self._began_ns is None:
@@ -313,7 +313,7 @@ class Survey:
         return rising_blocks(groups, self._layout.shapes * self._frames, at, most=room)
 
     def _place(self, piece: Piece, power: Floats, *, teaches: bool) -> None:
-        """Find the setting of the gain that a piece belongs to, and learn from it; a short one with others."""
+        """Find the gain setting of a piece and learn its floor; a short piece is joined with others."""
         if not teaches or not BLOCKS_LEAST <= len(power) < TAUGHT_BLOCKS:
             self._floor.learn(piece, power, teaches=teaches)
             return
@@ -322,7 +322,7 @@ class Survey:
             self._floor.learn(*together, teaches=True)
 
     def _full_band(self, quality: Quality, groups: NDArray[np.float32]) -> SampleFlag:
-        """A band that is full everywhere, all the time, has no idle cell to measure: that is not quiet."""
+        """Flag a band that is busy everywhere, all the time: it has no idle cell to measure the floor in."""
         if len(groups) == 0:
             return SampleFlag.NONE
         trusted = self._layout.trusted
@@ -353,7 +353,7 @@ class Survey:
         return known[1]
 
     def _judge(self, pieces: Iterable[Piece]) -> None:
-        """Decide on pieces by the floor as it is known now; what was decided by the same floor holds."""
+        """Decide on pieces by the present floor; decisions made by the same floor are kept."""
         stale: dict[int, list[Piece]] = {}
         for piece in pieces:
             number = piece.setting
@@ -371,7 +371,7 @@ class Survey:
         self._rises.extend(sorted(rose, key=lambda piece: piece.start_ns))
 
     def _decide_on(self, number: int, pieces: Sequence[Piece]) -> list[Piece]:
-        """Decide on pieces of one setting of the gain; those in which something rose that shows what the floor is."""
+        """Decide on pieces of one gain setting; returns those with a rise that shows what the floor is."""
         state, view = self._floor.states[number], self._view(number)
         key = (number, state.version)
         firsts = np.cumsum([0, *(len(piece.levels) for piece in pieces)])
@@ -396,7 +396,7 @@ class Survey:
         return [piece for piece, one in zip(pieces, rose, strict=True) if one]
 
     def _risen(self, piece: Piece) -> NDArray[np.bool_]:
-        """Of each channel, whether a part of it rose over the whole of a piece."""
+        """For each channel, whether a part of it rose over the whole of a piece."""
         leader = piece if piece.leader is None else piece.leader
         if leader.risen is None:
             return self._none_rose
@@ -410,7 +410,7 @@ class Survey:
     def _decided(
         self, number: int, view: FloorView, power: Floats, firsts: NDArray[np.int64]
     ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-        """Statistics, energies in dB over their thresholds and what lasts, each (channels, blocks)."""
+        """Statistics and energies in dB over their thresholds, and lasting blocks, each (channels, blocks)."""
         if self._bands is not None:
             band = self._bands.at(number, view).decide(power, firsts)
             return band.statistic, band.whole_db, band.lasting
@@ -434,20 +434,20 @@ class Survey:
         return view.anchor
 
     def _keep_contrasts(self) -> None:
-        """Believe what rose in pieces that are followed by another: a piece may hold a step of the gain."""
+        """Accept rises in pieces that have a successor: the last piece may hold a gain step."""
         while self._rises and self._floor.settled(self._rises[0]):
             if (number := self._rises.popleft().setting) != UNCERTAIN:
                 self._contrasted.add(number)
 
     def _sure_db(self, index: int, blocks: int) -> float:
-        """How far over its threshold one block among so many must be to leave no doubt."""
+        """How far one of `blocks` blocks must be over its threshold to leave no doubt, dB."""
         if self._floor.current is None:
             return float("inf")
         cells = self._reader.cells(self._view(self._floor.current), index, np.zeros((0, self._layout.groups + 1)))
         return float(10 * np.log10(self._detector.sure(cells, pfa=DOUBT_PFA / max(1, blocks))))
 
     def _look_channels(self, judged: list[BlockDecisions], spectra: Spectra, flags: SampleFlag) -> list[ChannelLook]:
-        """What a look says of the channels. Args: judged empty if it says nothing."""
+        """The channels' state in a look. Args: judged is empty if the look has no information."""
         channels = self.settings.channels
         if not judged or self._floor.current is None:
             nothing = LevelDb(value=float("nan"), sd=float("inf"), unit="dBFS")
@@ -481,7 +481,7 @@ class Survey:
         return looks
 
     def _of_channels(self, groups: NDArray[Any]) -> Floats:
-        """The power of each channel, in squared full scales, by that of each group a bin."""
+        """The power of each channel, in squared full scales, from each group's power per bin."""
         each: Floats = np.add.reduceat(groups[self._layout.held] * self._weights, self._layout.starts)
         return each * self._widths
 
@@ -550,7 +550,7 @@ class Survey:
         return float((psd @ self._layout.weights[:, members]) @ share)
 
     def _floor_mean(self) -> float:
-        """Mean idle level over the trusted groups, as it is known now."""
+        """Mean idle power density over the trusted groups, by the present floor."""
         number = self._floor.current
         if number is None:
             return float("nan")
@@ -573,7 +573,7 @@ class Survey:
         return LevelDb(value=dbfs + scale.offset_db, sd=float(np.hypot(sd_db, scale.sd_db)), unit=f"dBm{per}")
 
     def _threshold(self, index: int, idle: float, verdict: ChannelVerdict) -> LevelDb:
-        """Density over the whole channel from which one block of it counts as busy."""
+        """Power density over the whole channel from which one of its blocks counts as busy."""
         if self._floor.current is None:
             return LevelDb(value=float("nan"), sd=float("inf"), unit="dBFS/Hz")
         cells = self._reader.cells(self._view(self._floor.current), index, np.zeros((0, self._layout.groups + 1)))
@@ -612,7 +612,7 @@ class Survey:
 
 
 def _contrast(view: FloorView) -> Floats:
-    """How far over the floor of each group a block shows what that floor is: further where few blocks tell it."""
+    """How far a block must be over each group's floor to show what that floor is: more where few blocks made it."""
     limits = group_limits(view.shapes, view.reference, pfa=CONTRAST_PFA)
     return np.maximum(np.maximum(limits, CONTRAST), view.least)
 

@@ -1,4 +1,4 @@
-"""How far the receiver's gain sways from block to block: what the whole band does together, edges and all, smoothly.
+"""Estimates slow variation of the receiver's gain from block to block, common to the whole band.
 
 A supply's hum moves a receiver's gain by a dB a hundred times a second. A signal begins and ends within a block, or
 leaves a part of the band where it was; a gain moves all of it, and from one to the next of a few blocks by little.
@@ -13,36 +13,36 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 TOGETHER: Final = 4
-"""Blocks that are averaged before they are compared."""
+"""Number of blocks averaged before they are compared."""
 PARTS_LEAST: Final = 4
 USED_DB: Final = 4.0
-"""A group that rose further is used and does not show what the gain does, if half of the band still shows it."""
+"""Rise in dB from which a group is taken for busy and excluded, if half of the band is left."""
 IDLE_LEAST: Final = 0.5
 LOW_SHARE: Final = 0.1
 LOW_DEVIATIONS: Final = 1.28
-"""By how many deviations the tenth of a normal distribution lies below its middle."""
+"""Deviations by which the lowest tenth of a normal distribution lies below its median."""
 LOW_SPREAD: Final = 1.7
-"""How much more a tenth varies than a mean of as many."""
+"""Standard error of the lowest tenth, relative to that of a mean of as many values."""
 STEP_MOST_DB: Final = 0.45
-"""From one part to the next; a greater change is a signal's, or a step of the gain."""
+"""Largest step in dB from one part to the next; a larger one is a signal's, or a gain step."""
 BESIDE_MOST: Final = 1.4
-"""How far the parts may lie beside a smooth course, in deviations of chance: what begins at once lies further."""
+"""Largest residual of the parts beside a smooth course, in standard deviations; a sudden begin leaves more."""
 STEP_DEVIATIONS: Final = 3.0
 SWAY_MOST_DB: Final = 3.0
 SWAY_LEAST_DB: Final = 0.12
 ROUGH: Final = 1.2
-"""Square changes from part to part over the squares about their mean: 2 by chance, and less in one piece of twenty."""
+"""Most of squared differences over squares about the mean: 2 by chance, less in one piece of twenty."""
 SWAY_SURE: Final = 1.3
-"""Standard deviation of a sway, in those of chance, from which it is believed if it is smooth."""
+"""Standard deviation of a smooth sway, in those of chance, from which it is accepted."""
 DEGREE: Final = 4
-"""Of the polynomial that follows the gain through a piece, which lasts a period of the mains' hum at most."""
+"""Degree of the polynomial fitted to the gain over a piece, which lasts one period of mains hum at most."""
 SMOOTH: Final = 0.7
-"""Mean square of the changes from part to part over the variance: 2 by chance, less than this once in 1000 pieces."""
+"""Ratio of mean squared difference to variance: 2 by chance, less than this once in 1000 pieces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sway:
-    """How far each block of a piece lies over the floor because the gain does, in dB; None where that is not clear.
+    """The gain's deviation in each block of a piece, in dB; None where it is not clear.
 
     `varies` if the whole band goes up and down by more than chance, whatever makes it.
     """
@@ -55,7 +55,7 @@ STEADY: Final = Sway(None, varies=False)
 
 
 def may_sway(power: Floats) -> bool:
-    """Whether the power of the whole band, blocks (blocks, groups), goes up and down less roughly than chance does."""
+    """Whether the total power of the band, blocks (blocks, groups), varies more smoothly than chance does."""
     parts = len(power) // TOGETHER
     if parts < PARTS_LEAST:
         return False
@@ -65,7 +65,7 @@ def may_sway(power: Floats) -> bool:
 
 
 def sway(power: Floats, level: Floats, variance: Floats, *, last_db: float | None = None) -> Sway:
-    """How the gain moves in a piece.
+    """Estimate the gain's variation in a piece.
 
     Args: power (blocks, groups); level of the floor, drift and all, and relative variance of one idle block, (groups,);
         last_db is where the piece just before ended, None if it did not sway. On a crest a piece varies by little.

@@ -1,4 +1,4 @@
-"""Closed forms that the detectors are built from and tested against.
+"""Closed-form detection theory: thresholds and probabilities that the detectors use and are tested against.
 
 Powers are linear ratios to the mean noise power, degrees of freedom follow Welch's average of K periodograms: an
 average of K independent complex bins is a gamma variable of shape K and mean one in noise.
@@ -19,7 +19,7 @@ HANN_BIN_CORRELATION: Final = 4 / 9
 
 
 def db(ratio: float) -> float:
-    """Power ratio in decibels."""
+    """Convert a power ratio to decibels."""
     return 10 * log10(ratio)
 
 

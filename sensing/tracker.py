@@ -1,4 +1,4 @@
-"""The idle level of each group of bins, kept apart for each setting of the gain, with its history.
+"""Tracks the noise floor of each group of bins, separately for each gain setting.
 
 What was idle in a piece of a look is what its quiet blocks share. A piece is compared with the floor as it is known:
 
@@ -32,20 +32,20 @@ Floats = NDArray[np.float64]
 
 START_SHARE: Final = 0.1
 START_AVERAGES: Final = 12.0
-"""The quietest blocks, which a floor is sought from upwards, must hold so many independent averages: the lowest single
+"""Least independent averages in the quietest blocks, from which the floor is sought upwards: the lowest single
 block of a group of few bins lies so deep now and then that none of the others agrees with it."""
 START_MOST: Final = 0.25
-"""Of the blocks of a piece, no more than this share are taken for quiet at first."""
+"""Largest share of a piece's blocks that is taken for quiet at the start."""
 CUT_PFA: Final = 1e-3
 STEPS_MAX: Final = 40
 BLOCKS_LEAST: Final = 8
-"""Fewer blocks in one piece teach nothing: their lowest is no floor."""
+"""Least blocks in a piece to learn from: the lowest of fewer is no floor."""
 TAUGHT_BLOCKS: Final = 16
 IDLE_SHARE: Final = 0.2
-"""Of the blocks of a piece, the share that must agree on a level for it to become the floor."""
+"""Share of a piece's blocks that must agree on a level for it to become the floor."""
 DRIFT_LEAST_DB: Final = 0.2
 DRIFT_DB: Final = 1.0
-"""A change of the whole band that is no step; further off only what moves by less than the next from piece to piece."""
+"""Change of the whole band in dB that is drift, not a step; beyond it only a slower change per piece is drift."""
 FALL_CHANCE_DB: Final = 0.3
 FALL_SHARED: Final = 0.7
 FALL_ALIKE: Final = 2.0
@@ -53,19 +53,19 @@ FALL_ALIKE: Final = 2.0
 middle of the band fell by less than the second share of it: the quietest tenth of short looks lies low by itself."""
 DRIFT_SLOW_DB: Final = 0.35
 DRIFT_MOST_DB: Final = 6.0
-"""What creeps further is a setting of its own: how far one has crept says how much a signal may have grown unseen."""
+"""Largest drift of one gain setting, dB: it bounds how much a signal may have grown unnoticed."""
 CELLS_MAX: Final = 6400.0
-"""Idle blocks that a floor remembers; what was learned before fades."""
+"""Most idle blocks that count in a floor; older ones fade."""
 DEVIATIONS: Final = 5.0
 ALIKE_DB: Final = 0.35
 CHANNEL_RISE_DB: Final = 0.25
 STEP_DB: Final = (1.5, 12.0)
-"""A change of the whole band by this much may be the gain's; a greater rise is somebody's, a greater fall from one."""
+"""Least and most change of the whole band, dB, that may be a gain step; beyond it, a signal began or ended."""
 STEP_DOWN_DB: Final = 15.0
 ALIKE_SHARE: Final = 0.6
 BELOW_SHARE: Final = 0.02
 BEHIND_SHARE: Final = (0.07, 0.2)
-"""Of the band, how much may stay where it was when the rest steps up, or down: lines of the receiver's own."""
+"""Largest share of the band that may stay when the rest steps up, or down: the receiver's own lines."""
 BACK_SHARE: Final = 0.3
 STEP_NS: Final = 60_000_000
 STEP_PIECES: Final = 4
@@ -73,22 +73,22 @@ SHOWN: Final = 10**-2.5
 SHOWN_GROUPS: Final = 6
 ROUNDED: Final = 2.0
 STRONG_DB: Final = 25.0
-"""A piece in which something is that strong may be compressed: what is quieter in it is no new floor."""
+"""Strength of a signal, dB, from which its piece may be compressed: a lower level in it is no new floor."""
 VERSION_DB: Final = 0.03
 HUMS_FOR: Final = 8
-"""So many pieces after one in which the gain was seen to sway, one that goes up and down unclearly tells nothing."""
+"""Pieces after one with a clear gain sway in which an unclear variation teaches nothing."""
 EXCURSIONS_DOUBTED: Final = 2
-"""So often the whole band may rise and fall back as one before it is taken for traffic: a gain seldom does."""
+"""Number of common rises and falls of the whole band that are taken for traffic: a gain seldom does so."""
 RUNS: Final = np.array([4, 8, 16], np.int64)
-"""Neighbouring groups whose rises are averaged: a weak signal is wider than a group, and chance is not."""
+"""Numbers of neighbouring groups whose rises are averaged: a weak signal is wider than one group, chance is not."""
 UNCERTAIN: Final = -1
 POWER_OF: Final = np.power(10.0, np.arange(-32768, 32768) / 1000)
-"""Linear powers of levels in hundredths of a decibel, from the least that 16 bits hold."""
+"""Linear powers of levels in hundredths of a dB, from the least 16-bit value on."""
 
 
 @dataclass(slots=True)
 class Piece:
-    """Some blocks of one look: powers in hundredths of a decibel, shape (blocks, groups), and the gain they belong to.
+    """Consecutive blocks of one look: powers in hundredths of a dB, shape (blocks, groups), and their gain setting.
 
     `state` is the number of a `GainState`, or `UNCERTAIN` where the level fits none; a piece too short to be compared
     alone belongs to the setting of `leader`, which stands for it and its like together. `clipped` are its overdriven
@@ -109,18 +109,18 @@ class Piece:
 
     @property
     def setting(self) -> int:
-        """Number of the gain state that the piece belongs to by now."""
+        """Number of the gain setting that the piece belongs to now."""
         return self.state if self.leader is None else self.leader.state
 
     @property
     def drifted(self) -> float:
-        """By which factor the powers are taken up again that the drift made of them."""
+        """Factor by which the drift changed the piece's powers, to be divided out."""
         drift_db = self.drift_db if self.leader is None else self.leader.drift_db
         return 10 ** (-drift_db / 10)
 
 
 def powers_of(pieces: Sequence[Piece], firsts: NDArray[np.int64]) -> Floats:
-    """Linear power of each block and group of some pieces, one after the other, without their drifts.
+    """Linear power of each block and group of some pieces, one after the other, with drift removed.
 
     Args: firsts (pieces + 1,) with which block each begins, and the last ends.
     """
@@ -132,7 +132,7 @@ def powers_of(pieces: Sequence[Piece], firsts: NDArray[np.int64]) -> Floats:
 
 @dataclass(slots=True)
 class GainState:
-    """One setting of the gain: floor of each group, idle blocks behind it, and how much an idle block spreads.
+    """One gain setting: floor of each group, idle blocks behind it, and the variation of an idle block.
 
     `taught` is False while only flagged pieces were seen at this setting. `version` counts changes worth a new look.
     `drift_db` is how far the whole band lies over `level` by now: a receiver's gain creeps; `near_db` where it was last
@@ -150,7 +150,7 @@ class GainState:
     told: Floats = field(default_factory=lambda: np.zeros(0))
 
     def touch(self) -> None:
-        """Count a new version if the floor moved by more than a hair since the last one."""
+        """Count a new version if the floor has moved noticeably since the last one."""
         if len(self.told) == 0 or float(np.abs(decibels(self.level / self.told)).max()) > VERSION_DB:
             self.told = self.level.copy()
             self.version += 1
@@ -158,7 +158,7 @@ class GainState:
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """What the quiet blocks of a piece share: level, number and relative variance, each of shape (groups,)."""
+    """The quiet blocks of a piece: level, number and relative variance, each of shape (groups,)."""
 
     level: Floats
     idle: Floats
@@ -166,12 +166,12 @@ class Quiet:
 
 
 def decibels(ratio: Floats) -> Floats:
-    """Power ratios in dB, nothing below -300."""
+    """Convert power ratios to dB, at least -300."""
     return np.asarray(10 * np.log10(np.maximum(ratio, 1e-30)), np.float64)
 
 
 def starts(blocks: int, least: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many of so many blocks are taken for quiet at first; least: how many must be where there is room for them."""
+    """How many of the blocks are taken for quiet at the start; least: how many must be, where there are as many."""
     share = max(1, int(START_SHARE * blocks))
     return np.clip(least, share, max(share, int(START_MOST * blocks)))
 
@@ -189,7 +189,7 @@ class QuietLevels:
         )
 
     def __call__(self, blocks: Floats) -> Quiet:
-        """Levels of blocks of shape (blocks, groups)."""
+        """Quiet levels of blocks of shape (blocks, groups)."""
         found = np.empty((3, blocks.shape[1]))
         start = starts(len(blocks), self._least)
         quiet_levels(np.sort(blocks, axis=0), self._cuts, self._bias, start, STEPS_MAX, found)
@@ -197,7 +197,7 @@ class QuietLevels:
 
 
 class FloorTracker:
-    """Learns piece by piece; `states` are the settings of the gain that were met, `current` the one that holds now."""
+    """Learns floors piece by piece; `states` are the gain settings met, `current` the present one."""
 
     def __init__(
         self,
@@ -228,17 +228,17 @@ class FloorTracker:
         self.steps = 0
 
     def settled(self, piece: Piece) -> bool:
-        """Whether no step can be found in a piece any more: others came after it."""
+        """Whether no gain step can be found in a piece any more, as later pieces came."""
         leader = piece if piece.leader is None else piece.leader
         return leader is not self._last and all(leader is not one for one, _ in self._pending)
 
     def forget_gain(self) -> None:
-        """The gain was changed: what comes belongs to a setting that must be found or learned."""
+        """Note a change of gain: the next pieces belong to a setting that is to be found or learned."""
         self._give_up()
         self.current = None
 
     def learn(self, piece: Piece, power: Floats, *, teaches: bool) -> None:
-        """Take a piece, whose blocks have these powers, and say in `piece.state` which setting it belongs to."""
+        """Learn from a piece with these block powers, and set `piece.state` to its gain setting."""
         if len(power) < BLOCKS_LEAST:
             piece.state = UNCERTAIN if self.current is None else self.current
             return
@@ -295,7 +295,7 @@ class FloorTracker:
         self.current = piece.state = known
 
     def _first_taught(self, piece: Piece, seen: Quiet) -> None:
-        """The first sound piece after flagged ones: where it is not like them they say nothing of its floor."""
+        """Learn the first sound piece after flagged ones: where it differs, those do not count for the floor."""
         known = self._known(seen)
         if known is None:
             self.states.append(self._fresh(seen, taught=True))
@@ -311,7 +311,7 @@ class FloorTracker:
         return state
 
     def _steadied(self, state: GainState, piece: Piece, power: Floats) -> Floats:
-        """The powers of a piece without the sway of the gain, taken from its levels too; the same if it does not."""
+        """The powers of a piece without the sway of the gain, removed from its levels too; the same without sway."""
         if len(power) != len(piece.levels):
             return power
         self._unclear = False
@@ -330,7 +330,7 @@ class FloorTracker:
         return power * 10 ** (-swayed / 10)[:, None]
 
     def _compare(self, state: GainState, seen: Quiet) -> tuple[Floats, Floats]:
-        """How far each group's quiet level is above the floor, and how far it may be by chance, in dB."""
+        """Rise of each group's quiet level over the floor, and its limit by chance, in dB."""
         rise, limit = np.empty(len(self._shapes)), np.empty(len(self._shapes))
         rises(
             seen.level, seen.idle, state.level, state.cells, state.spread, self._shapes, state.drift_db, ALIKE_DB,
@@ -349,14 +349,14 @@ class FloorTracker:
         state.touch()
 
     def _risen(self, rise: Floats, limit: Floats) -> NDArray[np.bool_]:
-        """Which groups rose by more than chance with their neighbours, or with their channel."""
+        """Which groups rose by more than chance together with their neighbours, or their channel."""
         over, found = np.minimum(rise, limit), np.zeros(len(rise), np.bool_)
         mark_channels(over, limit, self._members, self._starts, CHANNEL_RISE_DB, found)
         mark_risen(over, limit, self._order, RUNS, CHANNEL_RISE_DB, found)
         return found
 
     def _least(self, shown: NDArray[np.bool_] | None, rise: Floats, limit: Floats) -> tuple[float, float]:
-        """By how much the tenth of the band that rose least has risen, and by how much it may have by chance."""
+        """The rise of the least risen tenth of the band, and its limit by chance, dB."""
         told = self._compared if shown is None else shown
         rise, limit = rise[told], limit[told]
         sd = middle(limit) / DEVIATIONS
@@ -369,7 +369,7 @@ class FloorTracker:
 
     @staticmethod
     def _drift(state: GainState, least: float, chance: float) -> float:
-        """How far the band has drifted by now: what moved by little since the last piece, or by little in all."""
+        """The present drift of the band: its change if small since the last piece, or small in all."""
         total = state.drift_db + least
         slow = abs(total - state.near_db) < max(DRIFT_SLOW_DB, 1.5 * chance) and abs(total) < DRIFT_MOST_DB
         if slow:
@@ -383,12 +383,12 @@ class FloorTracker:
 
     @staticmethod
     def _crept(state: GainState, least: float, chance: float) -> bool:
-        """Whether the band has crept as far as one setting of the gain may, and creeps on."""
+        """Whether the band has drifted as far as one gain setting may, and goes on."""
         total = state.drift_db + least
         return abs(total) >= DRIFT_MOST_DB and abs(total - state.near_db) < max(DRIFT_SLOW_DB, 1.5 * chance)
 
     def _start(self, piece: Piece, seen: Quiet) -> None:
-        """Begin a setting of the gain with this piece."""
+        """Begin a new gain setting with this piece."""
         self.states.append(self._fresh(seen, taught=True))
         self.current = piece.state = len(self.states) - 1
         self._last = piece
@@ -397,14 +397,14 @@ class FloorTracker:
     # -- changes of gain -----------------------------------------------------------------------------------------
 
     def _shown(self, state: GainState) -> NDArray[np.bool_] | None:
-        """Which groups show what the gain does; None where too few do."""
+        """Which groups show a change of gain; None where too few do."""
         least = max(SHOWN * float(np.max(state.level[self._compared])), ROUNDED * self.own_noise)
         shown = self._compared & (state.level > least)
         return None if int(shown.sum()) < min(SHOWN_GROUPS, int(self._compared.sum())) else shown
 
     @staticmethod
     def _moved_alike(shown: NDArray[np.bool_] | None, rise: Floats, limit: Floats) -> float | None:
-        """By how many dB the whole band moved, if most of it moved by one factor and nothing stayed behind.
+        """By how many dB the whole band moved, if most of it moved by one factor and nothing was left behind.
 
         What lies deep below the rest, beyond the receiver's filter, need not move with the gain, nor what is no more
         than the converter's rounding (`own_noise`, power of one group as in a piece): `shown` are the others.
@@ -424,7 +424,7 @@ class FloorTracker:
         return moved if alike and not behind else None
 
     def _known(self, seen: Quiet) -> int | None:
-        """A setting whose floor this is, all over the band."""
+        """The number of a known gain setting whose floor matches all over the band; None without one."""
         for number, state in enumerate(self.states):
             rise, limit = self._compare(state, seen)
             rise, limit = rise[self._compared], limit[self._compared]
@@ -463,7 +463,7 @@ class FloorTracker:
             self._settle()
 
     def _is_back(self, rise: Floats, limit: Floats) -> bool:
-        """Whether enough of the band is where it was before something moved."""
+        """Whether enough of the band is back where it was before a move."""
         return float((np.abs(rise) <= limit)[self._compared].mean()) >= BACK_SHARE
 
     def _like_pending(self, seen: Quiet) -> bool:
@@ -471,7 +471,7 @@ class FloorTracker:
         return abs(middle(decibels(seen.level / before.level)[self._compared])) < 2 * ALIKE_DB
 
     def _settle(self) -> None:
-        """What moved has lasted: a setting of its own, from the second piece on; the step may lie in the first."""
+        """Accept a move that lasted as a new gain setting, from the second piece on; the first may hold the step."""
         self._doubt_last()
         self._pending.pop(0)
         idle = np.sum([seen.idle for _, seen in self._pending], axis=0)
@@ -485,14 +485,14 @@ class FloorTracker:
         self.steps += 1
 
     def _doubt_last(self) -> None:
-        """The piece before a step may hold the step itself."""
+        """Mark the piece before a step as uncertain: it may hold the step itself."""
         if self._last is not None:
             self._last.state = UNCERTAIN
             self._last.decided = None
         self._last = None
 
     def _give_up(self, back: Piece | None = None) -> bool:
-        """It did not last: what moved was somebody's, if it is not the first time or the second.
+        """End a move that did not last: it was a signal's, unless it is the first or second one.
 
         Once or twice a gain may have stepped and stepped back: from the samples nobody can tell. Both steps may lie in
         the pieces beside; `back` is the one in which it was as before. Says whether that is in doubt.

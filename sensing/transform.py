@@ -1,4 +1,4 @@
-"""The Fourier transform of rows: scipy's compiled one, loaded without the package around it.
+"""FFT of rows of samples: loads scipy's compiled FFT without the package around it.
 
 `import scipy.fft` brings array libraries, documentation and a backend registry with it: 23 MB and a third of a second
 in every process of a node, for one compiled file (pocketfft, Reinecke 2019, which takes several rows at once in the
@@ -26,7 +26,7 @@ PLAIN, BY_LENGTH = 0, 2
 
 
 def _file() -> Path | None:
-    """Where the compiled file lies; scipy is found, not imported."""
+    """The path of the compiled file; scipy is located, not imported."""
     found = find_spec("scipy")
     if found is None or found.origin is None:
         return None
@@ -36,7 +36,7 @@ def _file() -> Path | None:
 
 
 def _alone() -> ModuleType | None:
-    """The compiled module under its own name, so that `scipy.fft` finds it where something else imports that later."""
+    """Load the compiled module under its own name, so that `scipy.fft` finds it where it is imported later."""
     if NAME in sys.modules:
         return sys.modules[NAME]
     path = _file()
@@ -52,7 +52,7 @@ def _alone() -> ModuleType | None:
 
 
 def _sound(c2c: C2c) -> bool:
-    """Whether it transforms, in place and back, as this module calls it."""
+    """Whether the module transforms, in place and back, with this module's arguments."""
     given = np.array([[1, 2, 3, 4], [1j, 0, 0, 0]], np.complex64)
     rows = given.copy()
     expected = np.fft.fft(rows, axis=1)
@@ -100,6 +100,6 @@ def fft(rows: Rows, *, out: Rows | None = None) -> Rows:
 
 
 def ifft(rows: Rows, *, out: Rows | None = None) -> Rows:
-    """The transform back, over the length; arguments as `fft`."""
+    """Inverse transform along the last axis, scaled by 1/n; arguments as `fft`."""
     made: Rows = _c2c(rows, (rows.ndim - 1,), False, BY_LENGTH, out, 1)
     return made

@@ -1,4 +1,4 @@
-"""Small value types shared by everything that measures: an interval, a level, a channel."""
+"""Value types of measurements: an interval, a level, a channel."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""From the decisions on a channel's blocks to its state and its occupancy."""
+"""Derives a channel's state and occupancy from the decisions on its blocks."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -19,32 +19,32 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 BURSTY_DB: Final = 6.0
-"""A channel whose blocks spread over more than this is used in bursts."""
+"""Spread of a channel's block levels, dB, above which it is used in bursts."""
 FREE_HIGH_MAX: Final = 0.5
-"""A channel whose occupancy may be this high is not called free, however little was seen in it."""
+"""Upper bound of the occupancy from which a channel is not called free, however little was seen in it."""
 DOUBT: Final = 5e-4
-"""Chance that noise alone makes a channel busy by the number of its blocks over their threshold."""
+"""Probability that noise alone makes a channel busy by the number of its blocks over the threshold."""
 RATE_SLACK: Final = (3.0, 1e-3)
-"""Times the design rate, and so much more, that noise may be over the threshold where its floor is a little off."""
+"""Factor and addend to the design false-alarm rate that allow for a slightly wrong floor."""
 STRONG_DB: Final = 6.0
 STRONG_SHARE: Final = 0.3
 UNSEEN_LOW: Final = 0.01
-"""Where most of the time is not seen, less than this share of it is no ground for "busy"."""
+"""Least occupancy for "busy" where most of the time was not seen."""
 UNSEEN_MOST: Final = 0.5
 SURE_BLOCKS: Final = 2
-"""Where less of the time than the first was not seen, so many blocks that leave no doubt make a channel busy."""
+"""Number of certain blocks that make a channel busy, where less of the time than the first was not seen."""
 BLURRED_SD: Final = 1.64
 BLURRED_MOST: Final = 0.75
 IDLE_BLOCKS_LEAST: Final = 32
 """A longer stretch is over its threshold as a whole: blocks between the bursts in it, whose energy is that of idle ones
 to within the first, in deviations of their mean, are no certain use. Idle blocks are known from so many on."""
 NOTHING_KNOWN: Final = 0.99
-"""An interval this wide of a channel of which nothing is said has no value in it worth a number."""
+"""Width from which the interval of a channel says nothing of its occupancy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlocksSeen:
-    """What was decided on the blocks of one channel, shape (blocks,), and what is to be held against it.
+    """The decisions on the blocks of one channel, shape (blocks,), and their faults.
 
     `over_db` is how far over its threshold the loudest test was, `whole_db` the energy of the whole channel; `lasting`
     are blocks in longer stretches over theirs; `anchored` those whose floor rests on something, `clipped`
@@ -76,7 +76,7 @@ class BlocksSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelVerdict:
-    """State and occupancy of a channel; `cut_db` is how far over the threshold idle and busy were parted."""
+    """State and occupancy of a channel; `cut_db`: how far over the threshold the cut between idle and busy is."""
 
     state: ChannelState
     occupancy: Interval
@@ -91,7 +91,7 @@ UNSEEN: Final = Interval(value=float("nan"), low=0.0, high=1.0)
 
 
 def judge(seen: BlocksSeen) -> ChannelVerdict:
-    """Say what may be said of a channel."""
+    """Derive a channel's state and occupancy."""
     blocks = len(seen.over_db)
     if blocks == 0:
         return ChannelVerdict(
@@ -125,7 +125,7 @@ def judge(seen: BlocksSeen) -> ChannelVerdict:
 
 
 def _sampled(seen: BlocksSeen, busy: Bools, *, pfa: float) -> Interval:
-    """The share of busy blocks, less the false alarms among them: at most as many as were designed for, at least none.
+    """The share of busy blocks less false alarms: from none of them to as many as the design allows.
 
     Blocks that leave no doubt are no false alarms.
     """
@@ -138,7 +138,7 @@ def _sampled(seen: BlocksSeen, busy: Bools, *, pfa: float) -> Interval:
 
 
 def _significant(seen: BlocksSeen, busy: Bools) -> bool:
-    """Whether more, or more strongly, was over the threshold than noise explains."""
+    """Whether more, or stronger, blocks were over the threshold than noise explains."""
     if bool(seen.lasting.any()) or bool((seen.over_db > seen.sure_db).any()):
         return True
     rate = min(0.5, RATE_SLACK[0] * seen.pfa + RATE_SLACK[1])
@@ -146,7 +146,7 @@ def _significant(seen: BlocksSeen, busy: Bools) -> bool:
 
 
 def _widened(one: Interval, seen: BlocksSeen, sensitive: Bools, *, used: bool, cut: Bools) -> Interval:
-    """The interval with every doubt in it that is not of sampling."""
+    """The interval widened by every doubt other than sampling."""
     low, high = one.low if used else 0.0, one.high
     low *= 1 - _blurred(seen, cut)
     strong = float((seen.over_db > STRONG_DB).mean())
@@ -162,7 +162,7 @@ def _widened(one: Interval, seen: BlocksSeen, sensitive: Bools, *, used: bool, c
 
 
 def _blurred(seen: BlocksSeen, busy: Bools) -> float:
-    """Which share of the busy blocks was found by a longer stretch only and shows no more energy than idle blocks."""
+    """The share of busy blocks found only by a longer stretch, without more energy than idle blocks."""
     only = busy & seen.lasting & ~(seen.over_db > 0)
     idle = ~busy & ~seen.lasting
     if not only.any() or int(idle.sum()) < IDLE_BLOCKS_LEAST:

@@ -1,4 +1,4 @@
-"""Several channels out of one stream at once, each at its own low rate: fast convolution, one long transform for all.
+"""Extracts several channels from one sample stream at lower rates: fast convolution, one long FFT for all.
 
 Overlap-save: transforms of `length` samples overlap by twice `guard`; a channel is the bins about its middle, weighed
 by a filter whose power falls as a raised cosine about the channel's edges, so that noise is let through as wide as the
@@ -20,18 +20,18 @@ from sensing.values import Channel
 
 OVERSAMPLED: Final = 1.25
 SLOPE_SHARE: Final = 1 / 16
-"""Of a channel's width, how wide the filter's slope at each edge is."""
+"""Width of the filter's slope at each channel edge, as a share of the channel's width."""
 """The lower rate is at least so many times the widest channel."""
 RESPONSE_LENGTHS: Final = 16
-"""The transform holds so many times the inverse of the filter's slope, so that little of its response wraps round; a
+"""Length of the FFT in inverses of the filter's slope, so that little of the response wraps round; a
 quarter of that is left out at each end."""
 LENGTHENED: Final = 2
-"""A transform so many times longer than its response asks for loses less to what is left out."""
+"""Factor on the FFT's length, so that less of each block is discarded."""
 LENGTH_MIN, LENGTH_MAX = 2048, 1 << 21
 BATCH_SAMPLES: Final = 1 << 16
-"""So much is transformed at once: several rows fill the processor's registers, and all of it stays near a core."""
+"""Samples transformed at once: several rows fill the processor's registers, and all fits in cache."""
 NOTCH_BINS: Final = 1
-"""Bins about the receiver's own offset that no channel gets."""
+"""Number of bins on each side of the receiver's DC offset that no channel uses."""
 
 
 class ZoomImpossible(ValueError):
@@ -39,7 +39,7 @@ class ZoomImpossible(ValueError):
 
 
 class Zoom:
-    """Feeds contiguous samples in, gives the channels' samples out; `rate_hz` is theirs."""
+    """Takes contiguous samples and returns the channels' samples at the rate `rate_hz`."""
 
     def __init__(self, *, center_hz: float, sample_rate_hz: float, channels: Sequence[Channel]) -> None:
         """Args: channels inside the received band.
@@ -57,7 +57,7 @@ class Zoom:
             raise ZoomImpossible(f"channels of {widest:g} Hz are too narrow here: choose {wide_hz:.3g} Hz or more")
         self.length = length = min(LENGTH_MAX, 1 << max(ceil(log2(LENGTH_MIN)), ceil(log2(LENGTHENED * needed))))
         self.guard = ceil(needed / 4 / self._down) * self._down
-        """Samples at each end that are left out: what the powers told begin after."""
+        """Samples discarded at each end of a stretch: `powers` begins after them."""
         self._short = length // self._down
         self._room = np.empty(0, np.complex64)
         self._carried = 0
@@ -67,7 +67,7 @@ class Zoom:
         self._runs = _runs(self._at, self._weights)
 
     def _bins(self, channel: Channel, center_hz: float, rate_hz: float) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Where a channel's bins lie in the transform, and the filter's weight of each, in the order of the inverse."""
+        """The FFT bins of a channel and the filter's weight of each, in the order of the inverse FFT."""
         middle = (channel.low_hz + channel.high_hz) / 2 - center_hz
         step = rate_hz / self.length
         nearest = round(middle / step)
@@ -81,11 +81,11 @@ class Zoom:
         return (nearest + order) % self.length, np.where(inside, weight, 0.0)
 
     def reset(self) -> None:
-        """Forget what was held back, as after a gap."""
+        """Drop the samples held back, as after a gap."""
         self._carried = 0
 
     def room(self, samples: int) -> NDArray[np.complex64]:
-        """Where so many samples go that follow on what is held back: filled and handed over they are not copied."""
+        """A buffer for the next samples behind those held back: samples written there are not copied."""
         whole = self._carried + samples
         if len(self._room) < whole:
             room = np.empty(whole, np.complex64)
@@ -94,7 +94,7 @@ class Zoom:
         return self._room[self._carried : whole]
 
     def feed(self, iq: NDArray[np.complex64]) -> NDArray[np.complex64]:
-        """Channels' samples, shape (channels, n), of the samples so far, less `guard` at each end."""
+        """The channels' samples, shape (channels, n), less `guard` input samples at each end."""
         first, keep = self.guard // self._down, self._keep
         kept = [parts[:, :, first : first + keep].copy() for parts in self._blocks(iq)]
         joined = np.concatenate(kept) if kept else np.empty((0, len(self._at), keep), np.complex64)
@@ -102,7 +102,7 @@ class Zoom:
         return joined.transpose(1, 0, 2).reshape(len(self._at), -1) * scale
 
     def powers(self, iq: NDArray[np.complex64]) -> NDArray[np.float32]:
-        """Squared magnitudes of what `feed` would give, shape (channels, n), without making that."""
+        """Squared magnitudes of the samples that `feed` would return, shape (channels, n), without making these."""
         out = np.empty((len(self._at), self._count(self._carried + len(iq)) * self._keep), np.float32)
         at = 0
         for parts in self._blocks(iq):
@@ -112,15 +112,15 @@ class Zoom:
 
     @property
     def _keep(self) -> int:
-        """Samples of a channel that are kept of each block."""
+        """Number of samples of a channel that are kept of each block."""
         return self._short - 2 * self.guard // self._down
 
     def _count(self, samples: int) -> int:
-        """How many blocks so many samples fill."""
+        """Number of blocks in that many samples."""
         return max(0, (samples - 2 * self.guard) // (self.length - 2 * self.guard))
 
     def _blocks(self, iq: NDArray[np.complex64]) -> Iterator[NDArray[np.complex64]]:
-        """The channels' samples block by block, wrapped ends and all, shape (blocks, channels, n), a few at a time.
+        """The channels' samples block by block, wrapped ends included, shape (blocks, channels, n), a few at a time.
 
         What is handed out is written over by the next.
         """
@@ -139,7 +139,7 @@ class Zoom:
         self._room[: self._carried] = z[count * hop :].copy()
 
     def _joined(self, iq: NDArray[np.complex64]) -> NDArray[np.complex64]:
-        """What was held back and these samples, one after the other, in memory that is kept."""
+        """The samples held back followed by the new ones, in a reused buffer."""
         room = self.room(len(iq))
         if room.ctypes.data != iq.ctypes.data:
             room[:] = iq

@@ -1,4 +1,4 @@
-"""All channels of a band decided at once, over one floor: what `ChannelDetector` says of each, in two compiled loops.
+"""Decides all channels of a band at once over one floor: as `ChannelDetector` for each, in two compiled loops.
 
 A look has few blocks and a node many channels: channel by channel the calls take longer than the arithmetic.
 """
@@ -35,10 +35,10 @@ class BandDecision:
 
 
 class BandDetector:
-    """Decides on blocks over one floor; thresholds are made once."""
+    """Decides on blocks of all channels over one floor; the thresholds are computed once."""
 
     def __init__(self, detector: ChannelDetector, channels: Sequence[tuple[NDArray[np.intp], ChannelCells]]) -> None:
-        """Args: of each channel its groups, as columns of the powers, and its cells, whose powers are not used."""
+        """Args: for each channel its groups, as columns of the powers, and its cells, whose powers are not used."""
         cells = [one for _, one in channels]
         self._detector, self._basis, self._channels = detector, ThresholdBasis.of(cells), len(cells)
         self._groups = np.concatenate([groups for groups, _ in channels]).astype(np.int64)
@@ -70,14 +70,14 @@ class BandDetector:
         return BandDecision(statistic=statistic, whole_db=10 * np.log10(np.maximum(over_whole, 1e-30)), lasting=lasting)
 
     def _limits_of(self, length: int) -> Floats:
-        """The limits of stretches so long, channel after channel, shape (2, groups of all + channels)."""
+        """Thresholds of stretches of `length` blocks, channel after channel, shape (2, groups of all + channels)."""
         if length not in self._limits:
             tests = ((length, STRETCH_PFA), (length // stretch_parts(length), PART_PFA))
             self._limits[length] = np.stack([self._limits_at(pfa, blocks) for blocks, pfa in tests])
         return self._limits[length]
 
     def _limits_at(self, pfa: float, blocks: int) -> Floats:
-        """Over what a mean of so many blocks is over: each channel's energy, then the powers of its groups."""
+        """Thresholds for the mean of so many blocks: each channel's energy, then the powers of its groups."""
         whole, parts = self._detector.thresholds(self._basis, pfa, blocks=blocks, uneven=STRETCH_UNEVEN)
         limits: Floats = np.insert(parts * self._floor, self._basis.starts, whole * self._basis.energy)
         return limits

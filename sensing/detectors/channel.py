@@ -1,4 +1,4 @@
-"""Whether a channel is in use in each block: its whole energy, its loudest part, and both over longer stretches.
+"""Detects in each block whether a channel is busy: by its whole energy, its loudest group, and both over stretches.
 
 This is what a survey decides with and what the published tables measure. A wide signal shows in the energy of the whole
 channel, a narrow one in one group of bins, a weak one that lasts in the mean over many blocks.
@@ -20,25 +20,25 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 WHOLE_SHARE: Final = 0.5
-"""Of the false alarms allowed, those of the whole channel's energy; the rest is its groups'."""
+"""The share of the allowed false alarms spent on the whole channel's energy; the groups' tests have the rest."""
 STRETCH_PFA: Final = 2e-6
-"""False alarms of a longer stretch: it marks many blocks at once, so it must be rare in a whole recording."""
+"""False-alarm probability of a longer stretch: it marks many blocks at once, so it must be rare."""
 STRETCHES: Final = (8, 64)
 STRETCH_PARTS: Final = 4
 PART_PFA: Final = 0.05
-"""Each part of a stretch must rise too, at this rate: what was on for a while is not on for all of it."""
+"""False-alarm probability for each part of a stretch: a signal on for a while is not on for all of it."""
 BURST: Final = 2.0
 STEPS_PER_DECADE: Final = 20
-"""Of the averages behind a floor, which thresholds are made for: between two steps a threshold hardly moves."""
+"""Resolution, in steps per decade, of the averages behind a floor for which thresholds are computed."""
 REMEMBERED: Final = 1024
-"""Thresholds kept: a floor that is learnt on asks for new ones each time, for weeks, and an old one seldom again."""
+"""Thresholds cached: a floor that is still being learned asks for new ones each time, and old ones seldom again."""
 STRETCH_UNEVEN: Final = 2.0
-"""How many times the unevenness allowed to single blocks counts over a stretch, where the floor's error is all."""
+"""Factor on the allowed unevenness of the floor over a stretch, where the floor's error is all that matters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelCells:
-    """Blocks of one channel and the floor they stand on.
+    """The powers of one channel's blocks and the noise floor they are compared with.
 
     `power` shape (blocks, groups); of each group: the `floor`, how many `bins` it has, the independent averages
     `shapes` behind one block, and those behind the floor, `reference`. `correlation` is what the channel's
@@ -60,7 +60,7 @@ class ChannelCells:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdBasis:
-    """What the thresholds of channels side by side are made from; channel c has the groups from `starts[c]` on.
+    """What the thresholds of several channels are computed from; channel c has the groups from `starts[c]` on.
 
     Of each channel: how many `groups` it has, its idle `energy`, and the independent averages behind that energy in one
     block, `channel_averages`, and behind its floor, `channel_steps`, in steps of STEPS_PER_DECADE. Of each group:
@@ -78,7 +78,7 @@ class ThresholdBasis:
 
     @classmethod
     def of(cls, channels: Sequence[ChannelCells]) -> "ThresholdBasis":
-        """Of some channels, each with at least one group."""
+        """The basis of these channels, each with at least one group."""
         groups = tuple(len(one.floor) for one in channels)
         starts = np.cumsum([0, *groups[:-1]])
         weight = np.concatenate([one.floor for one in channels]) * np.concatenate([one.bins for one in channels])
@@ -95,7 +95,7 @@ class ThresholdBasis:
         )  # fmt: skip
 
     def thresholds(self, pfa: float, *, blocks: int) -> tuple[Floats, Floats]:
-        """Of each channel's energy, and of each group's power, for the mean of so many blocks; ratios to the floor."""
+        """Thresholds of each channel's energy and each group's power, for the mean of `blocks`; ratios to the floor."""
         whole = [
             _threshold(shape, step, pfa * WHOLE_SHARE)
             for shape, step in zip((self.channel_averages * blocks).tolist(), self.channel_steps, strict=True)
@@ -107,7 +107,7 @@ class ThresholdBasis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelDecision(Decision):
-    """The largest ratio of an energy to its threshold; `whole_db` is the channel's energy over its threshold.
+    """The largest ratio of a statistic to its threshold; `whole_db` is the channel's energy over its threshold, dB.
 
     `lasting` are blocks that belong to a stretch whose mean is over its threshold.
     """
@@ -117,14 +117,14 @@ class ChannelDecision(Decision):
 
     @property
     def present(self) -> Bools:
-        """Where a block, or a stretch that it is in, is over its threshold."""
+        """Where a block, or a stretch that contains it, is over its threshold."""
         above: Bools = (self.statistic > self.threshold) | self.lasting
         return above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelDetector:
-    """Energy over the estimated floor, F distributed in noise; `pfa` is per channel and block.
+    """Energy detector over the estimated floor, F distributed in noise; `pfa` is per channel and block.
 
     `uneven_db` is how far the floor of a part of the band may be off.
     """
@@ -149,7 +149,7 @@ class ChannelDetector:
 
     @property
     def block_pfa(self) -> float:
-        """What is left for single blocks."""
+        """The false-alarm probability left for single blocks."""
         return max(self.pfa - len(STRETCHES) * STRETCH_PFA, self.pfa / 2)
 
     def sure(self, seen: ChannelCells, *, pfa: float) -> float:
@@ -159,7 +159,7 @@ class ChannelDetector:
         return max(strict / whole, float((strict_parts / parts).max()))
 
     def block_thresholds(self, seen: ChannelCells) -> tuple[float, Floats]:
-        """Of a single block: of the energy of the whole channel, and of each group's power; ratios to the floor."""
+        """Thresholds of a single block: of the channel's energy, and of each group's power; ratios to the floor."""
         return self._thresholds(seen, self.block_pfa, blocks=1, uneven=1.0)
 
     def whole_threshold(self, seen: ChannelCells) -> float:
@@ -167,11 +167,11 @@ class ChannelDetector:
         return self.block_thresholds(seen)[0]
 
     def whole_shape(self, seen: ChannelCells) -> float:
-        """Independent averages behind the energy of the whole channel, uneven as its floor is."""
+        """Independent averages behind the channel's energy, with its floor's unevenness allowed for."""
         return float(ThresholdBasis.of([seen]).channel_averages[0])
 
     def _thresholds(self, seen: ChannelCells, pfa: float, *, blocks: int, uneven: float) -> tuple[float, Floats]:
-        """Of the whole channel and of each group, for the mean of so many blocks."""
+        """Thresholds of the channel's energy and of each group, for the mean of so many blocks; ratios to the floor."""
         key = (pfa, blocks, uneven * self.uneven_db)
         if key not in seen.known:
             whole, parts = self.thresholds(ThresholdBasis.of([seen]), pfa, blocks=blocks, uneven=uneven)
@@ -195,7 +195,7 @@ class ChannelDetector:
         return lasting
 
     def stretch_limits(self, seen: ChannelCells, length: int) -> Floats:
-        """Over what the means of a stretch, and of one of its parts, are over: shape (2, groups + 1), energy first."""
+        """Thresholds for the mean of a stretch, and of one of its parts: shape (2, groups + 1), energy first."""
         key = (length, self.uneven_db)
         if key not in seen.limits:
             part = self._limits(seen, length // stretch_parts(length), PART_PFA)
@@ -203,30 +203,30 @@ class ChannelDetector:
         return seen.limits[key]
 
     def _limits(self, seen: ChannelCells, length: int, pfa: float) -> Floats:
-        """Over what a mean of so many blocks is over: the whole channel's energy first, then each group's power."""
+        """Thresholds for the mean of `length` blocks: the channel's energy first, then each group's power."""
         whole, parts = self._thresholds(seen, pfa, blocks=length, uneven=STRETCH_UNEVEN)
         return np.concatenate(([whole * float(seen.floor @ seen.bins)], parts * seen.floor))
 
 
 def stretch_parts(length: int) -> int:
-    """In how many parts a stretch of so many blocks is looked at."""
+    """The number of parts in which a stretch of `length` blocks is tested."""
     return STRETCH_PARTS * (length // STRETCHES[0] > 1) or 2
 
 
 def group_limits(shapes: Floats, reference: Floats, *, pfa: float) -> Floats:
-    """The ratio to its floor that a block of each group exceeds so rarely in noise, however little tells the floor."""
+    """Threshold of each group's power in a block, as ratio to its floor, with the floor's own uncertainty included."""
     found = zip(shapes.tolist(), _steps(reference), strict=True)
     return np.array([_threshold(shape, step, pfa) for shape, step in found])
 
 
 def _steps(averages: Floats) -> list[float]:
-    """How many steps of STEPS_PER_DECADE the averages behind floors are, rounded downwards; one average is none."""
+    """The averages behind floors in steps of STEPS_PER_DECADE, rounded down; one average is step 0."""
     steps: list[float] = np.floor(np.log10(np.maximum(averages, 1.0)) * STEPS_PER_DECADE).tolist()
     return steps
 
 
 def _own(values: Floats) -> Floats:
-    """A copy for a compiled loop: of one type, however it was handed over."""
+    """A contiguous float64 copy for a compiled loop, which takes one type only."""
     return np.array(values, np.float64, order="C")
 
 
@@ -237,12 +237,12 @@ def _rounded_threshold(shape: float, reference: float, pfa: float) -> float:
 
 @lru_cache(maxsize=REMEMBERED)
 def _four_digits(value: float) -> float:
-    """Rounded to four digits."""
+    """The value rounded to four significant digits."""
     return float(f"{value:.4g}")
 
 
 @lru_cache(maxsize=REMEMBERED)
 def _threshold(shape: float, step: float, pfa: float) -> float:
-    """The F threshold; the averages behind the floor are given as so many steps of STEPS_PER_DECADE."""
+    """The F threshold; `step` is the number of averages behind the floor, in steps of STEPS_PER_DECADE."""
     reference = _four_digits(10 ** (step / STEPS_PER_DECADE))
     return _rounded_threshold(float(f"{shape:.4g}"), reference, _four_digits(pfa))

@@ -1,4 +1,4 @@
-"""What every detector is: something that looks at what it was made for and decides against a threshold."""
+"""The interface of every detector: it takes measurements and returns a test statistic with its threshold."""
 
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -11,7 +11,7 @@ Seen_contra = TypeVar("Seen_contra", contravariant=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Test statistic and threshold, both of the shape of the cells that were decided on.
+    """Test statistic and threshold of a detector, both of the shape of the cells decided on.
 
     `pfa` is the chance, at most, that noise alone takes one of these cells over its threshold.
     """
@@ -28,20 +28,20 @@ class Decision:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """Where there was something to decide on: what is neither present nor known is not thereby absent."""
+        """Where there was a value to decide on: a cell that is neither present nor known is not thereby absent."""
         number: NDArray[np.bool_] = ~(np.isnan(self.statistic) | np.isnan(self.threshold))
         return number
 
 
 class Detector(Protocol[Seen_contra]):
-    """Decides on one kind of input.
+    """A detector of one kind of input.
 
     In noise no more than the decision's `pfa` of its cells are present. The input is never changed, may be read-only,
     may be empty; a value that is no number leaves its own cell unknown and the others alone.
     """
 
     def decide(self, seen: Seen_contra) -> Decision:
-        """Compare what was seen with what noise would do."""
+        """Decide on each cell of `seen`."""
         ...
 
 

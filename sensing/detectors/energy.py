@@ -10,7 +10,7 @@ from sensing.theory import f_threshold, hann_sum_shape
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnergyDetector:
-    """Mean power of a channel over the mean power of idle cells; the ratio is F distributed in noise.
+    """Energy detector: mean power of a channel over that of idle cells, a ratio that is F distributed in noise.
 
     `pfa` is per channel; `averages` independent frames are in each bin (times 0.947 for half-overlapping Hann frames);
     `correlated` if the bins were made with a Hann window, which makes neighbours alike.

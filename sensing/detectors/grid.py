@@ -1,4 +1,4 @@
-"""Whether the pulses of a band keep one beat for longer than a radar's burst, though most of them go unheard.
+"""Tests whether a band's pulses keep one period for longer than a radar's burst, though most are not detected.
 
 Symbols of uplink control near the noise are heard now and then, and where noise cut them the middle is off by some
 microseconds: no step from one to the next holds. All of them together still lie on one grid of time.
@@ -14,18 +14,18 @@ from sensing.probability import binomial_sf
 Times = NDArray[np.floating[Any]]
 
 OFF_US: Final = 14.0
-"""How far from its instant a pulse of a beat is found at most: half of the longest symbol that is cut in two."""
+"""The largest error in us of a pulse's time on a grid: half of the longest symbol that noise cuts in two."""
 SHARE_MOST: Final = 0.25
-"""Of a beat's period, where that would be most of it."""
+"""The largest error as a share of the period, for short periods."""
 DIVIDED: Final = (1, 2, 3, 4, 6)
-"""Two pulses that are heard may lie so many periods apart."""
+"""Numbers of periods that two successive detected pulses may lie apart."""
 LEAST: Final = 8
 CHANCE: Final = 1e-9
-"""Of pulses at any time to lie on a beat like that, for one of the periods that are tried."""
+"""Probability that random pulses fit a period like that, for one of the periods tried."""
 
 
 def keeps_a_beat(train_us: Times, pri_us: float, others_us: Times, *, shortest_us: float, burst_us: float) -> bool:
-    """Whether so many of a band's pulses lie on one beat with a train, over more than a burst, that it is no chance.
+    """Whether so many of a band's pulses fit a train's period, for longer than a burst, that it is not chance.
 
     Args: train_us is when the pulses of the train came, pri_us apart or a few times that; others_us all other pulses of
         the band; shortest_us is the least period that is tried, burst_us how long a burst lasts at most.
@@ -54,6 +54,6 @@ def keeps_a_beat(train_us: Times, pri_us: float, others_us: Times, *, shortest_u
 
 
 def _on(away_us: Times, periods: Times, off_us: float) -> NDArray[np.bool_]:
-    """Which instants lie on the beat of each period, shape (periods, instants)."""
+    """Which instants fit the grid of each period, shape (periods, instants)."""
     each = periods[:, None]
     return np.asarray(np.abs(np.mod(away_us + each / 2, each) - each / 2) <= off_us, np.bool_)

@@ -1,4 +1,4 @@
-"""What is inside a pulse: how much of its energy one radar waveform explains, found by compressing it.
+"""Intra-pulse analysis: the share of a pulse's energy that one radar waveform explains, by pulse compression.
 
 A radar sends the same simple thing in every pulse: a carrier, a sweep, four chips of a Barker code. Compressed with the
 right one of these nearly all the energy of a pulse falls into one cell; data, sounding sequences, keyed sensors and the
@@ -19,25 +19,25 @@ CHIPS: Final = 4
 CODED_RATE_HZ: Final = 2e6
 SWEPT_RATE_HZ: Final = 16e6
 BENDS: Final = (0.0, 0.12, 0.25, 0.4, 0.55)
-"""Cubic share of a non-linear sweep (NTIA TM-18-534): its frequency at time u from -1 to 1 is (1 - b) u + b u^3."""
+"""Cubic shares b of a non-linear sweep (NTIA TM-18-534): frequency at time u from -1 to 1 is (1 - b) u + b u^3."""
 SLOPE_ROOM: Final = 0.3
 SLOPE_ROOM_MOST, SLOPE_OFF_HZ = 0.5, 0.6e6
-"""By so much of its slope, and so much from its first to its last frequency, the slope of a path may be off."""
+"""Largest error of a path's slope: a share of the slope, and Hz from its first to its last frequency."""
 PRODUCT: Final = 150.0
 HALF_PRODUCT: Final = 6.0
 HALF_WORTH: Final = 0.85
 ENOUGH: Final = 0.8
-"""A share that needs no better explanation."""
+"""A share of explained energy beyond which no better waveform is searched."""
 NOISE_SHARE_MAX: Final = 0.95
 PLAIN_MARGIN: Final = 1.1
-"""How much more of a pulse a code must explain than a bare carrier does."""
+"""Factor by which a code must explain more of a pulse than a bare carrier does."""
 IMPULSE_MARGIN: Final = 1.25
-"""How much more of a pulse a sweep must explain than an impulse does."""
+"""Factor by which a sweep must explain more of a pulse than an impulse does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wave:
-    """Samples around a pulse: it lasts from `first` to `last` (indices) of `iq`, shape (n,), complex64.
+    """The samples around a pulse, which lasts from index `first` to `last` of `iq`, shape (n,), complex64.
 
     `under` (bins,) is the background's power across the band, lowest frequency first, empty where it is flat.
     """
@@ -49,7 +49,7 @@ class Wave:
     under: NDArray[np.float32]
 
     def whitened(self) -> "Wave":
-        """The same with the background made flat: what is steadily strong elsewhere in the band is notched out."""
+        """The same samples with a flat background: steady strong signals elsewhere in the band are notched out."""
         if len(self.under) == 0:
             return self
         n = len(self.iq)
@@ -62,7 +62,7 @@ class Wave:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compressed:
-    """The best of the waveforms that were tried: the share of the pulse's energy it explains (0 to 1), and what it is.
+    """The best of the waveforms tried: the share of the pulse's energy it explains (0 to 1), and its parameters.
 
     `duration_us` of coded pulses, `slope_mhz_per_us` of swept ones; the other is 0. Of swept ones also: `nepers`, the
     log of how many tries of that one waveform it takes noise to compress as well; `level_db`, the sweep's own power in
@@ -106,7 +106,7 @@ def coded(wave: Wave, *, centre_hz: float, duration_us: tuple[float, float]) -> 
         edges = starts[:, None] + np.rint(np.arange(CHIPS + 1) * n / CHIPS).astype(np.int64)
         chips = np.diff(sums[:, edges], axis=2)
         heard = _signal(energy[starts + n] - energy[starts], n * noise)
-        # What of the pulse lies beside the code belongs to it too.
+        # Energy of the pulse outside the code counts as part of the pulse.
         whole = np.maximum(heard, _signal(energy[last] - energy[first], (last - first) * noise))
         plain = max(plain, float(((np.abs(chips.sum(axis=2)) ** 2).max(axis=0) / n / whole).max()))
         for code in CODES:
@@ -142,7 +142,7 @@ def swept(wave: Wave, *, centre_hz: float, slope_mhz_per_us: float, width_hz: fl
     best = max((part(at, length) for at in starts), key=lambda one: one.share)
     half = length // 2
     if best.share < ENOUGH and abs(slope) * (half / rate) ** 2 >= HALF_PRODUCT:
-        # A sweep that begins beside a busy channel and ends in it is heard well only in one of its halves.
+        # A sweep that begins beside a busy channel and ends in it is measured well only in one of its halves.
         one = max((part(at, half) for at in (first, last - half)), key=lambda part: part.share)
         if one.share * HALF_WORTH > best.share:
             best = replace(one, share=one.share * HALF_WORTH, nepers=max(one.nepers, best.nepers))
@@ -168,7 +168,7 @@ def swept_samples(sweep: Compressed, rate_hz: float) -> NDArray[np.complex128]:
 def _dechirped(
     z: NDArray[np.complex128], heard: NDArray[np.complex128], rate: float, slope: float, noise: float, *, roomy: bool
 ) -> Compressed:
-    """Args: z the samples with a flat background, heard the same as they were received."""
+    """Compress with a sweep. Args: z the samples with a flat background, heard the same as received."""
     n = len(z)
     whole = float(_signal(np.sum(np.abs(z) ** 2), n * noise))
     half = n / rate / 2
@@ -228,13 +228,13 @@ def dispersed(wave: Wave, *, delays_us_per_mhz: tuple[float, float]) -> Compress
 
 
 def _steps(room: float, half_s: float) -> int:
-    """So many slopes within `room` on both sides that the phase at the ends differs by about one radian a step."""
+    """Number of slopes within `room` on both sides such that the phase at the ends differs by about 1 rad a step."""
     worst = abs(room) * 2 * np.pi * half_s * half_s
     return int(min(600, max(9, worst / 1.2)))
 
 
 def _narrowed(wave: Wave, centre_hz: float, wanted_hz: float) -> tuple[NDArray[np.complex128], float, int, int]:
-    """The samples around `centre_hz` at about `wanted_hz`, averaged down; with the rate and the pulse's place."""
+    """The samples around `centre_hz` decimated to about `wanted_hz`; with the rate and the pulse's indices."""
     factor = max(1, round(wave.rate_hz / wanted_hz))
     turned = wave.iq * np.exp(-2j * np.pi * centre_hz / wave.rate_hz * np.arange(len(wave.iq)))
     kept = len(turned) // factor * factor
@@ -243,7 +243,7 @@ def _narrowed(wave: Wave, centre_hz: float, wanted_hz: float) -> tuple[NDArray[n
 
 
 def _noise(z: NDArray[np.complexfloating], first: int, last: int) -> float:
-    """Power beside the pulse."""
+    """Noise power, from the samples beside the pulse."""
     beside = np.concatenate((z[: max(0, first - 2)], z[last + 2 :]))
     return float(np.mean(np.abs(beside) ** 2)) if len(beside) >= 4 else 0.0
 

@@ -1,4 +1,4 @@
-"""Further pulses of a sweep that was found once: where the samples correlate with it, though no cell stands out there.
+"""Finds further pulses of a known sweep by correlation, where no single time-frequency cell stands out.
 
 Over traffic one pulse of a burst is found by its cells and the next one is not: what traffic adds to a cell is a matter
 of chance. A sweep's sum in phase has all of its energy. Once one is known its slope, place and length are, and noise
@@ -18,33 +18,33 @@ from sensing.frontend import Iq, flat_samples
 DURATION_US: Final = (6.5, 36.0)
 SLOPE_MHZ_PER_US: Final = (0.02, 1.3)
 BESIDE_SHARE: Final = 0.25
-"""A pulse of which more is left just before or after it is a part of something longer."""
+"""A pulse with a larger share of its power just before or after it is a part of something longer."""
 SWEEPS_MOST: Final = 3
-"""Sweeps of a piece of samples of which others like it are looked for."""
+"""Most sweeps in a piece of samples for which further pulses are searched."""
 PIECE_SHARE: Final = 0.3
-"""A pulse that is so much shorter or longer than one it is like was cut, or joined with something else."""
+"""A pulse whose length differs by more than this share from a similar one was cut, or joined with another signal."""
 SHARE_MIN: Final = 0.5
 SEEN: Final = 15.0
-"""Nepers of a pulse's cells below which noise makes too many: none of those is compressed."""
+"""Evidence of a pulse's cells, in nepers, below which noise makes too many such pulses: none of those is compressed."""
 SURE: Final = 30.0
-"""Nepers that a sweep must have before others like it are looked for; a pulse of 20 dB over traffic of 12 dB has 48."""
+"""Least evidence in nepers of a sweep to search others like it; a pulse of 20 dB over traffic of 12 dB has 48."""
 LIKE: Final = 18.0
-"""Nepers of a pulse like it."""
+"""Least evidence in nepers of a further pulse like a known sweep."""
 REACH_US: Final = 3500.0
-"""The longest interval of the class and a little more."""
+"""Longest time searched around a sweep, us: the longest interval of the class and a little more."""
 APART_US: Final = 300.0
-"""Between two pulses of a radar."""
+"""Least interval between two pulses of a radar, us."""
 MOST: Final = 12
 LOCAL_US: Final = 100.0
-"""In so much time the level of what is beside a pulse is taken."""
+"""Time in us over which the background level beside a pulse is measured."""
 MARGIN: Final = 1.3
-"""How much wider than the sweep the band is in which it is looked for."""
+"""Width of the searched band, as a multiple of the sweep's."""
 Powers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownSweep:
-    """A sweep that was found at `time_us`, what its samples compress to, and the background it was found over.
+    """A sweep found at `time_us`, the result of compressing it, and its background.
 
     `late_us` is how much later than `time_us` its correlation peaks, `power` how high.
     """
@@ -58,7 +58,7 @@ class KnownSweep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LikeSweep:
-    """A pulse like a sweep: when, how sure in nepers, and how much stronger it is."""
+    """A pulse like a known sweep: its time, its evidence in nepers, and how much stronger it is."""
 
     time_us: float
     nepers: float
@@ -66,7 +66,7 @@ class LikeSweep:
 
 
 def with_like_sweeps(pulses: list[Pulse], iq: Iq, *, rate_hz: float) -> list[Pulse]:
-    """The pulses, and those like the sweeps among them that no cell tells of, instead of what was found of those."""
+    """The pulses with those added that are like a known sweep; fragments of the added ones are removed."""
     asked = 0
     for one in sorted(pulses, key=lambda p: -p.nepers):
         if asked == SWEEPS_MOST:
@@ -94,7 +94,7 @@ def with_like_sweeps(pulses: list[Pulse], iq: Iq, *, rate_hz: float) -> list[Pul
 
 
 def _joined(pulses: list[Pulse], like: Pulse) -> list[Pulse]:
-    """The pulses with one that was found by its likeness, instead of pieces of it; as they are if it is known."""
+    """The pulses with one found by correlation in place of its fragments; unchanged if it is known already."""
     same = [p for p in pulses if same_pulse(p, like)]
     if any(abs(p.duration_us - like.duration_us) < PIECE_SHARE * like.duration_us for p in same):
         return pulses
@@ -102,7 +102,7 @@ def _joined(pulses: list[Pulse], like: Pulse) -> list[Pulse]:
 
 
 def _sweep(one: Pulse) -> KnownSweep | None:
-    """The sweep that a pulse surely is, where others like it may have gone unheard."""
+    """The sweep of a pulse that surely is one and may have undetected neighbours; None otherwise."""
     steep = SLOPE_MHZ_PER_US[0] <= abs(one.slope_mhz_per_us) <= SLOPE_MHZ_PER_US[1]
     if one.wave is None or not steep or not DURATION_US[0] <= one.duration_us <= DURATION_US[1]:
         return None
@@ -120,7 +120,7 @@ def _sweep(one: Pulse) -> KnownSweep | None:
 def like_sweeps(
     sweep: KnownSweep, iq: NDArray[np.complex64], *, rate_hz: float, from_us: float
 ) -> tuple[KnownSweep, list[LikeSweep]]:
-    """The sweep with its own correlation noted, and what is like it in samples that begin at `from_us`."""
+    """The sweep with its own correlation peak noted, and the pulses like it in samples that begin at `from_us`."""
     power, step_us = _correlated(sweep.inside, sweep.under, iq, rate_hz)
     nepers = power / _local(power, max(8, round(LOCAL_US / step_us)))
     times = from_us + step_us * np.arange(len(power))
@@ -149,7 +149,7 @@ def like_sweeps(
 def _correlated(
     inside: Compressed, under: NDArray[np.float32], iq: NDArray[np.complex64], rate_hz: float
 ) -> tuple[Powers, float]:
-    """Powers of the samples' correlation with a sweep, over a flat background; microseconds from one to the next."""
+    """Powers of the samples' correlation with a sweep, over a flat background; and the spacing of the values, us."""
     half = inside.length_us * 1e-6 / 2
     samples = swept_samples(inside, rate_hz)
     size = 1 << int(np.ceil(np.log2(len(iq) + len(samples))))
@@ -166,14 +166,14 @@ def _correlated(
     both = np.fft.ifft(spectrum[bins % size] * wanted[bins % size] * gain)
     step_us = size / kept / rate_hz * 1e6
     last = max(1, int(len(iq) / rate_hz * 1e6 / step_us))
-    # The peak stands where the sweep begins; half its length later is its middle.
+    # The peak lies at the sweep's beginning; its middle is half its length later.
     middle = round(half * 1e6 / step_us)
     powers: Powers = np.roll(np.abs(both) ** 2, middle)[:last]
     return powers, step_us
 
 
 def _local(power: Powers, wide: int) -> Powers:
-    """The mean level around each power, by medians of stretches: the larger of its own and its neighbours'."""
+    """The local mean level of each power, by medians of stretches: the larger of its own and its neighbours'."""
     count = max(1, len(power) // wide)
     some = power[: count * wide].reshape(count, -1) if len(power) >= wide else power[None]
     level = np.maximum(np.median(some, axis=1) / np.log(2), 1e-30)

@@ -1,4 +1,4 @@
-"""The waveform classes of CBRS radars: what a pulse and a train of each must look like, and which radio can tell.
+"""The waveform classes of CBRS radars: ranges of pulses and trains, and the bandwidth that each needs to be told.
 
 Source of the classes: NTIA TM-18-527 as NIST tabulates them; ranges here have room for the error of measurement.
 """
@@ -11,16 +11,16 @@ from sensing.detectors.intrapulse import NOTHING, Compressed, coded, dispersed, 
 from sensing.detectors.pulse import Pulse, over_traffic
 
 NARROW_SHARE: Final = 0.6
-"""A pulse can be called narrow only where the rest of the band is seen to be quiet beside it."""
+"""Largest share of the band that a pulse called narrow covers: the rest must be seen to be quiet."""
 STEADY_DB_MAX: Final = 8.0
-"""A pulse this far under a steady signal in its own band is that signal's own switching."""
+"""A pulse this many dB under a steady signal in its band is taken for that signal's own switching."""
 
 BESIDE_MAX: Final = 0.25
-"""A pulse of which more is left just before or after it is a part of something longer."""
+"""A pulse with a larger share of its power just before or after it is a part of something longer."""
 
 
 class Inside(Enum):
-    """What modulates the inside of a pulse."""
+    """The modulation inside a pulse."""
 
     PLAIN = "plain"
     CODED = "coded"
@@ -30,7 +30,7 @@ class Inside(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RadarClass:
-    """The ranges that make a train one of a class.
+    """The ranges of pulse and train that make a radar class.
 
     `span` bounds the share of the received band a pulse covers; a sweep that crosses the band at less than
     `slowest_hz_per_us` is another class's. `pulses_min` make a train in a short look, `pulses_whole` where the samples
@@ -57,7 +57,7 @@ class RadarClass:
 
     @property
     def pulses_allowed(self) -> int:
-        """So many pulses may be counted in one burst of the class: the most that it holds, and two more."""
+        """Most pulses that may be counted in one burst of the class: the most that it holds, and two more."""
         return self.pulses_max + 2
 
 
@@ -91,16 +91,16 @@ CLASSES: Final = (
     ),
 )  # fmt: skip
 FAST_DELAYS: Final = (0.022, 0.13)
-"""Microseconds a megahertz of Q3N#1: 50 to 100 MHz in 3 to 5 microseconds."""
+"""Delays in us per MHz of Q3N#1: 50 to 100 MHz in 3 to 5 us."""
 
 
 def observable(band_hz: float) -> tuple[str, ...]:
-    """Names of the classes that a receiver with this much band can tell from other things."""
+    """Names of the classes that a receiver of this bandwidth can tell from other signals."""
     return tuple(sorted(kind.name for kind in CLASSES if band_hz >= kind.band_hz))
 
 
 def in_class(pulse: Pulse, kind: RadarClass, band_hz: float) -> bool:
-    """Whether a pulse's shape is one of the class; what is inside it is asked by `verify`."""
+    """Whether a pulse's shape fits the class; `verify` tests its modulation."""
     width = pulse.high_hz - pulse.low_hz
     widest = kind.instant_hz if kind.span[0] > 0 else min(kind.instant_hz, NARROW_SHARE * band_hz)
     longest = kind.duration_us[1]
@@ -119,7 +119,7 @@ def in_class(pulse: Pulse, kind: RadarClass, band_hz: float) -> bool:
 
 
 def verify(pulse: Pulse, kind: RadarClass) -> Compressed:
-    """What the class's waveform explains of a pulse; all of it where the class has no waveform to ask for."""
+    """The class's waveform compressed with a pulse; share 1 for a class without a waveform to test."""
     if kind.inside is Inside.PLAIN or pulse.wave is None:
         return Compressed(share=1.0, slope_mhz_per_us=pulse.slope_mhz_per_us)
     centre = (pulse.low_hz + pulse.high_hz) / 2

@@ -1,4 +1,4 @@
-"""Whether a train of pulses ends as a radar's burst does, or goes on: memory of trains across stretches and looks."""
+"""Tells whether a train of pulses ends as a radar's burst does, or goes on: joins trains across stretches and looks."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -6,21 +6,21 @@ from typing import Final
 from sensing.detectors.radarclasses import RadarClass
 
 QUIET_NS: Final = 70_000_000
-"""Looks at a band that is shared come every 20 ms or so: three in which a train is not heard are its end."""
+"""Silence in ns that ends a train: three looks at a shared band, which come every 20 ms or so."""
 TURNS_APART: Final = 6.0
 """Intervals without a pulse that end a train in samples without a gap."""
 FORGET_NS: Final = 10_000_000_000
 PRI_SHARE: Final = 0.01
 JITTER_SHARE: Final = 0.1
 FEW: Final = 3
-"""So many pulses of a train, in a look that has room for no more, tell of an interval that may jitter."""
+"""Most pulses of a train, in a look with room for no more, whose interval may jitter."""
 LEVEL_DB: Final = 6.0
 NEAR_HZ: Final = 1.5e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeardTrain:
-    """A train as it was heard: its class, when, where, how strong, and at which interval.
+    """A detected train: its class, time, band, level and interval.
 
     `few` if it had so few pulses, in a look with gaps around it, that the next one's interval may be another.
     """
@@ -36,13 +36,13 @@ class HeardTrain:
 
 
 class Recurrence:
-    """Joins what was heard stretch by stretch into emitters and knows which of them outlast a burst."""
+    """Joins trains from stretch to stretch into emitters, and tells which emitters outlast a burst."""
 
     def __init__(self) -> None:
         self._emitters: list[HeardTrain] = []
 
     def goes_on(self, heard: HeardTrain, *, contiguous: bool) -> bool:
-        """Take a train; True once the emitter it belongs to has gone on for longer than its class's longest burst."""
+        """Add a train; returns True once its emitter has gone on for longer than its class's longest burst."""
         self._emitters = [one for one in self._emitters if heard.last_ns - one.last_ns < FORGET_NS]
         gap_ns = round(TURNS_APART * heard.pri_us * 1e3) if contiguous else QUIET_NS
         for index, one in enumerate(self._emitters):

@@ -1,4 +1,4 @@
-"""The detectors that decide whether a channel is in use, by name. Adding one: its file, and a line here.
+"""The detectors of busy channels by name. To add one: its file, and a line here.
 
 docs/adding-a-detector.md says how, and which contract it is held to. What decides on pulses is `radar.RadarDetector`.
 """
@@ -11,7 +11,7 @@ USUAL: Final = "channel"
 
 
 class ChannelDecider(Protocol):
-    """Decides on the blocks of one channel, and says what its thresholds are.
+    """The interface of a detector that decides on the blocks of one channel and states its thresholds.
 
     Made with `pfa`, false alarms per channel and block, and `uneven_db`, how far the floor of a part of the band may be
     off.
@@ -20,7 +20,7 @@ class ChannelDecider(Protocol):
     def __init__(self, *, pfa: float, uneven_db: float = 0.0) -> None: ...
 
     def decide(self, seen: ChannelCells) -> ChannelDecision:
-        """One decision for each block; see `decision.Detector` for what every detector keeps."""
+        """One decision for each block; `decision.Detector` states the contract."""
         ...
 
     def sure(self, seen: ChannelCells, *, pfa: float) -> float:

@@ -1,4 +1,4 @@
-"""Pulses scattered over time: what comes at no interval makes pairs at a radar's interval now and then, by chance.
+"""Tells pulses scattered at random, whose pairs match a radar's interval by chance, from a radar's train.
 
 A node hears a radar's burst in a look or two, and so little of it fits there that a pair of pulses has to do. A burst
 leaves a pulse alone in a look only where the look begins or ends in it; sparks, transponders and the like do so most of
@@ -17,7 +17,7 @@ from sensing.detectors.recurrence import FORGET_NS, LEVEL_DB, NEAR_HZ
 from sensing.detectors.trains import HeardPulse
 
 LONE_MIN: Final = 3
-"""So many lone pulses within `FORGET_NS` are no accident: bursts of a beam that sweeps past leave fewer."""
+"""Number of lone pulses within `FORGET_NS` that is no accident: bursts of a rotating radar leave fewer."""
 KEPT: Final = 1024
 
 
@@ -36,18 +36,18 @@ def _said(kind: RadarClass, at_ns: int, pulses: Sequence[HeardPulse], *, train: 
 
 
 class Scattered:
-    """Remembers, look by look, pulses of a class's shape that made a train of the class, and those that made none."""
+    """Remembers, look by look, pulses of a class's shape that made a train of the class, and those that did not."""
 
     def __init__(self) -> None:
-        """Nothing was heard yet."""
+        """Start with no pulses."""
         self._heard: deque[_Heard] = deque(maxlen=KEPT)
 
     def lone(self, kind: RadarClass, at_ns: int, pulses: Sequence[HeardPulse]) -> None:
-        """Take a look's pulses of the class's shape, of which no two are a train of the class."""
+        """Add a look's pulses of the class's shape, of which no two are a train of the class."""
         self._heard.extend(_said(kind, at_ns, [one], train=False) for one in pulses)
 
     def train(self, kind: RadarClass, at_ns: int, members: Sequence[HeardPulse]) -> bool:
-        """Take a train of a few pulses; whether lone pulses like them come more often than trains like it."""
+        """Add a train of a few pulses; returns whether lone pulses like them come more often than such trains."""
         it = _said(kind, at_ns, members, train=True)
         self._heard.append(it)
         like = [

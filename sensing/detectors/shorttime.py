@@ -19,7 +19,7 @@ SPILL_FINE: Final = 16
 
 
 def _spill(window: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of a bin's noise power that each bin around it gets, (2 n - 1,), 0 for itself; with that they sum to 1."""
+    """Share of a bin's noise power that leaks into each other bin, (2 n - 1,), 0 for itself; with that the sum is 1."""
     size = len(window)
     fine = np.abs(np.fft.fft(window, size * SPILL_FINE)) ** 2
     mean = np.convolve(np.concatenate((fine, fine[: SPILL_FINE - 1])), np.ones(SPILL_FINE) / SPILL_FINE, mode="valid")
@@ -37,7 +37,7 @@ class ShortTime:
     """
 
     def __init__(self, *, sample_rate_hz: float, full_scale: float) -> None:
-        """Args: full_scale in the units of the samples."""
+        """Args: full_scale: amplitude of full scale in the units of the samples."""
         self.n_fft = 1 << max(2, round(log2(sample_rate_hz * WINDOW_US / 1e6)))
         self.hop = self.n_fft // 2
         self.frame_us = self.hop / sample_rate_hz * 1e6
@@ -69,7 +69,7 @@ class ShortTime:
         return power, level, top
 
     def spilled(self, level: Float32s) -> Float32s:
-        """Which part of each bin's level comes from the other bins through the window's skirts; 0.34 in white noise.
+        """The part of each bin's level that leaks in from other bins through the window; 0.34 in white noise.
 
         Args: level the steady power of each bin, (n_fft,), lowest frequency first.
         """
@@ -77,7 +77,7 @@ class ShortTime:
         return (from_others[self.n_fft : 2 * self.n_fft] / np.maximum(level, 1e-30)).astype(np.float32)
 
     def _transform(self, flat: NDArray[np.int16] | Float32s, power: Float32s, level: Float32s, top: Float32s) -> None:
-        """Fill what `power` gives for some frames; hop samples are n_fft numbers, I and Q interleaved."""
+        """Compute `power` for some frames; a hop of samples is n_fft numbers, I and Q interleaved."""
         work = self._work[: len(power)]
         windowed(flat, self.n_fft, self._window, work.view(np.float32))
         squared_blocks(fft(work, out=work), power, level, top)

@@ -1,4 +1,4 @@
-"""Whether the sweeps of a train are a radar's: one sweep in all pulses, with the traffic that it lies over still there.
+"""Checks whether a train's sweeps are a radar's: one sweep in all pulses, with the traffic beneath still present.
 
 Symbols of data look like a sweep now and then, each like another one. A reference symbol of a cell is one sweep, or
 several side by side, the same each time, but it stands in the place of the cell's data: take it out, and nothing is
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from sensing.detectors.intrapulse import Compressed, Wave, swept_samples
 
 LIKE_MIN: Final = 0.8
-"""Of the energy that a pulse's own sweep explains: radars at 20 dB, in noise and under traffic, had 0.93 and more."""
+"""Least share, of the energy its own sweep explains, that another pulse's sweep explains; radars had over 0.93."""
 LEFT_MIN: Final = 0.5
-"""Of the power beside a pulse: nine in ten of a radar's pulses under traffic had 0.6 and more."""
+"""Least share of the traffic's power that must remain without the sweep; nine in ten radar pulses had over 0.6."""
 NEPERS_MIN: Final = 46.0
 """Of all sweeps of a train over traffic together: 13 of each of two are the sweeps tried, 7 the pairs of pulses in a
 second, 13 are 100 hours."""
@@ -24,17 +24,17 @@ PARALLEL_SHARE, PARALLEL_OVER = 0.1, 18.0
 """A second sweep has so much of the first one's energy, and is so far over what is beside it in frequency: of 500
 pulses of radars under traffic none came to 17.2."""
 PARALLEL_APART, PARALLEL_US = 0.7, 40.0
-"""Parallel sweeps are so many times as far apart as one of them moves, or more: as it would move in a long symbol."""
+"""Least spacing of parallel sweeps, in multiples of the frequency range of one of them in a long symbol."""
 PARALLEL_LEAST, LOCAL = 3.0, 12.0
-"""Lines of a compressed pulse that a second one is away from the first at least, and that are compared on each side."""
+"""Least distance of a second line of a compressed pulse, and number of lines on each side to compare with."""
 WIDER: Final = 1.1
 SKIPPED_US, BESIDE_US = 2.0, 10.0
-"""So far from a pulse, and for so long, what is beside it is measured."""
+"""Distance from a pulse, and duration, at which the power beside it is measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """A pulse's samples and the sweep that explains them best; `flat` is the same with the background made flat."""
+    """A pulse's samples and its best sweep; `flat` is the same with a flat background."""
 
     wave: Wave
     sweep: Compressed
@@ -42,12 +42,12 @@ class Swept:
 
 
 def swept_pulse(wave: Wave | None, sweep: Compressed) -> Swept | None:
-    """A pulse with the sweep that explains it; None where there are no samples, or no sweep was fitted."""
+    """A pulse with its sweep; None where there are no samples, or no sweep was fitted."""
     return None if wave is None or not sweep.length_us else Swept(wave, sweep, wave.whitened())
 
 
 def hold_one_sweep(a: Swept, b: Swept) -> bool:
-    """Whether the sweep of one of two pulses explains nearly as much of the other as that one's own does.
+    """Whether the sweep of one of two pulses explains nearly as much of the other as that pulse's own sweep does.
 
     One way is enough: a pulse that was cut short tells its sweep badly.
     """
@@ -69,7 +69,7 @@ def stands_for_itself(pulse: Swept, *, over: bool) -> bool:
 
 
 def has_parallel(pulse: Swept) -> bool:
-    """Whether other sweeps, as steep, lie beside a pulse's own in frequency.
+    """Whether parallel sweeps of the same slope lie beside a pulse's own in frequency.
 
     A Zadoff-Chu sequence of root u on n carriers is u sweeps at once, each of which moves a u-th of the band in a
     symbol. With the pulse's own sweep taken out of the samples each of them is a line; traffic and noise are none.
@@ -88,7 +88,7 @@ def has_parallel(pulse: Swept) -> bool:
     at = int(np.where(far, power, 0.0).argmax())
     if not far[at] or power[at] < PARALLEL_SHARE * float(power[off_hz < line_hz].max()):
         return False
-    # Bins on both sides of the line, without its own two.
+    # Bins on both sides of the line, without the two nearest.
     line = line_hz * size / wave.rate_hz
     around = np.arange(round(2 * line), round((2 + LOCAL) * line))
     beside = power[np.concatenate((at - around, at + around)) % size]
@@ -96,7 +96,7 @@ def has_parallel(pulse: Swept) -> bool:
 
 
 def left_of_traffic(pulse: Swept) -> tuple[float, float]:
-    """Power that is left in a pulse without its sweep, and the larger of the powers just before and just after it."""
+    """Power left in a pulse without its sweep, and the larger of the powers just before and after the pulse."""
     wave, sweep = _in_band(pulse.wave, pulse.sweep), pulse.sweep
     first, energy = _strongest(wave, sweep)
     power = np.abs(wave.iq) ** 2
@@ -112,7 +112,7 @@ def _samples(wave: Wave, us: float) -> int:
 
 
 def _in_band(wave: Wave, sweep: Compressed) -> Wave:
-    """The samples in the band of a sweep alone."""
+    """The samples filtered to the band of a sweep."""
     width_hz = WIDER * abs(sweep.slope_mhz_per_us) * sweep.length_us * 1e6 + 1e6 / sweep.length_us
     off_hz = np.fft.fftfreq(len(wave.iq), 1 / wave.rate_hz) - sweep.tone_hz
     off_hz = (off_hz + wave.rate_hz / 2) % wave.rate_hz - wave.rate_hz / 2
@@ -121,7 +121,7 @@ def _in_band(wave: Wave, sweep: Compressed) -> Wave:
 
 
 def _strongest(wave: Wave, sweep: Compressed) -> tuple[int, float]:
-    """Where along a pulse a sweep explains most of it, as the sweep's first sample, and how much energy that is."""
+    """The first sample of the sweep part that explains most of a pulse, and the energy it explains."""
     samples = swept_samples(sweep, wave.rate_hz)
     n = len(samples)
     size = 1 << int(np.ceil(np.log2(len(wave.iq) + n)))

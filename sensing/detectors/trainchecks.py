@@ -1,4 +1,4 @@
-"""What a train that only its sum tells of must pass: rare cells, no clicks of a carrier, no shorter period, its length.
+"""Checks of a train detected by its sum only: rare cells, no clicks of a carrier, no shorter period, its length.
 
 Cells are powers over their backgrounds times `SCALE`, uint8, shape (frames,) for one bin or (frames, bins); 0 where
 nothing can be said.
@@ -22,22 +22,22 @@ REPEAT_SHARE: Final = 0.6
 OWN_FRAMES: Final = 3
 LONG_LEAST: Final = 5
 LONG_FRAMES: Final = (4, 8, 16)
-"""Beside a pulse, so many frames together are compared with as many elsewhere."""
+"""Numbers of frames beside a pulse that are summed and compared with as many elsewhere."""
 BESIDE_FRAMES: Final = 6
 FAR_FRAMES: Final = 40
 LONG_SURE: Final = 4.5
 LONG_SHARE: Final = 0.15
-"""Of a pulse's own power; a long one has as much beside its strongest frame as in it, less what chance added there."""
+"""Least power beside a long pulse's strongest frame, as a share of that frame's power, less what chance added there."""
 STRONGER: Final = 4.0
-"""How much stronger than a train's pulses a steady signal must be for the pulses to be its clicks."""
+"""Least ratio of a steady signal to a train's pulses for the pulses to be that signal's clicks."""
 CHANCE: Final = 1e-4
 PRI_OFF: Final = (0.0, -0.01, 0.01, -0.02, 0.02, -0.03, 0.03)
 PHASE_OFF: Final = (0.0, -0.5, 0.5)
 LIT: Final = 2.0
-"""Backgrounds from which a place counts as one with something in it."""
+"""Ratio to the background from which a cell counts as occupied."""
 PLACES_LEAST: Final = 6
 PENALTY: Final = 2.4
-"""What a place of a train must have to make it longer, in backgrounds."""
+"""Least ratio to the background of a place that makes a train longer."""
 
 Cells = NDArray[np.uint8]
 Frames = NDArray[np.floating[Any]]
@@ -62,7 +62,7 @@ def surprise(cells: Cells, frames: Frames, counts: NDArray[np.int64]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """Where a train's places are in a bin's cells: frame of place 0, frames a place, its first and last place."""
+    """The places of a train in a bin's cells: frame of place 0, frames per place, its first and last place."""
 
     phase: float
     pri: float
@@ -75,12 +75,12 @@ class Course:
         return self.last - self.first
 
     def frames(self) -> NDArray[np.float64]:
-        """The frames of its places, in the order of time."""
+        """The frames of its places, in time order."""
         return np.asarray(self.phase + self.pri * np.arange(self.first, self.last + 1), np.float64)
 
 
 def reach(cells: Cells, course: Course) -> Course:
-    """A train as far as its steps go on through the cells of its bin, before and after the part that is known.
+    """Extend a train as far as its steps go on through its bin's cells, before and after the known part.
 
     A search tells of the part of a train that is surest. Places before and after it, where little is left to choose,
     belong to it if noise would make their sum less than once in `1 / CHANCE`. How long a step is shows in the distance:
@@ -101,7 +101,7 @@ def reach(cells: Cells, course: Course) -> Course:
 
 
 def goes_beyond(cells: Cells, course: Course, most: int) -> bool:
-    """Whether something stands at a train's steps where no burst of `most` intervals that holds the train could reach.
+    """Whether cells are occupied at a train's steps beyond any burst of `most` intervals that contains the train.
 
     Where part of a train is too weak to be followed, more of those places are lit than of the bin's other cells.
     """
@@ -123,7 +123,7 @@ def goes_beyond(cells: Cells, course: Course, most: int) -> bool:
 
 
 def _further(cells: Cells, phase: float, pri: float, edge: tuple[int, int]) -> tuple[int, float]:
-    """The last place beyond an edge, one way, that belongs to a train; and how much that part gains over noise."""
+    """The last place beyond an edge, in one direction, that belongs to a train; and that part's gain over noise."""
     place, way = edge
     here = phase + pri * place
     room = here if way < 0 else len(cells) - 1 - here
@@ -140,7 +140,7 @@ def _further(cells: Cells, phase: float, pri: float, edge: tuple[int, int]) -> t
 
 
 def falters(cells: Cells, at: NDArray[np.int64], *, band: tuple[int, int], levels: Float32s, pulse: float) -> bool:
-    """Whether a train is the clicks of a stronger steady signal in the band: one that falters at its instants.
+    """Whether a train is the clicks of a stronger steady signal in the band, whose power dips at the train's instants.
 
     A carrier that loses samples jumps in phase; what it spills over the band then looks like a train of short pulses.
     How deep its power falls at each of the instants is ranked among all instants; ranks that are all low are no chance
@@ -171,7 +171,7 @@ def falters(cells: Cells, at: NDArray[np.int64], *, band: tuple[int, int], level
 
 
 def repeats(cells: Cells, frames: Frames, pri: float) -> bool:
-    """Whether the interval makes a train elsewhere between the pulses too: then the period is a shorter one."""
+    """Whether the same interval fits other cells between the pulses too: then the true period is shorter."""
     starts = np.rint(frames - pri / 2).astype(np.int64)
     length = int(pri)
     starts = starts[(starts >= 0) & (starts + length < len(cells))]
@@ -185,7 +185,7 @@ def repeats(cells: Cells, frames: Frames, pri: float) -> bool:
 
 
 def pulses_are_long(cells: Cells, frames: Frames, pri: float) -> bool:
-    """Whether the pulses of a train go on for longer than short ones do: beside their places there is still power.
+    """Whether the pulses of a train are longer than short ones: power goes on beside their places.
 
     Of a long pulse that is weak one frame is found here and the next one there: only the sum over all places tells how
     long it is. It is compared with sums over as many frames elsewhere between the pulses, whatever those hold.

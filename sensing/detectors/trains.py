@@ -1,4 +1,4 @@
-"""Trains of like pulses at a steady interval: how they grow from a pair of pulses, and how far they go on."""
+"""Builds trains of similar pulses at a steady interval from pairs of pulses, and measures how long they go on."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ FITS_MAX: Final = 96
 TIMING_US: Final = 0.8
 TIMING_PER_TURN_US: Final = 0.4
 TIMING_SHARE: Final = 0.08
-"""Of a pulse's duration: the middle of a long pulse is known less well."""
+"""Timing error as a share of a pulse's duration: the middle of a long pulse is less exact."""
 MISSED_MAX: Final = 3
 ALIKE_DB: Final = 4.0
 ALIKE_HZ: Final = 1.5e6
@@ -30,20 +30,20 @@ AS_STEEP: Final = 1.15
 SAME_US: Final = 6.0
 STEP_US: Final = 2.5
 CUT_SHARE: Final = 0.25
-"""Of a pulse's duration by which its middle moves where only one half of it was taken for a pulse."""
+"""Shift of a pulse's middle, as a share of its duration, where only one half of it was detected."""
 STEPS_MISSED_MAX: Final = 2
 STARTS_MAX: Final = 3
 STEEP: Final = 0.1
-"""MHz a microsecond: what moves slower may be a symbol of data."""
+"""Slope in MHz/us below which a pulse may be a symbol of data."""
 NEXT_SHARE: Final = 0.1
-"""Of its interval, how far off step the next pulse of a supply may come whose interval jitters."""
+"""Largest error, as a share of the interval, of the next pulse of a power supply whose interval jitters."""
 FULL_SHARE: Final = 0.6
-"""Of its turns that a train which goes on must have a pulse for."""
+"""Least share of its intervals in which a train that goes on must have a pulse."""
 
 
 @dataclass(slots=True, eq=False)
 class HeardPulse:
-    """A pulse with its time `us` since the stretches became contiguous; `fresh` if the newest stretch brought it."""
+    """A pulse with its time `us` since the stretches became contiguous; `fresh` if from the newest stretch."""
 
     pulse: Pulse
     us: float
@@ -52,38 +52,38 @@ class HeardPulse:
     shaped: dict[str, bool] = field(default_factory=dict)
 
     def is_shaped(self, kind: RadarClass, band_hz: float) -> bool:
-        """Whether the pulse's shape is one of the class, as received in so much band; asked once."""
+        """Whether the pulse's shape fits the class in a band that wide; computed once."""
         if kind.name not in self.shaped:
             self.shaped[kind.name] = in_class(self.pulse, kind, band_hz)
         return self.shaped[kind.name]
 
     def verified(self, kind: RadarClass) -> Compressed:
-        """What the class's waveform explains of the pulse, asked once."""
+        """The class's waveform compressed with the pulse; computed once."""
         if kind.name not in self.inside:
             self.inside[kind.name] = verify(self.pulse, kind)
         return self.inside[kind.name]
 
     def explained(self, kind: RadarClass) -> bool:
-        """Whether the class's waveform explains the pulse, and moves as far in frequency as the class's do."""
+        """Whether the class's waveform explains the pulse, with a frequency sweep as large as the class's."""
         told = self.verified(kind)
         moved_mhz = abs(told.slope_mhz_per_us) * told.length_us
         return told.share >= kind.share_min and (not told.length_us or moved_mhz >= kind.sweep_mhz)
 
     def as_swept(self, kind: RadarClass) -> Swept | None:
-        """The pulse's samples with the sweep that explains them, None where it has none."""
+        """The pulse's samples with its best sweep, None where it has none."""
         return swept_pulse(self.pulse.wave, self.verified(kind))
 
 
 @dataclass(frozen=True, slots=True)
 class PulseTrain:
-    """Two or more pulses in the order of time, `pri_us` apart or a few times that."""
+    """Two or more pulses in time order, `pri_us` apart or a few times that."""
 
     members: tuple[HeardPulse, ...]
     pri_us: float
 
 
 def once(kept: list[HeardPulse], new: list[HeardPulse]) -> list[HeardPulse]:
-    """The pulses kept and the new ones in the order of time, each pulse once.
+    """Merge the pulses kept and the new ones in time order, each pulse once.
 
     A train that only its sum tells of comes again with every stretch it goes on in: of its pulses the surest finding
     stays, unless one was found alone.
@@ -98,14 +98,14 @@ def once(kept: list[HeardPulse], new: list[HeardPulse]) -> list[HeardPulse]:
 
 
 def loudest(fits: list[HeardPulse]) -> list[HeardPulse]:
-    """The strongest `FITS_MAX`, in the order of time: a band full of pulses must not keep a node busy."""
+    """The strongest `FITS_MAX` pulses, in time order: a limit on the work in a band full of pulses."""
     if len(fits) <= FITS_MAX:
         return fits
     return sorted(sorted(fits, key=lambda h: -level_db(h.pulse))[:FITS_MAX], key=lambda h: h.us)
 
 
 def again(one: HeardPulse, other: HeardPulse) -> bool:
-    """Whether two findings of a pulse are the same: at one time in one band, or nearly."""
+    """Whether two detections are the same pulse: at one time in one band, or nearly."""
     a, b = one.pulse, other.pulse
     if abs(one.us - other.us) > SAME_US + max(0.0, max(a.duration_us, b.duration_us) / 2 - 2):
         return False
@@ -125,12 +125,12 @@ def trains_of(fits: list[HeardPulse], kind: RadarClass) -> Iterator[PulseTrain]:
 
 
 def alike(a: Pulse, b: Pulse) -> bool:
-    """Whether two pulses are about as strong, as long and in one place."""
+    """Whether two pulses are similar in level, duration and frequency."""
     return abs(level_db(a) - level_db(b)) <= ALIKE_DB and _alike_but_in_level(a, b)
 
 
 def alike_in(kind: RadarClass, a: HeardPulse, b: HeardPulse) -> bool:
-    """Whether two pulses of a class's shape are alike.
+    """Whether two pulses of a class's shape are similar.
 
     How strong a sweep is over traffic is told by its sum in phase: its strongest cell is what traffic made of it there.
     """
@@ -151,7 +151,7 @@ def _alike_but_in_level(a: Pulse, b: Pulse) -> bool:
 
 
 def same_sweep(a: Pulse, b: Pulse) -> bool:
-    """Whether two pulses may be pieces of one sweep that is repeated without a pause: one way, about as long and steep.
+    """Whether two pulses may be parts of one sweep repeated without pause: same direction, similar length and slope.
 
     Of a piece that noise cut short the slope is told badly.
     """
@@ -162,7 +162,7 @@ def same_sweep(a: Pulse, b: Pulse) -> bool:
 
 
 def one_sweep(pulses: Sequence[HeardPulse], kind: RadarClass, *, most: int) -> bool:
-    """Whether most of so many pulses hold one sweep, each of them by itself, and the traffic beneath them goes on."""
+    """Whether most of the pulses contain one sweep, each of them alone, with the traffic beneath going on."""
     surest = max(pulses, key=lambda h: h.verified(kind).nepers)
     its = surest.as_swept(kind)
     swept = [(h, h.as_swept(kind)) for h in pulses]
@@ -178,7 +178,7 @@ def one_sweep(pulses: Sequence[HeardPulse], kind: RadarClass, *, most: int) -> b
 
 
 def like_sweeps(train: PulseTrain, others: Iterable[HeardPulse]) -> int:
-    """How many of the other pulses are sweeps like the train's: more than a burst has are one sweep without a pause."""
+    """How many other pulses are sweeps like the train's: more than a burst has are one sweep without pause."""
     one = train.members[0].pulse
     if abs(one.slope_mhz_per_us) < STEEP:
         return 0
@@ -186,18 +186,18 @@ def like_sweeps(train: PulseTrain, others: Iterable[HeardPulse]) -> int:
 
 
 def _as_steep(a: Pulse, b: Pulse) -> bool:
-    """Whether two pulses sweep one way and as fast, however much of the sweep each of them is."""
+    """Whether two pulses sweep in one direction at a similar rate, whatever part of the sweep each is."""
     slopes = sorted((abs(a.slope_mhz_per_us), abs(b.slope_mhz_per_us)))
     return a.slope_mhz_per_us * b.slope_mhz_per_us > 0 and slopes[1] <= AS_STEEP * slopes[0]
 
 
 def level_db(pulse: Pulse) -> float:
-    """How strong a pulse is, whatever it lies over."""
+    """A pulse's level in dB, without its background."""
     return pulse.snr_db if pulse.level_db is None else pulse.level_db
 
 
 def grow(kind: RadarClass, first: HeardPulse, second: HeardPulse, fits: list[HeardPulse]) -> PulseTrain:
-    """Follow the interval of two pulses on and on, through up to `MISSED_MAX` missing ones."""
+    """Extend a train from two pulses by their interval, over up to `MISSED_MAX` missing ones."""
     members, turns = [first, second], 1
     room_us = TIMING_US + TIMING_SHARE * first.pulse.duration_us
     pri = second.us - first.us
@@ -216,14 +216,14 @@ def grow(kind: RadarClass, first: HeardPulse, second: HeardPulse, fits: list[Hea
 
 
 def overlap(a: PulseTrain, b: PulseTrain) -> bool:
-    """Whether two trains share some of their time and band."""
+    """Whether two trains overlap in time and band."""
     low, high = (min(h.pulse.low_hz for h in b.members), max(h.pulse.high_hz for h in b.members))
     near = any(h.pulse.low_hz <= high and low <= h.pulse.high_hz for h in a.members)
     return near and a.members[0].us <= b.members[-1].us and b.members[0].us <= a.members[-1].us
 
 
 def turns_in_step(train: PulseTrain, others: Sequence[HeardPulse], pri_us: tuple[float, float]) -> int:
-    """How many intervals pass from the first to the last pulse in step with a train, whatever the pulses' shape.
+    """Number of intervals from the first to the last pulse in step with a train, whatever the pulses' shape.
 
     Args: others are the pulses of the train's band in the order of time; pri_us is the range of the class. Data of
         uplink control now and then looks like a sweep; the symbols before and after it say that it is none. Of a symbol
@@ -240,7 +240,7 @@ def turns_in_step(train: PulseTrain, others: Sequence[HeardPulse], pri_us: tuple
 
 
 def beside_step(train: PulseTrain, others: Sequence[HeardPulse]) -> tuple[int, int]:
-    """How many like pulses take a train's turns before it, in it and after it: in its step, and without its step.
+    """Number of similar pulses at a train's intervals that are in step with it, and that are out of step.
 
     A radar's interval is the same all through a burst. Where it jitters by some microseconds a few pulses of many are
     in step by chance, and the others come about an interval apart, before and after them.
@@ -275,7 +275,7 @@ def beside_step(train: PulseTrain, others: Sequence[HeardPulse]) -> tuple[int, i
 
 
 def _turns(first: HeardPulse, last: HeardPulse, pri: float, pulses: int, others: Sequence[HeardPulse]) -> int:
-    """Intervals from the first to the last pulse in step with these two; between these two if most places are empty."""
+    """Intervals from the first to the last pulse in step with these two; just theirs if most places are empty."""
     alone = turns = round((last.us - first.us) / pri)
     for way, line in ((1, others), (-1, others[::-1])):
         edge, begun = (last, first) if way > 0 else (first, last)

@@ -1,4 +1,4 @@
-"""Trains of pulses too weak to be pulses one by one: a steady interval in one bin, summed before anything is decided.
+"""Detects trains of pulses too weak to detect singly: cells of one bin are summed at a steady interval.
 
 Whitened powers of the last 60 ms are kept as bytes. Two cells that stand out a little, one or two intervals of P0N#1
 apart, begin a train; it is followed both ways, its interval refined, and its cells summed. What noise does to
@@ -21,25 +21,25 @@ from sensing.specials import gammaln
 
 MEMORY_US: Final = 60_000.0
 SEED: Final = 7.0
-"""Backgrounds a cell must reach to begin a train."""
+"""Ratio to the background that a cell must reach to begin a train."""
 FOUND_MAX: Final = 64
 TRIED_PER_CELL: Final = 3000.0
-"""Intervals of the class that differ by less than half a frame over a burst."""
+"""Number of intervals of the class tried per cell: neighbours differ by less than half a frame over a burst."""
 SIDE_SHARE: Final = 0.35
 """Mean of the cells just before and after a pulse, as a share of its own, beyond which it is no short pulse."""
 DIM: Final = 1.8
 LIT_SHARE: Final = 0.65
-"""Of the places of a train at which there must be something: others' pulses meet a wrong interval now and then."""
+"""Least share of a train's places that must be occupied: other pulses match a wrong interval now and then."""
 FIELDS: Final = 6
 SEED_LEVEL: Final = np.uint8(SEED * SCALE)
 BRIGHT_ROOM: Final = 2
-"""Bright cells of a frame for which there is room at first; noise has fewer."""
+"""Initial room for bright cells, per frame; noise has fewer."""
 BINS_LEAST: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeakTrain:
-    """A train found by its sum: when its pulses were (frames since the start of the newest piece), and where.
+    """A train detected by its sum: the times of its pulses (frames since the newest piece began), and its bins.
 
     `turns` are the intervals from its first to its last place, those where there is no pulse to be seen too.
     `mean` is the mean cell over the background, `level_db` the middle one in squared full scales, `nepers` the log of
@@ -57,7 +57,7 @@ class WeakTrain:
 
 
 class WeakTrains:
-    """Keeps the whitened cells of the last stretch of contiguous samples and looks for trains in them."""
+    """Keeps the whitened cells of the last contiguous samples and searches them for trains."""
 
     def __init__(self, *, bins: int, frame_us: float, pri_us: tuple[float, float], nepers: float, turns: int) -> None:
         """Args: pri_us is the range of intervals; nepers is the least a train must reach, turns the most of a burst."""
@@ -73,7 +73,7 @@ class WeakTrains:
         self._counted: dict[int, NDArray[np.int64]] = {}
 
     def reset(self) -> None:
-        """Forget everything: what comes next does not follow on."""
+        """Drop all cells: the next samples are not contiguous."""
         self._from, self._cells = 0, self._room[:0]
         self._bright = np.zeros((0, 2), np.int64)
         self._under, self._known = [], []
@@ -105,7 +105,7 @@ class WeakTrains:
         return kept + [train for train, _, goes_on in before if goes_on]
 
     def _before(self, drop: int, fresh: int) -> Iterator[tuple[WeakTrain, Course, bool]]:
-        """Trains told of before, and whether they go on, be it too weakly for the search to find them anew."""
+        """Trains found before, and whether they go on, even too weakly to be found anew."""
         for train, course in self._known:
             here = replace(course, phase=course.phase - drop)
             first = max(here.first, int(np.ceil((8 - here.phase) / here.pri)))
@@ -119,27 +119,27 @@ class WeakTrains:
             yield replace(train, frames=frames, turns=turns), (whole if goes_on else here), goes_on
 
     def _heard(self, bin_: int, course: Course, fresh: int) -> tuple[float, ...]:
-        """The places of a train at which there is something, in frames since the newest piece began."""
+        """The occupied places of a train, in frames since the newest piece began."""
         frames = course.frames()
         at = np.clip(np.rint(frames).astype(np.int64), 0, len(self._cells) - 1)
         return tuple(float(f) - fresh for f in frames[self._cells[at, bin_] > 2 * SCALE])
 
     def _lasted(self, bin_: int, course: Course) -> int:
-        """Intervals from the first to the last place of a train; more than a burst has where it goes on unseen."""
+        """Intervals from the first to the last place of a train; more than in a burst where it goes on unseen."""
         beyond = goes_beyond(self._cells[:, bin_], course, self._turns)
         return max(course.turns, self._turns + 1) if beyond else course.turns
 
     def _append(self, newest: NDArray[np.uint8], drop: int) -> None:
-        """Keep the newest cells instead of the `drop` oldest; in place while there is room behind them."""
+        """Append the newest cells and drop the `drop` oldest; in place while there is room behind them."""
         kept = len(self._cells) - drop
         if self._from + drop + kept + len(newest) <= len(self._room):
             self._from += drop
         else:
-            # The same memory again: a fresh piece of it costs as much as the search, when it is first written to.
+            # Reuses the same memory: writing to new memory would cost as much time as the search.
             room, most = self._room, max(self._memory, kept + len(newest)) * 5 // 4
             if len(room) < most:
                 room = np.empty((most, self._bins), np.uint8)
-            room.reshape(-1)[: kept * self._bins] = self._cells[drop:].reshape(-1)  # a row of bytes is moved in place
+            room.reshape(-1)[: kept * self._bins] = self._cells[drop:].reshape(-1)  # rows of bytes are moved in place
             self._room, self._from = room, 0
         end = self._from + kept + len(newest)
         self._room[end - len(newest) : end] = newest
@@ -154,12 +154,12 @@ class WeakTrains:
         self._bright = np.concatenate((old, found[:count]))
 
     def _told(self, row: NDArray[np.float64], fresh: int) -> tuple[WeakTrain, Course] | None:
-        """The train of a row (bin, phase, interval, first and last slot, sum), if it is one of short pulses."""
+        """The train of a search row (bin, phase, interval, first and last slot, sum), if it is one of short pulses."""
         bin_, (phase, pri, first, last, total) = int(row[0]), row[1:]
         course = Course(phase=float(phase), pri=float(pri), first=int(first), last=int(last))
         frames = course.frames()
         n = len(frames)
-        # Its cells are at most as rare as their sum says: what that does not make a train need not be counted.
+        # The sum bounds the rarity of the cells: where it does not suffice, the cells need not be counted.
         if self._sum_nepers(total / SCALE, n) < self._nepers:
             return None
         nepers = self._sum_nepers(min(total / SCALE, surprise(self._cells[:, bin_], frames, self._values(bin_))), n)
@@ -199,14 +199,14 @@ class WeakTrains:
         return train, whole
 
     def _sum_nepers(self, total: float, places: int) -> float:
-        """The log of how many seconds noise takes to make a train whose cells sum to so many backgrounds."""
+        """The log of the seconds in which noise makes one train whose cells sum to `total` backgrounds."""
         if total <= places:
             return 0.0
         tried = np.log(TRIED_PER_CELL * SLOTS_MAX * 2e6 * self._bins / 2)
         return float(total - (places - 1) * np.log(total) + gammaln(places) - tried)
 
     def _values(self, bin_: int) -> NDArray[np.int64]:
-        """How many of a bin's cells in memory have each value, counted once a piece."""
+        """How many of a bin's cells in memory have each value, counted once for each piece."""
         if bin_ not in self._counted:
             counts = np.empty(256, np.int64)
             count_values(self._cells, bin_, counts)
@@ -222,7 +222,7 @@ class WeakTrains:
         return np.zeros(self._bins, np.float32)
 
     def _background(self, frame: int, bin_: int) -> float:
-        """Of one cell in memory."""
+        """The background of one cell in memory."""
         for at, under in reversed(self._under):
             if at <= frame < at + BLOCK * len(under):
                 value = float(under[(frame - at) // BLOCK, bin_])
@@ -245,7 +245,7 @@ def _apart(trains: list[WeakTrain]) -> list[WeakTrain]:
 
 
 def _same(one: WeakTrain, kept: WeakTrain) -> bool:
-    """Whether two findings share the bins and an instant of one train."""
+    """Whether two detections share bins and an instant of one train."""
     near = kept.low_bin - 2 <= one.peak_bin <= kept.high_bin + 2
     if not near or not one.frames or not kept.frames or abs(kept.frames[-1] - one.frames[-1]) >= 2e3:
         return False
