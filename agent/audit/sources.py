@@ -13,6 +13,7 @@ from pathlib import Path
 from agent.config.files import node_file
 from agent.config.settings import ConfigError, NodeConfig, load
 from agent.service.snapshot import dead, read_status
+from agent.words.shell import quoted
 
 NODE_TOML, STATE, LOGS, LOG, SEALED = "node.toml", "trial.json", "logs", "lineage.db", "sealed.db"
 ANCHORS = "anchors.txt"
@@ -36,7 +37,7 @@ def found_at(path: Path) -> LogsFound:
     if path.is_dir() and (path / STATE).is_file():
         gathered = path / LOGS
         if not gathered.is_dir():
-            raise AuditError(f"{path}: no logs gathered yet; run: bandpact kit collect --trial {path}")
+            raise AuditError(f"{path}: no logs gathered yet; run: bandpact kit collect --trial {quoted(path)}")
         return LogsFound(path=gathered)
     config = node_file(path)
     if not config.is_file() or config.suffix != ".toml":

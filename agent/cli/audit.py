@@ -13,6 +13,7 @@ import typer
 from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, interruptible, output_console, print_json, printable
 from agent.words.instants import with_instants
+from agent.words.shell import quoted
 
 app = typer.Typer(cls=Listed, no_args_is_help=True, help="Read and verify logs (lineages) offline.")
 
@@ -131,7 +132,7 @@ def bundle(
             size = auditing.bundle(path, out, anchors=anchor, network=network)
         except auditing.AuditError as exc:
             fail(_code(exc) + str(exc))
-    _say(f"{out}: {size} bytes; verify with: bandpact audit verify {out} --network NAME --anchor HEX")
+    _say(f"{out}: {size} bytes; verify with: bandpact audit verify {quoted(out)} --network NAME --anchor HEX")
 
 
 @app.command()
@@ -407,4 +408,4 @@ def public(
             fail(f"{_code(exc)}{exc}")
         except OSError as exc:
             fail(f"{exc.filename}: {exc.strerror}")
-    _say(f"{out}: {len(found)} logs; check with: bandpact audit check {out} --log {path}")
+    _say(f"{out}: {len(found)} logs; check with: bandpact audit check {quoted(out)} --log {quoted(path)}")

@@ -9,6 +9,7 @@ from agent.cli.agentcall import converse, converse_for, run_folder_of
 from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, say
 from agent.cli.sources import ConfigOption, NodeArg, chosen
+from agent.words.shell import quoted
 
 dispute = typer.Typer(
     cls=Listed, no_args_is_help=True, help="Dispute a settlement that was not kept, and answer such a dispute."
@@ -142,4 +143,4 @@ def show(
         write_whole(case, bytes.fromhex(found), replace=False)
     except OSError as exc:
         fail(f"{case}: {exc.strerror}")
-    say(f"{case}: give it to the authority; bandpact ruling sign {case} rules on it", err=True)
+    say(f"{case}: give it to the authority; bandpact ruling sign {quoted(case)} rules on it", err=True)

@@ -7,6 +7,7 @@ import typer
 
 from agent.cli.authority import DESK, Folder, open_desk
 from agent.cli.common import fail
+from agent.words.shell import quoted
 
 
 def node_config(
@@ -61,7 +62,7 @@ def node_config(
         path = draft_node(folder, draft, checked=trust_suited)
     except ConfigError as exc:
         fail(str(exc))
-    typer.echo(f"{path}: next: bandpact run --config {path}")
+    typer.echo(f"{path}: next: bandpact run --config {quoted(path)}")
 
 
 def rule_draft(
@@ -108,4 +109,4 @@ def rule_draft(
         )
     except ConfigError as exc:
         fail(str(exc))
-    typer.echo(f"{out}: edit it, then: bandpact authority rule sign {out} --out rule.signed")
+    typer.echo(f"{out}: edit it, then: bandpact authority rule sign {quoted(out)} --out rule.signed")

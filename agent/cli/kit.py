@@ -8,6 +8,7 @@ import typer
 from agent.cli.authority import PASSPHRASE
 from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, output_console, print_json, say
+from agent.words.shell import quoted
 
 if TYPE_CHECKING:
     from agent.kit.folder import Trial
@@ -93,7 +94,7 @@ def join(
         fail(str(exc))
     say(f"{found.folder}: joined; invitation code {found.invitation_code}, compare it with your coordinator")
     say(f"{found.enrolment}: hand this back, code {found.enrolment_code}")
-    say(f"next, with what the coordinator sends: bandpact kit run {folder or found.folder.name} welcome.kit")
+    say(f"next, with what the coordinator sends: bandpact kit run {quoted(folder or found.folder.name)} welcome.kit")
 
 
 @app.command()
@@ -120,19 +121,21 @@ def run(
     from agent.kit.welcome import take_in
 
     config = folder / NODE_TOML
+    if only_take_in and welcome is None:
+        fail(f"--only-take-in: take in what? bandpact kit run {quoted(folder)} welcome.kit --only-take-in", Exit.USAGE)
     try:
         if welcome is not None:
             taken = take_in(folder, welcome)
             missing = f"; not enrolled yet: {', '.join(taken.missing)}" if taken.missing else ""
             say(f"{config}: neighbours {', '.join(taken.peers) or 'none'}{missing}", err=not only_take_in)
         if only_take_in:
-            say(f"next: bandpact run --config {config}, or bandpact install-service {config}")
+            say(f"next: bandpact run --config {quoted(config)}, or bandpact install-service {quoted(config)}")
             return
         found = load_found(config)
         if not (folder / "credential.chain").is_file():
             fail(
                 f"{folder}: it has taken in no welcome yet; once the coordinator has enrolled it and handed out "
-                f"welcome.kit: bandpact kit run {folder} welcome.kit"
+                f"welcome.kit: bandpact kit run {quoted(folder)} welcome.kit"
             )
     except ConfigError as exc:
         fail(str(exc))
@@ -200,6 +203,8 @@ def status(
     from agent.words.units import parse_time
 
     wait_s = parse_time(wait, "--wait")
+    if not wait_s:
+        fail(f"--wait {wait!r}: nobody answers in no time; give a second or more", Exit.USAGE)
     end_s = time.monotonic() + (0.0 if until_settled is None else parse_time(until_settled, "--until-settled"))
     trial = _trial(trial_folder)
     try:
@@ -228,7 +233,7 @@ def _table(seen: "list[Seen]") -> None:
 
     table = Table("node", "role", "reached", "gate", "clock", "status list", "settlements")
     for one in seen:
-        settled = str(one.settlements) if one.reachable else "unknown"
+        settled = "unknown" if one.settlements is None else str(one.settlements)
         cells = (one.node, one.role, one.word, one.gate, one.clock, one.status_list, settled)
         table.add_row(*(Text(cell) for cell in cells))
     output_console().print(table)
@@ -284,13 +289,15 @@ def collect(
     except ConfigError as exc:
         fail(str(exc))
     if as_json:
-        rows = [{"node": one.node, "records": one.records, "missing": one.why or None} for one in found]
+        rows = [
+            {"node": one.node, "records": None if one.why else one.records, "missing": one.why or None} for one in found
+        ]
         print_json({"folder": str(target), "nodes": rows})
     else:
         for one in found:
             say(f"{one.node}: {one.why or f'{one.records} records, verified'}")
         if any(one.records for one in found):
-            say(f"{target}: next: bandpact kit report, or bandpact audit verify {target}")
+            say(f"{target}: next: bandpact kit report, or bandpact audit verify {quoted(target)}")
         else:
             say(f"{target}: nothing was gathered; start the nodes, or name a SOURCE for each: see kit collect --help")
     raise typer.Exit(Exit.WARNINGS if any(one.why for one in found) else Exit.OK)
@@ -318,7 +325,7 @@ def logs(
         fail(str(exc))
     except FileExistsError:
         fail(f"{target}: is there already and is never overwritten; give another --out")
-    say(f"{target}: {len(data)} bytes; for: bandpact kit collect {target}")
+    say(f"{target}: {len(data)} bytes; for: bandpact kit collect {quoted(target)}")
 
 
 @app.command()

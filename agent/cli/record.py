@@ -24,6 +24,7 @@ from agent.cli.sourceoptions import (
     sweep_of,
     wanted_of,
 )
+from agent.words.shell import quoted
 
 if TYPE_CHECKING:
     from agent.sense.sources import Origin
@@ -92,7 +93,7 @@ def record(
         f"{done.meta}: {done.samples} samples in {done.captures} captures, {done.annotations} annotations",
         highlight=False,
     )
-    out.print(f"Look at it with: bandpact sense {done.meta}", highlight=False)
+    out.print(f"Look at it with: bandpact sense {quoted(done.meta)}", highlight=False)
 
 
 def _stamp(licence: str | None) -> dict[str, object]:

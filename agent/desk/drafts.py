@@ -15,6 +15,7 @@ from agent.config.settings import ConfigError, NodeConfig, load
 from agent.desk.classes import class_table
 from agent.desk.nodekeys import ROLES
 from agent.desk.overlaps import needed
+from agent.words.shell import quoted
 from hw_profiles.wholefile import write_whole
 from radio.drivers.registry import DRIVERS, parted
 from settlement.chain.credentials import Registry, Subject
@@ -90,7 +91,7 @@ def draft_node(folder: Path, draft: NodeDraft, checked: Callable[[NodeConfig], o
     if draft.role not in ROLES:
         raise ConfigError(f"--role {draft.role}: no such role; give one of {', '.join(ROLES)}")
     if not (folder / CHAIN).is_file():
-        raise ConfigError(f"{folder / CHAIN}: no credential yet; run: bandpact node enrol {folder} CHAIN …")
+        raise ConfigError(f"{folder / CHAIN}: no credential yet; run: bandpact node enrol {quoted(folder)} CHAIN …")
     load_keys(folder)
     me = _admitted(draft, folder / CHAIN)
     if NEEDED[draft.role] not in me.scope.actions:

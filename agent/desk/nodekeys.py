@@ -23,6 +23,7 @@ from agent.desk.folder import ANCHOR_DIGITS, Desk
 from agent.desk.jurisdictions import judge_jurisdictions_of, read_link
 from agent.desk.overlaps import grantors, uncovered, unshared
 from agent.desk.requests import CredentialRequest, read_request, request_text
+from agent.words.shell import quoted
 from hw_profiles.smallfile import read_small_text
 from hw_profiles.wholefile import WholeFile
 from settlement.chain import bodies, records
@@ -85,7 +86,7 @@ def lay_successor(folder: Path, chain: Path, registry: Registry) -> str:
     """Check the credential of a node's next key and lay it ready for the running agent. Raises ConfigError."""
     _, transport = load_keys(folder)
     if not (folder / (SIGN + NEXT)).is_file():
-        raise ConfigError(f"{folder / (SIGN + NEXT)}: no key is waiting; run: bandpact node rekey {folder}")
+        raise ConfigError(f"{folder / (SIGN + NEXT)}: no key is waiting; run: bandpact node rekey {quoted(folder)}")
     key = read_key(folder / (SIGN + NEXT))
     subject = registry.admit_chain(load_chain(chain))
     if isinstance(subject, Refusal):

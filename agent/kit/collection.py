@@ -20,7 +20,7 @@ from agent.kit.doors import Asking, Unreachable
 from agent.kit.folder import Trial
 from agent.kit.join import NODE_TOML, joined_in
 from agent.kit.snapshot import LOGS, logs_of
-from agent.kit.status import registry_of
+from agent.kit.status import look, registry_of
 from agent.node.events import BEFORE, FILE, WATERFALL
 from agent.service.snapshot import read_status
 from hw_profiles.wholefile import WholeFile, write_together
@@ -44,6 +44,8 @@ class LogCollected:
 def collect(trial: Trial, sources: Sequence[Path]) -> tuple[Path, list[LogCollected]]:
     """Gather logs into the trial's folder; returns where, and what came of each node. Raises ConfigError.
 
+    A copy of a log takes long: whoever does not answer how it is, all asked at once, is not asked for one.
+
     Args: sources: node folders and log archives, for nodes that cannot be asked; every other one is asked at its door.
     """
     target = trial.root / kits.LOGS
@@ -51,6 +53,9 @@ def collect(trial: Trial, sources: Sequence[Path]) -> tuple[Path, list[LogCollec
     write_together([WholeFile(path=target / ANCHORS, data=f"{trial.state.network} {trial.state.anchor}\n".encode())])
     found = {one.node: one for one in (_from_path(trial, path, target) for path in sources)}
     asked = [node.name for node in trial.spec.nodes if node.name not in found]
+    silent = {one.node: one for one in look(trial, names=asked) if not one.reachable}
+    found |= {name: _missing(name, target, one.bad[0]) for name, one in silent.items()}
+    asked = [name for name in asked if name not in silent]
     for _ in range(ROUNDS):
         found |= {name: _from_node(trial, name, target) for name in asked}
         if not _apart(target):
@@ -90,8 +95,12 @@ def _from_node(trial: Trial, name: str, target: Path) -> LogCollected:
         with Asking(node.door, transport, trial.door_key()) as asking:
             return _kept_bytes(trial, asking.logs(), target)
     except (Unreachable, KitRefused) as exc:
-        there = (target / f"{name}.db").is_file()
-        return LogCollected(node=name, records=0, why=f"{exc}{'; what was gathered before stays' if there else ''}")
+        return _missing(name, target, str(exc))
+
+
+def _missing(name: str, target: Path, why: str) -> LogCollected:
+    there = (target / f"{name}.db").is_file()
+    return LogCollected(node=name, records=0, why=f"{why}{'; what was gathered before stays' if there else ''}")
 
 
 def _kept_bytes(trial: Trial, data: bytes, target: Path) -> LogCollected:

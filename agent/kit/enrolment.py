@@ -20,6 +20,7 @@ from agent.kit.archive import KitRefused, sealed, short_code
 from agent.kit.folder import Trial
 from agent.kit.invitations import CHAIN
 from agent.kit.join import mark_of
+from agent.words.shell import quoted
 from hw_profiles.smallfile import read_small, read_small_text
 from hw_profiles.tomltext import read_toml
 from hw_profiles.wholefile import write_whole
@@ -120,7 +121,8 @@ def _same_key(trial: Trial, chain: Path, public: bytes, name: str, file: Path) -
         return True
     raise KitRefused(
         f"{file}: JOINED_TWICE: {name!r} is enrolled with another key; if that one is lost, run "
-        f"`bandpact authority revoke {name} --desk {trial.root / kits.DESK} --out status.list`, remove {chain}, "
+        f"`bandpact authority revoke {quoted(name)} --desk {quoted(trial.root / kits.DESK)} --out status.list`, "
+        f"remove {chain}, "
         "and enrol again"
     )
 

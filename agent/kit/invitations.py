@@ -17,6 +17,7 @@ from agent.kit.archive import sealed, short_code
 from agent.kit.folder import Trial, open_trial
 from agent.kit.settleable import unsettleable
 from agent.kit.spec import NodePart, TrialFile, read_trial
+from agent.words.shell import quoted
 from agent.words.units import band_text
 from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import SECRET_MODE, WholeFile, write_together
@@ -181,8 +182,8 @@ def _readme(trial: Trial, node: NodePart) -> str:
     return (
         f"Invitation of {node.name!r}, {node.role}, to the trial {trial.state.network!r} "
         f"on {band_text(*trial.spec.band)}.\n\n"
-        f"On that node's machine:\n\n    bandpact kit join {node.name}{kits.KIT}\n\n"
+        f"On that node's machine:\n\n    bandpact kit join {quoted(node.name + kits.KIT)}\n\n"
         "It makes the node's keys there and an enrolment file, which goes back to the coordinator. Then, with the\n"
-        f"welcome that the coordinator sends:\n\n    bandpact kit run {node.name} welcome.kit\n\n"
+        f"welcome that the coordinator sends:\n\n    bandpact kit run {quoted(node.name)} welcome.kit\n\n"
         "Whoever has this archive can enrol in that node's name: hand it to nobody else.\n"
     )

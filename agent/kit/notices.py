@@ -1,5 +1,6 @@
 """`bandpact kit tell`: an authority's word to every node of a trial: a fresh status list, or what a file holds."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,11 @@ from agent.kit import folder as kits
 from agent.kit.doors import Asking, Unreachable
 from agent.kit.enrolment import DAY_S
 from agent.kit.folder import Trial
-from agent.kit.status import registry_of
+from agent.kit.spec import NodePart
+from agent.kit.status import AT_ONCE, registry_of
 from settlement.chain.credentials import Registry
 from settlement.core.reasons import Reason
+from settlement.mesh import TransportKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,19 +34,21 @@ def fresh_list(trial: Trial, revoked: list[str], passphrase: str | None = None) 
 
 
 def tell(trial: Trial, word: Path) -> list[Told]:
-    """Hand a signed record to every node that has joined. Raises ConfigError."""
-    raw, key, found = word_of(word), trial.door_key(), list[Told]()
+    """Hand a signed record to every node that has joined, all at once. Raises ConfigError."""
+    raw, key = word_of(word), trial.door_key()
     registry = Registry(trial.state.network, [bytes.fromhex(trial.state.anchor)])
-    for node in trial.spec.nodes:
-        transport = registry_of(trial, node, registry)
-        if transport is None:
-            continue
-        try:
-            with Asking(node.door, transport, key) as asking:
-                found.append(Told(node=node.name, why=_lacking(asking.tell(raw))))
-        except Unreachable as exc:
-            found.append(Told(node=node.name, why=str(exc)))
-    return found
+    joined = [(node, registry_of(trial, node, registry)) for node in trial.spec.nodes]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        asked = [pool.submit(_told, raw, key, node, transport) for node, transport in joined if transport is not None]
+        return [one.result() for one in asked]
+
+
+def _told(raw: bytes, key: TransportKey, node: NodePart, transport: bytes) -> Told:
+    try:
+        with Asking(node.door, transport, key) as asking:
+            return Told(node=node.name, why=_lacking(asking.tell(raw)))
+    except Unreachable as exc:
+        return Told(node=node.name, why=str(exc))
 
 
 def _lacking(why: str | None) -> str:

@@ -1,6 +1,7 @@
 """`bandpact kit status`: who has joined, who is reachable, whose clock and whose status list are bad. Only reads."""
 
 import time
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -38,7 +39,8 @@ class Seen:
     gate: str
     clock: str
     status_list: str
-    settlements: int
+    settlements: int | None
+    """None: it did not say."""
     bad: tuple[str, ...]
     answer: dict[str, Any] | None
 
@@ -62,13 +64,17 @@ class _Round:
     wait_s: float
 
 
-def look(trial: Trial, wait_s: float = ANSWER_S) -> list[Seen]:
-    """Ask every node of a trial, all at once. Raises ConfigError where the trial's own files do not read."""
+def look(trial: Trial, wait_s: float = ANSWER_S, *, names: Collection[str] | None = None) -> list[Seen]:
+    """Ask every node of a trial, or those of these names, all at once.
+
+    Raises: ConfigError where the trial's own files do not read.
+    """
     asked = _Round(trial=trial, key=trial.door_key(), newest=trial.desk_list(), wait_s=wait_s)
     registry = Registry(trial.state.network, [bytes.fromhex(trial.state.anchor)])
-    keys = [registry_of(trial, node, registry) for node in trial.spec.nodes]
+    nodes = [node for node in trial.spec.nodes if names is None or node.name in names]
+    keys = [registry_of(trial, node, registry) for node in nodes]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(partial(_one, asked), trial.spec.nodes, keys))
+        return list(pool.map(partial(_one, asked), nodes, keys))
 
 
 def unsettled_text(seen: list[Seen]) -> str:
@@ -108,7 +114,7 @@ def _seen(node: NodePart, *, joined: bool, bad: tuple[str, ...]) -> Seen:
         gate="unknown",
         clock="unknown",
         status_list="unknown",
-        settlements=0,
+        settlements=None,
         bad=bad,
         answer=None,
     )
@@ -140,7 +146,7 @@ def judged(trial: Trial, node: NodePart, answer: dict[str, Any], newest: Revocat
         gate=f"{gate.get('state', 'unknown')} {gate.get('reason', '')}".strip()[:PROBLEM_MAX],
         clock=f"{'trusted' if clock.get('trusted') is True else 'UNTRUSTED' if clock else 'unknown'}, {bound}",
         status_list=said,
-        settlements=len(_list(status.get("settlements"))),
+        settlements=len(settled) if isinstance(settled := status.get("settlements"), list) else None,
         bad=(*bad, *wrong),
         answer=answer,
     )

@@ -19,6 +19,7 @@ from agent.trial.processes import TrialError, write_json
 from agent.trial.progress import Reporter
 from agent.trial.result import summary
 from agent.trial.run import Options, run, scenario_of, work_folder
+from agent.words.shell import quoted
 from agent.words.spread import spread_text
 from agent.words.units import band_text
 from radio.errors import RadioError
@@ -164,5 +165,5 @@ def _tell(out: Console, collected: Collected, result: dict[str, Any], report: Pa
         verdict = verdict if shown else "NOTHING SHOWN: no rule was broken, and none was put to the test"
     out.print(verdict if result["passed"] else "FAIL", style="bold")
     out.print(f"report   {report / REPORT}", highlight=False, markup=False)
-    out.print(f"next     bandpact audit verify {report}", highlight=False, markup=False)
+    out.print(f"next     bandpact audit verify {quoted(report)}", highlight=False, markup=False)
     del collected

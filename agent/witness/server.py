@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from agent.config.keyfiles import made_folder, read_key, read_secret, secret_file, text_file, write_files
 from agent.config.settings import ConfigError
+from agent.words.shell import quoted
 from hw_profiles.wholefile import write_whole
 from settlement.chain.checkpoint import Head, cosign
 from settlement.chain.keys import SigningKey
@@ -71,7 +72,9 @@ def load(folder: Path) -> Cosigner:
     try:
         name = (folder / NAME).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{folder}: no witness here; run: bandpact witness init {folder} --name NAME") from exc
+        raise ConfigError(
+            f"{folder}: no witness here; run: bandpact witness init {quoted(folder)} --name NAME"
+        ) from exc
     quantum = None
     if (folder / PQ_KEY).is_file() and mldsa.AVAILABLE:
         quantum = mldsa.SeededSigner(read_secret(folder / PQ_KEY))
