@@ -117,7 +117,10 @@ def _switch(command: str | None) -> Callable[[bool], None]:
     """What turns the diode on and off: a command, or whoever sits at the terminal."""
     if command is None and not errors_console().is_terminal:
         fail("nobody is here to switch the diode; give --diode COMMAND, or --off with a recording", Exit.USAGE)
-    words = shlex.split(command) if command is not None else []
+    try:
+        words = shlex.split(command) if command is not None else []
+    except ValueError as exc:
+        fail(f"--diode {command}: {exc}; quote it as a shell takes it", Exit.USAGE)
     state: list[bool] = []
 
     def switch(on: bool) -> None:

@@ -29,6 +29,9 @@ from agent.words.shell import quoted
 if TYPE_CHECKING:
     from agent.sense.sources import Origin
 
+HEIGHT_MAX_M = 100_000.0
+"""No antenna of ours is higher above the ellipsoid, or deeper below it."""
+
 
 def record(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP)],
@@ -39,7 +42,7 @@ def record(
     bandwidth: Bandwidth = None,
     gain_db: Gain = None,
     sweep: SweepSpan = None,
-    dwell: Dwell = "100ms",
+    dwell: Dwell = None,
     times: Rounds = 1,
     every: Every = None,
     place: Annotated[str | None, typer.Option(metavar="LAT,LON[,HEIGHT]", help="degrees WGS 84, and metres")] = None,
@@ -125,12 +128,34 @@ def _origin(place: str | None, radius: str | None) -> "Origin | None":
     from agent.words.units import UnitMissing, parse_length
     from radio.recording.metadata import RecordedPlace
 
-    try:
-        numbers = [float(one) for one in place.split(",")]
-    except ValueError:
-        numbers = []
-    if not 2 <= len(numbers) <= 3 or not -90 <= numbers[0] <= 90 or not -180 <= numbers[1] <= 180:
-        raise UnitMissing(f"--place {place!r}: write it as 52.5163,13.3777 or with a height in metres as a third")
+    lat_deg, lon_deg, height = _place(place)
     metres = None if radius is None else parse_length(radius, "--place-radius") / 1000
-    height = numbers[2] if len(numbers) == 3 else None
-    return Origin(place=RecordedPlace(lat_deg=numbers[0], lon_deg=numbers[1], height_m=height, radius_m=metres))
+    if metres is not None and metres <= 0:
+        raise UnitMissing(f"--place-radius {radius!r}: no place is known so well; give one above 0, such as 10m")
+    return Origin(place=RecordedPlace(lat_deg=lat_deg, lon_deg=lon_deg, height_m=height, radius_m=metres))
+
+
+def _place(text: str) -> tuple[float, float, float | None]:
+    """Degrees, as numbers or as 36.95N,76.30W, and the height in metres where it is given. Raises UnitMissing."""
+    from agent.words.units import DEGREE_E7, UnitMissing, parse_place
+
+    parts, height = text.split(","), None
+    complaint = UnitMissing(f"--place {text!r}: write it as 52.5163,13.3777 or with a height in metres as a third")
+    if len(parts) == 3:
+        try:
+            height = float(parts.pop())
+        except ValueError:
+            raise complaint from None
+        if not -HEIGHT_MAX_M <= height <= HEIGHT_MAX_M:
+            raise complaint
+    try:
+        lat_deg, lon_deg = (float(one) for one in parts)
+    except ValueError:
+        try:
+            lat_e7, lon_e7 = parse_place(",".join(parts))
+        except UnitMissing:
+            raise complaint from None
+        return lat_e7 / DEGREE_E7, lon_e7 / DEGREE_E7, height
+    if not (-90 <= lat_deg <= 90 and -180 <= lon_deg <= 180):
+        raise complaint
+    return lat_deg, lon_deg, height

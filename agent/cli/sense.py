@@ -50,7 +50,7 @@ def sense(
     bandwidth: Bandwidth = None,
     gain_db: Gain = None,
     sweep: SweepSpan = None,
-    dwell: Dwell = "100ms",
+    dwell: Dwell = None,
     times: Rounds = 1,
     every: Every = None,
     calibration: Calibration = None,
@@ -71,11 +71,11 @@ def sense(
     if plot is not None and plot.suffix not in PICTURES:
         fail(f"--plot {plot}: name a .svg or .png file", Exit.USAGE)
     with explained():
-        asked = parse_band(band) if band else None
+        asked = None if band is None else parse_band(band)
         wanted = wanted_of(asked, frequency, rate, bandwidth, gain_db)
         plan = SensePlan(
             band=asked,
-            width_hz=parse_frequency(channel_width, "--channel-width") if channel_width else None,
+            width_hz=None if channel_width is None else parse_frequency(channel_width, "--channel-width"),
             duration_s=seconds_of(seconds),
             pfa=pfa,
             detector=detector,

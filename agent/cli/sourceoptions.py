@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LIVE_SECONDS = 2.0
 """How long a source without an end is listened to unless told."""
+DWELL_NS = 100_000_000
+"""How long each tuning is listened to unless told."""
 SOURCE_HELP = (
     "a recording (PATH.sigmf-meta or .sigmf), sim:[SCENARIO], pluto:[URI], soapy:driver=NAME[,KEY=VALUE…], "
     "air:ENDPOINT#STATION"
@@ -28,7 +30,9 @@ Rate = Annotated[str | None, typer.Option(help="samples a second, like 10MHz for
 Bandwidth = Annotated[str | None, typer.Option(help="analogue bandwidth, like 8MHz; default: what the rate allows")]
 Gain = Annotated[float | None, typer.Option(help="receive gain of a radio in dB")]
 SweepSpan = Annotated[str | None, typer.Option("--sweep", help="step a radio over a span, like 3500-3700MHz")]
-Dwell = Annotated[str, typer.Option(help="how long each tuning is listened to, like 100ms")]
+Dwell = Annotated[
+    str | None, typer.Option(help="how long each tuning of a sweep or a schedule is listened to; 100ms if left out")
+]
 Rounds = Annotated[int, typer.Option("--times", min=1, max=100_000, help="how often, for a sweep or a schedule")]
 Every = Annotated[str | None, typer.Option(help="begin a round this long after the last one began, like 10min")]
 Calibration = Annotated[str | None, typer.Option(metavar="TABLE.toml", help="the unit's table: levels in dBm")]
@@ -43,26 +47,33 @@ def wanted_of(
 
     return Wanted(
         band=band,
-        center_hz=parse_frequency(frequency, "--frequency") if frequency else None,
-        rate_hz=parse_frequency(rate, "--rate") if rate else None,
-        bandwidth_hz=parse_frequency(bandwidth, "--bandwidth") if bandwidth else None,
+        center_hz=None if frequency is None else parse_frequency(frequency, "--frequency"),
+        rate_hz=None if rate is None else parse_frequency(rate, "--rate"),
+        bandwidth_hz=None if bandwidth is None else parse_frequency(bandwidth, "--bandwidth"),
         gain_db=gain,
     )
 
 
-def sweep_of(span: str | None, dwell: str, rounds: int, every: str | None) -> "Sweep | None":
+def sweep_of(span: str | None, dwell: str | None, rounds: int, every: str | None) -> "Sweep | None":
     """The plan of a sweep or a schedule, None where neither was asked for; raises UnitMissing."""
     from agent.sense.bands import parse_band
     from agent.sense.receivers import Sweep
-    from agent.words.units import parse_time_ns
+    from agent.words.units import UnitMissing, parse_time_ns
 
     if span is None and rounds == 1 and every is None:
+        if dwell is not None:
+            raise UnitMissing(
+                f"--dwell {dwell}: of which tunings? give --sweep, --times or --every beside it; or --for"
+            )
         return None
+    dwell_ns = DWELL_NS if dwell is None else parse_time_ns(dwell, "--dwell")
+    if not dwell_ns:
+        raise UnitMissing(f"--dwell {dwell!r}: give one above 0, such as 100ms")
     return Sweep(
-        span=parse_band(span) if span else None,
-        dwell_s=parse_time_ns(dwell, "--dwell") / 1e9,
+        span=parse_band(span) if span is not None else None,
+        dwell_s=dwell_ns / 1e9,
         rounds=rounds,
-        every_s=parse_time_ns(every, "--every") / 1e9 if every else 0.0,
+        every_s=0.0 if every is None else parse_time_ns(every, "--every") / 1e9,
     )
 
 

@@ -18,11 +18,14 @@ def parse_band(text: str) -> Channel:
 
 
 def parse_frequency(text: str, what: str = "frequency") -> float:
-    """Read `3550MHz` as hertz.
+    """Read `3550MHz` as hertz, above 0: a width, a rate, or where to tune.
 
     Raises: BandUnreadable.
     """
-    return float(parse_hz(text, what))
+    hz = parse_hz(text, what)
+    if not hz:
+        raise BandUnreadable(f"{what} {text!r}: give one above 0, such as 10MHz")
+    return float(hz)
 
 
 def channels_of(band: Channel, width_hz: float | None) -> tuple[Channel, ...]:
