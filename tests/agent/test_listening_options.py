@@ -9,7 +9,7 @@ from agent.cli.common import Exit
 from agent.cli.main import app
 from agent.cli.record import _place
 
-pytestmark = pytest.mark.feature("S24")
+pytestmark = pytest.mark.feature("R4")
 
 
 @pytest.mark.parametrize(
