@@ -4,10 +4,15 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
 from rich.segment import Segment
+from rich.table import Table
 
 from agent.words.instants import with_instants
 from hw_profiles.printable import bare, lines, named, printable, spoken_in
+
+NARROWEST = 80
+"""Characters a line that our tables are made for; a terminal with fewer breaks the lines, and shows all of them."""
 
 
 class PlainConsole(Console):
@@ -20,9 +25,20 @@ class PlainConsole(Console):
 
     def print(self, *objects: Any, **how: Any) -> None:
         """Print lines, tables and the like; in a line an instant in ns is said as UTC."""
-        shown = (printable(with_instants(one)) if isinstance(one, str) else one for one in objects)
-        with named(self._said):
-            super().print(*shown, **{**how, "markup": False, "emoji": False})
+        shown = [printable(with_instants(one)) if isinstance(one, str) else one for one in objects]
+        here = self.width
+        self.width = max(here, *(self._least(one) for one in shown), 0)
+        try:
+            with named(self._said):
+                super().print(*shown, **{**how, "markup": False, "emoji": False})
+        finally:
+            self.width = here
+
+    def _least(self, shown: object) -> int:
+        """How wide a table is drawn at the least: cut to a narrow terminal it would lose columns and digits."""
+        if not isinstance(shown, Table):
+            return 0
+        return min(NARROWEST, Measurement.get(self, self.options.update(max_width=NARROWEST), shown).maximum)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """What to write for anything that can be shown, each piece of text printable."""

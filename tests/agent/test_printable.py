@@ -370,3 +370,18 @@ def test_every_command_writes_out_what_it_was_given(
         told = CliRunner().invoke(app, arguments)
         assert clean(told.stdout_bytes + told.stderr_bytes), arguments
         assert told.exception is None or isinstance(told.exception, SystemExit), arguments
+
+
+@pytest.mark.parametrize("columns", ["20", "40", "79"])
+def test_a_narrow_terminal_loses_no_column_and_no_digit_of_a_table(
+    columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    out = io.StringIO()
+    console = PlainConsole(out)
+    table = Table("MHz", "State", "In use", "95 %", "Floor", "Sees from", box=None)
+    row = ("1089.100-1090.900", "busy", "77.4%", "20.4%-100.0%", "-84.7 \u00b10.4", "-22.3")
+    table.add_row(*row)
+    console.print(table)
+    assert all(cell in out.getvalue().splitlines()[1] for cell in row)
+    assert console.width == int(columns)
