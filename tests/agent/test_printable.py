@@ -7,6 +7,7 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from agent.service import logs
 from agent.service.health import app_of
 from agent.trial.progress import Reporter
 from hw_profiles.printable import PrintableStream, lines, printable
-from radio.operator import OperatorDoor
+from radio.operator import OperatorDoor, OperatorError, ask
 from settlement.audit.seal import write_seal
 from settlement.chain import bodies
 from settlement.chain.records import Attestation, Frame, digest, sign_record
@@ -202,22 +203,26 @@ ANSWERS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-def answering(run_folder: Path, answers: list[dict[str, Any]]) -> threading.Thread:
-    """An agent whose neighbours are rude, for one command."""
+@contextmanager
+def answering(run_folder: Path, answers: list[dict[str, Any]]) -> Iterator[None]:
+    """An agent whose neighbours are rude; it is there until whoever asked has done with it."""
+    control, over = ControlDoor(run_folder), threading.Event()
 
     def serve() -> None:
-        control = ControlDoor(run_folder)
-        try:
-            control.socket.poll(10_000)
-            for command in control.receive():
-                for answer in answers:
-                    control.tell(command.client, **answer)
-        finally:
-            control.close()
+        while not over.is_set():
+            if control.socket.poll(10):
+                for command in control.receive():
+                    for answer in answers:
+                        control.tell(command.client, **answer)
 
     thread = threading.Thread(target=serve)
     thread.start()
-    return thread
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        control.close()
 
 
 @pytest.fixture
@@ -243,14 +248,16 @@ CONVERSED: dict[str, tuple[str, ...]] = {
 @pytest.mark.parametrize("done", [True, False])
 @pytest.mark.parametrize("as_json", [True, False])
 def test_what_a_neighbour_answers_is_shown_written_out(
-    run_folder: Path, capfdbinary: pytest.CaptureFixture[bytes], as_json: bool, done: bool
+    run_folder: Path,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    as_json: bool,
+    done: bool,
 ) -> None:
-    thread = answering(run_folder, [*ANSWERS, {"done": True, "ok": done, "why": NASTY}])
-    while not (run_folder / "control").exists():
-        pass
-    with pytest.raises(typer.Exit):
+    monkeypatch.setattr(agentcall, "FIRST_MS", 60_000)
+    told = [*ANSWERS, {"done": True, "ok": done, "why": NASTY}]
+    with answering(run_folder, told), pytest.raises(typer.Exit):
         agentcall.converse(run_folder, as_json=as_json, do="acquire")
-    thread.join()
     out, err = capfdbinary.readouterr()
     assert clean(out + err)
     assert err.count(b"\n") == (0 if done or as_json else 1)
@@ -258,7 +265,7 @@ def test_what_a_neighbour_answers_is_shown_written_out(
 
 
 @pytest.mark.attack(71)
-def test_a_warden_s_answer_is_shown_written_out(run_folder: Path) -> None:
+def test_a_warden_s_answer_is_shown_written_out(run_folder: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     door = OperatorDoor(run_folder / "operator", lambda _: {"error": NASTY})
     stop = threading.Event()
 
@@ -269,14 +276,17 @@ def test_a_warden_s_answer_is_shown_written_out(run_folder: Path) -> None:
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        from radio.operator import OperatorError, ask
-
-        with pytest.raises((OperatorError, typer.Exit)):
-            fail(str(ask(run_folder / "operator", {"op": "status"})))
+        with pytest.raises(OperatorError) as refused:
+            ask(run_folder / "operator", {"op": "status"}, timeout_s=60.0)
     finally:
         stop.set()
         thread.join()
         door.close()
+    with pytest.raises(typer.Exit):
+        fail(str(refused.value))
+    _, err = capfdbinary.readouterr()
+    assert clean(err)
+    assert b"owned" in err
 
 
 @pytest.mark.attack(71)

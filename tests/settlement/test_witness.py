@@ -509,7 +509,7 @@ def test_a_nodes_asker_gets_lines_from_a_real_witness_also_from_where_it_was(wat
             sid = watched.request("alice", at_s, band, 2.0, 9.0)
             watched.carry(at_s)
             found: list[Asked] = []
-            assert until(lambda: bool(found.extend(fresh.turn(holder.witness, holder.lineage)) or found), 8)  # noqa: B023
+            assert until(lambda: bool(found.extend(fresh.turn(holder.witness, holder.lineage)) or found), 60)  # noqa: B023
             fresh.close()
             for one in found:
                 take = partial(holder.witness.take_stock, size=one.size, lines=one.lines)
