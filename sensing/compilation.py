@@ -59,11 +59,24 @@ def _failures() -> list[Path]:
     return [folder / f"{loops.file_name()}{FAILED}" for folder in loops.folders()]
 
 
-def make_ready() -> None:
-    """Compile what this installation lacks in a separate process, before this process imports any compiled loop."""
-    if not is_ready():
-        command = [sys.executable, "-P", "-m", "sensing.compilation"]
-        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=COMPILING_S, check=False)
+def make_ready() -> str:
+    """Compile what this installation lacks in a separate process, before this process imports any compiled loop.
+
+    Returns why that failed, "" where nothing is lacking: then each process compiles for itself, and needs longer.
+    """
+    if is_ready():
+        return ""
+    command = [sys.executable, "-P", "-m", "sensing.compilation"]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMPILING_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"not done within {COMPILING_S:g} s: is this machine busy?"
+    except OSError as exc:
+        return f"no process to compile by: {exc.strerror}"
+    said = done.stderr.strip().splitlines()
+    return "" if done.returncode == 0 else said[-1] if said else f"the compiler ended with {done.returncode}"
 
 
 def _run_all() -> None:

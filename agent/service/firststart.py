@@ -8,6 +8,8 @@ from agent.config.settings import NodeConfig
 from agent.service import logs
 from sensing.compilation import is_ready, make_ready
 
+MEND = "the node goes on and compiles for itself; when the machine is idle: python -m sensing.compilation"
+
 
 def have_loops(config: NodeConfig) -> None:
     """Compile the loops of sensing where needed, with a message: half a minute at the first start, nothing later.
@@ -22,5 +24,8 @@ def have_loops(config: NodeConfig) -> None:
         logs.begin()
         logs.tell("waiting", {"compiling": "the loops of sensing, once for this installation; half a minute or so"})
         began_s = time.monotonic()
-        make_ready()
-        logs.tell("compiled", {"took_s": round(time.monotonic() - began_s, 1)})
+        why, took_s = make_ready(), round(time.monotonic() - began_s, 1)
+        if why:
+            logs.tell("not compiled", {"why": why, "took_s": took_s, "mend": MEND})
+        else:
+            logs.tell("compiled", {"took_s": took_s})

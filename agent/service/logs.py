@@ -11,7 +11,9 @@ from hw_profiles.printable import bare, lines, printable
 with without("rich"):  # rich would only draw tracebacks, which are text by then; it takes 5 MB in every node
     import structlog
 
-URGENT = frozenset({"warden silent", "warden ended", "radio missing", "run folder gone", "incumbent", "not signed"})
+URGENT = frozenset(
+    {"warden silent", "warden ended", "radio missing", "run folder gone", "incumbent", "not signed", "not compiled"}
+)
 ALARMS = frozenset({"alarm", "halted"})
 CALM = "info"
 

@@ -284,7 +284,9 @@ def _compile(reporter: Reporter) -> None:
     if is_ready():
         return
     reporter.say("compiling the loops of sensing, once for this installation; half a minute or so")
-    make_ready()
+    why = make_ready()
+    if why:
+        reporter.say(f"not compiled, each node does it for itself and needs longer: {why}")
 
 
 def page_of(layout: Layout, options: Options) -> PageBeside:
