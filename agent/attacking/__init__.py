@@ -1,1 +1,1 @@
-"""The attack table, carried out through the outermost doors of nodes that run."""
+"""Runs the attack table against running nodes, through real sockets and files."""

@@ -1,4 +1,4 @@
-"""Rows that are files handed to commands: the commands run as an operator runs them, in processes of their own."""
+"""Attack rows that are files given to commands, which run in their own processes as an operator runs them."""
 
 import os
 import resource
@@ -31,7 +31,7 @@ def _spent_s() -> float:
 
 
 def bandpact(*arguments: object) -> "tuple[subprocess.CompletedProcess[bytes], float]":
-    """Run a command; what came of it, and the seconds of processor time it took."""
+    """Run a command; returns its result and its processor time in seconds."""
     begun = _spent_s()
     done = subprocess.run(
         [sys.executable, "-P", "-m", "agent.cli.main", *map(str, arguments)],
@@ -204,7 +204,7 @@ def _alike(ground: Ground) -> str:
     try:
         request = _request(ground, ALIKE)
     except ValueError:
-        request = _request(ground, "other")  # its own command refuses the name: ask under another, as a forger would
+        request = _request(ground, "other")  # the command refuses the name: request under another, as a forger would
     return "refused at the desk" if _issue(desk, request, ALIKE) else "issued"
 
 

@@ -1,6 +1,6 @@
-"""Where the attacks are carried out: a holder and a user as whole nodes, their air, and keys for those who attack.
+"""Environment of the attacks: holder and user as running nodes, a simulated air, and keys for the attackers.
 
-The holder's own keys are at hand as well, for a holder that breaks its word; so is the authority's desk.
+It also has the holder's own keys, for a dishonest holder, and the authority's desk.
 """
 
 import itertools
@@ -33,7 +33,7 @@ from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, Tim
 NS, MHZ = 1_000_000_000, 1_000_000
 RUN_S = 900.0
 ASK_S = 15.0
-"""When the user asks: the holder has looked and offered by then, on a busy machine too."""
+"""Seconds after the start at which the user sends its REQUEST, once the holder has offered, on a busy machine too."""
 SEEN_S = 8.0
 STATUS_INDEX = 3
 HOLDER, USER, MALLORY, EVE = "holder", "user-a", "attacker", "user-b"
@@ -42,10 +42,10 @@ UPPER = Band(low_hz=3_560 * MHZ, high_hz=3_570 * MHZ)
 
 
 class Ground:
-    """A holder and a user that run, and three strangers: two credentialed neighbours, and the holder's keys."""
+    """A running holder and user, and three attackers: two credentialed neighbours, and one with the holder's keys."""
 
     def __init__(self, work: Path) -> None:
-        """Start everything. Raises TrialError."""
+        """Start all processes. Raises TrialError."""
         self.work = work
         self.layout = self._laid_out(work / "nodes")
         self.children: dict[str, Child] = {}
@@ -91,31 +91,31 @@ class Ground:
 
     @property
     def centre_e7(self) -> tuple[int, int]:
-        """The middle of the rule's area, in degrees x 1e7."""
+        """Centre of the rule's area, in degrees x 1e7."""
         centre = self.layout.scenario.first("holder")
         return round(centre.lat_deg * 1e7), round(centre.lon_deg * 1e7)
 
     # -- processes -----------------------------------------------------------------------------------------------
 
     def start(self, name: str) -> None:
-        """Start a node, or start it again on what it left."""
+        """Start a node, or restart it on the files it left."""
         self.children[name] = spawn(name, NODE, self.layout.config_of(name), self.layout.root)
 
     def alive(self, name: str) -> bool:
-        """Does a node's process run?"""
+        """Return whether a node's process runs."""
         return self.children[name].process.poll() is None
 
     def endpoint(self, name: str) -> str:
-        """Where a node listens."""
+        """Return the endpoint a node listens on."""
         number = [n.name for n in self.layout.nodes].index(name)
         return f"tcp://127.0.0.1:{self.layout.ports[number]}"
 
     def folder(self, name: str) -> Path:
-        """A node's folder."""
+        """Return a node's folder."""
         return self.layout.root / name
 
     def stranger(self, name: str, *, to: tuple[str, ...] = (HOLDER, USER)) -> Stranger:
-        """Somebody with a node's keys, who listens where that node would, if it does not run."""
+        """Return an attacker with a node's keys, which listens on that node's endpoint if the node does not run."""
         keys = {one: load_keys(self.folder(one))[1].public for one in to}
         listen = "tcp://127.0.0.1:*" if name in self.children else self.endpoint(name)
         made = Stranger(
@@ -129,7 +129,7 @@ class Ground:
         return made
 
     def fix(self, name: str) -> Fix:
-        """Where a node stands, now, from the simulated sources."""
+        """Return a node's time and place now, from the simulated sources."""
         node = next(n for n in self.layout.scenario.nodes if n.name == name)
         now_ns = time.time_ns()
         position = PositionFix(
@@ -143,7 +143,7 @@ class Ground:
         return Fix(time=clock, position=position)
 
     def close(self) -> None:
-        """End what was started here."""
+        """End all processes started here."""
         for one in self.strangers:
             one.close()
         stop([*self.children.values(), *self.air])
@@ -151,7 +151,7 @@ class Ground:
     # -- what a node's log says ----------------------------------------------------------------------------------
 
     def leaves(self, name: str, *, where: str, value: bytes | str) -> list[Leaf]:
-        """Entries of a node's log whose column is so, read as a stranger would, while it runs."""
+        """Return the entries of a node's log whose column has a value, read from the file while the node runs."""
         db = open_foreign(self.folder(name) / LINEAGE, SCHEMA, live=True)
         try:
             column = {"subject": "subject", "typ": "typ", "reason": "reason"}[where]
@@ -161,7 +161,7 @@ class Ground:
         return [leaf for (body,) in rows if isinstance(leaf := decode_leaf(typed(body, bytes)), Leaf)]
 
     def until(self, look: Callable[[], Any], wait_s: float = SEEN_S) -> Any:
-        """Look again and again until there is something; what there was last."""
+        """Call `look` repeatedly until it returns something true, or the time is up; returns its last result."""
         deadline = time.monotonic() + wait_s
         found = self._looked(look)
         while not found and time.monotonic() < deadline:
@@ -177,28 +177,28 @@ class Ground:
             return None
 
     def verdict(self, name: str, *subjects: bytes) -> str:
-        """What a node's log says of bytes by their hash: the reason, or "admitted"; "" where it says nothing."""
+        """Return a node's verdict on bytes, by their hash: the reason, or "admitted"; "" where its log has none."""
         found = self.until(
             lambda: [leaf for one in subjects for leaf in self.leaves(name, where="subject", value=digest(one))]
         )
         return (found[-1].reason or "admitted") if found else ""
 
     def told(self, name: str, raw: bytes, by: Stranger | None = None, *beside: bytes) -> str:
-        """Send a record to a node and say what its log makes of it."""
+        """Send a record to a node and return its verdict."""
         (by or self.mallory).say(name, raw, *beside)
         return self.verdict(name, raw)
 
     def bare(self, name: str, data: bytes) -> str:
-        """Send bytes that are no message to a node and say what its log makes of them."""
+        """Send bytes that are no message to a node and return its verdict."""
         self.mallory.send(name, data)
         return self.verdict(name, data)
 
     def count(self, name: str, reason: str) -> int:
-        """How often a reason stands in a node's log."""
+        """Return how often a reason occurs in a node's log."""
         return len(self._looked(lambda: self.leaves(name, where="reason", value=reason)) or ())
 
     def events(self, name: str, kind: str) -> list[dict[str, Any]]:
-        """Events of a node of one kind."""
+        """Return a node's events of one kind."""
         return [e for e in read_events(self.folder(name)) if e["event"] == kind]
 
     # -- what an honest neighbour would say ----------------------------------------------------------------------
@@ -210,14 +210,14 @@ class Ground:
             raise TrialError("the holder offers nothing; is this machine overloaded?") from exc
 
     def body(self, raw: bytes | None) -> Any:
-        """What a record says, once it proves."""
+        """Return a record's verified content."""
         admitted = prove(raw or b"", self.layout.desk.registry)
         if not isinstance(admitted, Admitted):
             raise TrialError(f"the {HOLDER} said something that does not prove: {admitted}")
         return admitted.record.body
 
     def cell(self, band: Band = UPPER, length_s: float = 3.0) -> Cell:
-        """A window of its own in the offered area, some time ahead."""
+        """Return a cell in the offered area with a later window that no other row uses."""
         offered = self.body(self.offer).cell
         start_ns = time.time_ns() // NS * NS + next(self._starts) * NS
         return Cell(
@@ -225,7 +225,7 @@ class Ground:
         )
 
     def request(self, **changes: Any) -> bodies.Request:
-        """What an honest user would ask."""
+        """Return an honest user's REQUEST."""
         offered = self.body(self.offer)
         base = bodies.Request(
             declaration=digest(self.offer),
@@ -240,7 +240,7 @@ class Ground:
         return replace(base, **changes)
 
     def answered(self, asked: bytes, by: Stranger, *types: str) -> bytes:
-        """The holder's answer to a REQUEST, of one of these types."""
+        """Return the holder's answer to a REQUEST, of one of these types."""
         for raw in by.hears(*types):
             body = self.body(raw)
             if getattr(body, "request", None) == digest(asked) or getattr(body, "subject", None) == digest(asked):
@@ -248,7 +248,7 @@ class Ground:
         raise Silence("no answer")
 
     def copy_of(self, name: str) -> Path:
-        """A node's log as it is now, in one file of its own."""
+        """Copy a node's log as it is now into one file."""
         target = self.work / f"{name}-{secrets.token_hex(4)}.db"
         db = open_foreign(self.folder(name) / LINEAGE, SCHEMA, live=True)
         db.close()
@@ -262,7 +262,7 @@ class Ground:
         return target
 
     def bodies_of(self, name: str) -> list[bytes]:
-        """The entries of a node's log."""
+        """Return the entries of a node's log."""
         db = open_foreign(self.folder(name) / LINEAGE, SCHEMA, live=True)
         try:
             return [typed(body, bytes) for (body,) in db.execute("SELECT CAST(body AS BLOB) FROM leaf ORDER BY idx")]

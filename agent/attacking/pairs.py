@@ -1,4 +1,4 @@
-"""Rows about settlements: what is replayed, answered twice or late, forged by a holder, or asked by two at once."""
+"""Attack rows about settlements: replays, double and late answers, a forging holder, two competing REQUESTs."""
 
 import secrets
 import time
@@ -19,11 +19,11 @@ from settlement.mesh import TransportKey
 from settlement.pair.work import answer_to
 
 UP_S = 120.0
-"""How long a node may take to come up again."""
+"""Seconds that a node may take to start again."""
 
 
 def _granted(ground: Ground, **changes: object) -> tuple[bytes, bytes, bodies.Grant]:
-    """A REQUEST, the GRANT it got, and what the GRANT says."""
+    """Send a REQUEST; returns it, its GRANT, and the GRANT's content."""
     asked = ground.mallory.sign(ground.request(**changes))
     ground.mallory.say(HOLDER, asked)
     raw = ground.answered(asked, ground.mallory, "grant")
@@ -43,13 +43,13 @@ def _decision(ground: Ground, sid: bytes, *types: str) -> bytes:
 
 
 def _take(ground: Ground, raw: bytes, grant: bodies.Grant) -> None:
-    """Settle what was granted: whoever lets reservations run out has to wait before it may ask again."""
+    """Settle a grant: a user that lets reservations expire must wait before it may ask again."""
     ground.mallory.say(HOLDER, _accept(ground, raw, grant))
     _decision(ground, grant.sid, "confirm", "abort")
 
 
 def _settled(ground: Ground) -> tuple[bytes, bytes]:
-    """The user's settlement with the holder: its id, and the CONFIRM's hash."""
+    """Return the id of the user's settlement with the holder, and the CONFIRM's hash."""
     found = ground.until(lambda: ground.leaves(USER, where="typ", value="confirm"), 60.0)
     if not found:
         raise Silence("the user has settled nothing")
@@ -57,7 +57,7 @@ def _settled(ground: Ground) -> tuple[bytes, bytes]:
 
 
 def _false(ground: Ground) -> Stranger:
-    """The holder's keys in wrong hands, beside the holder."""
+    """Return an attacker with the holder's keys, while the holder runs."""
     if ground.false_holder is None:
         ground.false_holder = ground.stranger(HOLDER, to=(USER,))
     return ground.false_holder

@@ -1,4 +1,4 @@
-"""Carries the whole table out and says of every row what came of it."""
+"""Runs the whole attack table and reports the result of every row."""
 
 import subprocess
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from agent.trial.processes import TrialError
 from agent.trial.run import work_folder
 
 MODULES = (wire, pairs, files)
-"""In this order: what leaves the nodes as they are, then settlements, then files handed to commands."""
+"""Order of the modules: rows that do not change the nodes, then settlements, then files given to commands."""
 LAST = frozenset({32})
-"""Rows after all others: once two heads of one log are signed, every log that holds both proves a fork for good."""
+"""Rows run last: once two heads of one log are signed, every log that holds both proves a fork for good."""
 
 
 def _one(case: Case, ground: Ground) -> CaseOutcome:
@@ -48,7 +48,7 @@ def _place(case: Case) -> int:
 
 
 def unreached() -> list[CaseOutcome]:
-    """The rows without a case here, each with why."""
+    """Return the rows that this command does not run, each with the reason."""
     done = {case.row for case in CASES}
     return [
         CaseOutcome(
@@ -63,7 +63,7 @@ NOT_HERE = "not carried out by this command; it has tests by its number"
 
 
 def carry_out(rows: frozenset[int] | None, tell: Callable[[CaseOutcome], None]) -> dict[str, Any]:
-    """The table, or some of its rows, against nodes that are started for it. Raises TrialError."""
+    """Run the table, or some of its rows, against nodes started for it. Raises TrialError."""
     wanted = sorted((case for case in CASES if rows is None or case.row in rows), key=_place)
     outcomes: list[CaseOutcome] = []
     with work_folder() as work:

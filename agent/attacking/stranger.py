@@ -1,4 +1,4 @@
-"""A neighbour that says whatever it likes: a raw CURVE socket with a credentialed key, and what it hears."""
+"""An attacking neighbour: sends any bytes over a CURVE socket with a credentialed key, and keeps what it receives."""
 
 import itertools
 import time
@@ -21,17 +21,17 @@ _numbers = itertools.count(1_000_000)
 
 
 class Silence(Exception):
-    """Nothing was heard in time."""
+    """No message arrived in time."""
 
 
 def kind_of(raw: bytes) -> str:
-    """The type of a record, unproven."""
+    """Return the type of a record, unverified."""
     unproven = parse(raw) if raw else None
     return unproven.typ if isinstance(unproven, Unproven) else ""
 
 
 class Stranger:
-    """Speaks with the keys in a node's folder, to the nodes whose transport keys and endpoints are given."""
+    """Uses the keys in a node's folder to reach nodes whose transport keys and endpoints are given."""
 
     def __init__(
         self, folder: Path, network: str, fix: Fix, *, listen: str, peers: dict[str, tuple[bytes, str]]
@@ -50,12 +50,12 @@ class Stranger:
         self.heard: list[bytes] = []
 
     def fix(self) -> Fix:
-        """Here and now."""
+        """Return time and place now."""
         now_ns = time.time_ns()
         return replace(self._fix, time=replace(self._fix.time, earliest_ns=now_ns - 1000, latest_ns=now_ns + 1000))
 
     def frame(self, *, attestation: Attestation | None = None, **changes: Any) -> Frame:
-        """The frame of its next record."""
+        """Return the frame of the next record."""
         base = Frame(
             network=self.network,
             author=self.hash,
@@ -66,11 +66,11 @@ class Stranger:
         return replace(base, **changes)
 
     def sign(self, body: Any, **changes: Any) -> bytes:
-        """A record of its own."""
+        """Sign a record with the attacker's own keys."""
         return sign_record(self.key, self.frame(**changes), body)
 
     def send(self, to: str, data: bytes) -> None:
-        """Raw bytes. Raises Silence where it is not let in."""
+        """Send raw bytes. Raises Silence where the connection is refused."""
         deadline = time.monotonic() + WAIT_S
         while not self.mesh.send(self._keys[to], data):
             if time.monotonic() > deadline:
@@ -78,23 +78,23 @@ class Stranger:
             self.listen(5)
 
     def say(self, to: str, raw: bytes, *beside: bytes) -> None:
-        """A record, as a message."""
+        """Send a record as a message."""
         self.send(to, Message(record=raw, beside=beside or None).encoded())
 
     def listen(self, wait_ms: int = 0) -> list[bytes]:
-        """Records that arrived now; all are kept."""
+        """Return the records that have arrived; all are kept."""
         self._poller.poll(wait_ms)
         fresh = [m.record for a in self.mesh.receive() if isinstance(m := decode_message(a.data), Message)]
         self.heard += fresh
         return fresh
 
     def hears(self, *types: str, wait_s: float = WAIT_S) -> Iterator[bytes]:
-        """Records of these types from now on. Raises Silence."""
+        """Yield records of these types as they arrive. Raises Silence."""
         deadline = time.monotonic() + wait_s
         while time.monotonic() < deadline:
             yield from (raw for raw in self.listen(5) if kind_of(raw) in types)
         raise Silence(f"no {' or '.join(types)} came")
 
     def close(self) -> None:
-        """Let go."""
+        """Close the socket."""
         self.mesh.close()

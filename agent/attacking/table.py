@@ -1,4 +1,4 @@
-"""The rows of the attack table: what comes in, which refusal it must get, and what carries it out."""
+"""The attack table: each row's input, the refusal it must get, and the function that runs it."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Word(StrEnum):
-    """What came of a row."""
+    """Result of a row."""
 
     PASS = "pass"  # noqa: S105 - a word, not a secret
     FAIL = "fail"
@@ -18,7 +18,7 @@ class Word(StrEnum):
 
 
 class NotApplicable(Exception):
-    """A row that cannot be carried out here; the message says why."""
+    """A row that cannot be run here; the message says why."""
 
 
 Attack = Callable[["Ground"], str]
@@ -26,7 +26,7 @@ Attack = Callable[["Ground"], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One input of a row; `expected` are the answers that pass, any of them."""
+    """One input of a row; `expected` are the results that pass."""
 
     row: int
     attack: str
@@ -36,7 +36,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseOutcome:
-    """What came of one case."""
+    """Result of one case."""
 
     row: int
     attack: str
@@ -46,7 +46,7 @@ class CaseOutcome:
     reason: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs."""
+        """Return the result as plain values, for programs."""
         return asdict(self)
 
 
@@ -54,7 +54,7 @@ CASES: list[Case] = []
 
 
 def case(row: int, attack: str, *expected: str) -> Callable[[Attack], Attack]:
-    """Enter a function as a case of a row; it returns what it got."""
+    """Register a function as a case of a row; it returns the answer it got."""
 
     def enter(act: Attack) -> Attack:
         CASES.append(Case(row=row, attack=attack, expected=expected, act=act))
@@ -90,5 +90,5 @@ UNREACHED = {
     75: "needs a SAS or CBSD endpoint",
     76: "needs an application that hands samples in",
 }
-"""Rows that this command does not carry out, and why; each has tests by its number in `tests/`."""
+"""Rows that this command does not run, and why; each has tests under its number in `tests/`."""
 LAST_ROW = 76

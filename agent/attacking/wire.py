@@ -1,6 +1,6 @@
-"""Rows that are bytes on the wire: forms, headers, keys, and records that their author may not make.
+"""Attack rows that are bytes on the wire: forms, headers, keys, and records that their author may not sign.
 
-Long because each row of the attack table is a case of its own here, and all stand on one ground.
+Long because each row of the attack table is a case of its own here, and all share one environment.
 """
 
 import secrets
@@ -28,7 +28,7 @@ U62 = 2**62
 
 
 def rebuilt(by: Stranger, raw: bytes, *, drop: tuple[int, ...] = (), unprotected: Any = None, **add: Any) -> bytes:
-    """The same record under another header, with a signature that is good for it."""
+    """Return the same record under another header, with a valid signature."""
     protected, _, payload, _ = cbor2.loads(raw).value
     fields = {k: v for k, v in cbor2.loads(protected).items() if k not in drop}
     fields |= {int(k.removeprefix("label")): v for k, v in add.items()}
@@ -38,7 +38,7 @@ def rebuilt(by: Stranger, raw: bytes, *, drop: tuple[int, ...] = (), unprotected
 
 
 def with_payload(by: Stranger, change: Any) -> bytes:
-    """A REQUEST whose payload map was changed before it was signed."""
+    """Return a REQUEST whose payload map is changed before it is signed."""
     frame = codec.to_map(by.frame())
     payload = cbor2.dumps({**frame, 6: change})
     fields: dict[int, object] = {cose.KID: by.key.kid, cose.TYP: records.TYPE_PREFIX + "request"}
@@ -136,7 +136,7 @@ def _low_order(ground: Ground) -> str:
 
 
 def _successor(ground: Ground, public: bytes) -> bodies.Rotation:
-    """The attacker's own credential, handed on to a key, with a proof by nobody."""
+    """Return a rotation of the attacker's own credential to a key without its proof."""
     known = ground.layout.desk.registry.get(ground.mallory.hash)
     if known is None:
         raise LookupError("the attacker is not enrolled")

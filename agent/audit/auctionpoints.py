@@ -1,4 +1,4 @@
-"""What groups decided, from signed records alone: auctions, and REQUESTs approved before a GRANT."""
+"""Tables of group decisions from signed records: auctions, and REQUESTs approved before a GRANT."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +13,9 @@ Named = Callable[[bytes], str]
 
 
 def auctions_shown(name: Named, found: list[Record], grants: list[Record]) -> list[dict[str, Any]]:
-    """One row for each auction.
+    """Return one row for each auction.
 
-    Args: name: whose a credential is. found: all records. grants: the GRANTs that were confirmed.
+    Args: name: returns a credential's name. found: all records. grants: the confirmed GRANTs.
     """
     return [
         _shown(name, record, found, grants)
@@ -59,7 +59,7 @@ def _shown(name: Named, asked: Record, found: list[Record], grants: list[Record]
 
 
 def approvals_shown(name: Named, found: list[Record], grants: list[Record]) -> list[dict[str, Any]]:
-    """One row for each REQUEST that was put to members, by its holder: who voted how, and whether it was granted."""
+    """Return one row for each REQUEST that its holder put to members: the votes, and whether it was granted."""
     return [
         _approval(name, record, found, grants)
         for record in sorted(found, key=lambda r: r.frame.attestation.earliest_ns)

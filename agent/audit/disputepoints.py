@@ -1,4 +1,4 @@
-"""What became of promises, from signed records alone: moved, broken, disputed, ruled, paid."""
+"""Tables of promises from signed records: settlements moved, broken, disputed, ruled on, paid."""
 
 from collections.abc import Callable, Container
 from typing import Any
@@ -16,7 +16,7 @@ Named = Callable[[bytes], str]
 
 
 def moved_points(name: Named, found: list[Record]) -> list[dict[str, Any]]:
-    """Every FALLBACK: by whom, of which settlement, where to, what is owed, and whether the substitute was settled."""
+    """Return one row for each FALLBACK: holder, settlement, target, amount owed, whether the substitute was settled."""
     confirmed = {r.body.grant for r in found if isinstance(r.body, Confirm)}
     grants = {r.body.replaces: r for r in found if isinstance(r.body, Grant) and r.digest in confirmed}
     return [
@@ -35,12 +35,12 @@ def moved_points(name: Named, found: list[Record]) -> list[dict[str, Any]]:
 
 
 def broken_points(name: Named, found: list[Record], owners: Container[bytes] = ()) -> list[dict[str, Any]]:
-    """Every settlement that its holder ended for nobody, why it says it did, and the fallback that it was bound to.
+    """Return one row for each settlement that its holder ended for no user: its stated reason, and the fallback owed.
 
-    For an incumbent was ended what the envelope that the PREEMPT names shows, for somebody stronger what the REQUEST
-    does; a lease that was handed on ends with the one it is of.
+    An end for an incumbent is proven by the envelope that the PREEMPT names, one for a stronger user by that user's
+    REQUEST; a lease that was handed on ends with the lease it came from.
 
-    Args: owners: credentials whose whole logs are among what was found: a REQUEST that is in none of these is none.
+    Args: owners: credentials whose whole logs are in `found`: a REQUEST in none of these logs does not exist.
     """
     grants = {r.body.sid: r for r in found if isinstance(r.body, Grant)}
     by_name = {r.digest: r for r in found}
@@ -60,7 +60,7 @@ def broken_points(name: Named, found: list[Record], owners: Container[bytes] = (
 
 
 def _why_broken(ended: Record, evidence: Record | None, grant: Record | None) -> str | None:
-    """Why nobody stronger is shown for whom a settlement was ended; None where an incumbent is."""
+    """Return why no incumbent and no stronger user is proven as the cause of an end; None where one is."""
     if not claims_incumbent(ended.body):
         return f"its holder says {ended.body.reason}"
     if grant is None:
@@ -70,7 +70,7 @@ def _why_broken(ended: Record, evidence: Record | None, grant: Record | None) ->
 
 
 def _why_not_stronger(ended: Record, request: Record | None, grant: Record | None, whole: bool) -> str | None:
-    """Why no stronger REQUEST is shown; None where one is, or where its holder's own log is not here to have it."""
+    """Return why no stronger REQUEST is proven; None where one is, or where its holder's own log is not at hand."""
     if grant is None:
         return None
     if request is not None:
@@ -80,7 +80,7 @@ def _why_not_stronger(ended: Record, request: Record | None, grant: Record | Non
 
 
 def dispute_points(name: Named, found: list[Record]) -> list[dict[str, Any]]:
-    """Every dispute with its answer, its ruling, and what followed: owed, paid, and heard of by its payee."""
+    """Return one row for each dispute: answer, ruling, amounts owed and paid, and whether the payee confirmed it."""
     answers = {r.body.dispute: r for r in found if isinstance(r.body, DisputeAnswer)}
     rulings = {r.body.dispute: r for r in found if isinstance(r.body, Ruling)}
     return [

@@ -1,4 +1,4 @@
-"""Entries of lineages as an auditor asks for them: by settlement, author, type, reason or time."""
+"""Filters entries of lineages for an auditor: by settlement, author, type, reason or time."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from settlement.records.observation import HEARD_AFTER_END
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryFilter:
-    """Which entries to show; None shows all."""
+    """Criteria of the entries to show; None admits all."""
 
     sid: str | None = None
     typ: str | None = None
@@ -29,7 +29,7 @@ class EntryFilter:
     until_ns: int | None = None
 
     def takes(self, row: dict[str, Any]) -> bool:
-        """Does the filter let a row through?"""
+        """Return whether the filter admits a row."""
         at_ns = row["arrived_ns"]
         return (
             (self.sid is None or str(row["sid"] or "").startswith(self.sid))
@@ -50,7 +50,7 @@ def wanted(
     since_ns: int | None,
     until_ns: int | None,
 ) -> EntryFilter:
-    """A filter as a user gives it. Raises AuditError for a type or a reason that there is not."""
+    """Build a filter from a user's options. Raises AuditError for an unknown type or reason."""
     if typ is not None and typ not in BODIES:
         raise AuditError(f"--type {typ}: no such type; there are {', '.join(sorted(BODIES))}")
     if reason is not None and reason.upper() not in Reason.__members__:
@@ -68,7 +68,7 @@ def wanted(
 
 
 def _logs(path: Path) -> Iterator[tuple[str, Iterable[Leaf]]]:
-    """Names and entries of the lineages at `path`, be they files or a bundle. Raises AuditError."""
+    """Yield name and entries of each lineage at `path`, files or a bundle. Raises AuditError."""
     if is_bundle(path):
         for log in logs_in_bundle(path):
             yield log.origin.rpartition("/")[2], leaves(log.entries)
@@ -80,7 +80,7 @@ def _logs(path: Path) -> Iterator[tuple[str, Iterable[Leaf]]]:
 def shown(
     path: Path, wanted: EntryFilter, *, anchors: Sequence[str] | None, network: str | None
 ) -> list[dict[str, Any]]:
-    """Entries of the lineages at `path` that the filter takes, in order. Raises AuditError."""
+    """Return the entries of the lineages at `path` that the filter admits, in order. Raises AuditError."""
     name, trusted = trust(path, anchors, network)
     rows: list[dict[str, Any]] = []
     try:
@@ -94,7 +94,7 @@ def shown(
 
 
 def _says(body: object) -> str:
-    """What a record says: its reason where it has one, then band, power, place and times."""
+    """Return a record's content as text: its reason if it has one, then band, power, place and times."""
     return ", ".join(part for part in (_reason(body), about(body)) if part)
 
 
@@ -116,7 +116,7 @@ def _reason(body: object) -> str:
 
 
 def _of_record(leaf: Leaf, registry: Registry, known: dict[bytes, dict[str, Any]]) -> dict[str, Any]:
-    """What an entry's record is; one that only came again is named by its hash and was described before."""
+    """Return an entry's record as plain values; a repeated record is named by hash only, as it was described before."""
     record = proven(leaf.record, registry) if leaf.record is not None else None
     if record is None:
         return known.get(leaf.subject) or {"type": None, "author": None, "sid": None, "says": ""}

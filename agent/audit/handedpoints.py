@@ -1,4 +1,4 @@
-"""Leases that changed hands, and settlements under several jurisdictions, from signed records alone."""
+"""Tables of leases handed on, and of settlements under several jurisdictions, from signed records."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ Named = Callable[[bytes], str]
 
 
 class HandoverRecords(NamedTuple):
-    """One lease that changed hands: the records of the settlement that it became."""
+    """One lease that was handed on: the records of the settlement that it became."""
 
     grant: Record
     confirm: Record
@@ -22,7 +22,7 @@ class HandoverRecords(NamedTuple):
 
 
 def all_handed_on(found: Sequence[Record]) -> list[HandoverRecords]:
-    """Every settlement that hands on another's lease, in the order in which they were confirmed."""
+    """Return every settlement that hands on another's lease, in the order of their confirmation."""
     by_name = {r.digest: r for r in found}
     grants = {r.body.sid: r for r in found if isinstance(r.body, Grant)}
     handed = []
@@ -36,12 +36,12 @@ def all_handed_on(found: Sequence[Record]) -> list[HandoverRecords]:
 
 
 def handed_by_records(name: Named, found: Sequence[Record]) -> list[dict[str, Any]]:
-    """One row for each of them; the silence is the old user's own word of its warden, in UTC (ns)."""
+    """Return one row for each lease handed on; its silence is the old user's report of its own warden, UTC (ns)."""
     return [handed_row(name, one, found) for one in all_handed_on(found)]
 
 
 def handed_row(name: Named, one: HandoverRecords, found: Sequence[Record]) -> dict[str, Any]:
-    """What its records say of a lease that changed hands."""
+    """Return a handed-on lease as plain values from its records."""
     body: Handover = one.handover.body
     granted = one.grant.body
     return {
@@ -62,7 +62,7 @@ def handed_row(name: Named, one: HandoverRecords, found: Sequence[Record]) -> di
 
 
 def reconciled(name: Named, parties: Mapping[str, tuple[bytes, ...]], found: Sequence[Record]) -> list[dict[str, Any]]:
-    """One row for each settlement that touches jurisdictions of its rule: their clauses, and who stands for each."""
+    """Return one row for each settlement that touches jurisdictions of its rule: their clauses and representatives."""
     rules = {r.digest: r.body for r in found if isinstance(r.body, Rule)}
     confirmed = {r.body.sid for r in found if isinstance(r.body, Confirm)}
     rows = []
@@ -94,17 +94,17 @@ def reconciled(name: Named, parties: Mapping[str, tuple[bytes, ...]], found: Seq
 
 
 def signed_ns(record: Record) -> int:
-    """The latest instant (UTC, ns) at which a record was signed."""
+    """Return the latest instant (UTC, ns) at which a record may have been signed."""
     return record.frame.attestation.latest_ns
 
 
 def of_handover(found: Sequence[Record], body: type[Any], handover: bytes) -> Record | None:
-    """The record of that type that is over a HANDOVER."""
+    """Return the record of a type that refers to a HANDOVER."""
     return next((r for r in found if isinstance(r.body, body) and r.body.handover == handover), None)
 
 
 def _chain(name: Named, grant: Record, found: Sequence[Record]) -> list[str]:
-    """Who had it, from the holder of the licence to the last user."""
+    """Return the successive users, from the holder of the licence to the last."""
     by_name = {r.digest: r for r in found}
     grants = {r.body.sid: r for r in found if isinstance(r.body, Grant)}
     names, at = [name(grant.body.user)], grant

@@ -1,4 +1,4 @@
-"""The invoice of lineages in files, or in a bundle: read, proven by their anchors, and summed up."""
+"""Computes the invoice of lineages in files or a bundle, from records verified by their anchors."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from settlement.chain.credentials import Registry
 
 
 def invoiced(path: Path, anchors: Sequence[str] | None, network: str | None) -> list[dict[str, Any]]:
-    """The lines of the invoice, as plain values. Raises AuditError where there is no lineage at `path`."""
+    """Return the invoice's lines as plain values. Raises AuditError where there is no lineage at `path`."""
     name, trusted = trust(path, anchors, network)
     logs = {log: read_entries(enumerate(found), Registry(name, trusted)) for log, found in _logs(path)}
     return [line.as_json() for line in invoice(logs)]

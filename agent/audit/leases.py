@@ -1,4 +1,4 @@
-"""Reads leases and trial metrics out of the lineages a user points at."""
+"""Reads leases and trial metrics from the lineages that a user names."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,9 @@ from settlement.core.reasons import Refusal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogRead:
-    """A log as it was read: its entries, the credentials found in it, the bytes of each, and its newest signed head.
+    """A log after reading: its entries, its credentials, their bytes, and its newest signed head.
 
-    `head` is (size, text) of the head, None where nothing is signed.
+    `head` is (size, text) of the head, None without a signed head.
     """
 
     entries: list[LogEntry]
@@ -31,7 +31,7 @@ class LogRead:
 
 
 def _bodies_at(path: Path) -> Iterator[tuple[str, Sequence[bytes], tuple[int, str] | None]]:
-    """Name, entries and newest head of each log at `path`, a file, a folder of them or a bundle. Raises AuditError."""
+    """Yield name, entries and newest head of each log at `path`: a file, a folder or a bundle. Raises AuditError."""
     if is_bundle(path):
         for log in logs_in_bundle(path):
             yield log.origin.rpartition("/")[2], log.entries, (len(log.entries), log.checkpoint)
@@ -44,7 +44,7 @@ def _bodies_at(path: Path) -> Iterator[tuple[str, Sequence[bytes], tuple[int, st
 
 
 def logs_at(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> dict[str, LogRead]:
-    """Every log at `path`, by its name. Raises AuditError."""
+    """Return every log at `path`, by name. Raises AuditError."""
     name, trusted = trust(path, anchors, network)
     found = {}
     for log, bodies, head in _bodies_at(path):
@@ -58,7 +58,7 @@ def logs_at(path: Path, *, anchors: Sequence[str] | None, network: str | None) -
 def listed(
     path: Path, *, anchors: Sequence[str] | None, network: str | None, as_of_ns: int | None
 ) -> list[dict[str, Any]]:
-    """One row for every lease in every log. Raises AuditError."""
+    """Return one row for every lease in every log. Raises AuditError."""
     return [
         {"log": log, **_row(lease)}
         for log, read in logs_at(path, anchors=anchors, network=network).items()
@@ -69,7 +69,7 @@ def listed(
 def shown(
     path: Path, lease: str, *, anchors: Sequence[str] | None, network: str | None, as_of_ns: int | None
 ) -> list[dict[str, Any]]:
-    """A lease whose id begins like that, in every log that knows it, with its history and whether that is proven."""
+    """Return a lease, by the beginning of its id, as each log has it, with history and proof."""
     name, trusted = trust(path, anchors, network)
     rows = []
     for log, read in logs_at(path, anchors=anchors, network=network).items():
@@ -88,7 +88,7 @@ def shown(
 
 
 def _proven(lease: Lease, read: LogRead, network: str, anchors: list[bytes]) -> str:
-    """The newest signed head that covers the whole log proves the entries; else why not."""
+    """Return how the newest signed head proves the whole log; else why it does not."""
     if read.head is None or read.head[0] != len(read.bodies):
         return "no signed head over the whole log yet"
     proof = prove_lease(lease, read.bodies, read.registry, read.head[1])

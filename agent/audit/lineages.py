@@ -1,4 +1,4 @@
-"""Finds the lineages and the trust anchors a user points at, and has them verified."""
+"""Finds the lineages and the trust anchors that a user names, and verifies them."""
 
 from collections.abc import Sequence
 from heapq import merge
@@ -40,7 +40,7 @@ NONE_HERE = "no lineage (*.db) in this folder; give a trial's report folder, a n
 
 
 class NotALineage(AuditError):
-    """What was given is no lineage and no bundle, whatever its name says: nothing was tampered with."""
+    """The file is no lineage and no bundle, whatever its name; this is not tampering."""
 
 
 def lineages(path: Path) -> list[Path]:
@@ -57,7 +57,7 @@ def lineages(path: Path) -> list[Path]:
 
 
 def _lineage(path: Path) -> Path:
-    """A file that claims to be a lineage. Raises AuditError: what is none was not tampered with."""
+    """Check that a file has the form of a lineage. Raises AuditError: another file does not count as tampered with."""
     why = why_no_lineage(path)
     if why is not None:
         raise NotALineage(f"{path}: not a lineage ({why}); {GIVE}")
@@ -65,7 +65,7 @@ def _lineage(path: Path) -> Path:
 
 
 def trust(path: Path, anchors: Sequence[str] | None, network: str | None) -> tuple[str, list[bytes]]:
-    """Network and anchors, as said or from the anchors file beside the lineages. Raises AuditError."""
+    """Return network and anchors, from the arguments or the anchors file beside the lineages. Raises AuditError."""
     if not path.exists():
         raise AuditError(f"{path}: no such file or folder; give a trial's report folder, a lineage or a bundle")
     found = found_at(path)
@@ -124,7 +124,7 @@ def _row(audited: Audited) -> dict[str, Any]:
 
 
 def _bundle(path: Path, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:
-    """Verify a bundle. Raises AuditError where its bytes are none."""
+    """Verify a bundle. Raises AuditError where the file is none."""
     name, trusted = trust(path, anchors, network)
     outcome = verify_bundle(read_bundle(path), network=name, anchors=trusted)
     if isinstance(outcome, Refusal):
@@ -153,12 +153,12 @@ def read_bundle(path: Path) -> bytes:
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether a path names a bundle, and not a log or a folder of logs."""
+    """Return whether a path names a bundle, and not a log or a folder of logs."""
     return path.is_file() and path.suffix == BUNDLE
 
 
 def logs_in_bundle(path: Path) -> tuple[LogInBundle, ...]:
-    """The logs of a bundle as they stand, nothing verified but its form. Raises AuditError."""
+    """Return the logs of a bundle, with only its form checked. Raises AuditError."""
     found = bundled(read_bundle(path))
     if isinstance(found, Refusal):
         raise NotALineage(f"{path}: not a whole bundle ({found})")
@@ -183,7 +183,7 @@ def bundle(path: Path, target: Path, *, anchors: Sequence[str] | None, network: 
 
 
 def replay(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:
-    """Verify what lies at `path`, and tell the state kept beside each log again from its entries. Raises AuditError."""
+    """Verify the lineages at `path`, and compare the state kept beside each log with its entries. Raises AuditError."""
     outcome = verify(path, anchors=anchors, network=network)
     if is_bundle(path):
         return outcome
@@ -204,7 +204,7 @@ def replay(path: Path, *, anchors: Sequence[str] | None, network: str | None) ->
 
 
 def verify(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:
-    """Verify what lies at `path`. Raises AuditError when there is nothing to verify."""
+    """Verify the lineages at `path`. Raises AuditError when there is nothing to verify."""
     name, trusted = trust(path, anchors, network)
     if is_bundle(path):
         return _bundle(path, anchors, network)
@@ -214,7 +214,7 @@ def verify(path: Path, *, anchors: Sequence[str] | None, network: str | None) ->
 
 
 def _forks(crossed: Findings) -> list[dict[str, Any]]:
-    """What proves each fork: a head its owner signed, the other root, and that it is of the newest head."""
+    """Return each fork's proof: a head its owner signed, the contradicting root, whether that is the newest head's."""
     return [
         {
             "log": fork.origin,
@@ -230,7 +230,7 @@ def _forks(crossed: Findings) -> list[dict[str, Any]]:
 
 
 def _outcome(audited: list[Audited], problems: list[str]) -> Outcome:
-    """TAMPERED where anything does not hold; unless all that does not is that its anchor was not given."""
+    """Return TAMPERED where any check fails, except where the only failure is a missing anchor."""
     wrong = [one for one in audited if not one.ok]
     if problems or not all(one.stranger for one in wrong):
         return Outcome.TAMPERED

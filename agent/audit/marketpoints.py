@@ -1,6 +1,6 @@
-"""What came of a market, from signed records alone: parts filled and left, displacements, bargains, decisions.
+"""Market results from signed records: parts filled and unfilled, displacements, bargains, group decisions.
 
-The same figures for every run; what did not happen in one is 0, or an empty list.
+The figures are the same for every run; what did not happen is 0, or an empty list.
 """
 
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -24,10 +24,10 @@ from settlement.records.verdict import Verdict
 def market_points(
     name: Named, parties: Mapping[str, tuple[bytes, ...]], found: list[Record], owners: Container[bytes] = ()
 ) -> dict[str, Any]:
-    """Everything that `found`, each record once, says of a market.
+    """Return all market results of `found`, which holds each record once.
 
-    Args: name: whose a credential is. parties: the chain of credentials of each name, for who stands for whom. owners:
-    credentials whose whole logs are in it.
+    Args: name: returns a credential's name. parties: each name's chain of credentials, for who represents whom. owners:
+    credentials whose whole logs are in `found`.
     """
     confirmed = {r.body.sid for r in found if isinstance(r.body, Confirm)}
     grants = [r for r in found if isinstance(r.body, Grant) and r.body.sid in confirmed]
@@ -52,7 +52,7 @@ def market_points(
 
 
 def market_of(path: Path, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:
-    """The same of the lineages or the bundle at `path`, proven by the anchors. Raises AuditError."""
+    """Return the same for the lineages or the bundle at `path`, verified by the anchors. Raises AuditError."""
     logs = list(logs_at(path, anchors=anchors, network=network).values())
     entries = (entry for log in logs for entry in log.entries)
     found = {one.record.digest: one.record for one in entries if one.record is not None and one.leaf.admitted}
@@ -67,7 +67,7 @@ def market_of(path: Path, anchors: Sequence[str] | None, network: str | None) ->
 
 
 def _owners(log: LogRead) -> Iterator[bytes]:
-    """Whose log it is, by the name under its newest head."""
+    """Yield the credentials of a log's owner, by the name in its newest head."""
     origin = log.head[1].partition("\n")[0] if log.head is not None else ""
     registry = log.registry
     for subject in registry.subjects():
@@ -80,7 +80,7 @@ def _wishes(found: list[Record]) -> set[bytes]:
 
 
 def _wish(name: Named, wish: bytes, grants: list[Record], found: list[Record]) -> dict[str, Any]:
-    """One wish that several holders filled: what was asked and filled (Hz s), by whom, and what is left."""
+    """Return one wish that several holders filled: requested and filled (Hz s), by which holders, and the rest."""
     asked = [r for r in found if isinstance(r.body, Request) and r.body.part is not None and r.body.part.wish == wish]
     first = min(asked, key=lambda r: r.frame.seq)
     parts = [r for r in grants if r.body.wish == wish]
@@ -110,7 +110,7 @@ def _wish(name: Named, wish: bytes, grants: list[Record], found: list[Record]) -
 
 
 def _displaced(name: Named, found: list[Record]) -> list[dict[str, Any]]:
-    """Every settlement that was taken back: by whom, why, what is owed for it, and what of that both have signed."""
+    """Return each settlement taken back: holder, reason, compensation owed, and what of it both sides signed."""
     heard = {r.body.subject for r in found if isinstance(r.body, Verdict) and r.body.clause == "compensation.received"}
     said = {r.digest: r for r in found if isinstance(r.body, Compensation)}
     return [

@@ -1,4 +1,4 @@
-"""What came of a market in words: a line for each decision, hand-over, displacement, move and dispute."""
+"""Market results as text: a line for each decision, hand-over, displacement, move and dispute."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,7 +7,7 @@ MHZ = 1_000_000
 
 
 def market_lines(market: dict[str, Any]) -> list[str]:
-    """Lines for people, of `market_points`; amounts are millionths of the currency of the rule."""
+    """Return lines for people from `market_points`; amounts are millionths of the rule's currency."""
     lines = [line for key, words in WORDS.items() for one in market[key] for line in words(one)]
     counts = [f"{market[key]} {key}" for key in ("counters", "suspended", "resumed") if market[key]]
     prices = market["prices"]
@@ -105,4 +105,4 @@ WORDS: dict[str, Callable[[dict[str, Any]], Iterator[str]]] = {
     "broken": _broken,
     "disputes": _dispute,
 }
-"""Under each key of `market_points` the words for one of its rows, in the order in which they are printed."""
+"""For each key of `market_points`, the function that makes text of one row, in printing order."""

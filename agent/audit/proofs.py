@@ -1,4 +1,4 @@
-"""Proofs of one settlement for strangers: C2SP tlog-proofs and COSE receipts out of a log, and their check."""
+"""Proofs of one settlement for third parties: C2SP tlog-proofs and COSE receipts, made from a log and checked."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,11 +36,11 @@ class FinishedLog:
     entries: Sequence[bytes]
     signed_root: bytes | None
     cosigned: tuple[str, ...] = ()
-    """Signature lines of stock witnesses under `note`, as `bandpact witness ask` left them beside the log."""
+    """Signature lines of stock witnesses for `note`, which `bandpact witness ask` left beside the log."""
 
     @property
     def key(self) -> VerifierKey:
-        """The key by which stock witnesses and tools know the log."""
+        """The verifier key by which stock witnesses and tools know the log."""
         return VerifierKey(name=self.origin, kind=LOG, public=self.public)
 
 
@@ -54,12 +54,12 @@ class Found:
 
     @property
     def entry(self) -> bytes:
-        """The entry's bytes."""
+        """The bytes of the entry."""
         return self.log.entries[self.index]
 
 
 def _signer(origin: str, entries: Sequence[bytes], network: str, anchors: list[bytes]) -> bytes | None:
-    """The public key of a log's owner, by a credential in it that leads to an anchor."""
+    """Return the public key of a log's owner, from a credential in the log that leads to an anchor, or None."""
     registry = Registry(network, anchors)
     for leaf in leaves(entries):
         unproven = parse(leaf.record) if leaf.record is not None else None
@@ -69,7 +69,7 @@ def _signer(origin: str, entries: Sequence[bytes], network: str, anchors: list[b
 
 
 def lines_path(path: Path) -> Path:
-    """Where the lines of stock witnesses under a lineage's signed head lie."""
+    """Return the path of the stock witnesses' lines for a lineage's signed head."""
     return path.with_suffix(".cosigned")
 
 
@@ -82,7 +82,7 @@ class _Raw:
 
 
 def _raw_logs(path: Path) -> Iterator[_Raw]:
-    """Each log as it lies there. Raises AuditError."""
+    """Yield each log in its stored form. Raises AuditError."""
     if path.is_file() and path.suffix == BUNDLE:
         found = bundled(read_bundle(path))
         if isinstance(found, Refusal):
@@ -105,7 +105,7 @@ def _raw_logs(path: Path) -> Iterator[_Raw]:
 
 
 def logs(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> list[FinishedLog]:
-    """The logs at `path` whose owner's credential leads to an anchor. Raises AuditError."""
+    """Return the logs at `path` whose owner's credential leads to an anchor. Raises AuditError."""
     name, trusted = trust(path, anchors, network)
     found = []
     for raw in _raw_logs(path):
@@ -128,7 +128,7 @@ def logs(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> l
 
 
 def _record(body: bytes) -> tuple[Leaf, Record] | None:
-    """An admitted entry with its record as its author signed it, unverified: `audit verify` verifies logs."""
+    """Decode an admitted entry and its record, without verifying its signature: `audit verify` does that."""
     leaf = decode_leaf(body)
     if not isinstance(leaf, Leaf) or not leaf.admitted or leaf.record is None:
         return None
@@ -140,7 +140,7 @@ def _record(body: bytes) -> tuple[Leaf, Record] | None:
 
 
 def find(found: Sequence[FinishedLog], sid: str) -> Found:
-    """The CONFIRM of the settlement whose id begins like `sid`, in its holder's own log if that is here.
+    """Find the CONFIRM of the settlement whose id begins with `sid`, preferring its holder's own log.
 
     Raises AuditError when there is none, or more than one.
     """
@@ -162,7 +162,7 @@ def find(found: Sequence[FinishedLog], sid: str) -> Found:
 
 
 def reader(entries: Sequence[bytes]) -> merkle.NodeReader:
-    """The complete subtrees of a log by (level, index)."""
+    """Return a reader of a log's complete subtrees by (level, index)."""
     levels = [[entry_hash(entry) for entry in entries]]
     while len(levels[-1]) > 1:
         row = levels[-1]
@@ -171,7 +171,7 @@ def reader(entries: Sequence[bytes]) -> merkle.NodeReader:
 
 
 def _heads(log: FinishedLog, least: int) -> Iterator[tuple[int, str]]:
-    """Signed heads of a log that cover `least` entries, with the cosignatures it holds: how many, and the note."""
+    """Yield a log's signed heads that cover `least` entries, as number of cosignatures and note."""
     lines: dict[str, list[str]] = {log.note: list(log.cosigned)}
     for body in log.entries:
         pair = _record(body) if b"bandpact/cosignature" in body else None
@@ -185,7 +185,7 @@ def _heads(log: FinishedLog, least: int) -> Iterator[tuple[int, str]]:
 
 
 def proof_of(found: Found) -> str:
-    """The tlog-proof of a settlement, under the head with the most cosignatures, the newest of those."""
+    """Return the tlog-proof of a settlement, under the newest of the heads with the most cosignatures."""
     log = found.log
     heads = [(count, _size(note), note) for count, note in _heads(log, found.index + 1)]
     if not heads:
@@ -204,7 +204,7 @@ def _size(note: str) -> int:
 
 
 def receipt_of(found: Found) -> bytes:
-    """The COSE receipt of a settlement. Raises AuditError where the owner left no signed root."""
+    """Return the COSE receipt of a settlement. Raises AuditError where the owner left no signed root."""
     log = found.log
     if log.signed_root is None:
         raise AuditError(f"{log.origin}: no signed root beside the log (NAME.root); a node leaves it when it stops")
@@ -221,7 +221,7 @@ def receipt_of(found: Found) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What a proof file shows: the log, its size, the entry's number, and what the entry is."""
+    """Content of a proof file that holds: the log, its size, the entry's number, and the entry's description."""
 
     origin: str
     size: int
@@ -238,7 +238,7 @@ def _named(entry: bytes) -> str:
 
 
 def check(data: bytes, entry: bytes | None, found: Sequence[FinishedLog]) -> Checked | Refusal:
-    """Check a proof file against the log it names. Raises AuditError where it names none of these."""
+    """Check a proof file against the log it names. Raises AuditError where that log is not at hand."""
     if data.startswith(tlogproof.FIRST.encode()):
         return _check_proof(data, entry, found)
     if entry is None:
@@ -253,7 +253,7 @@ def check(data: bytes, entry: bytes | None, found: Sequence[FinishedLog]) -> Che
 
 
 def demanded(texts: Sequence[str]) -> list[VerifierKey]:
-    """Keys of witnesses that must have cosigned. Raises AuditError."""
+    """Parse the keys of witnesses that must have cosigned. Raises AuditError."""
     keys = []
     for text in texts:
         key = read_key(text)
@@ -264,7 +264,7 @@ def demanded(texts: Sequence[str]) -> list[VerifierKey]:
 
 
 def _cosigned(data: bytes, head_of: Sequence[FinishedLog], keys: Sequence[VerifierKey]) -> list[str] | Refusal:
-    """Who of those that must have cosigned a tlog-proof's head did; UNWITNESSED where one did not."""
+    """Return the required witnesses that cosigned a tlog-proof's head; refuses (UNWITNESSED) where one did not."""
     proof = tlogproof.read(data.decode(errors="replace"))
     if isinstance(proof, Refusal):
         return refuse(Reason.UNWITNESSED, "tlog-proof.demand", "no tlog-proof", ", ".join(key.name for key in keys))
@@ -282,7 +282,7 @@ def _cosigned(data: bytes, head_of: Sequence[FinishedLog], keys: Sequence[Verifi
 def check_file(
     file: Path, entry: Path | None, found: Sequence[FinishedLog], keys: Sequence[VerifierKey] = ()
 ) -> list[str] | Refusal:
-    """Check a tlog-proof, a receipt or a public bundle: a line for each thing that holds.
+    """Check a tlog-proof, a receipt or a public bundle; returns a line for each thing that holds.
 
     Raises AuditError, OSError.
     """
@@ -326,7 +326,7 @@ def _check_proof(data: bytes, entry: bytes | None, found: Sequence[FinishedLog])
 
 
 def public(found: Sequence[FinishedLog], network: str, secret: bytes) -> str:
-    """The bundle of these logs for the public: no names, places to a tenth of a degree, every hash."""
+    """Return the public bundle of these logs: no names, places to a tenth of a degree, every hash."""
     return redacted.document(network, [_redacted(log, secret) for log in found])
 
 

@@ -1,4 +1,4 @@
-"""The records of one settlement in the logs that a user points at: what an auditor, or who co-signed it, disputes."""
+"""Collects the records of one settlement from logs, for an auditor or a co-signer that disputes it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +18,9 @@ from settlement.state.evidence import OF_THE_SETTLEMENT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettlementRecords:
-    """GRANT, ACCEPT and CONFIRM of a settlement as bytes, and the names of what its logs hold on a ground.
+    """GRANT, ACCEPT and CONFIRM of a settlement as bytes, and the names of the records that bear on a ground.
 
-    Of a dispute's settlement the ruling on it follows, where the logs hold one.
+    For a disputed settlement, the ruling on it follows, where the logs hold one.
     """
 
     sid: bytes
@@ -31,14 +31,14 @@ class SettlementRecords:
 def records_of(
     path: Path, prefix: str, ground: str, *, anchors: Sequence[str] | None, network: str | None
 ) -> SettlementRecords:
-    """The settlement whose id begins so, out of every log at `path`. Raises AuditError."""
+    """Return the settlement whose id begins with `prefix`, from all logs at `path`. Raises AuditError."""
     return _gathered(_admitted(path, anchors, network), prefix, ground)
 
 
 def disputed_records(
     path: Path, prefix: str, *, anchors: Sequence[str] | None, network: str | None
 ) -> SettlementRecords:
-    """The settlement that the dispute is about whose name begins so, and the ruling on it. Raises AuditError."""
+    """Return the settlement of the dispute whose name begins with `prefix`, and its ruling. Raises AuditError."""
     found = _admitted(path, anchors, network)
     disputes = {name: one for name, one in found.items() if isinstance(one.body, Dispute)}
     named = [name for name in disputes if name.hex().startswith(prefix.lower())]
@@ -52,7 +52,7 @@ def disputed_records(
 
 
 def _admitted(path: Path, anchors: Sequence[str] | None, network: str | None) -> dict[bytes, Record]:
-    """Every record that a log at `path` admitted, by its name. Raises AuditError."""
+    """Return every record that a log at `path` admitted, by its name. Raises AuditError."""
     found: dict[bytes, Record] = {}
     for read in logs_at(path, anchors=anchors, network=network).values():
         for entry in read.entries:
@@ -62,7 +62,7 @@ def _admitted(path: Path, anchors: Sequence[str] | None, network: str | None) ->
 
 
 def _gathered(found: dict[bytes, Record], prefix: str, ground: str) -> SettlementRecords:
-    """What a settlement and a ground need, of all that was found. Raises AuditError."""
+    """Select the records that a settlement and a ground need. Raises AuditError."""
     confirms = {one.sid: one for one in found.values() if isinstance(one.body, Confirm)}
     named = [sid for sid in confirms if sid is not None and sid.hex().startswith(prefix.lower())]
     if len(named) != 1:
@@ -78,7 +78,7 @@ def _gathered(found: dict[bytes, Record], prefix: str, ground: str) -> Settlemen
 
 
 def _evidence(found: dict[bytes, Record], sid: bytes, grant: Record, ground: str) -> Iterator[bytes]:
-    """Names of the settlement's own records that the ground is judged by."""
+    """Yield the names of the settlement's own records by which the ground is judged."""
     kinds: tuple[type[Any], ...] = OF_THE_SETTLEMENT.get(ground, ())
     for name, record in found.items():
         if record.sid == sid and isinstance(record.body, kinds):

@@ -1,4 +1,4 @@
-"""What a user points at, read alike by every command: a trial's folder, a node's folder or its node.toml, a log.
+"""Resolves the path that a user names, in the same way for every command: a trial's folder, a node, or logs.
 
 a coordinator's folder (trial.json)   the logs that `kit collect` gathered into it
 a node's folder, or its node.toml     its sealed log; its living log while it runs; network and anchor from node.toml
@@ -17,23 +17,23 @@ from agent.words.shell import quoted
 
 NODE_TOML, STATE, LOGS, LOG, SEALED = "node.toml", "trial.json", "logs", "lineage.db", "sealed.db"
 ANCHORS = "anchors.txt"
-"""Beside logs: a network's name and a trusted root on each line."""
+"""File beside logs: a network's name and a trusted root on each line."""
 
 
 class AuditError(Exception):
-    """There is nothing to verify, or nothing to verify it with: one line with the mend."""
+    """There is nothing to verify, or no anchor to verify it with; the message is one line with the remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogsFound:
-    """Where the logs lie, and the node whose they are where that is known from its configuration."""
+    """Where the logs are, and the node that they belong to where its configuration says so."""
 
     path: Path
     node: NodeConfig | None = None
 
 
 def found_at(path: Path) -> LogsFound:
-    """Where the logs are that a user means. Raises AuditError."""
+    """Return where the logs named by a path are. Raises AuditError."""
     if path.is_dir() and (path / STATE).is_file():
         gathered = path / LOGS
         if not gathered.is_dir():
@@ -50,7 +50,7 @@ def found_at(path: Path) -> LogsFound:
 
 
 def log_of(node: NodeConfig) -> Path:
-    """A node's log: the sealed copy that it left when it ended, or the living one while it runs. Raises AuditError."""
+    """Return a node's log: the sealed copy that an ended node left, or the log of a running one. Raises AuditError."""
     sealed, living = node.folder / SEALED, node.folder / LOG
     if sealed.is_file() and (not living.is_file() or not runs(node)):
         return sealed
@@ -60,6 +60,6 @@ def log_of(node: NodeConfig) -> Path:
 
 
 def runs(node: NodeConfig) -> bool:
-    """Does the node's agent live, as far as the state it leaves says?"""
+    """Return whether the node's agent runs, by its state file."""
     status = read_status(node.run_folder)
     return status is not None and dead(status, time.monotonic_ns()) is None

@@ -1,1 +1,1 @@
-"""Benches: figures of this machine, each beside its baseline or its theory in the same run."""
+"""Benchmarks on this machine, each beside its baseline or theory from the same run."""

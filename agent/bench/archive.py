@@ -1,10 +1,10 @@
-"""Bytes of a busy node's log over years, on paper and by a run in virtual time that is shorter by a scale.
+"""Bytes of a busy node's log over years: calculated, and measured in a time-scaled run in virtual time.
 
-A holder and a user of a city of two: one settlement every twenty minutes, for two, five, ten and twenty minutes in
-turn, a lease of seconds, an envelope every few seconds. Horizon and times of keeping are divided by the same scale,
-so that as large a share of the log is bodies and as large a share is stubs as after the whole time. Every record,
-step, deletion and signature is a real party's; nothing but the instant is virtual. The paper is arithmetic: entries a
-day of each kind times the bytes of one.
+The run has a holder and a user: one settlement every twenty minutes, for two, five, ten and twenty minutes in
+turn, a lease of seconds, an envelope every few seconds. Run length and retention times are divided by the same scale,
+so that the log has the same shares of bodies and stubs as after the whole time. Every record, step, deletion and
+signature is a real party's; only time is virtual. The calculation multiplies entries per day of each kind
+by the bytes of one.
 """
 
 import tempfile
@@ -38,7 +38,7 @@ from sim.world.trust import NETWORK, before_start, secret
 DAY_S, MONTH_DAYS = 86_400, 365.25 / 12
 SETTLEMENTS_AN_HOUR = 3
 LOOK_NS = 7_500_000_000
-"""From one envelope of the holder to the next, as a node with a radio signs them."""
+"""Interval in ns of the holder's envelopes, as a node with a radio signs them."""
 KEPT_DAYS: Final = {"renewals": 30.0, "envelopes": 90.0, "usage": 730.0, "intents": 730.0}
 HOLDER, USER = "h000", "u000"
 NAMES: Final = {HOLDER: "holder", USER: "user"}
@@ -46,7 +46,7 @@ _KIND_OF: Final = {TYPE_OF[body]: kind for kind, body in KINDS.items()}
 
 
 class Onlooker:
-    """Stands where the world's monitor does and keeps nothing: a run of weeks would not fit into memory with it."""
+    """A world monitor that keeps nothing: with the usual one a run of weeks would not fit into memory."""
 
     def __init__(self, _trust: Any, _members: Any) -> None:
         self.breaches: list[Breach] = []
@@ -54,28 +54,28 @@ class Onlooker:
         self.cheats: set[str] = set()
 
     def after(self, _member: Member, _done: Done, _true_ns: int, _received: bytes | None = None) -> list[Any]:
-        """Nothing is asked after a step."""
+        """Check nothing after a step."""
         return []
 
     def radiated(self, _emission: ModelledEmission, _true_ns: int) -> None:
-        """Nothing is asked of an emission."""
+        """Check nothing about an emission."""
 
     def sent(self, _member: Member, _outgoing: Any, _true_ns: int) -> None:
-        """Nothing is asked of a message."""
+        """Check nothing about a message."""
 
     def rebuilt(self, _member: Member, _true_ns: int) -> None:
-        """Nothing is asked of a start."""
+        """Check nothing about a start."""
 
     def audited(self, _member: Member, _true_ns: int) -> None:
-        """The logs are audited as files when the run is over."""
+        """Check nothing here: the logs are audited as files after the run."""
 
     def agreed(self, _member: Member, _true_ns: int) -> None:
-        """The logs are audited as files when the run is over."""
+        """Check nothing here: the logs are audited as files after the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivePlan:
-    """A busy node: how long, made shorter by how much, with which lease."""
+    """Settings of the run: duration, time scale, lease."""
 
     months: int = 60
     scale: float = 100.0
@@ -88,18 +88,18 @@ class ArchivePlan:
 
     @property
     def days(self) -> float:
-        """Days that the run stands for."""
+        """Days that the run represents."""
         return self.months * MONTH_DAYS
 
     def retention(self) -> tuple[RetentionTerms, ...]:
-        """How long each kind is kept, of the scaled time."""
+        """Retention of each kind of record, in scaled time."""
         return tuple(
             RetentionTerms(what=what, keep_ns=round(days * DAY_S * NS / self.scale)) for what, days in KEPT_DAYS.items()
         )
 
 
 class BusyPair(City):
-    """The city of two."""
+    """A city of one holder and one user."""
 
     monitor_class = Onlooker  # type: ignore[assignment]
 
@@ -121,11 +121,11 @@ class BusyPair(City):
         return replace(made, rule_raw=records.sign_record(key, frame, replace(rule, classes=(terms,))))
 
     def _asked_s(self, act: Act, _draw: Random) -> int:
-        """Each length in turn: were they drawn, a run of a day would hold a tenth more or fewer renewals by chance."""
+        """Return each length in turn: random lengths would vary the renewals of a day's run by a tenth."""
         return ASKED_S[act.number % len(ASKED_S)]
 
     def begin(self) -> None:
-        """As a city begins, and with it the looks of the holder."""
+        """Start the city, and the holder's looks."""
         super().begin()
         self.at(NS, self._look)
 
@@ -167,7 +167,7 @@ class KindBytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogBytes:
-    """What lies in a closed log: `row` is what an entry takes beside its body (columns, indices, tree, free space)."""
+    """Content of a closed log; `row` is an entry's bytes beside its body (columns, indices, tree, free space)."""
 
     entries: int
     file_bytes: int
@@ -203,9 +203,9 @@ def _mean(of: tuple[int, int] | None) -> float:
 
 
 def on_paper(log: LogBytes, days: float, kept: dict[str, float]) -> dict[str, float]:
-    """Entries and bytes after `days` at the rates of a measured log, each kind kept so many days; `bytes` if kept all.
+    """Return entries and bytes after `days` at a measured log's rates and retention; `bytes` without retention.
 
-    Every body that is over its time is a stub by then, and no other; a row takes what it took in the measured log.
+    All bodies past their time are stubs by then; a row takes as much as in the measured log.
     """
     entries = stubs = held = whole = 0.0
     for typ, kind in log.kinds.items():
@@ -219,9 +219,9 @@ def on_paper(log: LogBytes, days: float, kept: dict[str, float]) -> dict[str, fl
 
 
 def run(asked: ArchivePlan, folder: Path) -> dict[str, Any]:
-    """Live through the scaled time; returns bytes, start and audit of both logs, and what paper says of the whole time.
+    """Run the scaled time; returns bytes, start and audit of both logs, and the calculation for the whole time.
 
-    Raises RuntimeError where a log does not hold.
+    Raises RuntimeError where a log does not verify.
     """
     began_s = time.process_time()
     world = BusyPair(asked, folder)

@@ -1,7 +1,7 @@
-"""Makes a holder's log of any length for the audit's bench: one settlement of a virtual city, signed anew many times.
+"""Makes a holder's log of any length for the audit benchmark: one settlement, re-signed many times with changes.
 
-Every entry has bytes, numbers, links, columns, tree and signatures of its own, as the node would have written them:
-what the city's parties signed once is signed again with other identifiers, other windows and the next numbers.
+Every entry has its own bytes, numbers, links, columns, tree and signatures, as a node would have written them:
+what the parties signed once is signed again with other identifiers, other windows and the next numbers.
 """
 
 import tempfile
@@ -26,12 +26,12 @@ from sim.world.trust import NETWORK, secret
 NS = 1_000_000_000
 GROUP = 512
 APART_NS = 600 * NS
-"""From one settlement to the next: longer than one lasts."""
+"""Time in ns from one settlement to the next: longer than one lasts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditLog:
-    """A log in a file, with what an auditor is given beside it."""
+    """A log in a file, with the anchors and network that an auditor is given."""
 
     path: Path
     network: str
@@ -42,7 +42,7 @@ class AuditLog:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """One entry of the settlement that is said again."""
+    """One entry of the settlement that is repeated."""
 
     leaf: Leaf
     record: Record
@@ -56,7 +56,7 @@ def _opened(body: bytes) -> _Said | None:
 
 
 def _first_settlement(folder: Path, hours: int) -> tuple[City, list[bytes], list[bytes]]:
-    """A city of one holder and one user with one settlement: what its holder logged before it, and of it."""
+    """Run one holder and one user through one settlement; returns the holder's entries before it, and those of it."""
     plan = city_plan(0, nodes=2, hours=hours)
     acts = (
         Act(at_ns=NS, what="offer", who="h000"),
@@ -80,7 +80,7 @@ def _is_request(body: bytes) -> bool:
 
 
 class _Again:
-    """Says the settlement again and again, each time later, with the next numbers of both authors."""
+    """Repeats the settlement, each time later, with the next numbers of both authors."""
 
     def __init__(self, before: list[bytes], again: list[bytes], keys: dict[bytes, SigningKey], holder: bytes) -> None:
         self._template = [said for said in map(_opened, again) if said is not None]
@@ -97,7 +97,7 @@ class _Again:
             self._last[record.frame.author] = record.frame.seq, record.digest
 
     def round(self, number: int) -> Iterator[tuple[Leaf, Record]]:
-        """The entries of one settlement, `number` of them after the first."""
+        """Yield the entries of the `number`th repetition of the settlement."""
         later_ns = (number + 1) * APART_NS
         names: dict[bytes, bytes] = {}
         for said in self._template:
@@ -141,7 +141,7 @@ class _Again:
 
 
 def _renamed(value: Any, names: dict[bytes, bytes], later_ns: int) -> Any:
-    """A body with other identifiers and later times."""
+    """Return a body with other identifiers and later times."""
     if isinstance(value, bytes):
         return names.get(value, value)
     if isinstance(value, Window):
@@ -161,7 +161,7 @@ def _renamed(value: Any, names: dict[bytes, bytes], later_ns: int) -> Any:
 
 
 def make_log(folder: Path, entries: int) -> AuditLog:
-    """Write a holder's log of about so many entries under `folder`, its head and standing signed."""
+    """Write a holder's log of about `entries` entries under `folder`, its head and standing signed."""
     settlements = max(1, entries // 8)
     hours = settlements * APART_NS // (3600 * NS) + 2
     with tempfile.TemporaryDirectory() as work:

@@ -1,4 +1,4 @@
-"""Time and memory of an audit, each of two logs in a process of its own: one four times as long as the other."""
+"""Time and memory of an audit, for two logs, each in its own process: one is four times as long as the other."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def run(folder: Path, *, entries: int) -> dict[str, Any]:
 
 
 def _bare_us() -> float:
-    """Processor time of one bare signature check."""
+    """Return the processor time in us of one bare signature check."""
     key, message = SigningKey.from_seed(bytes(32)), bytes(MESSAGE)
     signature, began_s = key.sign(message), time.process_time()
     for _ in range(SIGNATURES):
@@ -54,7 +54,7 @@ def _bare_us() -> float:
 
 
 def _apart(log: AuditLog) -> dict[str, Any]:
-    """The audit of a log in another process."""
+    """Audit a log in another process."""
     words = [str(log.path), log.network, *(anchor.hex() for anchor in log.anchors)]
     command = [sys.executable, "-P", "-m", "agent.bench.auditrate", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -65,7 +65,7 @@ def _apart(log: AuditLog) -> dict[str, Any]:
 
 
 def measured(path: Path, network: str, anchors: list[bytes]) -> dict[str, Any]:
-    """Audit a log here. Raises RuntimeError where it does not hold."""
+    """Audit a log in this process. Raises RuntimeError where it does not verify."""
     began_s, used_s = time.perf_counter(), time.process_time()
     audited = audit_lineage(path, network=network, anchors=anchors)
     crossed = cross_check([audited])

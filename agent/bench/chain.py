@@ -1,7 +1,7 @@
-"""Speed of the governed chain beside what bounds it, measured in the same run: a bare commit, a bare signature check.
+"""Speed of log and records beside their bounds, measured in the same run: a bare commit, a bare signature check.
 
-The log is filled to its full size first, so that every figure is one of a large log; the figures that are compared
-are taken in turns, so that both meet the same machine.
+The log is first filled to its full size, so that every figure is that of a large log; compared figures are measured
+in turns, so that both see the same machine state.
 """
 
 import os
@@ -30,18 +30,18 @@ DISTINCT = 512
 NS = 1_000_000_000
 BASE_NS = 1_700_000_000 * NS
 CHUNK = 256
-# The first commits on a fresh file pay for its growth; they are made and not counted.
+# The first commits on a fresh file pay for its growth; they are not counted.
 WARM_UP = 20
 
 
 @dataclass(slots=True)
 class Figures:
-    """Everything measured, name to value; times in microseconds unless the name says otherwise."""
+    """All measured values by name; times in microseconds unless the name says otherwise."""
 
     values: dict[str, Any] = field(default_factory=dict)
 
     def note(self, **values: Any) -> None:
-        """Keep measured values."""
+        """Store measured values."""
         self.values.update(values)
 
 
@@ -52,7 +52,7 @@ def _fix(at_ns: int) -> Fix:
 
 
 def make_records(key: SigningKey, count: int) -> list[Record]:
-    """Distinct signed records of the commonest size. Raises TypeError when one does not hold."""
+    """Return distinct signed records of the commonest size. Raises TypeError when one does not verify."""
     author, records = bytes(32), []
     for number in range(count):
         frame = Frame(
@@ -81,7 +81,7 @@ def _append(log: Lineage, record: Record, at_ns: int) -> None:
 
 
 def fill(log: Lineage, records: list[Record], size: int, group: int, figures: Figures) -> None:
-    """Group commit up to `size` entries, and the memory it took at a tenth of them and at the end."""
+    """Group-commit up to `size` entries; notes the memory at a tenth of them and at the end."""
     start, began = log.size, time.perf_counter()
     early: float | None = None
     while log.size < size:
@@ -117,7 +117,7 @@ def _timed(action: Callable[[], object]) -> float:
 
 
 def commits(log: Lineage, records: list[Record], folder: Path, rounds: int, figures: Figures) -> None:
-    """One durable entry at a time, in turns with a bare durable INSERT of as many bytes."""
+    """Time single durable entries, in turns with a bare durable INSERT of as many bytes."""
     bare = _bare(folder / "bare.db")
     body = bytes(len(log.leaf_body(0)))
 
@@ -141,7 +141,7 @@ def commits(log: Lineage, records: list[Record], folder: Path, rounds: int, figu
 
 
 def proofs(log: Lineage, rounds: int, figures: Figures) -> None:
-    """Inclusion proofs of random entries, each verified; consistency proofs from random earlier sizes."""
+    """Time inclusion proofs of random entries, each verified, and consistency proofs from random earlier sizes."""
     chosen = random.Random(1)
     spent, worked, checked, across = [], [], [], []
     head = log.head()
@@ -170,7 +170,7 @@ def proofs(log: Lineage, rounds: int, figures: Figures) -> None:
 
 
 def _check_records(public: bytes, raws: list[bytes]) -> float:
-    """Seconds to take records from bytes to proven."""
+    """Return the seconds to parse and verify records from bytes."""
     began = time.perf_counter()
     for raw in raws:
         unproven = parse(raw)
@@ -182,7 +182,7 @@ def _check_records(public: bytes, raws: list[bytes]) -> float:
 
 
 def _check_signatures(public: bytes, signed: list[tuple[bytes, bytes]]) -> float:
-    """Seconds for the bare signatures of the same records."""
+    """Return the seconds of the bare signature checks of the same records."""
     began = time.perf_counter()
     for signature, message in signed:
         if not keys.verify_anew(public, signature, message):
@@ -191,7 +191,7 @@ def _check_signatures(public: bytes, signed: list[tuple[bytes, bytes]]) -> float
 
 
 def _busy(check: Callable[..., float], public: bytes, what: object) -> float:
-    """Seconds of processor time a check takes, whatever else the machine does."""
+    """Return a check's processor time in seconds, without that of other processes."""
     began = time.process_time()
     check(public, what)
     return time.process_time() - began
@@ -205,7 +205,7 @@ def _signed_bytes(raw: bytes) -> tuple[bytes, bytes]:
 
 
 def verification(key: SigningKey, records: list[Record], rounds: int, figures: Figures) -> None:
-    """Whole verification of records beside the bare signatures, in turns, on one core and on all of them."""
+    """Time the verification of records beside bare signature checks, in turns, on one core and on all of them."""
     raws = [record.raw for record in records][:CHUNK]
     signed = [_signed_bytes(raw) for raw in raws]
     workers = os.cpu_count() or 1
@@ -237,7 +237,7 @@ def verification(key: SigningKey, records: list[Record], rounds: int, figures: F
 
 
 def start_check(log: Lineage, public: bytes, figures: Figures) -> None:
-    """What a start costs: the whole file read and compared with its tree and its signed heads."""
+    """Time a start: the whole file is read and compared with its tree and its signed heads."""
     began = time.perf_counter()
     refusal = log.verify(public)
     if refusal is not None:

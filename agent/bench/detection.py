@@ -38,20 +38,20 @@ OFFSETS_DB: Final = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How much is drawn: `trials` for each radar point, others scale with it; seconds of noise, or of each impostor."""
+    """Size of a run: `trials` for each radar point, others scale with it; seconds of noise, or of each impostor."""
 
     trials: int
     noise_s: int
     seed: int
 
     def rng(self, part: str) -> np.random.Generator:
-        """Random numbers of one part, whatever other parts are made."""
+        """Return one part's random generator, independent of which other parts run."""
         return np.random.default_rng([self.seed, *part.encode()])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """What was measured, and by which words of the command each group of rows is made again."""
+    """The measured rows, and for each group the command's words that repeat it."""
 
     rows: tuple[DetectionRow, ...]
     made_by: Mapping[str, str]
@@ -96,7 +96,7 @@ def _energy_detection(rng: np.random.Generator, trials: int) -> Iterator[Detecti
 
 
 def _survey_false_alarms(seed: int, trials: int) -> Iterator[DetectionRow]:
-    """Files of noise through the survey: blocks over their threshold, and channels called busy."""
+    """Measure false alarms: noise through the survey, blocks over their threshold, channels called busy."""
     for receiver in RECEIVERS:
         for rate_hz, seconds in SURVEYED:
             files = max(1, trials // round(max(1.0, rate_hz * seconds / 2e5)))
@@ -107,7 +107,7 @@ def _survey_false_alarms(seed: int, trials: int) -> Iterator[DetectionRow]:
 
 
 def _channel_detection(rng: np.random.Generator, trials: int) -> Iterator[DetectionRow]:
-    """The survey's detector on one channel of 16 groups: a signal over all of it, in one group, and one that lasts."""
+    """Measure detection in one channel of 16 groups: a signal over all of it, in one group, and a long one."""
     averages, groups, length = 32.0, 16, 64
     for snr_db in CHANNEL_SNR_DB:
         for what, share, blocks in (
@@ -156,7 +156,7 @@ def _occupancy_coverage(rng: np.random.Generator, trials: int) -> Iterator[Detec
 def _chains(
     rng: np.random.Generator, p: float, lam: float, gaps: NDArray[np.float64], trials: int
 ) -> NDArray[np.bool_]:
-    """Two-state Markov chains, shape (trials, len(gaps) + 1)."""
+    """Return two-state Markov chains, shape (trials, len(gaps) + 1)."""
     busy = np.empty((trials, len(gaps) + 1), np.bool_)
     busy[:, 0] = rng.random(trials) < p
     for i, keep in enumerate(lam**gaps):
@@ -180,7 +180,7 @@ def _radar(effort: Effort) -> Iterator[DetectionRow]:
 
 
 def _looks(effort: Effort) -> Iterator[DetectionRow]:
-    """One burst of P0N#1 in a node's looks: how often a radar that comes back every second is heard the first time."""
+    """Measure how often one burst of P0N#1, each second, is heard at its first burst by a node's looks."""
     rng, trials = effort.rng("looks"), effort.trials
     long = Radar(radar_class=RadarClassName.P0N1, pulse_s=1.5e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=40)
     for snr_db, traffic_db in ((20, None), (26, None), (26, 6), (26, 12)):
@@ -213,13 +213,13 @@ PARTS: Final[Mapping[str, Part]] = MappingProxyType(
         "systems": lambda effort: system_rows(effort.seed, effort.trials),
     }
 )
-"""What can be measured, in the order of the table."""
+"""All parts that can be measured, in the order of the table."""
 USUAL: Final = ("energy", "survey", "channel", "floor", "occupancy", "radar", "looks", "noise")
-"""Parts that are made when none is named; the others take hours to say something."""
+"""Parts measured when none is named; the others take hours for a meaningful result."""
 
 
 def measure(effort: Effort, *, parts: Sequence[str] = USUAL) -> Results:
-    """Make these parts. Raises KeyError for one that is not in `PARTS`."""
+    """Measure these parts. Raises KeyError for one that is not in `PARTS`."""
     rows: list[DetectionRow] = []
     made_by: dict[str, str] = {}
     for name in parts:
@@ -231,7 +231,7 @@ def measure(effort: Effort, *, parts: Sequence[str] = USUAL) -> Results:
 
 
 def write_report(results: Results, folder: Path) -> list[Path]:
-    """Write `sensing-table.md` and the pictures of what was measured; sections of other parts stay as they are.
+    """Write `sensing-table.md` and its pictures; sections of parts that were not measured stay as they are.
 
     The part `systems` is written to `sensing-systems.md`.
     """
@@ -257,7 +257,7 @@ def write_report(results: Results, folder: Path) -> list[Path]:
 
 
 def _sections(text: str) -> dict[str, str]:
-    """What stands under each heading."""
+    """Return the text under each heading."""
     found = {}
     for one in text.split("\n## ")[1:]:
         group, _, rest = one.partition("\n")

@@ -1,4 +1,4 @@
-"""Rows of the detection table that take long to say something: files of noise, radar beside others, impostors."""
+"""Rows of the detection table that need long runs: files of noise, radar beside other signals, impostors."""
 
 import os
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from sim.waveforms.radar import RadarClassName
 FILE_RATES: Final = (2e6, 10e6, 30.72e6)
 FILE_LENGTHS_S: Final = (0.005, 0.05, 1.0)
 SAMPLES_A_FILE: Final = 2.5e5
-"""A cell of the false alarms gets so many samples for each trial, and at most a file for each: long files are fewer."""
+"""Samples of a false-alarm cell per trial, with at most one file per trial: long files are fewer."""
 SHARES: Final = (0.1, 0.5)
 UNDER: Final = (Beside.ALWAYS_ON, Beside.NEIGHBOUR, Beside.TDD)
 BESIDE_LEAST: Final = 0.97
@@ -31,7 +31,7 @@ IMPOSTOR_SNR_DB: Final = 20.0
 
 
 def file_rows(seed: int, trials: int) -> Iterator[DetectionRow]:
-    """Files of noise with a constant offset through the survey: blocks over their threshold, channels called busy."""
+    """Measure false alarms on files of noise with a constant offset: blocks over threshold, channels called busy."""
     for receiver in RECEIVERS:
         for rate_hz in FILE_RATES:
             for seconds in FILE_LENGTHS_S:
@@ -43,7 +43,7 @@ def file_rows(seed: int, trials: int) -> Iterator[DetectionRow]:
 
 
 def long_run_rows(seed: int, trials: int) -> Iterator[DetectionRow]:
-    """Both intervals of an occupancy: of the stretch that was heard, and of the long run that it is a sample of."""
+    """Measure coverage of both intervals of an occupancy: of the sensed stretch, and of the long run it samples."""
     for kind in OnOff:
         for share in SHARES:
             found = covered(seed, kind, share=share, trials=trials)
@@ -53,7 +53,7 @@ def long_run_rows(seed: int, trials: int) -> Iterator[DetectionRow]:
 
 
 def beside_rows(seed: int, trials: int) -> Iterator[DetectionRow]:
-    """Bursts of each class at 20 dB, a third or so of the band away from nothing and from others."""
+    """Measure detection of bursts of each class at 20 dB, alone and about a third of the band from other signals."""
     for beside in UNDER:
         for radar_class in RadarClassName:
             rng = np.random.default_rng([seed, list(Beside).index(beside), list(RadarClassName).index(radar_class)])
@@ -64,7 +64,7 @@ def beside_rows(seed: int, trials: int) -> Iterator[DetectionRow]:
 
 
 def impostor_rows(seed: int, seconds: int) -> Iterator[DetectionRow]:
-    """Radars reported in so many seconds of each signal that is none."""
+    """Count radars reported in `seconds` seconds of each signal that is no radar."""
     for index, name in enumerate(IMPOSTORS):
         count = radars_reported(
             seed + index, name, rate_hz=IMPOSTOR_RATE, seconds=seconds, snr_db=IMPOSTOR_SNR_DB
@@ -73,7 +73,7 @@ def impostor_rows(seed: int, seconds: int) -> Iterator[DetectionRow]:
 
 
 def noise_rows(seed: int, seconds: int) -> Iterator[DetectionRow]:
-    """Single pulses and radars in uninterrupted noise."""
+    """Count single pulses and radars in uninterrupted noise."""
     pulses, radars = found_in_noise(seed=seed, seconds=seconds, processes=os.cpu_count() or 1)
     for what, found, expected, over in (
         ("single pulses a second", pulses, pulses_expected_per_s(), seconds),

@@ -1,4 +1,4 @@
-"""Files of nothing but noise through receivers of several shapes, and how often the survey takes them for use."""
+"""Files of noise through receivers of several shapes, to measure how often the survey calls them busy."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,12 +38,12 @@ RECEIVERS: Final[Mapping[str, Callable[[Cplx], Cplx]]] = MappingProxyType(
         "filter of 0.72": lambda z: signal.oaconvolve(z, signal.firwin(65, 0.72), mode="same").astype(np.complex64),
     }
 )
-"""What a receiver makes of white noise; each adds a constant offset to it."""
+"""Frequency responses applied to white noise; each adds a constant offset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FalseAlarms:
-    """Blocks of channels over their threshold, and channels called busy, among how many."""
+    """Counts of blocks over their threshold, and of channels called busy, with their totals."""
 
     over: int
     blocks: int
@@ -54,7 +54,7 @@ class FalseAlarms:
 def false_alarms(
     seed: int | Sequence[int], receiver: str, *, rate_hz: float, seconds: float, files: int
 ) -> FalseAlarms:
-    """Survey so many files of noise, each in four channels."""
+    """Survey `files` files of noise, each in four channels."""
     rng = np.random.default_rng(seed)
     over = blocks = busy = 0
     for _ in range(files):
@@ -84,12 +84,12 @@ def _survey(rate_hz: float) -> Survey:
 
 
 USED_DB: Final = 10.0
-"""How far a channel in use is above the noise, in its own width."""
+"""Power in dB of a channel in use above the noise, in its own width."""
 ON_S: Final = 0.005
 
 
 def floor_errors(rng: np.random.Generator, *, seconds: float, files: int, used: int) -> list[tuple[float, float]]:
-    """Error of the noise floor that the survey reports for each channel, and its standard uncertainty, in dB.
+    """Return error of the reported noise floor for each channel, and its standard uncertainty, in dB.
 
     White noise at 2 MS/s in four channels, of which `used` carry noise of their own width, on for half the time.
     """

@@ -1,8 +1,8 @@
-"""What a node with 32 neighbours costs in a signed directory of many identities, beside one of a thousand.
+"""Cost of a node with 32 neighbours in a signed directory of many identities, beside one of a thousand.
 
-Every row of both directories is signed for; the credentials of a node's neighbours are real, those behind the other
-rows nobody ever asks for, and their hashes are drawn. Each node is a process of its own that looks its neighbours up,
-admits their credentials, takes the status lists of their issuers, logs them, and settles nothing.
+Every row of both directories is signed; the credentials of a node's neighbours are real, the other rows' hashes are
+random, as nobody looks them up. Each node is its own process that looks its neighbours up, admits their credentials,
+takes the status lists of their issuers, logs them, and settles nothing.
 """
 
 import json
@@ -51,7 +51,7 @@ def _issued(name: str, key: SigningKey, issuer: Subject | None, by: SigningKey, 
 
 
 def _network(folder: Path) -> dict[str, Any]:
-    """A root, two issuers, a node and its neighbours: chains, the rule, a status list of each issuer."""
+    """Make a root, two issuers, a node and its neighbours: chains, the rule, a status list of each issuer."""
     root_key = SigningKey.from_seed(secret("root"))
     actions = ("issue", "rule", "offer", "grant", "request", "observe")
     root = _issued("root", root_key, None, root_key, bodies.Credential(level="authority", scope=_scope(actions, 1, 3)))
@@ -96,7 +96,7 @@ def _network(folder: Path) -> dict[str, Any]:
 
 
 def _directory(path: Path, network: dict[str, Any], count: int) -> float:
-    """Write a directory of `count`; seconds that it took."""
+    """Write a directory of `count` identities; returns the seconds it took."""
     began_s, rng, known = time.perf_counter(), Random(count), network["rows"]
     drawn = (
         IdentityRow(
@@ -113,7 +113,7 @@ def _directory(path: Path, network: dict[str, Any], count: int) -> float:
 
 
 def run(folder: Path, *, count: int, rounds: int) -> dict[str, Any]:
-    """Both directories, and nodes in each in turns. Raises RuntimeError where a node fails."""
+    """Make both directories, and run nodes in each in turns. Raises RuntimeError where a node fails."""
     network, made = _network(folder), {}
     for name, size in (("small", SMALL), ("large", count)):
         made[name] = _directory(folder / name, network, size)
@@ -154,7 +154,7 @@ def _looked_up(directory: IdentityDirectory, credential: bytes) -> IdentityRow:
 
 
 def node(folder: Path, name: str, number: str) -> dict[str, Any]:
-    """One node: what its start and some hundred steps cost, its log, its memory, and how long a status lookup takes."""
+    """Run one node; returns the cost of its start and of some hundred steps, its log, its memory, the lookup time."""
     told = json.loads((folder / "network.json").read_text())
     root, chains = bytes.fromhex(told["root"]), [[bytes.fromhex(one) for one in chain] for chain in told["chains"]]
     root_key = SigningKey.from_seed(secret("root"))
@@ -203,7 +203,7 @@ def _party(path: Path, told: dict[str, Any], root: bytes, mine: list[bytes], reg
 
 
 def _work(party: Party, told: dict[str, Any]) -> None:
-    """Log credentials and rule, take the issuers' status lists through a neighbour, and let some hundred ticks pass."""
+    """Log credentials and rule, take the issuers' status lists through a neighbour, and run some hundred steps."""
     with party.step(_fix(T0_NS)) as step:
         party.register(step)
         carrier = party.witness.neighbours()[0].transport_key or b""
@@ -222,7 +222,7 @@ def _work(party: Party, told: dict[str, Any]) -> None:
 
 
 def _lookups(directory: IdentityDirectory, chains: list[list[bytes]]) -> list[float]:
-    """Microseconds of processor time of looks: at neighbours, and at credentials that are not there."""
+    """Return lookup times in microseconds of processor time: of neighbours, and of unknown credentials."""
     rng, took_us = Random(1), []
     for number in range(SAMPLE):
         wanted = records.digest(chains[number % len(chains)][-1]) if number % 2 else rng.randbytes(32)

@@ -1,6 +1,6 @@
-"""Signals that come in pulses and are no radar, each by its generator, and how often the search takes one for a radar.
+"""Pulsed signals that are no radar, each by its generator, to measure how often the search reports a radar.
 
-The generators stand in `sim/waveforms` and know nothing of the detectors.
+The generators are in `sim/waveforms` and independent of the detectors.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ FULL_SCALE: Final = 2048
 NOISE_RMS: Final = 10.0
 LOOKS_PER_S: Final = 50
 PIECE_S: Final = 2
-"""A generator is drawn anew, with its own times and data, every so many seconds."""
+"""Interval in seconds at which a generator is drawn again, with its own times and data."""
 
 Cplx = NDArray[np.complex64]
 Generator = Callable[..., Cplx]
@@ -52,7 +52,7 @@ IMPOSTORS: Final[Mapping[str, tuple[Generator, Mapping[str, Any]]]] = MappingPro
 
 
 def impostor(rng: np.random.Generator, name: str, *, rate_hz: int, seconds: float, snr_db: float) -> Cplx:
-    """The named signal, so far over the noise in 1 MHz, in noise of unit power, shape (rate_hz * seconds,)."""
+    """Return the named signal, `snr_db` over the noise in 1 MHz, in unit-power noise, shape (rate_hz * seconds,)."""
     generate, params = IMPOSTORS[name]
     samples = int(rate_hz * seconds)
     signal = generate(rng, sample_rate_hz=rate_hz, samples=samples, **params)
@@ -61,20 +61,20 @@ def impostor(rng: np.random.Generator, name: str, *, rate_hz: int, seconds: floa
 
 
 def unit_noise(rng: np.random.Generator, samples: int) -> Cplx:
-    """White noise of unit power."""
+    """Return white noise of unit power."""
     z: Cplx = rng.standard_normal(2 * samples, dtype=np.float32).view(np.complex64) * np.float32(np.sqrt(0.5))
     return z
 
 
 def codes(z: NDArray[np.complexfloating]) -> NDArray[np.int16]:
-    """What a converter of 12 bits makes of it, shape (n, 2)."""
+    """Quantize as a 12-bit converter does, shape (n, 2)."""
     rails = z.astype(np.complex64).view(np.float32) * np.float32(NOISE_RMS)
     pairs: NDArray[np.int16] = np.clip(np.rint(rails), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16).reshape(-1, 2)
     return pairs
 
 
 def survey_for(rate_hz: int, **more: Any) -> Survey:
-    """A survey of nine tenths of the band as one channel, radar search included."""
+    """Return a survey of nine tenths of the band as one channel, radar search included."""
     whole = Channel(low_hz=CENTER_HZ - 0.45 * rate_hz, high_hz=CENTER_HZ + 0.45 * rate_hz)
     return Survey(
         SurveySettings(
@@ -84,7 +84,7 @@ def survey_for(rate_hz: int, **more: Any) -> Survey:
 
 
 def radars_reported(seed: int, name: str, *, rate_hz: int, seconds: int, snr_db: float) -> int:
-    """How many radars a survey reports at the end of so many seconds of the named signal, heard without a gap."""
+    """Return how many radars a survey reports after `seconds` seconds of the named signal without a gap."""
     survey, step = survey_for(rate_hz), rate_hz // LOOKS_PER_S
     for piece in range(-(-seconds // PIECE_S)):
         rng = np.random.default_rng([seed, piece])

@@ -1,4 +1,4 @@
-"""What a node takes while it does its work: it runs, senses, holds one settlement and transmits in it."""
+"""Processor time and memory of a node that runs, senses, holds one settlement and transmits in it."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ from sensing.loops import BY_NUMBA, CHOICE
 HOLDER, USER = "holder", "user-a"
 SCENARIO, SEED = "neighbours", 7
 LONG_S = 3600.0
-"""An hour's scenario: its radar is far off, and nothing takes the settlement back."""
+"""Length in seconds of a scenario whose radar is far off, so that nothing takes the settlement back."""
 ASK_S, START_S = 5.0, 10.0
 PATIENCE_S = 60.0
 POLL_S = 0.05
@@ -28,9 +28,9 @@ TARGETS = {"agent": {"cpu_share": 0.05, "memory_mb": 150.0}, "warden": {"cpu_sha
 
 @dataclass(frozen=True, slots=True)
 class ProcessUse:
-    """What a process has used so far: processor seconds, and what is in memory now (MB, resident).
+    """Resources of a process so far: processor seconds, and its resident memory now (MB).
 
-    `loop_s` are those of its first thread: the loop of an agent or a warden, where an agent senses in another thread.
+    `loop_s` are the seconds of its first thread, the loop of agent or warden; an agent senses in another thread.
     """
 
     cpu_s: float
@@ -39,7 +39,7 @@ class ProcessUse:
 
     @classmethod
     def of(cls, pid: int) -> "ProcessUse":
-        """As the kernel has it."""
+        """Read the values from the kernel."""
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
         (resident,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:"))
         loop_s = _spent_s(Path(f"/proc/{pid}/task/{pid}/stat"))
@@ -47,13 +47,13 @@ class ProcessUse:
 
 
 def _spent_s(stat: Path) -> float:
-    """Processor seconds, in the program and in the kernel, by a `stat` file of /proc."""
+    """Return processor seconds, user and system, from a `stat` file of /proc."""
     fields = stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def layout_of(root: Path) -> Layout:
-    """The trial's own scenario with one want alone: user-a has the lower channel from START_S on."""
+    """Return the default trial scenario with one want: user-a has the lower channel from START_S on."""
     options = Options(scenario=SCENARIO, seed=SEED, duration_s=LONG_S, recording=None, base_port=None)
     scenario, spec, length_s = scenario_of(options)
     first = next(want for want in spec.wants if want.node == USER)
@@ -83,7 +83,7 @@ def _await_open(layout: Layout, children: list[Child]) -> None:
 
 
 def measured(pids: dict[str, int], seconds: float) -> dict[str, dict[str, float]]:
-    """Share of a core that each process and its loop take over so long, and what it holds in memory at the end."""
+    """Measure each process's and its loop's share of a core over `seconds`, and its memory at the end."""
     before, began_s = {part: ProcessUse.of(pid) for part, pid in pids.items()}, time.monotonic()
     time.sleep(seconds)
     after, spent_s = {part: ProcessUse.of(pid) for part, pid in pids.items()}, time.monotonic() - began_s
@@ -98,7 +98,7 @@ def measured(pids: dict[str, int], seconds: float) -> dict[str, dict[str, float]
 
 
 def compiler_mb() -> float:
-    """Resident memory (MB) that numba and LLVM add to a process where sensing's loops are not linked into a library."""
+    """Return the resident memory (MB) that numba and LLVM add where sensing's loops are not precompiled."""
     program = (
         "from pathlib import Path\n"
         "def held():\n"

@@ -1,4 +1,4 @@
-"""Speed of a settlement between two processes on loopback, beside its floor, measured in turns in the same run."""
+"""Time of a settlement between two processes on loopback, beside its lower bound, measured in turns in one run."""
 
 import statistics
 import time
@@ -12,11 +12,11 @@ from settlement.chain.credentials import Subject
 from settlement.pair.coordinator import EACH_MAX
 
 COSIGNED_MAX = EACH_MAX // ROUND * ROUND - ROUND
-"""Settlements of one town with a co-signer, beside those that warm it up."""
+"""Most settlements of one town with a co-signer, besides warm-up."""
 
 
 def _trips(holder: BenchHolder, users: Users, mode: Mode) -> tuple[Trip, ...]:
-    """What the floor sends: as many bytes as the messages of the settlement just made."""
+    """Return the messages of the lower bound: as many bytes as those of the settlement just made."""
     user = users.users[(users.slot - 1) % len(users.users)]
     theirs = holder.tell("sizes")
     request, accept = user.side.sizes_of("request"), user.side.sizes_of("accept")
@@ -29,7 +29,7 @@ def _trips(holder: BenchHolder, users: Users, mode: Mode) -> tuple[Trip, ...]:
 
 
 def _floor(holder: BenchHolder, users: Users, trips: tuple[Trip, ...], count: int) -> list[float]:
-    """Seconds of `count` bare settlements."""
+    """Return the seconds of `count` bare exchanges."""
     user = users.users[0]
     other = user.side.party.registry.admit_chain(users.spec.chains["holder"])
     if not isinstance(other, Subject):
@@ -50,13 +50,13 @@ def _quantile_ms(values: list[float], share: float) -> float:
 
 
 def latency(folder: Path, users: int, count: int, mode: Mode = BARE) -> dict[str, Any]:
-    """REQUEST to permit of single settlements, in turns with the floor; `cpu_ms` is over both processes."""
+    """Measure REQUEST to permit of single settlements, in turns with the bound; `cpu_ms` is over both processes."""
     ours: list[float] = []
     floor: list[float] = []
     ours_cpu_s = floor_cpu_s = 0.0
     sizes: tuple[Trip, ...] = ()
     while len(ours) < count:
-        # A co-signer holds so many cells of one holder until their windows are over: then a town anew.
+        # A co-signer keeps a limited number of one holder's cells until their windows are over: then a new town.
         most = COSIGNED_MAX if mode.cosigned else count
         with town(folder / str(len(ours)), users, mode) as (holder, made):
             everybody_once(made)
@@ -92,13 +92,13 @@ def latency(folder: Path, users: int, count: int, mode: Mode = BARE) -> dict[str
 
 
 def modes(folder: Path, users: int, count: int) -> list[dict[str, Any]]:
-    """A row for each mode, with what its median is of the bare one's in the same run."""
+    """Return a row for each mode, with the ratio of its median to the bare one's in the same run."""
     rows = [latency(folder / f"mode-{number}", users, count, mode) for number, mode in enumerate((BARE, *MODES))]
     return [row | {"p50_over_bare": round(row["p50_ms"] / rows[0]["p50_ms"], 2)} for row in rows]
 
 
 def profile(folder: Path, users: int, count: int, mode: Mode) -> dict[str, Any]:
-    """Where the processor time of single settlements goes, both processes together; slower than without a profile."""
+    """Profile the processor time of single settlements, both processes together; slower than without a profile."""
     with town(folder, users, mode) as (holder, made):
         for _ in range(WARM_UP):
             made.one()
@@ -111,7 +111,7 @@ def profile(folder: Path, users: int, count: int, mode: Mode) -> dict[str, Any]:
 
 
 def load(folder: Path, users: int, in_flight: int, count: int) -> dict[str, Any]:
-    """Settlements a second with so many always under way."""
+    """Measure settlements per second with `in_flight` always under way."""
     with town(folder, users) as (_, made):
         everybody_once(made)
         spent_s = made.load(in_flight, count)

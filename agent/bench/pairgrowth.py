@@ -1,12 +1,12 @@
-"""What a settlement costs beside many peers, or beside many open ones: two towns, measured in turns of a few.
+"""Cost of a settlement beside many peers, or beside many open ones: two towns, measured in turns.
 
-A machine is never as fast for a minute on end. So nothing is compared with what was measured a while ago: the two towns
-stand beside each other, each settles a few times in turn, and what is told is the median of these turns. The memory
-that Python looks through for what can go is then the same for both.
+A machine's speed varies within a minute, so nothing is compared with an earlier measurement: the two towns run side by
+side, each settles a few times in turn, and the result is the median over turns. The memory that Python's garbage
+collector scans is then the same for both.
 
-What counts are the turns in which a party logged something. What a town costs beside them, its connections and the
-looks of its nodes at what may be due, grows with time, not with settlements, and on a busy machine a settlement waits.
-What the processes took in all is told too.
+Only turns in which a party logged something are counted. The other costs of a town, its connections and its nodes'
+checks for what is due, grow with time, not with settlements, and on a busy machine a settlement waits. The processes'
+total time is reported too.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ OPEN_USERS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """Processor time of some settlements: of the turns that took part, of the holder's among them, of both processes.
+    """Processor time of settlements: of counted turns, of the holder's among them, of both processes.
 
     `steps` are the durable steps of all parties.
     """
@@ -44,7 +44,7 @@ class GrowthTown:
     made: Users
 
     def spend(self, act: Callable[["GrowthTown"], object]) -> Spent:
-        """What an act costs."""
+        """Return the cost of an action."""
         before = self._so_far()
         act(self)
         after = self._so_far()
@@ -52,20 +52,20 @@ class GrowthTown:
         return Spent(turns_s=holder_s + users_s, holder_s=holder_s, whole_s=whole_s, steps=int(steps))
 
     def _so_far(self) -> tuple[float, float, float, int]:
-        """Of the holder's turns, of the users', of both processes; steps of all."""
+        """Return processor times so far of the holder's turns, the users', both processes; and steps of all."""
         worked_s, steps = self.holder.tell("worked")
         sides = [user.side for user in self.made.users]
         whole_s = cpu_s() + self.holder.tell("usage")
         return worked_s, sum(one.worked_s for one in sides), whole_s, steps + sum(one.steps for one in sides)
 
     def one_at_a_time(self, count: int) -> None:
-        """Single settlements."""
+        """Make `count` settlements one at a time."""
         for _ in range(count):
             self.made.one()
         self.made.until(settled(self.made), 2)
 
     def in_flight(self, count: int, flying: int) -> None:
-        """Settlements with so many always under way."""
+        """Make `count` settlements with `flying` always under way."""
         self.made.load(flying, count)
         self.made.until(settled(self.made), 2)
 
@@ -73,7 +73,7 @@ class GrowthTown:
 def _in_turns(
     towns: list[GrowthTown], act: Callable[[GrowthTown], object], count: int, rounds: int
 ) -> list[dict[str, Any]]:
-    """The medians of each town, in ms a settlement."""
+    """Return the medians of each town, in ms per settlement."""
     spent: list[list[Spent]] = [[] for _ in towns]
     for _ in range(rounds):
         for mine, one in zip(spent, towns, strict=True):
@@ -91,7 +91,7 @@ def _in_turns(
 
 
 def beside_open(folder: Path, opened: int, count: int) -> list[dict[str, Any]]:
-    """Processor time of a settlement beside none that is open, and beside `opened` of them, in turns."""
+    """Measure processor time of a settlement with none open, and with `opened` of them open, in turns."""
     with ExitStack() as stack:
         towns = [
             GrowthTown(*stack.enter_context(town(folder / str(more), OPEN_USERS, open_max=opened + count)))
@@ -111,7 +111,7 @@ def beside_open(folder: Path, opened: int, count: int) -> list[dict[str, Any]]:
 
 
 def beside_peers(folder: Path, few: int, many: int, flying: int, count: int) -> list[dict[str, Any]]:
-    """Processor time of a settlement among few and among many peers: one at a time, and with `flying` under way."""
+    """Measure processor time of a settlement among few and many peers: one at a time, and with `flying` under way."""
     rounds, each = max(1, count // ROUND), max(ROUND, 2 * flying)
     with ExitStack() as stack:
         towns = [GrowthTown(*stack.enter_context(town(folder / str(users), users))) for users in (few, many)]

@@ -1,6 +1,6 @@
-"""Where the processor time of a settlement goes, by kind of work: from the standard library's deterministic profile.
+"""Processor time of a settlement by kind of work, from the standard library's deterministic profiler.
 
-A profile slows what it measures, small functions most of all: its shares explain a figure, they are none by themselves.
+A profiler slows small functions most: its shares explain a figure, but are no figures themselves.
 """
 
 import cProfile
@@ -32,7 +32,7 @@ MODULES: Final = (
     ("/zmq/", SENDING),
     ("settlement/", STEPS),
 )
-"""Part of a module's path, and the kind of work it does; the first that fits."""
+"""Part of a module's path, and its kind of work; the first match counts."""
 LIBRARIES: Final = (
     ("apsw", LOG), ("cryptography", SIGNING), ("cbor2", CODING), ("zmq", SENDING), ("HASH", LOG), ("_hashlib", LOG),
 )  # fmt: skip
@@ -48,12 +48,12 @@ class Profile:
         self._running: cProfile.Profile | None = None
 
     def begin(self) -> None:
-        """Start it."""
+        """Start the profile."""
         self._running = cProfile.Profile(time.process_time)
         self._running.enable()
 
     def end(self) -> dict[str, float]:
-        """Stop it; returns the seconds of each kind of work, nothing if it was not started."""
+        """Stop the profile; returns the seconds of each kind of work, nothing if it was not started."""
         if self._running is None:
             return {}
         self._running.disable()
@@ -63,7 +63,7 @@ class Profile:
 
 
 def kinds(stats: Mapping[Entry, tuple[Any, ...]]) -> dict[str, float]:
-    """Seconds of each kind of work, from `pstats.Stats.stats`; what is built in counts for who calls it."""
+    """Return seconds of each kind of work, from `pstats.Stats.stats`; built-in functions count for their callers."""
     found: dict[str, float] = defaultdict(float)
     for (path, _, name), (_, _, own_s, _, callers) in stats.items():
         if path != BUILT_IN:
@@ -83,7 +83,7 @@ def _of_module(path: str) -> str:
 
 
 def shares(several: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Percent of all processor time for each kind of work over several processes, the largest first."""
+    """Return per cent of all processor time for each kind of work over several processes, largest first."""
     total: dict[str, float] = defaultdict(float)
     for one in several:
         for kind, seconds in one.items():

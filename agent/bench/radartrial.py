@@ -30,7 +30,7 @@ TRIAL_FRAME_NS: Final = 20_000_000
 
 
 def peak_in_a_megahertz(radar: Radar) -> float:
-    """Highest power of a pulse after an ideal 1 MHz filter at its centre, for a pulse of unit power."""
+    """Return the peak power of a unit-power pulse after an ideal 1 MHz filter at its centre."""
     fast, samples = 4 * RATE, 1 << 15
     x = render(radar, sample_rate_hz=fast, start=-4000, samples=samples)
     spectrum = np.fft.fft(x)
@@ -39,7 +39,7 @@ def peak_in_a_megahertz(radar: Radar) -> float:
 
 
 class Beside(Enum):
-    """What else is in the air."""
+    """Other signals beside the radar."""
 
     NOTHING = "noise"
     TDD = "TDD OFDM 12 dB over noise in its channel"
@@ -56,13 +56,13 @@ def radar_found(
     beside: Beside = Beside.NOTHING,
     bend: float = 0.0,
 ) -> set[str]:
-    """Kinds heard in one burst of a radar of the class.
+    """Return the kinds of radar detected in one burst of a radar of the class.
 
-    It is anywhere in the inner half of the band, within 3 MHz of the centre where there is traffic; sweeps wider than
-    half the band are in its middle. `bend` makes its sweep non-linear.
+    The radar is anywhere in the inner half of the band, within 3 MHz of the centre beside traffic; sweeps wider than
+    half the band are centred. `bend` makes its sweep non-linear.
     """
     radar = replace(draw(rng, radar_class), bend=bend)
-    samples = next_fast_len(int(RATE * (radar.burst_s + 0.003)))  # traffic is filtered by a transform of all of it
+    samples = next_fast_len(int(RATE * (radar.burst_s + 0.003)))  # traffic is filtered by one transform of all samples
     x = render(radar, sample_rate_hz=RATE, start=-int(rng.uniform(0.3e-3, 2e-3) * RATE), samples=samples)
     room = 0.25 if beside in {Beside.NOTHING, Beside.RAISED} else 3e6 / RATE
     offset = rng.uniform(-room, room) if radar.chirp_hz < RATE / 2 else 0.0
@@ -73,7 +73,7 @@ def radar_found(
 
 
 def traffic(rng: np.random.Generator, beside: Beside, samples: int) -> NDArray[np.complex64]:
-    """What is beside the radar, shape (samples,), over noise of unit power."""
+    """Return the signals beside the radar, shape (samples,), over noise of unit power."""
     if beside is Beside.NOTHING:
         return np.zeros(samples, np.complex64)
     if beside is Beside.RAISED:
@@ -89,7 +89,7 @@ def traffic(rng: np.random.Generator, beside: Beside, samples: int) -> NDArray[n
 
 
 def coincident(rng: np.random.Generator, *, offsets_hz: tuple[float, ...], snr_db: float) -> NDArray[np.int16]:
-    """A burst of P0N#1 at each of the offsets, all their pulses at the same times."""
+    """Return a burst of P0N#1 at each of the offsets, all their pulses at the same times."""
     radar = Radar(radar_class=RadarClassName.P0N1, pulse_s=1.5e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=20)
     samples = int(RATE * (radar.burst_s + 0.003))
     pulses = render(radar, sample_rate_hz=RATE, start=-RATE // 1000, samples=samples)
@@ -100,9 +100,9 @@ def coincident(rng: np.random.Generator, *, offsets_hz: tuple[float, ...], snr_d
 
 
 def heard_in_looks(rng: np.random.Generator, radar: Radar, *, snr_db: float, traffic_db: float | None) -> bool:
-    """Whether one burst of a radar is heard in a node's short looks, whose first falls anywhere against the burst.
+    """Return whether one burst of a radar is detected in a node's short looks, at a random time offset.
 
-    `traffic_db` is how far an OFDM signal of 10 MHz in the radar's place, on all the time, is above the noise there.
+    `traffic_db`: power over the noise of a continuous 10 MHz OFDM signal at the radar's frequency.
     """
     detector, finder = RadarDetector(band_hz=RATE), PulseFinder(sample_rate_hz=RATE, full_scale=FULL_SCALE)
     amplitude = np.float32(np.sqrt(10 ** (snr_db / 10) * 1e6 / RATE / peak_in_a_megahertz(radar)))
@@ -123,9 +123,9 @@ def heard_in_looks(rng: np.random.Generator, radar: Radar, *, snr_db: float, tra
 
 
 def found_in_noise(*, seed: int, seconds: int, processes: int = 1) -> tuple[int, list[str]]:
-    """Single pulses, and the kinds of all radars, heard in so many seconds of uninterrupted noise at `NOISE_RATE`.
+    """Return the number of single pulses, and all radar kinds, found in uninterrupted noise at `NOISE_RATE`.
 
-    Listened to in pieces of `NOISE_PIECE_S`, each with random numbers of its own, whatever the number of processes.
+    The noise is made in pieces of `NOISE_PIECE_S`, each with its own random numbers, whatever the number of processes.
     """
     pieces = range(-(-seconds // NOISE_PIECE_S))
     each = partial(_piece_of_noise, seed, seconds=min(seconds, NOISE_PIECE_S))
@@ -138,7 +138,7 @@ def found_in_noise(*, seed: int, seconds: int, processes: int = 1) -> tuple[int,
 
 
 def pulses_in_noise(seed: int, piece: int, *, seconds: int) -> Iterator[tuple[Pulse, ...]]:
-    """The pulses of every `LOOK_S` of one piece of contiguous noise."""
+    """Yield the pulses of every `LOOK_S` of one piece of contiguous noise."""
     rng = np.random.default_rng([seed, piece])
     finder = PulseFinder(sample_rate_hz=NOISE_RATE, full_scale=FULL_SCALE)
     rails = np.empty(2 * int(NOISE_RATE * LOOK_S), np.float32)
@@ -160,9 +160,9 @@ def _piece_of_noise(seed: int, piece: int, *, seconds: int) -> tuple[int, list[s
 
 
 def found_in_looks(rng: np.random.Generator, *, looks: int) -> tuple[int, list[str]]:
-    """Single pulses, and the kinds of all radars, heard in short looks at noise with gaps between them.
+    """Return the number of single pulses, and all radar kinds, found in short looks at noise with gaps between.
 
-    Each look is `TRIAL_LOOK_SAMPLES` at `RATE`, a frame of `TRIAL_FRAME_NS` after the one before.
+    Each look is `TRIAL_LOOK_SAMPLES` at `RATE`, `TRIAL_FRAME_NS` after the one before.
     """
     finder, detector = PulseFinder(sample_rate_hz=RATE, full_scale=FULL_SCALE), RadarDetector(band_hz=RATE)
     pulses, kinds = 0, []
@@ -189,7 +189,7 @@ def _trains(
 
 
 def pulses_expected_per_s() -> float:
-    """How often noise passes the short search's threshold: two thirds of its overlapping cells are independent."""
+    """Return how often noise passes the short search's threshold: two thirds of its cells are independent."""
     return NOISE_RATE / 0.5e6 * 1e6 * 2 / 3 * exp(-SHORT_THRESHOLD)
 
 

@@ -1,4 +1,4 @@
-"""What the Pluto driver costs: streams through the real libiio from a simulated Pluto in a process of its own."""
+"""Cost of the Pluto driver: streams through the real libiio from a simulated Pluto in its own process."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ SERVICE = Service.of(load_limits("cbrs-b"))
 
 @contextmanager
 def simulated_pluto(*, paced: bool) -> Iterator[str]:
-    """A simulated Pluto that gives the same samples over and over; gives its URI. Raises Disconnected."""
+    """Run a simulated Pluto that repeats the same samples; yields its URI. Raises Disconnected."""
     command = [sys.executable, "-P", "-m", "sim.iiod.loop", "paced" if paced else "unpaced"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -48,7 +48,7 @@ def _tuned(uri: str, rate_hz: int, *, overflow_register: bool) -> PlutoRadio:
 
 
 def _checked(iq: Iq16, rate_hz: int) -> None:
-    """Measure a burst as the warden does before sending it; raises SettingRefused."""
+    """Check a burst as the warden does before sending it; raises SettingRefused."""
     band = Band(low_hz=CENTER_HZ - rate_hz // 2, high_hz=CENTER_HZ + rate_hz // 2)
     allowed = waveform.Allowed(band=band, max_eirp_mdbm=20_000, outside_mdbm_per_mhz=-13_000, service=SERVICE)
     calibration = waveform.Calibration(full_scale=DAC_FULL_SCALE, eirp_mdbm=20_000)
@@ -61,7 +61,7 @@ def _checked(iq: Iq16, rate_hz: int) -> None:
 
 
 class _Sender:
-    """Keeps the transmit queue filled from a thread of its own, every burst checked before it is sent."""
+    """Keeps the transmit queue filled from its own thread; every burst is checked before it is sent."""
 
     def __init__(self, radio: PlutoRadio, rate_hz: int) -> None:
         self._radio, self._rate_hz = radio, rate_hz
@@ -94,7 +94,7 @@ class _Sender:
             self.sent += sent.samples
 
     def _offered(self, iq: Iq16) -> Sent | None:
-        """Sent as soon as the queue has room; None when told to stop before it had."""
+        """Send as soon as the queue has room; None when told to stop before."""
         while not self._stop.is_set():
             try:
                 return self._radio.send(iq)
@@ -135,7 +135,7 @@ def both_ways(uri: str, *, seconds: float, rate_hz: int) -> dict[str, Any]:
 
 
 def receive_alone(uri: str, *, seconds: float) -> dict[str, Any]:
-    """Receive as fast as it goes; returns the rate by the clock and by CPU time, and gaps. Raises RadioError."""
+    """Receive as fast as possible; returns the rate by the clock and by CPU time, and gaps. Raises RadioError."""
     radio = _tuned(uri, 61_440_000, overflow_register=True)
     received = gaps = 0
     begun, cpu = time.monotonic(), time.process_time()

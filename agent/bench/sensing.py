@@ -1,4 +1,4 @@
-"""How fast sensing is, beside what people would otherwise use, on the same samples in the same process.
+"""Speed of sensing beside the usual alternatives, on the same samples in the same process.
 
 Every contender runs once in each round; time is the processor time this process used, a contender's figure is its
 median, a ratio the median of the rounds' ratios with the range that holds the middle four fifths of them. What else the
@@ -31,17 +31,17 @@ BARE: Final = "scipy.fft, batched"
 OURS: Final = ("everything", "full", "mean-only", "pulse search at 61.44 MS/s")
 GNU_RADIO: Final = "GNU Radio, FFT and power only"
 BARE_BATCH_SAMPLES: Final = 65536
-"""Batch of the bare transform: the fastest of those tried from 8192 to 131072, at either size within 3 %."""
+"""Samples per batch of the bare transform: the fastest from 8192 to 131072, whose neighbours are within 3 %."""
 SPREAD: Final = (0.1, 0.9)
 DECISION_SAMPLES: Final = 32768
 RATE_HZ, CENTER_HZ, KEEP_S = 61.44e6, 3.5e9, 60.0
 LOOK_SAMPLES: Final = 1 << 17
-"""A look of 2.1 ms, one after the other without a gap."""
+"""Samples of a look of 2.1 ms; looks follow each other without a gap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """Million samples a second of one contender, and how many times that is of its baseline, with its spread."""
+    """Million samples per second of one contender, and its ratio to its baseline, with its spread."""
 
     name: str
     msps: float
@@ -67,7 +67,7 @@ def one_core() -> Iterator[None]:
 
 
 class Pipeline:
-    """The front end with a decision for each channel on every block, as a survey makes them."""
+    """The front end with a decision for each channel in every block, as in a survey."""
 
     def __init__(self, n_fft: int) -> None:
         weights = np.zeros((n_fft, CHANNELS), np.float32)
@@ -80,7 +80,7 @@ class Pipeline:
         self._ratio = f_threshold(shape=shape, reference_shape=shape * CHANNELS, pfa=1e-3)
 
     def run(self, iq: NDArray[np.int16]) -> NDArray[np.bool_]:
-        """Mean, maximum, kurtosis and decisions of shape (blocks, channels)."""
+        """Return mean, maximum, kurtosis and decisions of shape (blocks, channels)."""
         self._front.feed(iq)
         spectra = self._front.take()
         floor = np.median(spectra.mean) / gamma_quantile(shape=float(max(1, spectra.frames)), q=0.5)
@@ -89,7 +89,7 @@ class Pipeline:
 
 
 class Everything:
-    """All that a node runs on its samples, and the products beside it, at 61.44 MS/s.
+    """All sensing of a node, and the data products beside it, at 61.44 MS/s.
 
     Mean, maximum, kurtosis, floor, a decision for each channel on every block, the radar search, and the products that
     `bandpact sense` writes: the survey and the product maker themselves, fed look by look.
@@ -112,7 +112,7 @@ class Everything:
         self._at_ns = 0
 
     def run(self, iq: NDArray[np.int16]) -> int:
-        """Take in all of `iq`; returns how many looks that was."""
+        """Process all of `iq`; returns the number of looks."""
         looks = 0
         for first in range(0, len(iq) - LOOK_SAMPLES + 1, LOOK_SAMPLES):
             look = iq[first : first + LOOK_SAMPLES]
@@ -124,7 +124,7 @@ class Everything:
 
 
 def contenders(iq: NDArray[np.int16], n_fft: int) -> dict[str, Callable[[], object]]:
-    """Everything that is timed, by name; each call works through all of `iq`."""
+    """Return every timed contender by name; each call processes all of `iq`."""
     floats = (iq.astype(np.float32).view(np.complex64)[:, 0] / FULL_SCALE).astype(np.complex64)
     scratch = floats.copy()
     pipeline, everything = Pipeline(n_fft), Everything(n_fft)
@@ -154,7 +154,7 @@ def contenders(iq: NDArray[np.int16], n_fft: int) -> dict[str, Callable[[], obje
 
 
 def gnuradio_chain(x: NDArray[np.complex64], n_fft: int) -> Callable[[], object] | None:
-    """GNU Radio's windowed FFT and squared magnitude over `x`, or None where GNU Radio is not installed."""
+    """Return GNU Radio's windowed FFT and squared magnitude over `x`, or None where GNU Radio is not installed."""
     try:
         gr, blocks, radio_fft = (importlib.import_module(f"gnuradio.{name}") for name in ("gr", "blocks", "fft"))
     except ImportError:
@@ -181,7 +181,7 @@ def _bare(x: NDArray[np.complex64], n_fft: int) -> None:
 
 
 def _bare_in_place(x: NDArray[np.complex64], n_fft: int) -> None:
-    """Overwrites `x`, keeping its power, so that it can be done again."""
+    """Transform `x` in place, keeping its power, so that it can be repeated."""
     batch = BARE_BATCH_SAMPLES // n_fft
     for rows in x[: len(x) // (batch * n_fft) * batch * n_fft].reshape(-1, batch, n_fft):
         fft.fft(rows, axis=-1, overwrite_x=True, norm="ortho")
@@ -204,7 +204,7 @@ def speeds(n_fft: int, *, samples: int, rounds: int, seed: int = 1) -> list[Spee
         for name, work in timed.items():
             began = time.process_time_ns()
             work()
-            if index:  # the first round only warms up
+            if index:  # the first round is warm-up only
                 spent[name].append(time.process_time_ns() - began)
     taken = {name: np.array(times, np.float64) for name, times in spent.items()}
     return [

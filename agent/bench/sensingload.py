@@ -1,8 +1,8 @@
-"""What sensing does beyond one core in quiet noise: on several cores at once, and with radar pulses all the time.
+"""Load of sensing beyond one core in quiet noise: on several cores at once, and with continuous radar pulses.
 
-Each process is kept on a core of its own and works through the same samples, all at the same time. A rate is the sum of
-what each did for each second of its own processor time: what cores share, as caches and memory, slows all, and what
-else the machine does slows none.
+Each process is pinned to its own core and processes the same samples, all at the same time. A rate is the sum over
+processes of samples per second of own processor time: resources that cores share, such as caches and memory, slow
+all; other load of the machine does not count.
 """
 
 import cProfile
@@ -23,13 +23,13 @@ from agent.bench.sensing import LOOK_SAMPLES, RATE_HZ, Everything
 NOISE_RMS: Final = 200.0
 PULSES_A_LOOK: Final = 200
 PULSE_SAMPLES: Final = 92
-"""1.5 µs at 61.44 MS/s, as a P0N#1 radar's."""
+"""Samples of a P0N#1 radar's pulse, 1.5 µs at 61.44 MS/s."""
 PULSE_AMPLITUDE: Final = 1500.0
 START_S: Final = 120.0
 
 
 def look_samples(looks: int, *, pulses: int, seed: int = 1) -> NDArray[np.int16]:
-    """Noise, with so many short pulses spread over each look; shape (samples, 2)."""
+    """Return noise with `pulses` short pulses spread over each look; shape (samples, 2)."""
     rng = np.random.default_rng(seed)
     iq = rng.standard_normal((looks * LOOK_SAMPLES, 2), dtype=np.float32) * np.float32(NOISE_RMS)
     for look in range(looks):
@@ -53,7 +53,7 @@ def _work(pipe: Connection, core: int, n_fft: int, looks: int, pulses: int) -> N
 
 
 def together(cores: Sequence[int], n_fft: int, *, looks: int, rounds: int, pulses: int = 0) -> float:
-    """Million samples a second of one process on each of these cores together. Raises RuntimeError, EOFError."""
+    """Return the total million samples per second of one process on each core. Raises RuntimeError, EOFError."""
     context = multiprocessing.get_context("spawn")
     pipes, processes = [], []
     try:
@@ -87,11 +87,11 @@ STAGES = {
     "floors learnt": ("survey.py", "_learn"),
     "products": ("products.py", "feed"),
 }
-"""Parts of all that a node runs, each by the function that does it; what none of them does is the rest."""
+"""Stages of a node's sensing, each by its function; the remaining time is the rest."""
 
 
 def profiled(n_fft: int, looks: int) -> dict[str, Any]:
-    """Share of the profiled time in each stage and in bare transforms, and calls of Python functions a look."""
+    """Return the share of profiled time by stage and in bare transforms, and Python function calls per look."""
     iq, everything = look_samples(looks, pulses=0), Everything(n_fft)
     everything.run(iq)
     profile = cProfile.Profile()
@@ -112,7 +112,7 @@ def _is(file: str, name: str, where: tuple[str, str]) -> bool:
 
 
 def run(*, looks: int, rounds: int, n_fft: int = 1024) -> dict[str, Any]:
-    """All that a node runs: on one core, on two at once where there are two, and with dense pulses on one."""
+    """Measure a node's sensing: on one core, on two at once where there are two, and with dense pulses on one."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     one = together(cores[:1], n_fft, looks=looks, rounds=rounds)
     two = together(cores[:2], n_fft, looks=looks, rounds=rounds) if len(cores) > 1 else None

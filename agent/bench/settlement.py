@@ -1,4 +1,4 @@
-"""All that `bandpact bench settlement` measures, each part in folders of its own."""
+"""Runs all measurements of `bandpact bench settlement`, each part in its own folders."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from agent.bench.pairgrowth import beside_open, beside_peers
 from agent.bench.town import BARE, MODES
 
 FLIGHTS = 8
-"""The rate is of so many settlements for each that is under way at once, or more."""
+"""Settlements per rate measurement for each one under way at once."""
 
 
 def run(folder: Path, *, count: int, peers: tuple[int, ...], in_flight: int, opened: int = 1000) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""The two processes of the settlement bench: whole nodes' settlement sides, and beside them the bare floor.
+"""The two processes of the settlement benchmark: whole settlement sides of nodes, and the bare lower bound.
 
-The floor does what a settlement cannot do without, and nothing else: five signatures, four verifications, two round
+The lower bound does only what a settlement cannot do without: five signatures, four verifications, two round
 trips over the same encrypted sockets, five durable commits, on messages of the same sizes. With envelopes it signs and
 verifies the composite as well; with a witness or a co-signer it makes one round trip more, both sides signing,
 verifying and storing.
 
-Long because the bare floors repeat the work of each kind of settlement, and are read beside what they repeat.
+Long because the bare exchanges repeat the work of each kind of settlement, and are read beside it.
 """
 
 import resource
@@ -65,16 +65,16 @@ WAIT_MS = 10
 USER, COSIGNER = "user-", "cosigner"
 FOUND_NS, LEVEL_PPM = 600 * NS, 950_000
 PROFILE = Profile()
-"""Of this process."""
+"""Profile of this process."""
 
 
 class BenchError(Exception):
-    """The bench cannot measure: a settlement did not come about."""
+    """The benchmark cannot measure, as a settlement did not come about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideSpec:
-    """What a side is made from; everything lies in folders."""
+    """Settings of a side; all paths are folders."""
 
     folder: Path
     network: str
@@ -86,12 +86,12 @@ class SideSpec:
     commodity: str
     enveloped: bool = False
     open_max: int | None = None
-    """Settlements that the holder lets one user have open, where the bench needs more than a node allows."""
+    """Most open settlements per user at the holder, where the benchmark needs more than a node allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trip:
-    """One round trip of the floor: bytes asked and answered, further records in the answer, and whether a head is."""
+    """One round trip of the lower bound: bytes sent and answered, further records in the answer, and whether a head."""
 
     asked: int
     answered: int
@@ -100,7 +100,7 @@ class Trip:
 
 
 def here_and_now() -> Fix:
-    """The host's clock as a simulated source: all sides of a bench share it."""
+    """Return time and place with the host's clock as a simulated source, shared by all sides of a benchmark."""
     now_ns = time.time_ns()
     clock = TimeFix(
         earliest_ns=now_ns - BOUND_NS, latest_ns=now_ns + BOUND_NS, source=TimeSource.SIMULATED, trusted=True
@@ -110,7 +110,7 @@ def here_and_now() -> Fix:
 
 
 def side_of(spec: SideSpec, name: str, peers: dict[str, str], do: Callable[[Effect], None]) -> "MeasuredSettling":
-    """A node's settlement side, its log on disk, its mesh on loopback. Raises BenchError."""
+    """Build a node's settlement side, its log on disk, its mesh on loopback. Raises BenchError."""
     registry = Registry(spec.network, [bytes.fromhex(spec.anchor)])
     subjects = {who: registry.admit_chain(chain) for who, chain in spec.chains.items()}
     *chain, raw = spec.rule
@@ -139,12 +139,12 @@ def side_of(spec: SideSpec, name: str, peers: dict[str, str], do: Callable[[Effe
 
 
 class MeasuredSettling(Settling):
-    """A settlement side that keeps the messages it sent last, whose sizes the floor's have, and what its turns took."""
+    """A settlement side that keeps the messages it sent last, for their sizes, and counts its turns' processor time."""
 
     worked_s = 0.0
-    """Processor time of its turns in which something was logged, by the thread that takes them."""
+    """Processor seconds of turns in which something was logged, of the thread that runs them."""
     steps = 0
-    """How many turns these were."""
+    """Number of these turns."""
     _logged = False
 
     def __init__(self, party: Party, mesh: Mesh, fix: Callable[[], Fix], *, do: Callable[[Effect], None]) -> None:
@@ -152,7 +152,7 @@ class MeasuredSettling(Settling):
         self._sent: deque[Outgoing] = deque(maxlen=SENT_KEPT)
 
     def turn(self, wait_ms: int) -> None:
-        """As ever, and count what it takes."""
+        """Run a turn, and add its processor time."""
         began_s, self._logged = time.thread_time(), False
         super().turn(wait_ms)
         if self._logged:
@@ -160,14 +160,14 @@ class MeasuredSettling(Settling):
             self.steps += 1
 
     def leave(self, step: Step) -> None:
-        """As ever, and keep what is sent; it is read once the measuring is over."""
+        """Leave a step, and keep the sent messages, which are parsed after the measurement."""
         self._logged = step.logged_bytes > 0
         self._sent.extend(step.outgoing)
         super().leave(step)
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Bytes of the last message of each type that was sent to the other party."""
+        """Return bytes of the last message of each type sent to the other party."""
         found: dict[str, int] = {}
         for outgoing in self._sent:
             message = decode_message(outgoing.data)
@@ -178,7 +178,7 @@ class MeasuredSettling(Settling):
         return found
 
     def sizes_of(self, typ: str) -> int:
-        """Bytes of the last message of a type. Raises BenchError."""
+        """Return bytes of the last message of a type. Raises BenchError."""
         sizes = self.sizes
         if typ not in sizes:
             raise BenchError(f"no {typ} was sent: {sorted(sizes)}")
@@ -190,7 +190,7 @@ class MeasuredSettling(Settling):
 
 @dataclass(slots=True)
 class BenchFloor:
-    """One end of the floor: a mesh's sockets, a bare database, a key; `peer` is the other end's transport key."""
+    """One end of the lower bound: a mesh's sockets, a bare database, a key; `peer` is the other end's transport key."""
 
     mesh: Mesh
     key: SigningKey
@@ -200,7 +200,7 @@ class BenchFloor:
 
     @classmethod
     def of(cls, side: Settling, other: Subject, folder: Path) -> "BenchFloor":
-        """On the sockets and the disk of a settlement side."""
+        """Build it on the sockets and the disk of a settlement side."""
         if other.transport_key is None:
             raise BenchError("the other end has no transport key")
         db = apsw.Connection(str(folder / "bare.db"))
@@ -210,12 +210,12 @@ class BenchFloor:
         return cls(side.mesh, side.party.identity.key, other.public, other.transport_key, db)
 
     def commit(self, body: bytes) -> None:
-        """A durable INSERT."""
+        """Do a durable INSERT."""
         with self.db:
             self.db.execute("INSERT INTO leaf(body) VALUES(?)", (body,))
 
     def signed(self, size: int) -> bytes:
-        """A message of so many bytes that begins with its signature and the floor's mark."""
+        """Return a message of `size` bytes that begins with its signature and the benchmark's mark."""
         body = MARK + bytes(max(1, size - SIGNATURE - len(MARK)))
         return self.key.sign(body) + body
 
@@ -230,7 +230,7 @@ class BenchFloor:
             raise BenchError("the floor's socket takes nothing")
 
     def receive(self) -> bytes:
-        """The next message of the other end. Raises BenchError when none comes."""
+        """Return the next message of the other end. Raises BenchError when none comes."""
         deadline = time.monotonic() + GIVE_UP_S
         while time.monotonic() < deadline:
             ours = [one.data for one in self.mesh.receive() if self._is_floor(one)]
@@ -240,12 +240,12 @@ class BenchFloor:
         raise BenchError("the floor's other end is silent")
 
     def _is_floor(self, arrived: Arrived) -> bool:
-        """What witnesses and co-signers still have to say of a settlement before is not of the floor."""
+        """Return whether a message is the bound's own; late ones of witnesses and co-signers are not."""
         marked = arrived.data[SIGNATURE : SIGNATURE + len(MARK)] == MARK
         return marked and arrived.transport_key == self.peer
 
     def ask(self, trips: Sequence[Trip]) -> None:
-        """The user's half: REQUEST, ACCEPT and what came back, each durable."""
+        """Do the user's half: REQUEST, ACCEPT and the answers, each durable."""
         answer = b""
         for trip in trips:
             message = self.signed(trip.asked)
@@ -257,7 +257,7 @@ class BenchFloor:
         self.commit(answer)
 
     def serve(self, trips: Sequence[Trip], count: int) -> None:
-        """The holder's half, `count` times: GRANT; CONFIRM and the signed head of the log."""
+        """Do the holder's half, `count` times: GRANT; CONFIRM and the signed head of the log."""
         for _ in range(count):
             for trip in trips:
                 self.check(self.receive())
@@ -272,9 +272,9 @@ class BenchFloor:
 
 
 def serve_holder(spec: SideSpec, pipe: Connection) -> None:
-    """The holder's process: settles with whoever asks, and serves the floor when told to, until its bench ends it.
+    """Run the holder's process: settles with any user, and serves the bound on command, until stopped.
 
-    Ctrl-C goes to the bench, which ends this process too. What ends it otherwise, such as a full disk, is one line.
+    Ctrl-C goes to the benchmark, which ends this process too. Another cause, such as a full disk, is one line.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -290,7 +290,7 @@ def _serve(spec: SideSpec, pipe: Connection) -> None:
         holder.OPEN_MAX = spec.open_max
     side = side_of(spec, "holder", {}, lambda _effect: None)
     side.speakers.add(pipe.fileno())
-    commands = select.poll()  # made once: a pipe's own poll makes one for each look
+    commands = select.poll()  # made once: a pipe's own poll makes one per call
     commands.register(pipe.fileno(), select.POLLIN)
     pipe.send(side.mesh.endpoint)
     while True:
@@ -359,7 +359,7 @@ def _offer(spec: SideSpec, side: Settling, step: Step, window: Window, to: Seque
 
 
 def _found(spec: SideSpec) -> Envelope:
-    """Both halves of the band found free just now."""
+    """Return an envelope with both halves of the band free."""
     now_ns = time.time_ns()
     middle_hz = (spec.band.low_hz + spec.band.high_hz) // 2
     halves = Band(low_hz=spec.band.low_hz, high_hz=middle_hz), Band(low_hz=middle_hz, high_hz=spec.band.high_hz)
@@ -376,7 +376,7 @@ def _found(spec: SideSpec) -> Envelope:
 
 
 def _able(spec: SideSpec) -> Envelope:
-    """A radio that reaches the whole band."""
+    """Return the unit envelope of a radio that covers the whole band."""
     now_ns = time.time_ns()
     return Envelope(
         kind=UNIT,
@@ -393,7 +393,7 @@ def _able(spec: SideSpec) -> Envelope:
 
 
 def cpu_s() -> float:
-    """Processor time of this process so far."""
+    """Return the processor time of this process so far, s."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
@@ -403,7 +403,7 @@ def cpu_s() -> float:
 
 @dataclass(slots=True)
 class BenchUser:
-    """One user of the bench and its settlements under way: id to when it was asked for."""
+    """One user of the benchmark, and its settlements under way: id to time of its REQUEST."""
 
     side: MeasuredSettling = field(init=False)
     began_s: dict[bytes, float] = field(default_factory=dict)
@@ -411,14 +411,14 @@ class BenchUser:
     failed: list[str] = field(default_factory=list)
     permits: int = 0
     keeps: bool = False
-    """Whether it holds on to what it settles."""
+    """Whether the user keeps its settlements."""
     put_off: int = 0
-    """REQUESTs that met the holder's limit of settlements open for one user, or a deadline on a machine that was busy
-    with other things; each was made again, for another slot."""
+    """Number of REQUESTs repeated for another slot: the holder's limit of open settlements, or a deadline on a
+    busy machine, had refused them."""
     another: Callable[[], None] = field(init=False)
 
     def do(self, effect: Effect) -> None:
-        """A permit ends the time that began with the REQUEST."""
+        """Note a permit: it ends the time that began with the REQUEST."""
         match effect:
             case HandPermit(sid=sid):
                 self.took_s.append(time.perf_counter() - self.began_s.pop(sid))
@@ -426,7 +426,7 @@ class BenchUser:
                 if not self.keeps:
                     self.side.want(lambda step: self.side.party.user.relinquish(step, sid, "bench"))
             case RequestProgress(news=SettlementNews.REFUSED | SettlementNews.ABORTED):
-                # What was relinquished still counts at the holder until it has heard of it.
+                # A relinquished settlement still counts at the holder until the message has arrived.
                 asked = self.began_s.pop(effect.sid, None) is not None
                 passing = effect.clause == "request.open" or effect.reason == Reason.TIMEOUT.value
                 if passing and self.put_off < PUT_OFF_MAX:
@@ -439,7 +439,7 @@ class BenchUser:
                 pass
 
     def ask(self, spec: SideSpec, slot: int, start_ns: int) -> None:
-        """REQUEST a slot nobody asked for, from the holder's offer."""
+        """Send a REQUEST for an unused slot, from the holder's offer."""
         began_s = time.perf_counter()
         window = Window(start_ns=start_ns + slot * SLOT_NS, end_ns=start_ns + (slot + 1) * SLOT_NS)
         half = Band(low_hz=spec.band.low_hz, high_hz=(spec.band.low_hz + spec.band.high_hz) // 2)
@@ -454,7 +454,7 @@ class BenchUser:
 
 
 class Users:
-    """Every user, all in one process: what is timed is a settlement, not how many programs share two cores."""
+    """All users in one process, so that a settlement's time does not depend on many processes sharing two cores."""
 
     def __init__(self, spec: SideSpec, endpoint: str, start_ns: int) -> None:
         self.spec, self.start_ns, self.slot = spec, start_ns, 0
@@ -464,7 +464,7 @@ class Users:
         self._owners: dict[Any, MeasuredSettling] = {}
         self._all_ns = 0
         self.together = False
-        """Whether the others have a part in a settlement: they witness, or co-sign."""
+        """Whether the other users take part in a settlement, as witnesses or co-signers."""
         for name in spec.chains:
             if name.startswith(USER):
                 self.users.append(BenchUser())
@@ -480,11 +480,11 @@ class Users:
         side.party.bounds.describe(step, _able(self.spec))
 
     def endpoints(self) -> dict[str, str]:
-        """Where everybody but the holder listens."""
+        """Return the endpoints of everybody but the holder."""
         return {name: side.mesh.endpoint for name, side in self._sides.items()}
 
     def introduce(self) -> None:
-        """Let everybody know where the others listen, and give each a turn while one settles."""
+        """Tell everybody the others' endpoints, and give each a turn while one settles."""
         self.together = True
         for name, side in self._sides.items():
             for other, endpoint in self.endpoints().items():
@@ -493,13 +493,13 @@ class Users:
                     side.mesh.connect(key, endpoint)
 
     def offer(self, window: Window) -> None:
-        """Have the co-signers offer, to the holder alone: it asks those of whom it has heard that they offer."""
+        """Have the co-signers offer to the holder, which asks only those whose offers it has received."""
         for name, side in self._sides.items():
             if not name.startswith(USER):
                 side.want(lambda step, side=side: _offer(self.spec, side, step, window, ["holder"]))  # type: ignore[misc]
 
     def turn(self, wait_ms: int) -> None:
-        """A turn of everyone for whom something has come, or who has something to do: idle users cost nothing."""
+        """Run a turn of every user with a message or work to do; idle users cost nothing."""
         if self._poller is None:
             self._poller = zmq.Poller()
             for side in self._sides.values():
@@ -509,14 +509,14 @@ class Users:
         now_ns = time.monotonic_ns()
         stirring = [side for side in self._sides.values() if side.stirs(now_ns)]
         ready = [self._owners[socket] for socket, _ in self._poller.poll(0 if stirring else wait_ms)]
-        if now_ns >= self._all_ns:  # what was not taken by a socket is sent again
+        if now_ns >= self._all_ns:  # retry what a socket did not take
             self._all_ns = now_ns + ALL_NS
             stirring = list(self._sides.values())
         for side in {id(one): one for one in (*stirring, *ready)}.values():
             side.turn(0)
 
     def until(self, holds: Callable[[], object], wait_ms: int, only: BenchUser | None = None) -> None:
-        """Turn until something holds. Raises BenchError."""
+        """Run turns until a condition holds. Raises BenchError."""
         deadline = time.monotonic() + GIVE_UP_S
         while not holds():
             if only is not None:
@@ -528,12 +528,12 @@ class Users:
                 raise BenchError(f"no settlement: {failed or 'silence'}")
 
     def ask(self, user: BenchUser) -> None:
-        """The next slot for that user."""
+        """Send that user's REQUEST for the next slot."""
         self.slot += 1
         user.ask(self.spec, self.slot, self.start_ns)
 
     def one(self) -> float:
-        """Seconds from REQUEST to permit, of one settlement alone; what follows it is dealt with before the next."""
+        """Return seconds from REQUEST to permit of one settlement; later messages are handled before the next."""
         user = self.users[self.slot % len(self.users)]
         before = user.permits
         self.ask(user)
@@ -547,14 +547,14 @@ class Users:
 
     @property
     def permits(self) -> int:
-        """Settlements made so far."""
+        """Number of settlements made so far."""
         return sum(user.permits for user in self.users)
 
     def _one_more(self, than: int) -> None:
         self.until(lambda: self.permits > than, WAIT_MS)
 
     def load(self, in_flight: int, count: int) -> float:
-        """Seconds for `count` settlements with so many always under way."""
+        """Return seconds for `count` settlements with `in_flight` always under way."""
         began_s, before, asked = time.perf_counter(), self.permits, 0
         while self.permits < before + count:
             while asked < count and asked - (self.permits - before) < in_flight:
@@ -567,6 +567,6 @@ class Users:
         return spent_s
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""
         for side in self._sides.values():
             side.close()

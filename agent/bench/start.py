@@ -1,6 +1,6 @@
-"""How long a user waits: for `bandpact --help`, and for `bandpact run` until the node takes part.
+"""Time that a user waits for `bandpact --help`, and for `bandpact run` until the node is ready.
 
-A node is ready where its event file says so: its log is open, its records are known to it, its loop takes messages.
+A node is ready by its event file: its log is open and read, and its loop takes messages.
 Each start has a fresh folder and serves page and health probes, as a service does; what was compiled is kept.
 """
 
@@ -27,12 +27,12 @@ TARGETS = {"help_s": 0.3, "ready_s": 2.0}
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Seconds that were waited, one for each time."""
+    """Waiting times in seconds, one per round."""
 
     each_s: tuple[float, ...]
 
     def figures(self) -> dict[str, float | int]:
-        """Median and largest, and of how many."""
+        """Return median and largest, and their number."""
         return {
             "median_s": round(statistics.median(self.each_s), 3),
             "max_s": round(max(self.each_s), 3),
@@ -50,7 +50,7 @@ def _help_s() -> float:
 
 
 def _ready_s() -> float:
-    """From the start of a node's command to its event `ready`, both by the monotonic clock."""
+    """Return seconds from the start of a node's command to its event `ready`, both by the monotonic clock."""
     with work_folder() as work:
         layout = layout_of(Path(work))
         air, _ = start_air(layout)
@@ -76,9 +76,9 @@ def _ready_ns(layout: Layout) -> int | None:
 
 
 def run(*, rounds: int) -> dict[str, Any]:
-    """Wait so often for each, after one of each that does not count. Raises TrialError."""
+    """Time each start `rounds` times, after one that does not count. Raises TrialError."""
     make_ready()
-    # From the first start on modules are kept compiled, as an installation keeps them, whatever this process was told.
+    # Modules stay compiled from the first start on, as in an installation, whatever this process's environment.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     _help_s()
     helped = Waits(tuple(_help_s() for _ in range(rounds))).figures()

@@ -1,4 +1,4 @@
-"""The page about real systems: one line for each system, rate and way of listening, a column for each level."""
+"""The page on real radio systems: one line per system, rate and way of sensing, one column per level."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -31,7 +31,7 @@ data and times, for each trial; the levels of a trial share what was sent, not t
 
 
 def page(rows: Sequence[DetectionRow], words: str) -> str:
-    """The whole page from the rows of the part `systems`, made by these words of the command."""
+    """Return the whole page from the rows of the part `systems`, made by these words of the command."""
     known = {(one.group, one.condition, one.x): one for one in rows}
     conditions = tuple(dict.fromkeys(one.condition for one in rows))
     levels = tuple(sorted({one.x for one in rows if one.x is not None}))
@@ -67,7 +67,7 @@ def _hits(one: DetectionRow) -> int:
 
 
 def _verdicts(known: Mapping[tuple[str, str, float | None], DetectionRow], condition: str, level: float) -> str:
-    """How often free, unknown and busy were said, and the interval of the first."""
+    """Return how often the verdict was free, unknown and busy, and the interval of the first."""
     found = {state: known.get((group, condition, level)) for state, group in STATE_GROUPS.items()}
     free = found[ChannelState.FREE]
     if free is None:
@@ -79,7 +79,7 @@ def _verdicts(known: Mapping[tuple[str, str, float | None], DetectionRow], condi
 def _together(
     rows: Sequence[DetectionRow], way: str, level: float
 ) -> Mapping[tuple[str, str, float | None], DetectionRow]:
-    """The verdicts on all systems at a level, heard one way, as one row of each group."""
+    """Sum the verdicts on all systems at a level and way of sensing, as one row of each group."""
     found: dict[tuple[str, str, float | None], DetectionRow] = {}
     for group in STATE_GROUPS.values():
         some = [one for one in rows if one.group == group and one.x == level and one.condition.endswith(f", {way}")]
@@ -93,7 +93,7 @@ def _count(one: DetectionRow | None) -> str:
 
 
 def _missing() -> str:
-    """Which systems do not fit into which rates."""
+    """Return which systems do not fit into which rates."""
     absent = [
         f"{name} ({' and '.join(f'{rate / 1e6:g}' for rate in RATES_HZ if not system.fits(rate))})"
         for name, system in SYSTEMS.items()

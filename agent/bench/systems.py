@@ -1,6 +1,6 @@
-"""Real systems by their generators, each as wide as it is and at any sample rate that it fits into.
+"""Real radio systems by their generators, each at its own bandwidth and any sample rate that it fits into.
 
-The generators stand in `sim/waveforms` and `radio/signals` and know nothing of the detectors.
+The generators are in `sim/waveforms` and `radio/signals`, and independent of the detectors.
 """
 
 import inspect
@@ -22,16 +22,16 @@ from sim.waveforms import ble, fm, hopping, sensors, wifi
 USED: Final = 0.9
 """Share of the received band that a system may lie in."""
 PLACE: Final = 0.2
-"""Where in the band it lies, as a share of the sample rate from the middle, if it is narrow enough."""
+"""Offset of a system from the band's centre as a share of the sample rate, if it is narrow enough."""
 
 Cplx = NDArray[np.complex64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """One system: its generator, how wide it is, and the only rate its generator knows, None where it knows any.
+    """One system: its generator, its bandwidth, and the only rate of its generator, None for any rate.
 
-    `width_hz` is None for what fills every band that it is heard in.
+    `width_hz` is None for a system that fills any band in which it is received.
     """
 
     generate: Callable[..., Cplx]
@@ -40,19 +40,19 @@ class System:
     native_hz: int | None = None
 
     def width_at(self, rate_hz: float) -> float:
-        """How wide it is at a sample rate."""
+        """Return the system's bandwidth in Hz at a sample rate."""
         return USED * rate_hz if self.width_hz is None else self.width_hz
 
     def fits(self, rate_hz: float) -> bool:
-        """Whether a receiver of that sample rate hears all of it."""
+        """Return whether a receiver of that sample rate receives all of it."""
         return self.width_at(rate_hz) <= USED * rate_hz
 
     def place_hz(self, rate_hz: float) -> float:
-        """Its middle, from the middle of the band: beside the tuned frequency where there is room."""
+        """Return its centre in Hz from the band's centre: beside the tuned frequency where there is room."""
         return min(PLACE * rate_hz, (USED * rate_hz - self.width_at(rate_hz)) / 2)
 
     def draw(self, rng: np.random.Generator, *, rate_hz: int, samples: int) -> Cplx:
-        """So many samples of it at its place, shape (samples,), unit power while it is on, no noise."""
+        """Return samples of the system at its offset, shape (samples,), unit power while on, without noise."""
         native = self.native_hz or rate_hz
         ratio = Fraction(rate_hz, native)
         wanted = samples if ratio == 1 else next_fast_len(int(samples / ratio) + 1)
@@ -90,7 +90,7 @@ PULSED_WIDTHS_HZ: Final[Mapping[str, float | None]] = MappingProxyType(
     }
 )
 CENTRED: Final = ("offset_hz", "ring_hz")
-"""Parameters by which a generator would move a system from the middle."""
+"""Parameters by which a generator would shift a system from the centre."""
 
 
 def _pulsed(name: str) -> System:

@@ -1,4 +1,4 @@
-"""One trial of a real system in noise through the survey: what was said of its channel, and what was true."""
+"""One trial of a real system in noise through the survey: the verdict on its channel against the truth."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,21 +21,21 @@ from sensing.verdict import NOTHING_KNOWN
 
 RATES_HZ: Final = (2_000_000, 10_000_000, 30_720_000)
 SNR_DB: Final = (0.0, 6.0, 12.0, 20.0)
-"""Power while it is on, over the noise in its own width."""
+"""Power in dB of a system while it is on, over the noise in its own bandwidth."""
 FILE_S: Final = 0.1
 NODE_S: Final = 0.2
 LOOK_S: Final = 0.02
 NODE_LOOK_S: Final = 0.00225
 FULL_SHARE, TOUCHED_SHARE = 0.1, 1e-3
-"""A block is in use from the first share of the fullest block's energy on, and may count from the second on."""
+"""Shares of the fullest block's energy from which a block is surely in use, and from which it may count."""
 NODE_BINS: Final = 3
-"""Bins that a channel must have, in the longest transform of a node, to be told apart in it."""
+"""Fewest bins that a channel needs in a node's longest transform to be resolved."""
 TRIALS_EACH: Final = 10
-"""One draw of each system and rate for so many trials asked for."""
+"""Trials requested for each draw of a system and rate."""
 
 
 class HeardAs(Enum):
-    """How the samples were taken."""
+    """How the samples are taken."""
 
     FILE = "file"
     NODE = "node"
@@ -43,7 +43,7 @@ class HeardAs(Enum):
 
 SPAN_S: Final[Mapping[HeardAs, float]] = MappingProxyType({HeardAs.FILE: FILE_S, HeardAs.NODE: NODE_S})
 SYSTEM_GROUPS: Final = "Systems: "
-"""How the names of all groups of these rows begin."""
+"""Beginning of the names of all groups of these rows."""
 STATE_GROUPS: Final[Mapping[ChannelState, str]] = MappingProxyType(
     {
         state: f"{SYSTEM_GROUPS}channel called {state.value}"
@@ -56,9 +56,9 @@ RADARS: Final = f"{SYSTEM_GROUPS}a radar reported"
 
 @dataclass(slots=True)
 class SystemCell:
-    """What was counted of one system at one rate, level and way of listening; `drawn` with those it was not heard in.
+    """Counts of one system at one rate, level and way of sensing; `drawn` includes draws in which it was never on.
 
-    `intervals` is how many said something of the share, `held` how many of them hold it; in `radars` one was reported.
+    `intervals`: reports with an occupancy; `held`: those that contain the truth; `radars`: those with a radar.
     """
 
     name: str
@@ -73,11 +73,11 @@ class SystemCell:
 
     @property
     def condition(self) -> str:
-        """All of it but the level."""
+        """The condition in words, without the level."""
         return f"{self.name}, {self.rate_hz / 1e6:g} MS/s, {self.heard_as.value}"
 
     def rows(self) -> Iterator[DetectionRow]:
-        """Shares of the trials in which something of the system was there to be heard."""
+        """Yield the shares of trials in which the system was on at some time."""
         heard = sum(self.states.values())
         for state, group in STATE_GROUPS.items():
             if heard:
@@ -89,14 +89,14 @@ class SystemCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """Between which shares of its blocks a system was on, by its own samples without noise."""
+    """Bounds on the share of blocks in which a system was on, by its own samples without noise."""
 
     low: float
     high: float
 
 
 def system_rows(seed: int, trials: int) -> Iterator[DetectionRow]:
-    """Every system at every rate that it fits into."""
+    """Yield rows of every system at every rate that it fits into."""
     for name, system in SYSTEMS.items():
         for rate_hz in RATES_HZ:
             if system.fits(rate_hz):
@@ -105,7 +105,7 @@ def system_rows(seed: int, trials: int) -> Iterator[DetectionRow]:
 
 
 def cells(seed: int, name: str, *, rate_hz: int, draws: int) -> list[SystemCell]:
-    """Draw a system so often; each draw is heard at every level, in noise of its own, as a file and by a node."""
+    """Draw a system `draws` times; each draw is sensed at every level, in its own noise, as a file and by a node."""
     seen_by_a_node = SYSTEMS[name].width_at(rate_hz) >= NODE_BINS * rate_hz / max(SHORT_LOOK_BINS)
     ways = [one for one in HeardAs if one is HeardAs.FILE or seen_by_a_node]
     found = {
@@ -142,7 +142,7 @@ def _trial(
 
 
 def count(cell: SystemCell, said: ChannelReport, true: Truth) -> None:
-    """Add one trial: what was said of the channel beside what was true."""
+    """Add one trial: the report on the channel against the truth."""
     cell.states[said.state] += 1
     if said.occupancy.high - said.occupancy.low < NOTHING_KNOWN:
         cell.intervals += 1
@@ -150,7 +150,7 @@ def count(cell: SystemCell, said: ChannelReport, true: Truth) -> None:
 
 
 def survey_of(system: System, rate_hz: int, heard_as: HeardAs) -> Survey:
-    """A survey of the system's own width as one channel, as `bandpact sense` or a node sets it up."""
+    """Return a survey of the system's bandwidth as one channel, set up as by `bandpact sense` or a node."""
     middle, width = CENTER_HZ + system.place_hz(rate_hz), system.width_at(rate_hz)
     settings = SurveySettings(
         center_hz=CENTER_HZ, sample_rate_hz=rate_hz, full_scale=FULL_SCALE,
@@ -164,13 +164,13 @@ def survey_of(system: System, rate_hz: int, heard_as: HeardAs) -> Survey:
 
 
 def block_of(settings: SurveySettings) -> int:
-    """Samples of a block."""
+    """Return the samples of a block."""
     frames = max(1, round(settings.block_us * 1e-6 * settings.sample_rate_hz / settings.fft_size))
     return frames * settings.fft_size
 
 
 def looks_of(signal: Cplx, rate_hz: int, heard_as: HeardAs, *, block: int) -> list[tuple[int, Cplx]]:
-    """The looks and their first samples: without a gap and as long as `bandpact sense` has them, or a node's."""
+    """Return looks with their first samples: gapless and as long as in `bandpact sense`, or a node's."""
     last = round(SPAN_S[heard_as] * rate_hz)
     if heard_as is HeardAs.NODE:
         step, length = round(LOOK_S * rate_hz), round(NODE_LOOK_S * rate_hz)
@@ -180,12 +180,12 @@ def looks_of(signal: Cplx, rate_hz: int, heard_as: HeardAs, *, block: int) -> li
 
 
 def block_powers(stretches: list[Cplx], *, block: int) -> NDArray[np.float64]:
-    """Mean power of every block of some stretches, each of which begins with one."""
+    """Return the mean power of every block of some stretches, each of which begins with a block."""
     each = [part[: len(part) // block * block].reshape(-1, block) for part in stretches]
     return np.concatenate([(np.abs(one) ** 2).mean(axis=1, dtype=np.float64) for one in each])
 
 
 def truth(stretches: list[Cplx], *, block: int, most: float) -> Truth:
-    """The share of blocks in use. Args: most is the power of the system's fullest block."""
+    """Return the share of blocks in use. Args: most: the power of the system's fullest block."""
     power = block_powers(stretches, block=block) / most
     return Truth(low=float((power >= FULL_SHARE).mean()), high=float((power >= TOUCHED_SHARE).mean()))

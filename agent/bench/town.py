@@ -1,6 +1,6 @@
-"""A town of the settlement bench: a holder in a process of its own, and its users in another, on loopback.
+"""A town of the settlement benchmark: a holder in its own process, and its users in another, on loopback.
 
-What single settlements, many at once and comparisons of two towns are all measured in.
+Single settlements, many at once and comparisons of two towns are all measured in one.
 """
 
 import multiprocessing
@@ -28,7 +28,7 @@ NETWORK = "bench"
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """What a settlement has to have beside its two parties' signatures; the bare one nothing."""
+    """What a settlement needs beyond its two parties' signatures; nothing in the bare mode."""
 
     name: str
     enveloped: bool = False
@@ -46,8 +46,8 @@ MODES = (
 
 
 def prepare(folder: Path, users: int, mode: Mode = BARE) -> SideSpec:
-    """Keys, credentials and a rule for a holder and so many users, and for one more holder where that co-signs."""
-    # On a busy machine a step may wait longer than a trial lets it: that is to be measured, not refused.
+    """Make keys, credentials and a rule for a holder and its users, and for a second holder where it co-signs."""
+    # On a busy machine a step may take longer than usual limits allow: it is to be measured, not refused.
     terms = {"envelope_required": mode.enveloped, "accept_s": PATIENT_S, "confirm_s": PATIENT_S}
     trial = TrialSpec()
     trial = trial.model_copy(update={"terms": trial.terms.model_copy(update=terms)})
@@ -69,7 +69,7 @@ def prepare(folder: Path, users: int, mode: Mode = BARE) -> SideSpec:
 
 
 class BenchHolder:
-    """The holder's process as the bench holds it."""
+    """The holder's process, controlled by the benchmark."""
 
     def __init__(self, spec: SideSpec) -> None:
         context = multiprocessing.get_context("spawn")
@@ -83,7 +83,7 @@ class BenchHolder:
         self.endpoint: str = self.pipe.recv()
 
     def tell(self, command: str, argument: Any = None) -> Any:
-        """Have it do something and say when it has begun. Raises BenchError."""
+        """Send it a command and return its answer. Raises BenchError."""
         try:
             self.pipe.send((command, argument))
             if not self.pipe.poll(START_S):
@@ -93,12 +93,12 @@ class BenchHolder:
             raise BenchError("the holder's process is gone") from exc
 
     def kill(self) -> None:
-        """End it at once, whatever it waits for."""
+        """Kill the process at once, whatever it waits for."""
         self._process.kill()
         self._process.join(START_S)
 
     def stop(self) -> None:
-        """End it."""
+        """End the process."""
         if self._process.is_alive():
             self.pipe.send(("stop", None))
         self._process.join(START_S)
@@ -109,7 +109,7 @@ class BenchHolder:
 def town(
     folder: Path, users: int, mode: Mode = BARE, *, open_max: int | None = None
 ) -> Iterator[tuple[BenchHolder, Users]]:
-    """A holder and its users, an offer with each of them."""
+    """Run a holder and its users, each of which has an offer."""
     spec = replace(prepare(folder, users, mode), open_max=open_max)
     holder = BenchHolder(spec)
     start_ns = (time.time_ns() + AHEAD_NS) // NS * NS
@@ -128,7 +128,7 @@ def town(
         )
         yield holder, made
     except BaseException:
-        holder.kill()  # it may wait half a minute for the floor's other end, which is here
+        holder.kill()  # it may wait half a minute for the bound's other end, which is here
         raise
     finally:
         made.close()
@@ -136,7 +136,7 @@ def town(
 
 
 def _offered(made: Users, offer: Callable[[], object], heard: Callable[[], object]) -> None:
-    """Offer until it was heard: what is sent before a socket is connected may be lost. Raises BenchError."""
+    """Repeat an offer until it arrived: a message sent before a socket is connected may be lost. Raises BenchError."""
     deadline_s = time.monotonic() + START_S
     while not heard():
         if time.monotonic() > deadline_s:
@@ -147,13 +147,13 @@ def _offered(made: Users, offer: Callable[[], object], heard: Callable[[], objec
 
 
 def everybody_once(users: Users) -> None:
-    """Settle with each user before anything is timed: a first settlement pays for what later ones find ready."""
+    """Settle with each user before timing: a first settlement pays for what later ones find ready."""
     for _ in range(max(WARM_UP, len(users.users))):
         users.one()
 
 
 def settled(users: Users) -> Callable[[], bool]:
-    """Holds once nothing has arrived for a few turns: the floor's messages must not meet a settlement's."""
+    """Return a condition that holds once no message has arrived for a few turns."""
     left = [10]
 
     def quiet() -> bool:

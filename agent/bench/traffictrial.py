@@ -1,4 +1,4 @@
-"""On and off times of traffic, and how often the two intervals of an occupancy hold what they claim to hold."""
+"""Traffic with random on and off times, to measure the coverage of the two intervals of an occupancy."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -18,7 +18,7 @@ BLOCKS: Final = 6000
 
 
 class OnOff(Enum):
-    """How long traffic is on and off at a time."""
+    """Distributions of on and off times."""
 
     FIXED = "fixed on and off times"
     EXPONENTIAL = "exponential on and off times"
@@ -32,13 +32,13 @@ class OnOff(Enum):
 TAIL: Final = {OnOff.PARETO_LIGHT: 2.5, OnOff.PARETO_HEAVY: 1.5, OnOff.PARETO_HEAVIEST: 1.2}
 SESSION_END: Final = 0.1
 SESSION_SHORT: Final = 0.3
-"""Of the mean off time: those within a session, and the pauses by which all of them have their mean."""
+"""Shares of the mean off time: pauses within a session are this long, and longer ones restore the mean."""
 MEMORY_STEP: Final = 0.95
 MEMORY_SPREAD: Final = 0.8
 
 
 def traffic(rng: np.random.Generator, kind: OnOff, *, share: float, blocks: int = BLOCKS) -> NDArray[np.bool_]:
-    """Which blocks are busy, shape (blocks,), seen from a random instant on; `share` is the long-run share."""
+    """Return which blocks are busy, shape (blocks,), from a random instant on; `share` is the long-run share."""
     on, off = MEAN_BLOCKS, MEAN_BLOCKS * (1 - share) / share
     count = int(6 * blocks / (on + off)) + 400
 
@@ -65,7 +65,7 @@ def traffic(rng: np.random.Generator, kind: OnOff, *, share: float, blocks: int 
 
 
 def _wandering(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
-    """A factor of mean one, log-normal, that each time resembles the one before."""
+    """Return log-normal factors of mean one, each correlated with the one before."""
     fresh = MEMORY_SPREAD * np.sqrt(1 - MEMORY_STEP**2) * rng.standard_normal(count)
     fresh[0] = MEMORY_SPREAD * rng.standard_normal()
     factor: NDArray[np.float64] = np.exp(lfilter([1.0], [1.0, -MEMORY_STEP], fresh) - MEMORY_SPREAD**2 / 2)
@@ -74,7 +74,7 @@ def _wandering(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Covered:
-    """Of how many stretches the interval of the stretch held the stretch, and that of the long run the long run."""
+    """Number of stretches whose intervals held the stretch's share, and the long run's."""
 
     stretch: int
     long_run: int
@@ -82,7 +82,7 @@ class Covered:
 
 
 def covered(seed: int, kind: OnOff, *, share: float, trials: int) -> Covered:
-    """Count over so many stretches of `BLOCKS` blocks."""
+    """Count coverage over `trials` stretches of `BLOCKS` blocks."""
     rng = np.random.default_rng([seed, list(OnOff).index(kind), round(1000 * share)])
     stretch = long_run = 0
     for _ in range(trials):

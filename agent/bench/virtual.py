@@ -1,4 +1,4 @@
-"""How fast virtual time passes: random worlds and cities of real parties, logs and verdicts on one core."""
+"""Speed of virtual time: random worlds and cities of real parties, logs and verdicts on one core."""
 
 import time
 from typing import Any
@@ -10,7 +10,7 @@ from sim.world.run import run_plan
 
 
 def run(*, seeds: int) -> dict[str, Any]:
-    """Run so many seeds one after the other in this process; virtual seconds over seconds of its processor time."""
+    """Run `seeds` seeds one after the other in this process; returns virtual seconds per processor second."""
     began_s, cpu_s = time.perf_counter(), time.process_time()
     members = settled = broken = 0
     for seed in range(seeds):
@@ -34,7 +34,7 @@ def run(*, seeds: int) -> dict[str, Any]:
 
 
 def run_cities(*, nodes: int, hours: int, neighbours: int) -> dict[str, Any]:
-    """A plain neighbourhood for a day, and a city of so many members for so many hours; no faults, all invariants."""
+    """Run a neighbourhood for a day, and a city of `nodes` members for `hours` hours; no faults, all invariants."""
     return {"plain": _city(neighbours, 24), "city": _city(nodes, hours)}
 
 

@@ -1,1 +1,1 @@
-"""The coverage boundary of a lease: computed, written as GeoJSON and as a picture."""
+"""Coverage boundary of a lease: computed, and written as GeoJSON and as a picture."""

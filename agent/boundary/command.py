@@ -1,4 +1,4 @@
-"""The coverage boundary of a lease that a log tells of: from its GRANT, and from where its user signed the ACCEPT."""
+"""Coverage boundary of a lease in a log: from its GRANT, and the position at which its user signed the ACCEPT."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from settlement.chain.records import Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundaryWish:
-    """How the boundary is to be drawn: the level at its edge, the antenna, the model and its margin."""
+    """Settings of a boundary: the level at its edge, the antenna, the model and its margin."""
 
     level_dbm: float
     antenna: BoundaryAntenna
@@ -69,7 +69,7 @@ def draw(
 
 
 def _settled(source: Path, lease: str, anchors: Sequence[str] | None, network: str | None) -> tuple[Record, Record]:
-    """The GRANT and the ACCEPT of the one lease whose id begins so."""
+    """Return GRANT and ACCEPT of the one lease whose id begins with the prefix."""
     found: dict[bytes, dict[type[Any], Record]] = {}
     for read in logs_at(source, anchors=anchors, network=network).values():
         for entry in read.entries:

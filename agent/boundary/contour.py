@@ -1,4 +1,4 @@
-"""Where a lease's signal falls to a level: a contour round its antenna, with the margin that the model leaves. Pure.
+"""Contour at which a lease's signal falls to a level, around its antenna, with the model's margin. Pure.
 
 The level is that of 47 CFR 96.25(c)(1)(i) unless another is given: -96 dBm in 10 MHz, the edge of a PAL Protection
 Area. Loss is the product's own model (`radio/propagation.py`): free space to a reference distance, log-distance beyond.
@@ -17,22 +17,22 @@ LEVEL_DBM, LEVEL_BAND_HZ = -96.0, 10_000_000
 SHADOWING_DB = 8.0
 """One standard deviation of log-normal shadowing about the median (3GPP TR 38.901, table 7.4.1-1, RMa NLOS)."""
 SIGMAS = 1.645
-"""The margin holds nineteen places of twenty on each side."""
+"""Margin in standard deviations that holds at nineteen of twenty places on each side."""
 BACK_DB = 20.0
-"""A sector antenna radiates at least this much less backwards (3GPP TR 36.942, 4.2.1)."""
+"""Front-to-back ratio of a sector antenna in dB, at least (3GPP TR 36.942, 4.2.1)."""
 FARTHEST_M = 200_000.0
 STEPS = 72
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundaryAntenna:
-    """Where the antenna's main lobe points and how wide it is at half power, in degrees; no azimuth is all round."""
+    """Direction of the antenna's main lobe and its half-power width, in degrees; without an azimuth omnidirectional."""
 
     azimuth_deg: float | None = None
     beamwidth_deg: float = 65.0
 
     def below_db(self, bearing_deg: float) -> float:
-        """How much less it radiates towards a bearing: min(12 (off / beamwidth)^2, 20) dB (3GPP TR 36.942, 4.2.1)."""
+        """Return the loss in dB towards a bearing: min(12 (off / beamwidth)^2, 20) dB (3GPP TR 36.942, 4.2.1)."""
         if self.azimuth_deg is None:
             return 0.0
         off_deg = (bearing_deg - self.azimuth_deg + 180.0) % 360.0 - 180.0
@@ -41,7 +41,7 @@ class BoundaryAntenna:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundaryPlan:
-    """What a boundary is computed from: EIRP over the whole band, the level at its edge in 10 MHz, the model."""
+    """Inputs of a boundary: EIRP over the whole band, the level at its edge in 10 MHz, the model."""
 
     at: Position
     eirp_dbm: float
@@ -54,14 +54,14 @@ class BoundaryPlan:
 
     @property
     def eirp_in_level_dbm(self) -> float:
-        """EIRP in as much band as the level is of: spread evenly over the lease's band."""
+        """EIRP in the bandwidth that the level refers to, spread evenly over the lease's band."""
         width_hz = self.high_hz - self.low_hz
         return self.eirp_dbm + min(0.0, 10 * math.log10(LEVEL_BAND_HZ / width_hz))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundaryReach:
-    """How far the level reaches towards each bearing (degrees, m): in the median, at most, and at least."""
+    """Distance in m at which the level is reached, per bearing (degrees): median, largest and smallest."""
 
     bearing_deg: tuple[float, ...]
     median_m: tuple[float, ...]
@@ -70,7 +70,7 @@ class BoundaryReach:
 
 
 def reach_m(loss_most_db: float, frequency_hz: float, model: Propagation) -> float:
-    """The distance at which the loss is that much; by halving, for the model rises with distance."""
+    """Return the distance in m at which the loss has this value, by bisection, as the loss rises with distance."""
     near_m, far_m = NEAREST_M, FARTHEST_M
     if loss_db(near_m, frequency_hz, model=model) >= loss_most_db:
         return near_m
@@ -84,7 +84,7 @@ def reach_m(loss_most_db: float, frequency_hz: float, model: Propagation) -> flo
 
 
 def reach_of(plan: BoundaryPlan) -> BoundaryReach:
-    """The boundary towards `STEPS` bearings; at the band's lower edge, where loss is least."""
+    """Return the boundary towards `STEPS` bearings, at the band's lower edge, where loss is least."""
     bearings = tuple(360.0 * step / STEPS for step in range(STEPS))
 
     def far(margin_db: float) -> tuple[float, ...]:
@@ -97,7 +97,7 @@ def reach_of(plan: BoundaryPlan) -> BoundaryReach:
 
 
 def geojson_of(plan: BoundaryPlan, reach: BoundaryReach, about: dict[str, Any]) -> dict[str, Any]:
-    """The three contours and the antenna as a GeoJSON FeatureCollection (RFC 7946): longitude before latitude."""
+    """Return the contours and the antenna as a GeoJSON FeatureCollection (RFC 7946): longitude before latitude."""
     level = f"{plan.level_dbm:g} dBm in {LEVEL_BAND_HZ / 1e6:g} MHz"
     contours = (
         ("outer", reach.outer_m, f"where loss is {plan.margin_db:g} dB less than the median"),
@@ -126,7 +126,7 @@ def geojson_of(plan: BoundaryPlan, reach: BoundaryReach, about: dict[str, Any]) 
 
 
 def _ring(at: Position, bearings: tuple[float, ...], far: tuple[float, ...]) -> list[list[float]]:
-    """A closed ring, counterclockwise as RFC 7946 has it."""
+    """Return a closed ring, counterclockwise as RFC 7946 requires."""
     points = []
     for bearing, distance in reversed(list(zip(bearings, far, strict=True))):
         there = Geodesic.WGS84.Direct(at.lat_deg, at.lon_deg, bearing, distance)

@@ -1,4 +1,4 @@
-"""A lease's coverage boundary as a picture: north up, metres from the antenna."""
+"""Picture of a lease's coverage boundary: north up, distances from the antenna."""
 
 import io
 import math
@@ -33,7 +33,7 @@ def boundary_picture(plan: BoundaryPlan, reach: BoundaryReach, title: str, path:
 
 
 def _points(bearings: Sequence[float], far_m: Sequence[float]) -> tuple[list[float], list[float]]:
-    """East and north in km of a closed contour."""
+    """Return east and north coordinates in km of a closed contour."""
     around = [*zip(bearings, far_m, strict=True), (bearings[0], far_m[0])]
     east = [far * math.sin(math.radians(bearing)) / 1000 for bearing, far in around]
     north = [far * math.cos(math.radians(bearing)) / 1000 for bearing, far in around]

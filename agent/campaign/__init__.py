@@ -1,1 +1,1 @@
-"""Many runs of one question: scenarios by seeds by parameters, on all cores or a cluster, kept as they are done."""
+"""Campaigns: scenarios by seeds by parameters, on all cores or a cluster, each result stored as it is done."""

@@ -1,4 +1,4 @@
-"""Audits many logs, each by itself and all of them at once: a row for each, kept as it is done."""
+"""Audits many logs in parallel, each by itself; one row per log, stored as it is done."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ CHUNK: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogToAudit:
-    """One log: where it is, the hash of its bytes (a changed log is audited again), and what it is held against."""
+    """One log: its path, the hash of its content (a changed log is audited again), and its network and anchors."""
 
     path: str
     content: str
@@ -32,12 +32,12 @@ class LogToAudit:
 
     @property
     def key(self) -> str:
-        """Its name in the table."""
+        """The log's name in the table."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _content(path: Path) -> str:
-    """The hash of a log with what lies beside it and counts: its write-ahead log, its seal, its root."""
+    """Return the hash of a log with the files that belong to it: write-ahead log, seal, root."""
     held = hashlib.sha256()
     beside = (path.with_name(path.name + "-wal"), path.with_suffix(".seal"), path.with_suffix(".root"))
     for one in (path, *beside):
@@ -51,7 +51,7 @@ def _content(path: Path) -> str:
 
 
 def logs_in(paths: Iterable[Path], *, network: str | None, anchors: Iterable[str]) -> list[LogToAudit]:
-    """Every log in these folders and files, each once. Raises CampaignError where one of them holds none."""
+    """Return every log in these folders and files, each once. Raises CampaignError where one of them has none."""
     found: dict[Path, LogToAudit] = {}
     trusted = tuple(anchors)
     for path in paths:
@@ -62,7 +62,7 @@ def logs_in(paths: Iterable[Path], *, network: str | None, anchors: Iterable[str
 
 
 def _logs(path: Path) -> Iterator[Path]:
-    """Logs and bundles in a file, a node's or a trial's folder, or a folder of such folders."""
+    """Yield logs and bundles of a file, a node's or a trial's folder, or a folder of such folders."""
     if path.is_file():
         yield path.resolve()
         return
@@ -77,7 +77,7 @@ def _logs(path: Path) -> Iterator[Path]:
 
 
 def audit_one(log: LogToAudit) -> RunOutcome:
-    """The audit of one log; whatever is wrong is its outcome, nothing is raised."""
+    """Audit one log; an error becomes its outcome, none is raised."""
     began_s, figures = time.monotonic(), dict[str, float]()
     try:
         found = verify(Path(log.path), anchors=list(log.anchors) or None, network=log.network)
@@ -101,7 +101,7 @@ def audit_fleet(
     scheduler: str | None,
     tell: Callable[[str], None],
 ) -> dict[str, RunOutcome]:
-    """Audit what is not done yet; outcomes by key. Raises CampaignError, OSError."""
+    """Audit the logs not done yet; returns outcomes by key. Raises CampaignError, OSError."""
     by_key = {log.key: log for log in logs}
     done = {} if store is None else {key: one for key, one in store.done.items() if key in by_key}
     left = [log for key, log in by_key.items() if key not in done or done[key].outcome == "error"]
@@ -115,7 +115,7 @@ def audit_fleet(
 
 
 def write_fleet(logs: list[LogToAudit], done: dict[str, RunOutcome], folder: Path) -> Path:
-    """A row for each log, as Parquet. Raises OSError."""
+    """Write a Parquet table with one row for each log. Raises OSError."""
     import pyarrow as pa
     from pyarrow import parquet
 

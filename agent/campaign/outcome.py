@@ -1,16 +1,16 @@
-"""What came of one run: a row for the table."""
+"""Result of one run, as a row of the table."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 PASSED, FAILED, ERROR = "passed", "failed", "error"
-"""It held; it ran and something did not hold; it could not be run, which says nothing of what it asks."""
+"""passed: the run held; failed: it ran and something did not hold; error: it could not be run, which proves nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """Of one run: how it ended and why, what it took, where it ran, and every number it gave."""
+    """One run's outcome with reason, duration, machine, and every number of its result."""
 
     key: str
     outcome: str
@@ -21,7 +21,7 @@ class RunOutcome:
 
 
 def figures_of(found: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, float]]:
-    """Every number of a result by the keys that lead to it, truth as 0 and 1; lists and texts are left out."""
+    """Yield every number of a result with its path of keys, booleans as 0 and 1; lists and texts are left out."""
     for name, value in found.items():
         key = f"{under}{name}"
         if isinstance(value, bool | int | float):

@@ -1,4 +1,4 @@
-"""Runs a campaign: what is not done yet, as fast as there are workers, each outcome kept before the next is counted."""
+"""Runs what a campaign has not done yet, on all workers, and stores each outcome before the next is counted."""
 
 import socket
 import time
@@ -19,7 +19,7 @@ TELL_S = 2.0
 
 @dataclass(slots=True)
 class CampaignProgress:
-    """How far it is: of all runs those done before and since, by outcome, and the time left at this pace."""
+    """Progress: number of runs done before and since, by outcome, and the time left at this rate."""
 
     total: int
     before: int
@@ -29,7 +29,7 @@ class CampaignProgress:
     _told_s: float = 0.0
 
     def one(self, outcome: str) -> None:
-        """One more is done."""
+        """Count one more run."""
         self.counts[outcome] += 1
         now_s = time.monotonic()
         since = sum(self.counts.values())
@@ -43,7 +43,7 @@ class CampaignProgress:
 
 
 def checked(spec: CampaignSpec) -> None:
-    """Every scenario with every set of values, as a run would read it. Raises CampaignError."""
+    """Check every scenario with every set of values, as a run would read it. Raises CampaignError."""
     seen: set[tuple[str, tuple[tuple[str, Any], ...]]] = set()
     for run in spec.runs():
         if (run.scenario, run.parameters) in seen:
@@ -56,7 +56,7 @@ def checked(spec: CampaignSpec) -> None:
 
 
 def run_one(spec: RunSpec) -> RunOutcome:
-    """One run, wherever it is; whatever goes wrong is its outcome, nothing is raised."""
+    """Do one run, on any machine; an error becomes its outcome, none is raised."""
     began_s, figures = time.monotonic(), dict[str, float]()
     try:
         why, figures = run_world(spec) if spec.scenario == WORLD else run_trial(spec)
@@ -78,7 +78,7 @@ def run_one(spec: RunSpec) -> RunOutcome:
 def carry_out(
     spec: CampaignSpec, store: CampaignStore, *, jobs: int, scheduler: str | None, tell: Callable[[str], None]
 ) -> Counter[str]:
-    """Make every run that is not done; how many of all ended how. Raises CampaignError, OSError."""
+    """Do every run not done yet; returns the number of runs by outcome. Raises CampaignError, OSError."""
     runs = {run.key: run for run in spec.runs()}
     left = [runs[key] for key in store.left(runs)]
     progress = CampaignProgress(len(runs), len(runs) - len(left), tell)
@@ -91,5 +91,5 @@ def carry_out(
 
 
 def asked_for(spec: CampaignSpec) -> dict[str, Any]:
-    """What a campaign is, as plain values: two that are alike go on in one folder."""
+    """Return a campaign's definition as plain values: equal ones continue in one folder."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(spec).items()}

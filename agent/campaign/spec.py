@@ -1,4 +1,4 @@
-"""A campaign file: which scenarios, which seeds, which values of which parameters; checked whole before anything runs.
+"""A campaign file: scenarios, seeds, and values of parameters; checked as a whole before anything runs.
 
     [campaign]
     name = "lossy"
@@ -32,12 +32,12 @@ _KEYS: Final = {"name", "scenarios", "seeds", "duration"}
 
 
 class CampaignError(Exception):
-    """A campaign that cannot be run: one line with the file, the key and the mend."""
+    """A campaign that cannot be run; the message is one line with the file, the key and the remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """One run: plain values alone, so that it can be named by its hash and sent to another machine."""
+    """One run as plain values, so that it can be named by its hash and sent to another machine."""
 
     scenario: str
     seed: int
@@ -46,13 +46,13 @@ class RunSpec:
 
     @property
     def key(self) -> str:
-        """Its name: the same run has the same on every machine."""
+        """The run's name, the same on every machine."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignSpec:
-    """The whole campaign."""
+    """A whole campaign."""
 
     name: str
     scenarios: tuple[str, ...]
@@ -61,7 +61,7 @@ class CampaignSpec:
     duration_s: float | None
 
     def runs(self) -> Iterator[RunSpec]:
-        """Every run, scenario by scenario, all seeds of one set of values after another."""
+        """Yield every run, scenario by scenario, and for each set of values seed by seed."""
         names = [name for name, _ in self.parameters]
         for scenario in self.scenarios:
             for values in itertools.product(*(values for _, values in self.parameters)):
@@ -71,7 +71,7 @@ class CampaignSpec:
 
     @property
     def count(self) -> int:
-        """How many runs there are."""
+        """Number of runs."""
         sets = 1
         for _, values in self.parameters:
             sets *= len(values)
@@ -122,7 +122,7 @@ def _list(path: Path, key: str, found: Any) -> list[Any]:
 
 
 def _scenario(path: Path, one: Any) -> str:
-    """The name of one that comes with the product, or the absolute path of a file beside the campaign's."""
+    """Return the name of a shipped scenario, or the absolute path of a file beside the campaign's."""
     if not isinstance(one, str):
         raise CampaignError(f"{path}: campaign.scenarios has {one!r:.80}; give names and .toml files")
     if not one.endswith(".toml"):

@@ -1,4 +1,4 @@
-"""The folder of a campaign: each outcome on disk before the next is counted, so that it goes on where it was ended.
+"""The folder of a campaign: stores each outcome on disk before the next is counted, so that it can be resumed.
 
 `campaign.json` says what was asked for; `runs.jsonl` has a line for each run that is done, appended and synced. A line
 that was cut off by the end of a process is not there: that run is made again.
@@ -22,10 +22,10 @@ ASKED, DONE = "campaign.json", "runs.jsonl"
 
 
 class CampaignStore:
-    """Outcomes by key; one process writes."""
+    """Outcomes by key; only one process writes."""
 
     def __init__(self, folder: Path, asked: dict[str, Any]) -> None:
-        """Begin in a new folder or go on in one that asks the same. Raises CampaignError."""
+        """Start in a new folder, or resume in one with the same definition. Raises CampaignError."""
         self.folder, self._held = folder, ExitStack()
         new = not folder.exists()
         try:
@@ -47,7 +47,7 @@ class CampaignStore:
             raise
 
     def _begin(self, text: str) -> None:
-        """Say in the folder what is asked for, or find that it says so. Raises CampaignError, OSError."""
+        """Write the campaign's definition, or check the one in the folder. Raises CampaignError, OSError."""
         kept = self.folder / ASKED
         if kept.is_file():
             if kept.read_bytes() != text.encode():
@@ -72,18 +72,18 @@ class CampaignStore:
                 raise CampaignError(f"{path}: a line is no outcome: {exc}; move the folder away") from exc
 
     def keep(self, outcome: RunOutcome) -> None:
-        """One more, on disk when this returns. Raises OSError."""
+        """Append an outcome, on disk when this returns. Raises OSError."""
         self._file.write(json.dumps(asdict(outcome)) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
         self.done[outcome.key] = outcome
 
     def left(self, keys: Iterable[str]) -> list[str]:
-        """Which of these are not done; what could not be run is tried again."""
+        """Return the keys that are not done; runs that could not be made are tried again."""
         return [key for key in keys if key not in self.done or self.done[key].outcome == "error"]
 
     def __enter__(self) -> Self:
-        """As it is."""
+        """Return the store itself."""
         return self
 
     def __exit__(

@@ -1,4 +1,4 @@
-"""What a campaign came to, as Parquet and as a picture: a row for each run, a column for each parameter and figure."""
+"""A campaign's results as Parquet and as a picture: a row for each run, a column for each parameter and figure."""
 
 import io
 from collections import defaultdict
@@ -16,7 +16,7 @@ PANELS: Final = 6
 
 
 def write_table(spec: CampaignSpec, done: Mapping[str, RunOutcome], folder: Path) -> Path:
-    """Every run that is done, in the campaign's order. Raises OSError."""
+    """Write every finished run, in the campaign's order. Raises OSError."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -41,13 +41,13 @@ def write_table(spec: CampaignSpec, done: Mapping[str, RunOutcome], folder: Path
 
 
 def _column(values: Sequence[Any]) -> Sequence[Any]:
-    """Numbers stay numbers; values of several kinds are told as text."""
+    """Return a column: numbers stay numbers; values of several kinds become text."""
     kinds = {type(one) for one in values}
     return values if len(kinds) == 1 or kinds <= {int, float} else [str(one) for one in values]
 
 
 def shares(spec: CampaignSpec, done: Mapping[str, RunOutcome]) -> dict[str, dict[str, dict[Any, list[bool]]]]:
-    """By parameter and scenario: for each value, which of its runs held. Runs that could not be made are left out."""
+    """Return by parameter, scenario and value which of the runs held, without runs that could not be made."""
     found: dict[str, dict[str, dict[Any, list[bool]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for run in spec.runs():
         one = done.get(run.key)
@@ -59,7 +59,7 @@ def shares(spec: CampaignSpec, done: Mapping[str, RunOutcome]) -> dict[str, dict
 
 
 def write_picture(spec: CampaignSpec, done: Mapping[str, RunOutcome], folder: Path) -> Path:
-    """For each parameter and scenario the share of runs that held, with its exact 95 % interval. Raises OSError."""
+    """Draw by parameter and scenario the share of runs that held, with its exact 95 % interval. Raises OSError."""
     from scipy.stats import beta
 
     from agent.words.figures import Figure
@@ -91,6 +91,6 @@ def write_picture(spec: CampaignSpec, done: Mapping[str, RunOutcome], folder: Pa
 
 
 def failed_runs(spec: CampaignSpec, done: Mapping[str, RunOutcome]) -> list[tuple[RunSpec, RunOutcome]]:
-    """Runs that did not hold or could not be made, in the campaign's order."""
+    """Return the runs that did not hold or could not be made, in the campaign's order."""
     found = ((run, done[run.key]) for run in spec.runs() if run.key in done)
     return [(run, one) for run, one in found if one.outcome != PASSED]

@@ -1,4 +1,4 @@
-"""A run of a campaign as a trial: the scenario with some of its values replaced, in processes of its own."""
+"""A campaign's run as a trial: the scenario with some values replaced, in its own processes."""
 
 import json
 import subprocess
@@ -19,12 +19,12 @@ from hw_profiles.smallfile import read_small_text
 from hw_profiles.tomltext import read_toml
 
 BESIDE_S = 300.0
-"""What a trial may take beside its own duration: processes that come up on a busy machine, an audit, a report."""
+"""Seconds that a trial may take beyond its own duration: process starts on a busy machine, audit, report."""
 ANSWERED = (0, 1, 3)
 
 
 def scenario_text(scenario: str, parameters: Iterable[tuple[str, Any]]) -> str:
-    """The scenario as TOML with the values replaced. Raises CampaignError where one leads nowhere."""
+    """Return the scenario as TOML with values replaced. Raises CampaignError for a path that does not exist."""
     found = read_toml(_source(scenario))
     for name, value in parameters:
         *way, last = name.split(".")
@@ -53,7 +53,7 @@ def _source(scenario: str) -> str:
 
 
 def check_trial(scenario: str, parameters: tuple[tuple[str, Any], ...]) -> None:
-    """Read the scenario as a trial would. Raises CampaignError with the key that is wrong."""
+    """Read the scenario as a trial would. Raises CampaignError, which names the key at fault."""
     with tempfile.TemporaryDirectory(prefix="bandpact-") as work:
         file = Path(work) / "scenario.toml"
         file.write_text(scenario_text(scenario, parameters), encoding="utf-8")
@@ -65,7 +65,7 @@ def check_trial(scenario: str, parameters: tuple[tuple[str, Any], ...]) -> None:
 
 
 def run_trial(spec: RunSpec) -> tuple[str, dict[str, float]]:
-    """Run it; why it did not pass, empty where it did, and every number of its result. Raises CampaignError."""
+    """Run the trial; returns why it failed, "" if it passed, and every number of its result. Raises CampaignError."""
     with work_folder() as work:
         folder = Path(work)
         file, said = folder / "s.toml", folder / "result.json"

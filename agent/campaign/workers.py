@@ -1,4 +1,4 @@
-"""Where runs are made: processes on all cores of this machine, or the workers of a Dask cluster that is there."""
+"""Workers of a campaign: processes on all cores of this machine, or the workers of an existing Dask cluster."""
 
 import importlib
 import multiprocessing
@@ -13,12 +13,12 @@ from agent.campaign.spec import CampaignError
 T = TypeVar("T")
 R = TypeVar("R")
 AHEAD = 4
-"""Runs handed out for each worker beside the one it is at."""
+"""Runs queued for each worker besides the current one."""
 CONNECT_S = 10
 
 
 def on_cores(jobs: int, work: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
-    """What `work` makes of each task, as it is done, in `jobs` processes. Raises CampaignError where one is lost."""
+    """Yield results of `work` as they finish, from `jobs` processes. Raises CampaignError where a process is lost."""
     source = iter(tasks)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, max(1, len(tasks))), mp_context=context) as pool:
@@ -36,7 +36,7 @@ def on_cores(jobs: int, work: Callable[[T], R], tasks: Sequence[T]) -> Iterator[
 
 
 def connected(scheduler: str) -> Any:
-    """A client of the cluster at an address such as tcp://host:8786. Raises CampaignError."""
+    """Connect to the cluster at an address such as tcp://host:8786. Raises CampaignError."""
     dask = _dask()
     try:
         client = dask.Client(scheduler, timeout=CONNECT_S, set_as_default=False)
@@ -49,7 +49,7 @@ def connected(scheduler: str) -> Any:
 
 
 def _dask() -> Any:
-    """Dask's distributed scheduler, which says nothing of its types. Raises CampaignError where it is not installed."""
+    """Import Dask's distributed scheduler, which has no types. Raises CampaignError where it is not installed."""
     try:
         return importlib.import_module("distributed")
     except ImportError as exc:
@@ -57,7 +57,7 @@ def _dask() -> Any:
 
 
 def on_cluster(scheduler: str, work: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
-    """As `on_cores`, on the workers of a cluster, which have this program installed. Raises CampaignError."""
+    """Yield results as `on_cores`, from a cluster whose workers have bandpact installed. Raises CampaignError."""
     client = connected(scheduler)
     try:
         source = iter(tasks)
@@ -80,5 +80,5 @@ def on_cluster(scheduler: str, work: Callable[[T], R], tasks: Sequence[T]) -> It
 
 
 def made(work: Callable[[T], R], tasks: Sequence[T], *, jobs: int, scheduler: str | None) -> Iterator[R]:
-    """What `work` makes of each task, as it is done, there or here."""
+    """Yield the results of `work` as they finish, from this machine or a cluster."""
     return on_cluster(scheduler, work, tasks) if scheduler else on_cores(jobs, work, tasks)

@@ -1,4 +1,4 @@
-"""A run of a campaign in the virtual neighbourhood: a seed's plan with some of its values replaced."""
+"""A campaign's run in a simulated neighbourhood in virtual time: a seed's plan with some values replaced."""
 
 from collections.abc import Iterable
 from dataclasses import fields, replace
@@ -21,7 +21,7 @@ COORDINATIONS = ("", "one", "sharded", "neighbours")
 
 
 def check_world(parameters: Iterable[tuple[str, Any]]) -> None:
-    """Raises CampaignError where a parameter is none of a world, or has a value of another kind."""
+    """Check the parameters. Raises CampaignError where one is unknown, or its value of another kind."""
     kinds: dict[str, type] = {**_PLAN, **{_WEATHER + one.name: int for one in fields(Weather)}}
     for name, value in parameters:
         kind = kinds.get(name)
@@ -38,7 +38,7 @@ def _said(kind: type) -> str:
 
 
 def world_plan(spec: RunSpec) -> Plan:
-    """The plan of a run. Raises CampaignError where a parameter is none of a world."""
+    """Return the plan of a run. Raises CampaignError where a parameter is unknown."""
     check_world(spec.parameters)
     made = plan(spec.seed)
     weather = {name.removeprefix(_WEATHER): value for name, value in spec.parameters if name.startswith(_WEATHER)}
@@ -47,7 +47,7 @@ def world_plan(spec: RunSpec) -> Plan:
 
 
 def run_world(spec: RunSpec) -> tuple[str, dict[str, float]]:
-    """Run it; why it did not hold, empty where it did, and its counts."""
+    """Run it; returns why it did not hold, "" where it did, and its counts."""
     outcome = run_plan(world_plan(spec))
     why = "; ".join(str(one) for one in outcome.breaches[:3])
     figures = {name: float(count) for name, count in sorted(outcome.counts.items())}

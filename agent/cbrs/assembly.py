@@ -1,4 +1,4 @@
-"""What the SAS-CBSD interface adds to a node, put together from its configuration."""
+"""Builds a node's SAS-CBSD interface from its configuration."""
 
 import secrets
 import socket
@@ -36,14 +36,14 @@ BOOK, EFFECTIVE, KEPT_CALENDAR = "warden.cbsds", "sas.toml", "calendar.newest"
 
 
 def tls_files(section: SasSection | CbsdSection) -> "TlsFiles":
-    """The files of a section for mutual TLS."""
+    """Return a section's files for mutual TLS."""
     from agent.cbrs.tls import TlsFiles
 
     return TlsFiles(key=section.key, certificate=section.certificate, roots=section.roots, revoked=section.revoked)
 
 
 def installers(sections: list[InstallerSection]) -> list[cpi.Installer]:
-    """The installers whose signature counts. Raises ConfigError."""
+    """Return the installers whose signature is accepted. Raises ConfigError."""
     if not sections:
         return []
     from cryptography import x509
@@ -68,7 +68,7 @@ def installers(sections: list[InstallerSection]) -> list[cpi.Installer]:
 
 
 def sas_of(section: CbsdSection, giver: Giver) -> Sas:
-    """The SAS that base stations see. Raises ConfigError."""
+    """Build the SAS that base stations see. Raises ConfigError."""
     known = tuple(
         KnownCbsd(
             fcc=one.fcc,
@@ -98,7 +98,7 @@ def sas_of(section: CbsdSection, giver: Giver) -> Sas:
 
 @dataclass(slots=True)
 class WardenCbrs:
-    """What a warden has of all this: its desk for base stations, the SAS above, the calendar."""
+    """The warden's CBRS parts: the desk for base stations, the client towards the SAS above, the calendar."""
 
     desk: CbsdDesk | None
     above: SasAbove | None
@@ -107,23 +107,23 @@ class WardenCbrs:
     _child: "subprocess.Popen[bytes] | None" = None
     _restarts: Restarts = field(default_factory=Restarts)
     _told: bool = False
-    """Whether it was said that no client can be started."""
+    """Whether it was reported that the client cannot be started."""
 
     def turn(self) -> None:
-        """Start the client towards the SAS again where it ended, after pauses that grow while it does not live."""
+        """Restart the client towards the SAS where it has ended, with growing pauses while it keeps ending."""
         if self.above is None or not self.above.lost:
             return
         now_s = time.monotonic()
         if not self._restarts.due(now_s):
             return
         self._restarts.begun(now_s)
-        if self._child is not None:  # it closed its socket: whatever it waits for, the gate's loop does not
+        if self._child is not None:  # it has closed its socket; the gate's loop does not wait for it to end
             self._child.kill()
             self._child.wait()
             self._child = None
         try:
             ours, self._child = _client(self.effective)
-        except OSError as exc:  # no process, no descriptor: tried again when the next pause is over
+        except OSError as exc:  # no process or descriptor is left: tried again after the next pause
             if not self._told:
                 sys.stderr.write(f"warden: no client towards the SAS can be started: {exc.strerror}; tried again\n")
             self._told = True
@@ -142,7 +142,7 @@ class WardenCbrs:
             self._child = None
 
     def close(self) -> None:
-        """End the client, look no more at the calendar; the desk is closed by its warden."""
+        """End the client and stop watching the calendar; the warden closes the desk."""
         self._end_child()
         if self.above is not None:
             self.above.channel.close()
@@ -151,7 +151,7 @@ class WardenCbrs:
 
 
 def beside_of(cbrs: WardenCbrs) -> dict[str, Any]:
-    """What a `Warden` takes of it, by the names of its arguments."""
+    """Return the arguments that a `Warden` takes of these parts, by name."""
     found: dict[str, Any] = {"stations": cbrs.desk, "outside": cbrs.above}
     return found if cbrs.calendar is None else {**found, "calendar": cbrs.calendar.current}
 
@@ -174,7 +174,7 @@ def _client(effective: Path) -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
 
 
 def warden_cbrs(config: NodeConfig) -> WardenCbrs:
-    """What the configuration asks for. Raises ConfigError."""
+    """Build the parts that the configuration asks for. Raises ConfigError."""
     effective = (config.warden.state or config.folder) / EFFECTIVE
     above = child = None
     if config.sas is not None:

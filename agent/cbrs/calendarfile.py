@@ -1,8 +1,8 @@
-"""The incumbents' calendar as a file that somebody replaces: read again when it changed, from a thread of its own.
+"""The incumbents' calendar as a file: read again, in its own thread, whenever the file changes.
 
-The newest that was ever taken is kept beside the warden's own state: an older one that is put back is refused after a
-restart too, and one that was taken away goes on to hold. Whoever gives another calendar for good, by another name,
-removes what is kept. What is wrong with the file is said on standard error, once.
+The newest calendar ever accepted is kept beside the warden's state: an older one is refused, after a restart too, and
+if the file is deleted the kept one stays in force. To replace it by a calendar of another name for good, delete what
+is kept. A fault of the file is reported on standard error, once.
 """
 
 import sys
@@ -20,14 +20,14 @@ LOOK_S = 2.0
 
 
 class CalendarLost(Exception):
-    """The calendar kept before cannot be read: without it an older one could be put back."""
+    """The kept calendar cannot be read: without it an older one could replace it."""
 
 
 class CalendarFile:
-    """The newest good calendar of a file. One that cannot be read, or is older, changes nothing but `fault`."""
+    """The newest valid calendar of a file. An unreadable or older one only sets `fault`."""
 
     def __init__(self, section: CalendarSection, kept: Path) -> None:
-        """Read what was kept, then the file. Raises CalendarLost."""
+        """Read the kept calendar, then the file. Raises CalendarLost."""
         self._path, self._kept = section.file, kept
         self._keys = [bytes.fromhex(key) for key in section.keys]
         self._current = self._before()
@@ -45,14 +45,14 @@ class CalendarFile:
             return None
         except OSError as exc:
             raise CalendarLost(f"{self._kept}: {exc.strerror}; the warden must be able to read what it kept") from exc
-        return None if isinstance(found, Refusal) else found  # by keys that do not count any more
+        return None if isinstance(found, Refusal) else found  # it is signed by keys that are not accepted any more
 
     def current(self) -> Calendar | None:
-        """The calendar to go by."""
+        """The calendar in force."""
         return self._current
 
     def look(self) -> None:
-        """Read the file where it changed."""
+        """Read the file if it has changed."""
         try:
             found = self._path.stat()
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
@@ -67,7 +67,7 @@ class CalendarFile:
             self._stamp = stamp
             self._wrong(f"{self._path}: {read}")
             return
-        self._current = read  # what closes counts at once; kept before it is not read again
+        self._current = read  # what it closes is closed at once; once kept, it is not read again
         try:
             write_whole(self._kept, data, mode=SECRET_MODE)
         except OSError as exc:
@@ -88,6 +88,6 @@ class CalendarFile:
                 self._wrong(f"{self._path}: a defect: {exc!r}"[:256])
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop watching the file."""
         self._ended.set()
         self._thread.join(5)

@@ -1,4 +1,4 @@
-"""The HTTPS endpoint that base stations talk to: bodies in, answers out; what they may have is the warden's to say."""
+"""The HTTPS endpoint for base stations: parses requests and returns answers; the warden decides what they may use."""
 
 import asyncio
 import contextlib
@@ -25,21 +25,21 @@ from radio.cbrs.messages import BODY_MAX, METHODS, BadBody, read_batch
 BODY_S = 10.0
 CONNECTIONS_MAX = 512
 OF_ONE_MAX = 32
-"""Connections of one certificate: the rest of them is for others."""
+"""Most connections with one certificate; the others remain free for other base stations."""
 BACKLOG = 64
-"""Connections that wait to be taken in."""
+"""Most connections that wait to be accepted."""
 NO_FILES = "socket.accept() out of system resource"
 NO_FILES_MEND = "no file is left for whoever comes: raise the limit of open files (LimitNOFILE) and start it again"
 NO_FILES_OVER_S = 10.0
-"""A shortage that did not show for so long is over: asyncio tries once a second."""
+"""Seconds without a failed accept after which a shortage of descriptors is over: asyncio retries once a second."""
 LIFE_S = 600.0
 REST_S = 130.0
-"""A little longer than a connection is kept between two requests."""
+"""Seconds without a whole request after which a connection ends; longer than it is kept between two requests."""
 CERTIFICATE = "bandpact.certificate"
 
 
 class _Peers(H11Protocol):
-    """A connection that knows whose it is: without a certificate of the right role it ends before a byte is read."""
+    """A connection with a known peer: without a certificate of the right role it ends before any byte is read."""
 
     needed: tuple[str, ...] = (CBSD, OPERATOR)
     tls: ServerTls
@@ -63,30 +63,30 @@ class _Peers(H11Protocol):
         self.app = partial(_known, self.app, self.certificate)
 
     def data_received(self, data: bytes) -> None:
-        """Nothing is read of a connection that was turned away."""
+        """Pass bytes on, but ignore them once the connection was refused."""
         if getattr(self, "transport", None) is not None:
             super().data_received(data)
 
     @property
     def resting(self) -> bool:
-        """Whether no request is being answered: none came, or only a part of one."""
+        """Whether no request is being answered: none arrived, or only a part of one."""
         return self.cycle is None or bool(self.cycle.response_complete)
 
     def end(self) -> None:
-        """End after the answer that is being made, if one is."""
+        """End after the answer in progress, if there is one."""
         if self.resting:
             self.transport.close()
         else:
             self.cycle.keep_alive = False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is to be cleared of a connection that was turned away."""
+        """Clean up, except after a connection that was refused."""
         if getattr(self, "transport", None) is not None:
             super().connection_lost(exc)
 
 
 class _Anyone(_Peers):
-    """Where certificates have no roles: a private authority that issues to base stations alone."""
+    """A connection where certificates have no roles: a private authority that certifies base stations only."""
 
     needed = ()
 
@@ -96,12 +96,12 @@ async def _known(app: Any, certificate: str, scope: Any, receive: Any, send: Any
 
 
 def _silent(_line: str) -> None:
-    """Nobody reads it."""
+    """Discard a line: nobody reads it."""
 
 
 @dataclass(slots=True)
 class CbsdEndpoint:
-    """The routes. `now_ns` is UTC as late as it may be, None without a trusted clock: then nothing is handed out."""
+    """The HTTP routes. `now_ns` returns the latest possible UTC; None without a trusted clock: nothing is granted."""
 
     sas: Sas
     now_ns: Callable[[], int | None]
@@ -112,7 +112,7 @@ class CbsdEndpoint:
         return Starlette(routes=[Route("/{version}/{method}", self.answer, methods=["POST"])])
 
     async def answer(self, request: Request) -> Response:
-        """Answer one batch. HTTP says what is wrong with a body, the batch's own codes what is wrong with an item."""
+        """Answer one batch. HTTP codes report a bad body, the batch's own response codes a bad item."""
         method, certificate = request.path_params["method"], request.scope.get(CERTIFICATE)
         if method not in METHODS or not isinstance(certificate, str):
             return _refused(404, f"no method {method!r}"[:80])
@@ -132,7 +132,7 @@ class CbsdEndpoint:
 
 
 async def _body(request: Request) -> bytes | BadBody:
-    """The body, as far as it comes in time and is no larger than any batch is."""
+    """Return the body, within a time limit and no larger than the largest batch."""
     data = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
@@ -152,24 +152,24 @@ def _refused(status: int, why: str) -> Response:
 
 
 class _Server(uvicorn.Server):
-    """Stops when it is told to, not by a signal: signals belong to the process around it.
+    """An HTTPS server that stops when told to, not by a signal: its process handles the signals.
 
-    A connection lives at most `LIFE_S`, and none outlives a change of the TLS files: whoever is behind it shows again
-    that its certificate is good. One that says nothing whole for `REST_S` ends.
+    A connection lives at most `LIFE_S`, and none outlives a change of the TLS files: the peer must show again that its
+    certificate is good. A connection without a whole request for `REST_S` ends.
     """
 
     renewing: ServerTls | None = None
     half_open: HalfOpen | None = None
     not_accepted = 0
-    """Times that no connection was accepted for lack of files; asyncio would write thousands of lines about each."""
+    """Number of connections not accepted for lack of descriptors; asyncio would write thousands of lines about each."""
     _unused = ""
     _not_accepted = 0
     _short_s: float | None = None
-    """When no file was left last; None where that is over, and said to be."""
+    """When the last descriptor shortage occurred; None once its end was reported."""
     say: Callable[[str], None] = staticmethod(_silent)
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
-        """Listen; what the loop cannot hand to anybody else comes to `fault`."""
+        """Listen; errors that the event loop cannot deliver elsewhere go to `fault`."""
         asyncio.get_running_loop().set_exception_handler(self.fault)
         await super().startup(sockets)
 
@@ -180,21 +180,21 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """As asyncio's own handler, but for what comes again and again while no file is left."""
+        """Handle an error as asyncio does, but only count the repeated one of missing descriptors."""
         if str(context.get("message", "")).startswith(NO_FILES):
             self.not_accepted += 1
             return
         loop.default_exception_handler(context)
 
     async def on_tick(self, counter: int) -> bool:
-        """Look at the files and at every connection about once a second."""
+        """Check for missing descriptors and look after every connection about once a second."""
         if counter % 10 == 0:
             self.look_after(time.monotonic())
             self.tell_of_files(self.not_accepted, time.monotonic())
         return await super().on_tick(counter)
 
     def look_after(self, now_s: float) -> None:
-        """End the connections that are due to end, `now_s` monotonic."""
+        """End the connections whose time is over; `now_s` is monotonic."""
         changed = False
         try:
             changed = self.renewing is not None and self.renewing.renewed()
@@ -212,9 +212,9 @@ class _Server(uvicorn.Server):
                 one.end()
 
     def tell_of_files(self, not_accepted: int, now_s: float) -> None:
-        """Say once that nobody can come in for lack of files, and once that this is over.
+        """Report once that connections fail for lack of descriptors, and once that this is over.
 
-        Args: not_accepted: how often that was so until now, `now_s` monotonic.
+        Args: not_accepted: the number of failed connections so far. now_s: monotonic.
         """
         if not_accepted > self._not_accepted:
             if self._short_s is None:
@@ -226,7 +226,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
-        """Leave the signals alone."""
+        """Leave signal handling to the process."""
         yield
 
 
@@ -239,7 +239,7 @@ def server_of(
     roles: bool = True,
     say: Callable[[str], None] = _silent,
 ) -> uvicorn.Server:
-    """A server that is ready to `serve`; `roles`: certificates must name the role of a CBSD or of a domain proxy."""
+    """Return a server ready to `serve`; `roles`: certificates must name the role of a CBSD or of a domain proxy."""
     peers = type("Peers", (_Peers if roles else _Anyone,), {"tls": tls})
     half_open = HalfOpen()
     door = {"inner": peers, "context": tls.context, "half_open": half_open}

@@ -1,8 +1,8 @@
-"""Connections to the endpoint for base stations until their TLS handshake is done: bounded in number and in time.
+"""Bounds connections to the base stations' endpoint before their TLS handshake is done, in number and in time.
 
-A TCP connection needs no certificate, so anybody can open one. `HALF_OPEN_MAX` of them are held at the most, each for
-`HANDSHAKE_S` at the most; where all places are taken, a new connection takes the place of another (`giving_way`). Once
-its handshake is done, a connection is handed to the protocol that serves HTTP, with what it sent meanwhile.
+A TCP connection needs no certificate, so anybody can open one. At most `HALF_OPEN_MAX` are held, each for at most
+`HANDSHAKE_S`; when all places are taken, a new connection replaces another (`giving_way`). Once its handshake is
+done, a connection is handed to the protocol that serves HTTP, with the bytes it sent meanwhile.
 """
 
 import asyncio
@@ -16,25 +16,25 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, ClassVar, Final
 
 HANDSHAKE_S = 5.0
-"""A connection that has not shown its certificate by then is closed."""
+"""Seconds after which a connection whose handshake is not done is closed."""
 HALF_OPEN_MAX: Final = 128
-"""Connections without a certificate yet: a good handshake takes a part of a second."""
+"""Most connections without a certificate yet; a good handshake takes a fraction of a second."""
 GOOD_HANDSHAKE_S: Final = 1.0
-"""A handshake of a base station is done by then, also over a slow link."""
+"""Seconds within which a base station's handshake is done, also over a slow link."""
 NETWORK_BITS: Final = 64
-"""One subscriber's share of IPv6 addresses: all of them count as one sender."""
+"""Prefix length of one subscriber's IPv6 addresses, which all count as one sender."""
 
 
 def giving_way(held: Sequence[tuple[str, float]], now_s: float, draw: Callable[[int], int] = secrets.randbelow) -> int:
-    """Which half-open connection gives its place to a new one, as an index into `held`.
+    """Return the index in `held` of the half-open connection that a new one replaces.
 
-    It is one of the sender that holds most places, so that a flood from one sender leaves all others alone: the oldest,
-    or, where that is younger than `GOOD_HANDSHAKE_S`, one drawn by chance, as the oldest may be a good one.
+    The connection is one of the sender with most places, so that a flood from one sender displaces no other: its first,
+    or, where that is younger than `GOOD_HANDSHAKE_S`, one at random, as the oldest may be a good one.
 
     Args:
         held: sender and time of opening (monotonic s) of each connection, the oldest first; not empty.
         now_s: monotonic now.
-        draw: a random number from 0 to below its argument.
+        draw: returns a random number from 0 to below its argument.
     """
     places = Counter(sender for sender, _ in held)
     most = max(places.values())
@@ -45,7 +45,7 @@ def giving_way(held: Sequence[tuple[str, float]], now_s: float, draw: Callable[[
 
 
 def sender_of(peername: Any) -> str:
-    """The sender behind a socket's peer address: an IPv4 address, or the first `NETWORK_BITS` of an IPv6 address."""
+    """Return the sender of a socket's peer address: an IPv4 address, or the first `NETWORK_BITS` of an IPv6 address."""
     try:
         address: IPv4Address | IPv6Address = ip_address(str(peername[0]).partition("%")[0])
     except (TypeError, IndexError, ValueError):
@@ -64,7 +64,7 @@ class HalfOpen:
         self._held: dict[asyncio.Transport, tuple[str, float]] = {}
 
     def add(self, transport: asyncio.Transport) -> None:
-        """Take a new connection in; another one gives way where all places are taken."""
+        """Add a new connection; it replaces another where all places are taken."""
         now_s = time.monotonic()
         while len(self._held) >= HALF_OPEN_MAX:
             found = list(self._held)[giving_way(list(self._held.values()), now_s)]
@@ -73,11 +73,11 @@ class HalfOpen:
         self._held[transport] = (sender_of(transport.get_extra_info("peername")), now_s)
 
     def done(self, transport: asyncio.Transport) -> None:
-        """Its handshake is over, well or not."""
+        """Remove a connection whose handshake has ended, with success or without."""
         self._held.pop(transport, None)
 
     def end(self) -> None:
-        """Close all of them."""
+        """Close all half-open connections."""
         while self._held:
             self._held.popitem()[0].abort()
 
@@ -86,7 +86,7 @@ class HalfOpen:
 
 
 class _Early(asyncio.Protocol):
-    """Keeps what a connection sends between the end of its handshake and the turn in which it is handed on."""
+    """Keeps the bytes that a connection sends between the end of its handshake and its hand-over."""
 
     def __init__(self) -> None:
         self.data = b""
@@ -96,20 +96,20 @@ class _Early(asyncio.Protocol):
 
 
 class TlsDoor(asyncio.Protocol):
-    """A connection of TCP that becomes one of TLS, and then `inner`'s; uvicorn makes it in place of its protocol."""
+    """A TCP connection that starts TLS and is then handed to `inner`; uvicorn makes it instead of its own protocol."""
 
     inner: ClassVar[Callable[..., asyncio.Protocol]]
-    """Makes the protocol that serves a connection whose handshake is done, of what uvicorn gives this one."""
+    """Makes the protocol that serves a connection after its handshake, from uvicorn's arguments."""
     context: ClassVar[ssl.SSLContext]
     half_open: ClassVar[HalfOpen]
     _tasks: ClassVar[set["asyncio.Task[None]"]] = set()
-    """Handshakes that are under way: asyncio itself holds no task for good."""
+    """Handshakes in progress: asyncio itself keeps only weak references to tasks."""
 
     def __init__(self, **given: Any) -> None:
         self._given = given
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the handshake."""
+        """Start the handshake."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's word on what a stream's transport is
         transport.pause_reading()
         self.half_open.add(transport)
@@ -123,13 +123,13 @@ class TlsDoor(asyncio.Protocol):
             made = await asyncio.get_running_loop().start_tls(
                 transport, early, self.context, server_side=True, ssl_handshake_timeout=HANDSHAKE_S
             )
-        except OSError as exc:  # no TLS, no good certificate, too late: ssl.SSLError, ConnectionError, TimeoutError
-            # Its traceback holds the connection and its 256 KiB in a cycle, which Python looks for by number, not size.
+        except OSError as exc:  # no TLS, bad certificate, or too late: ssl.SSLError, ConnectionError, TimeoutError
+            # Its traceback holds the connection's 256 KiB in a cycle, which Python collects by object count, not size.
             traceback.clear_frames(exc.__traceback__)
             return
         finally:
             self.half_open.done(transport)
-        if made is None:  # the connection ended meanwhile
+        if made is None:  # the connection has ended meanwhile
             return
         served = type(self).inner(**self._given)
         made.set_protocol(served)

@@ -1,9 +1,9 @@
-"""Which base stations a node answers: the list in its configuration, as the texts that stand for devices."""
+"""The base stations that a node answers, from its configuration, as device texts."""
 
 from agent.config.cbrs import CbsdSection
 from radio.cbrs.identity import identity
 
 
 def members(section: CbsdSection) -> frozenset[str]:
-    """The device texts of the base stations on the list."""
+    """Return the device texts of the configured base stations."""
     return frozenset(identity(one.fcc, one.serial) for one in section.devices)

@@ -1,7 +1,7 @@
-"""The endpoint for base stations as a process: `bandpact cbsd serve`, or `python -m agent.cbrs.serve NODE.toml`.
+"""The base stations' endpoint as a process: `bandpact cbsd serve`, or `python -m agent.cbrs.serve NODE.toml`.
 
-It holds the TLS key and the base stations' registrations, and nothing that permits anything: what it answers comes from
-the node's warden. One that starts anew knows no base station; they register again.
+It holds the TLS key and the base stations' registrations, and no permission: its answers come from the node's warden.
+After a restart it knows no base station; they register again.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ def serve(config: NodeConfig, stop: threading.Event, say: Callable[[str], None])
 
 
 def main(arguments: list[str]) -> int:
-    """Run; exit code 0 when stopped, 1 when it cannot work."""
+    """Run the endpoint; returns 0 when stopped, 1 when it cannot work."""
     stop = stop_on_signals()
     try:
         die_with_parent()

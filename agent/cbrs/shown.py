@@ -1,4 +1,4 @@
-"""Base stations below a node: asked of its warden, and in lines for people."""
+"""Base stations below a node: queries the warden, and formats its answer for people."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ DOOR = "cbsd"
 
 
 def asked(run_folder: Path) -> dict[str, Any] | None:
-    """What a node's warden says of its base stations; None where it has none, or does not answer this user."""
+    """Return the warden's report on its base stations; None where it has none, or does not answer this user."""
     door = run_folder / DOOR
     if not door.exists():
         return None
@@ -22,7 +22,7 @@ def asked(run_folder: Path) -> dict[str, Any] | None:
 
 
 def status_lines(found: dict[str, Any]) -> Iterator[str]:
-    """What a warden says of its base stations; first the worst case from a cause to RF off."""
+    """Yield the warden's report as lines; first the worst case from a cause to RF off."""
     above = found["above"]
     yield f"worst case from a cause to RF off: {found['worst_s']:g} s; SAS above: {above or 'none'}"
     for one in found["cbsds"]:

@@ -1,9 +1,9 @@
-"""Mutual TLS of the SAS-CBSD interface: what both sides must show before a byte is heard (WINNF-TS-0065, -0022).
+"""Mutual TLS of the SAS-CBSD interface: checks on both sides before any byte is read (WINNF-TS-0065, -0022).
 
 (1) TLS 1.2 with one of the five suites that the interface names, nothing lower
-(2) a certificate in its life, its chain ending at a root in `roots`
-(3) not revoked: every certificate of the chain against a list in `revoked`, which must itself be in its life
-(4) the host's name, where we are the client
+(2) a certificate within its validity, its chain ending at a root in `roots`
+(3) not revoked: every certificate of the chain is checked against a valid list in `revoked`
+(4) the host name, where this side is the client
 (5) the role: certificate policies name a SAS, a CBSD or a domain proxy operator (`role_flaw`)
 """
 
@@ -28,12 +28,12 @@ NAMES = {SAS: "SAS", INSTALLER: "installer", CBSD: "CBSD", OPERATOR: "domain pro
 
 
 class TlsFileError(Exception):
-    """A key, certificate, root or revocation list cannot be used; one line with the file."""
+    """A key, certificate, root or revocation list cannot be used; the message is one line that names the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsFiles:
-    """PEM files: own key and chain, the roots believed, and the revocation lists of every issuer below them."""
+    """PEM files: own key and chain, trusted roots, and the revocation lists of every issuer below them."""
 
     key: Path
     certificate: Path
@@ -41,7 +41,7 @@ class TlsFiles:
     revoked: Path
 
     def changed(self) -> tuple[int, ...]:
-        """When each file was last changed, ns; 0 for one that is not there."""
+        """Return when each file was last changed, ns; 0 for a missing file."""
         return tuple(_changed_ns(one) for one in (self.key, self.certificate, self.roots, self.revoked))
 
 
@@ -72,12 +72,12 @@ def _context(files: TlsFiles, protocol: "ssl._SSLMethod") -> ssl.SSLContext:
 
 
 def server_context(files: TlsFiles) -> ssl.SSLContext:
-    """Rules (1) to (3) for who connects to us. Raises TlsFileError."""
+    """Return the TLS context of a server, with rules (1) to (3). Raises TlsFileError."""
     return _context(files, ssl.PROTOCOL_TLS_SERVER)
 
 
 def revocation_lists(path: Path) -> list[x509.CertificateRevocationList]:
-    """The revocation lists of a PEM file. Raises TlsFileError."""
+    """Return the revocation lists of a PEM file. Raises TlsFileError."""
     begin = b"-----BEGIN X509 CRL-----"
     try:
         parts = path.read_bytes().split(begin)[1:]
@@ -87,10 +87,10 @@ def revocation_lists(path: Path) -> list[x509.CertificateRevocationList]:
 
 
 class ServerTls:
-    """The context of who connects to us, made anew when one of its files changes: for new connections from then on."""
+    """The TLS context of a server, rebuilt when one of its files changes, for new connections from then on."""
 
     def __init__(self, files: TlsFiles) -> None:
-        """Raises TlsFileError."""
+        """Build the context. Raises TlsFileError."""
         self._files, self._seen = files, files.changed()
         self._newest = self.context = server_context(files)
         self._lists = revocation_lists(files.revoked)
@@ -98,14 +98,14 @@ class ServerTls:
         self.context.options |= ssl.OP_NO_TICKET
 
     def _chosen(self, connection: Any, _name: str | None, _context: ssl.SSLContext) -> None:
-        """In each handshake, before anything is verified: have it go by the newest files."""
+        """Use the newest files in each handshake, before anything is verified."""
         connection.context = self._newest
 
     def renewed(self) -> bool:
-        """Whether the files changed since they were last good, and are good; raises TlsFileError where they are not.
+        """Reload changed files; returns whether they changed since they were last good. Raises TlsFileError if bad.
 
-        What could not be read is read again the next time, changed or not: it may have been half written, or no file
-        was to be had, and whoever is revoked in it was let in.
+        Unreadable files are read again at the next call, changed or not: a file may have been half written, or no
+        descriptor was left, and meanwhile a revoked peer may have been let in.
         """
         seen = self._files.changed()
         if seen == self._seen:
@@ -115,7 +115,7 @@ class ServerTls:
         return True
 
     def flaw(self, der: bytes) -> str | None:
-        """Why a certificate is no longer good; None where it is. A resumed session was verified when it was begun."""
+        """Return why a certificate is no longer good, None where it is; a resumed session was verified at its start."""
         try:
             certificate, now = x509.load_der_x509_certificate(der), datetime.now(UTC)
         except ValueError as exc:
@@ -129,14 +129,14 @@ class ServerTls:
 
 
 def client_context(files: TlsFiles) -> ssl.SSLContext:
-    """Rules (1) to (4) for whom we connect to. Raises TlsFileError."""
+    """Return the TLS context of a client, with rules (1) to (4). Raises TlsFileError."""
     context = _context(files, ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = True
     return context
 
 
 def roles(der: bytes) -> frozenset[str]:
-    """The roles that a certificate's policies name."""
+    """Return the roles that a certificate's policies name."""
     try:
         found = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.CertificatePolicies)
     except (ValueError, x509.ExtensionNotFound):
@@ -145,7 +145,7 @@ def roles(der: bytes) -> frozenset[str]:
 
 
 def role_flaw(der: bytes | None, wanted: tuple[str, ...]) -> str | None:
-    """Rule (5): why a peer's certificate is of another role; None where it is of one of those wanted."""
+    """Return why a peer's certificate lacks the wanted roles, rule (5); None where it has one."""
     found = frozenset[str]() if der is None else roles(der)
     if found & set(wanted):
         return None

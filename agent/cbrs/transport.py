@@ -1,9 +1,9 @@
-"""POST to a SAS over mutual TLS, and what comes back as a value: an answer, or why there is none.
+"""Sends POST requests to a SAS over mutual TLS; returns the answer, or why there is none, as a value.
 
-A redirect is not followed, a proxy of the environment not used, an answer of more than `ANSWER_MAX` bytes, of another
-type, late or cut short is none; late is the whole exchange, however slowly its bytes come. The SAS's role is looked at
-in the handshake, before a request leaves. A connection is made anew after `RENEW_S`, and when one of the files changes:
-what expired or was revoked meanwhile is found then.
+Redirects are not followed and proxies of the environment not used. An answer over `ANSWER_MAX` bytes, of another type,
+late or cut short does not count; the time limit covers the whole exchange. The SAS's role is checked in the handshake,
+before a request is sent. A connection is renewed after `RENEW_S`, and when one of the files changes: expired or revoked
+certificates are found then.
 """
 
 import contextlib
@@ -21,24 +21,24 @@ from radio.cbrs.messages import BadBody, read_json
 
 ANSWER_MAX = 1024 * 1024
 TIMEOUT_S = 5.0
-"""For one step of an exchange; all of it may take twice as long."""
+"""Seconds for one step of an exchange; a whole exchange may take twice as long."""
 RENEW_S: Final = 600.0
 _exchange = threading.local()
-"""Until when (monotonic s) this thread's exchange may take: `ends`."""
+"""Deadline (monotonic s) of this thread's exchange: `ends`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoAnswer:
-    """Nothing that counts came back."""
+    """No valid answer came back."""
 
     why: str
 
 
 class _BoundedSocket(ssl.SSLSocket):
-    """A TLS connection none of whose waits outlasts the exchange that it is part of."""
+    """A TLS connection whose waits all end at the deadline of its exchange."""
 
     def settimeout(self, value: float | None) -> None:
-        """Wait so long, but not past the exchange's end; raises TimeoutError once that is past."""
+        """Set the timeout, cut to the deadline of the exchange; raises TimeoutError once that has passed."""
         left = getattr(_exchange, "ends", float("inf")) - time.monotonic()
         if left <= 0:
             raise TimeoutError("the whole exchange took too long")
@@ -49,7 +49,7 @@ class _SasSocket(_BoundedSocket):
     """A TLS connection that ends in its handshake where the other side is no SAS."""
 
     def do_handshake(self, block: bool = False) -> None:
-        """Shake hands, then look at the role."""
+        """Do the handshake, then check the role."""
         super().do_handshake(block)
         flaw = role_flaw(self.getpeercert(binary_form=True), (SAS,))
         if flaw is not None:
@@ -58,10 +58,10 @@ class _SasSocket(_BoundedSocket):
 
 
 class SasTransport:
-    """One SAS, by its base address up to the version (https://host:port/v1.2)."""
+    """A client of one SAS, given by its base address with version (https://host:port/v1.2)."""
 
     def __init__(self, url: str, files: TlsFiles, *, roles: bool = True, timeout_s: float = TIMEOUT_S) -> None:
-        """Raises TlsFileError."""
+        """Load the TLS files. Raises TlsFileError."""
         self._url, self._files, self._roles, self._timeout_s = url.rstrip("/"), files, roles, timeout_s
         self._lock, self._active = threading.Lock(), 0
         self._seen = files.changed()
@@ -81,7 +81,7 @@ class SasTransport:
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[httpx.Client]:
-        """The client; made anew, while nobody uses it, when it is old or a file changed. Raises TlsFileError."""
+        """Lend the HTTP client; it is replaced, while unused, when it is old or a file changed. Raises TlsFileError."""
         with self._lock:
             seen = self._files.changed()
             stale = seen != self._seen or time.monotonic() - self._made_s > RENEW_S
@@ -109,7 +109,7 @@ class SasTransport:
             _exchange.ends = float("inf")
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._client.close()
 
 

@@ -1,8 +1,8 @@
-"""The client towards the SAS above, as a process of the warden's: `python -m agent.cbrs.upward FD CONFIG.json`.
+"""The client towards the SAS above, a child process of the warden: `python -m agent.cbrs.upward FD CONFIG.json`.
 
-It carries the pure session: sends what is due, hands in what came back, and tells the warden after every change which
-radio may be on and until when. RF is taken back before anything is sent that says it is off. Grants are kept over a
-restart (silent until the SAS has answered again), at most seven days.
+It runs the pure session: sends what is due, feeds answers in, and after every change tells the warden which radio may
+be on and until when. The warden is told to end RF before any message says that RF is off. Grants survive a restart
+(silent until the SAS has answered again), for at most seven days.
 """
 
 import json
@@ -34,14 +34,14 @@ TURN_S = 0.02
 MESSAGE_MAX = 200 * 1024
 AT_ONCE = 4
 SAID_MAX = 300
-"""Characters of one line of the log: part of it is what a SAS sent."""
+"""Most characters of one log line: part of it is text from the SAS."""
 RASTER_HZ = 5_000_000
 Post = Callable[[str, dict[str, Any]], Any]
 
 
 @dataclass(slots=True)
 class Upward:
-    """Session, transport and the warden's socket, turned by `turn`. `fix` is this process's own clock."""
+    """Session, transport and the warden's socket, run by `turn`. `fix` is this process's own clock."""
 
     post: Post
     channel: socket.socket
@@ -58,17 +58,17 @@ class Upward:
     _known: set[str] = field(default_factory=set)
     _measured_until_ns: int | None = None
     _unanswered: dict[str, str] = field(default_factory=dict)
-    """Of each method that the SAS did not answer last, why."""
+    """For each method that the SAS did not answer last, the reason."""
     _ends: dict[str, tuple[tuple[str, int], int]] = field(default_factory=dict)
-    """Of each radio: grant and transmitExpireTime told last, and when that ends (monotonic ns)."""
+    """For each radio, grant and transmitExpireTime told last, and when that ends (monotonic ns)."""
     _answered: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        """Nothing here waits for the warden."""
+        """Set the warden's socket to non-blocking."""
         self.channel.setblocking(False)
 
     def turn(self) -> None:
-        """Hear the warden, take answers in, tell the warden what holds now, then send what is due."""
+        """Read the warden's messages, process answers, tell the warden what holds now, then send what is due."""
         self._hear()
         if self._measured_until_ns is not None and self.monotonic_ns() >= self._measured_until_ns:
             self.session.measured_by.pop(OWN, None)
@@ -93,7 +93,7 @@ class Upward:
         self.session.news.clear()
 
     def _silent_for(self, method: str, why: str) -> None:
-        """Say why the SAS does not answer a method where that is news, and once that it answers it again."""
+        """Report a change in why the SAS does not answer a method, and once that it answers again."""
         before = self._unanswered.pop(method, "")
         if why:
             self._unanswered[method] = why
@@ -119,12 +119,12 @@ class Upward:
             elif "want" in message and message["want"] in self._known:
                 self.session.want(message["want"], wanted_of(message))
             elif "measured" in message:
-                # It is what the node's own receiver measured where it stands: no base station's below.
+                # The node's own receiver measured it at its place: it is not reported for base stations below.
                 self.session.measured_by[OWN] = message["measured"]
                 self._measured_until_ns = message.get("until_ns")
 
     def know(self, device: str, registration: Item) -> None:
-        """A radio that registers; one kept from before goes on with its grant."""
+        """Add a radio that registers; a radio known from before continues with its grant."""
         if device in self._known:
             return
         self._known.add(device)
@@ -152,7 +152,7 @@ class Upward:
         return value if isinstance(value, dict) else {}
 
     def _keep(self) -> None:
-        """The grants held, for the next start; written only when one changed."""
+        """Save the grants held, for the next start; written only when one changed."""
         if self.kept is None:
             return
         plain = {
@@ -172,8 +172,8 @@ class Upward:
             write_whole(self.kept, data, mode=SECRET_MODE)
 
     def _tell(self) -> None:
-        """Say of each radio until when it may be on, if that changed."""
-        # Monotonic before UTC: what passes between the two readings makes the ends earlier, never later.
+        """Tell the warden for each radio until when it may be on, if that changed."""
+        # Read monotonic time before UTC: a delay between the readings makes the ends earlier, never later.
         mono_ns = self.monotonic_ns()
         now = self.fix()
         listed: list[tuple[str, int, int, int, int]] = []
@@ -184,7 +184,7 @@ class Upward:
                 eirp = eirp_mdbm(round(op.max_eirp * 1000), op.high_hz - op.low_hz)
                 ends_ns = self._no_later(name, (grant.grant, until), mono_ns + until - now.latest_ns)
                 listed.append((name, op.low_hz, op.high_hz, eirp, ends_ns))
-        # The monotonic end of one and the same grant jitters with the clock: said again once it is 10 ms off.
+        # The monotonic end of an unchanged grant jitters with the clock: told again once it differs by 10 ms.
         shape = cbor2.dumps([[*one[:4], one[4] // 10_000_000] for one in listed])
         if shape != self._told:
             try:
@@ -196,18 +196,18 @@ class Upward:
                 self.ended = True
 
     def _no_later(self, name: str, told: tuple[str, int], ends_ns: int) -> int:
-        """The end of one and the same answer, monotonic: a clock that is set back does not move it out."""
+        """Return the earliest monotonic end seen for one answer: a clock that is set back does not move it later."""
         before, earliest_ns = self._ends.get(name, (told, ends_ns))
         earliest_ns = min(earliest_ns, ends_ns) if before == told else ends_ns
         self._ends[name] = told, earliest_ns
         return earliest_ns
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to, or until the warden is gone."""
+        """Run until told to stop, or until the warden has gone."""
         try:
             while not (stop.is_set() or self.ended):
                 self.turn()
-                # An answer ends the wait: one that takes RF back is not held up by the turn.
+                # An answer ends the wait, so that one that ends RF is not delayed.
                 self._answered.wait(TURN_S)
                 self._answered.clear()
         finally:
@@ -215,7 +215,7 @@ class Upward:
 
 
 def wanted_of(message: Item) -> Operation | None:
-    """What a warden's want comes to as a grant to ask for: on the 5 MHz raster, its density rounded up."""
+    """Convert a warden's request to a grant to ask for: on the 5 MHz raster, its density rounded up."""
     low_hz, high_hz = message["low_hz"], message["high_hz"]
     if low_hz >= high_hz:
         return None
@@ -225,7 +225,7 @@ def wanted_of(message: Item) -> Operation | None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run; exit code 0 when the warden ended, 4 when the configuration is not usable."""
+    """Run the client; returns 0 when the warden ended, 4 when the configuration is not usable."""
     from agent.cbrs.tls import TlsFileError, TlsFiles
     from agent.config.settings import ConfigError, load
     from agent.timekeeping.assembly import timekeeper

@@ -1,6 +1,6 @@
-"""The command line: one module for each command, which imports what it runs when it runs."""
+"""The command line: one module per command, which imports what it needs only when it runs."""
 
 import os
 
-# `--help` in plain text: loading what would draw boxes around it takes twice as long as all the rest.
+# `--help` is plain text: loading the library that draws boxes around it takes twice as long as everything else.
 os.environ.setdefault("TYPER_USE_RICH", "0")

@@ -1,4 +1,4 @@
-"""`bandpact acquire`."""
+"""`bandpact acquire`: has the running agent settle a band with a holder that offers it."""
 
 from typing import Annotated
 
@@ -80,7 +80,7 @@ def acquire(
 
 
 def _also(said: str) -> dict[str, object]:
-    """A part CLASS:AMOUNT as the agent takes it; ends the command where it is none."""
+    """Parse a part CLASS:AMOUNT into the agent's form; ends the command where it is malformed."""
     from agent.words.units import parse_amount
 
     commodity, _, amount = said.partition(":")

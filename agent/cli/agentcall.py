@@ -1,4 +1,4 @@
-"""Talk with the running agent over its local socket: every step as it happens, Ctrl-C calls the command off."""
+"""Sends a command to the running agent over its local socket and prints each step; Ctrl-C cancels the command."""
 
 import json
 from collections.abc import Iterator
@@ -52,14 +52,14 @@ SENTENCES = {
 
 
 class _Blank(dict[str, Any]):
-    """Fields of an answer; one that is not there reads as nothing."""
+    """Fields of an answer; a missing field reads as an empty string."""
 
     def __missing__(self, key: str) -> str:
         return ""
 
 
 def told(answer: dict[str, Any]) -> str:
-    """An answer in words."""
+    """Return an answer as text."""
     step = str(answer.get("step"))
     if step == "considered":
         return _considered(answer.get("offers", []))
@@ -71,7 +71,7 @@ def told(answer: dict[str, Any]) -> str:
 
 
 def _considered(offers: list[dict[str, Any]]) -> str:
-    """A line for each offer: taken or passed over, and why."""
+    """Return a line for each offer: taken or passed over, and why."""
     from agent.words.units import band_text
 
     lines = [
@@ -83,7 +83,7 @@ def _considered(offers: list[dict[str, Any]]) -> str:
 
 
 def auction_text(one: dict[str, Any]) -> str:
-    """An auction in words: what is sold, where it stands, its bids."""
+    """Return an auction as text: what is sold, its state, its bids."""
     from agent.service.snapshot import auction_line
 
     bids = [
@@ -95,7 +95,7 @@ def auction_text(one: dict[str, Any]) -> str:
 
 
 def _disputed(one: dict[str, Any]) -> str:
-    """A dispute in full: where it stands, what is cited, what was answered, ruled and paid."""
+    """Return a dispute as text: state, records cited, answer, ruling and payment."""
     from agent.words.disputes import dispute_line
 
     cited = ", ".join(one.get("evidence", [])) or "nothing"
@@ -109,7 +109,7 @@ def _disputed(one: dict[str, Any]) -> str:
 
 
 def run_folder_of(config: Path | None) -> Path:
-    """Where the agent of a configuration has its socket; ends the command when there is no such configuration."""
+    """Return the run folder, where a configured agent has its socket; ends the command without such a configuration."""
     from agent.config.files import load_found
     from agent.config.settings import ConfigError
 
@@ -120,13 +120,13 @@ def run_folder_of(config: Path | None) -> Path:
 
 
 def converse(run_folder: Path, *, as_json: bool, **command: Any) -> None:
-    """Send a command, show the answers, and end with its outcome: 0 done, 1 not, 130 called off."""
+    """Send a command, print the answers, and end with its result: 0 done, 1 not done, 130 cancelled."""
     answers = converse_for(run_folder, as_json=as_json, **command)
     raise typer.Exit(Exit.OK if answers and answers[-1].get("ok") else Exit.FAILURE)
 
 
 def converse_for(run_folder: Path, *, as_json: bool, **command: Any) -> list[dict[str, Any]]:
-    """Send a command, show the answers and return them; ends the command where no agent answers, or by Ctrl-C."""
+    """Send a command, print and return the answers; ends the command where no agent answers, or on Ctrl-C."""
     from agent.node.control import Client, NotRunning
 
     client = Client(run_folder)
@@ -154,7 +154,7 @@ def _show(answers: Iterator[dict[str, Any]], *, as_json: bool) -> list[dict[str,
         if as_json:
             typer.echo(json.dumps(answer))
         elif not answer.get("done"):
-            for line in told(answer).splitlines():  # what is printed as one has its line ends shown as such
+            for line in told(answer).splitlines():  # a line break inside one printed text would be shown escaped
                 out.print(line, highlight=False, markup=False)
         elif answer.get("ok"):
             out.print("done", style="bold")

@@ -1,4 +1,4 @@
-"""`bandpact attacks`: the attack table against nodes that run, as an operator's acceptance test."""
+"""`bandpact attacks`: runs the attack table against running nodes, as an operator's acceptance test."""
 
 from typing import TYPE_CHECKING, Annotated
 

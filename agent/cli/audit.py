@@ -1,6 +1,6 @@
-"""`bandpact audit`: verify lineages offline, with nothing but the files and the trust anchors.
+"""`bandpact audit`: verifies lineages offline, from the files and the trust anchors alone.
 
-Long because a command is mostly the help of its options, and these share how files and anchors are named.
+Long because a command is mostly the help of its options, and these commands share how files and anchors are named.
 """
 
 import time
@@ -33,7 +33,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing els
 
 
 def _verified(path: Path, anchor: list[str] | None, network: str | None, *, again: bool = False) -> dict[str, Any]:
-    """The outcome of an audit, or one line with the mend and the end."""
+    """Return the result of an audit; where there is none, ends the command with one line and the remedy."""
     from agent.audit import lineages as auditing
 
     with interruptible():
@@ -45,7 +45,7 @@ def _verified(path: Path, anchor: list[str] | None, network: str | None, *, agai
 
 
 def _code(exc: Exception) -> str:
-    """The one word for a thing that is no lineage, as the other outcomes have theirs."""
+    """Return the result word of a file that is no lineage."""
     from agent.audit import lineages as auditing
 
     return "NOT A LINEAGE: " if isinstance(exc, auditing.NotALineage) else ""
@@ -75,7 +75,7 @@ SEALED = {None: "in a bundle", True: "yes", False: "no"}
 
 
 def _end(outcome: dict[str, Any]) -> NoReturn:
-    """0 where everything holds, 3 with a warning, 5 where something was altered, 6 and 7 as WORDS say."""
+    """End with 0 where everything holds, 3 with a warning, 5 where something was altered, 6 and 7 as WORDS says."""
     raise typer.Exit(ENDS[outcome["outcome"]])
 
 
@@ -264,7 +264,7 @@ def report(
 
 
 def _add(outcome: dict[str, Any], key: str, read: Callable[[], Any]) -> None:
-    """What else was asked for; null, and why, where a log cannot be read to its end: how the audit ends stands."""
+    """Add a requested result to the outcome; null with the reason where a log is unreadable, same exit code."""
     from agent.audit.lineages import AuditError
     from settlement.chain.lineage import LineageError
 
@@ -277,7 +277,7 @@ def _add(outcome: dict[str, Any], key: str, read: Callable[[], Any]) -> None:
 
 
 def _invoice_text(line: dict[str, Any]) -> str:
-    """A line of an invoice, its amounts in millionths of the currency."""
+    """Return one line of an invoice as text, amounts in millionths of the currency."""
     parts = [f"{line['settlements']} settlements, {line['price']}"] if line["settlements"] else []
     parts += [f"compensation {line['compensation']}"] if line["compensation"] else []
     parts += [f"deposits {line['deposits']}"] if line["deposits"] else []

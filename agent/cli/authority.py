@@ -1,6 +1,6 @@
-"""`bandpact authority`: keys, credentials, rules and revocations at a desk, offline.
+"""`bandpact authority`: an authority's keys, credentials, rules and revocations, made offline in its folder, the desk.
 
-Long because a command is mostly the help of its options, and these share how a desk is opened.
+Long because a command is mostly the help of its options, and these commands share how a desk is opened.
 """
 
 import os
@@ -92,7 +92,7 @@ def _scope(
 
 
 def open_desk(desk: Path) -> "Desk":
-    """The authority's desk in a folder. Raises ConfigError."""
+    """Open the authority's desk in a folder. Raises ConfigError."""
     from agent.config.keyfiles import load_chain
     from agent.config.settings import ConfigError
     from agent.desk.folder import Desk, DeskPlace
@@ -111,14 +111,14 @@ def open_desk(desk: Path) -> "Desk":
 
 
 def _say_entitled(subject: "Subject") -> None:
-    """Who it is, by the name that machines know, and what it may, in people's units."""
+    """Print an entitled node's hash and what its credential allows, in people's units."""
     say(f"{subject.name} {subject.hash.hex()} status index {subject.status_index}")
     say(entitled(subject))
 
 
 @contextmanager
 def at_desk(desk: Path) -> "Iterator[Desk]":
-    """The authority's desk, for what is signed there: one at a time. Raises ConfigError."""
+    """Open the authority's desk for signing, locked against a second process. Raises ConfigError."""
     from agent.config.locks import held
 
     open_desk(desk)
@@ -277,7 +277,7 @@ def delegate(
 
 
 def _actions(asked: list[str] | None, mine: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of this authority's actions that were named, in its order; all if none was."""
+    """Return the named actions of this authority, in its order; all if none was named."""
     strange = [one for one in asked or () if one not in mine]
     if strange:
         fail(f"--action {strange[0]}: this authority may {', '.join(mine)}", Exit.USAGE)

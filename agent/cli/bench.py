@@ -1,4 +1,4 @@
-"""`bandpact bench`: what this machine takes for each part, beside a baseline."""
+"""`bandpact bench`: measures each part on this machine, beside a baseline."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""`bandpact bench cbrs`."""
+"""`bandpact bench cbrs`: response time to base stations' heartbeats, and time from a SAS's suspension to RF off."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""`bandpact bench chain`."""
+"""`bandpact bench chain`: time of log entries and records, beside a bare commit and a bare signature check."""
 
 import tempfile
 from pathlib import Path

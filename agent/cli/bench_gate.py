@@ -1,4 +1,4 @@
-"""`bandpact bench gate`."""
+"""`bandpact bench gate`: time from each cause that closes the gate to RF off."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""`bandpact bench node`."""
+"""`bandpact bench node`: processor time and memory of a running node."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`bandpact bench radio`: what the Pluto driver costs, on a simulated Pluto over libiio's own protocol."""
+"""`bandpact bench radio`: processor time and gaps of the Pluto driver, on a simulated Pluto over libiio's protocol."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`bandpact bench audit`, `bandpact bench archive` and `bandpact bench identities`."""
+"""`bandpact bench audit`, `archive` and `identities`: cost of long logs and large directories."""
 
 import tempfile
 from functools import partial

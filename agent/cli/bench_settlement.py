@@ -1,4 +1,4 @@
-"""`bandpact bench settlement`."""
+"""`bandpact bench settlement`: time of a settlement between two processes."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`bandpact bench start`."""
+"""`bandpact bench start`: time until `--help` is printed, and until a node is ready."""
 
 from typing import Annotated
 

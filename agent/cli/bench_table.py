@@ -1,4 +1,4 @@
-"""`bandpact bench table`, `bench load` and `bench world`."""
+"""`bandpact bench table`, `bench load` and `bench world`: all benchmarks as a page, sensing load, simulated worlds."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`bandpact calibrate`: a point of a unit's table from a source of known power, or from a noise diode."""
+"""`bandpact calibrate`: adds a point to a unit's calibration table, from a known power or a noise diode."""
 
 import shlex
 import subprocess
@@ -77,7 +77,7 @@ def calibrate(
 
 
 def _rate_hz(text: str) -> int:
-    """Samples a second, such as 4MHz, or a bare number of them as scripts give it. Raises UnitMissing."""
+    """Parse a sample rate in Hz, such as 4MHz, or a bare number from a script. Raises UnitMissing."""
     from agent.words.units import UnitMissing, is_count, parse_hz
 
     rate_hz = int(text) if is_count(text) else parse_hz(text, "--rate")
@@ -114,7 +114,7 @@ def _noise(
 
 
 def _switch(command: str | None) -> Callable[[bool], None]:
-    """What turns the diode on and off: a command, or whoever sits at the terminal."""
+    """Return the function that switches the noise diode: by a command, or by asking the person at the terminal."""
     if command is None and not errors_console().is_terminal:
         fail("nobody is here to switch the diode; give --diode COMMAND, or --off with a recording", Exit.USAGE)
     try:

@@ -1,4 +1,4 @@
-"""`bandpact campaign` and `bandpact audit fleet`: many runs, many logs, on all cores or a cluster."""
+"""`bandpact campaign` and `bandpact audit fleet`: many runs or many logs, on all cores or a cluster."""
 
 import os
 from collections import Counter
@@ -127,7 +127,7 @@ def fleet(
 
 
 def _ended(counts: Counter[str]) -> Exit:
-    """The gravest of what was found."""
+    """Return the exit code of the gravest result."""
     gravest = (
         ("TAMPERED", Exit.TAMPERING),
         ("WRONG_ANCHOR", Exit.WRONG_ANCHOR),

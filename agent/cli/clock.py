@@ -1,4 +1,4 @@
-"""`bandpact doctor`, `bandpact clock watch` and `bandpact config …`."""
+"""`bandpact doctor`, `bandpact clock watch` and `bandpact config check` and `show`."""
 
 from typing import Annotated
 

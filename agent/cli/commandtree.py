@@ -1,6 +1,6 @@
-"""Where each command of `bandpact` is, by its name: the module of a command is loaded when the command is asked for.
+"""Maps each command name of `bandpact` to its module, which is loaded only when the command is used.
 
-A node that runs, or the emergency stop of its page, does not load the other fifty modules of commands.
+A running node, or the emergency stop of its page, does not load the other fifty command modules.
 """
 
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -54,7 +54,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "witness": "witness:app",
     }
 )
-"""Of each command its module in `agent.cli` and its function or group there."""
+"""For each command, its module in `agent.cli` and its function or group there."""
 BELOW: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "audit": {"fleet": "campaign:fleet"},
@@ -68,11 +68,11 @@ BELOW: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "node": {"config": "drafts:node_config"},
     }
 )
-"""Of a group what other modules add to it, by the words below the group's name."""
+"""For each group, the commands that other modules add to it, by their words below the group's name."""
 
 
 def _built(name: str, place: str) -> Any:
-    """The command of one place, as Typer builds it."""
+    """Import a command from its place and build it with Typer."""
     module, _, attribute = place.partition(":")
     found = getattr(import_module(f"{PACKAGE}.{module}"), attribute)
     alone = typer.Typer(add_completion=False)
@@ -95,14 +95,14 @@ def _loaded(name: str) -> Any:
 
 
 class CommandsByName(MutableMapping[str, Any]):
-    """Every command by its name; each is loaded when it is looked up for the first time, and kept."""
+    """Mapping of all commands by name; each is loaded at its first lookup, and kept."""
 
     def __init__(self) -> None:
-        """Load nothing yet."""
+        """Start with no command loaded."""
         self._known: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
-        """The command of that name. Raises KeyError."""
+        """Return the command of a name. Raises KeyError."""
         if name not in self._known:
             if name not in COMMANDS:
                 raise KeyError(name)
@@ -110,21 +110,21 @@ class CommandsByName(MutableMapping[str, Any]):
         return self._known[name]
 
     def __setitem__(self, name: str, command: Any) -> None:
-        """Add a command, or put it in the place of the one of that name."""
+        """Add a command, or replace the one of that name."""
         self._known[name] = command
 
     def __delitem__(self, name: str) -> None:
-        """Forget what was added or loaded."""
+        """Drop a command that was added or loaded."""
         del self._known[name]
 
     def __contains__(self, name: object) -> bool:
-        """Whether there is a command of that name; loads none."""
+        """Return whether there is a command of a name; loads none."""
         return name in COMMANDS or name in self._known
 
     def __iter__(self) -> Iterator[str]:
-        """The names; loads no command."""
+        """Iterate over the names; loads no command."""
         return iter(dict.fromkeys((*COMMANDS, *self._known)))
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of commands."""
         return len({*COMMANDS, *self._known})

@@ -1,4 +1,4 @@
-"""What every command shares: exit codes, the two consoles, and one way to say what went wrong."""
+"""Shared by all commands: exit codes, the two consoles, and one way to report a failure."""
 
 import os
 import sys
@@ -47,7 +47,7 @@ def _open_closed_streams() -> None:
 
 
 def guard_streams() -> None:
-    """From here on nothing that is printed steers a terminal, whoever wrote it and whichever command prints it."""
+    """Make everything printed from here on safe: no text, whoever wrote it, can send control codes to the terminal."""
     _open_closed_streams()
     for name, said in (("stdout", "standard output"), ("stderr", "standard error")):
         stream = getattr(sys, name)
@@ -56,32 +56,32 @@ def guard_streams() -> None:
 
 
 def say(text: object, *, err: bool = False) -> None:
-    """Print one line, printable whatever is in it; an instant in ns is said as UTC."""
+    """Print one line with control characters escaped; an instant in ns is shown as UTC."""
     typer.echo(printable(with_instants(str(text))), err=err)
 
 
 def fail(message: str, code: Exit = Exit.FAILURE) -> NoReturn:
-    """Say one line on standard error and end."""
+    """Print one line on standard error and end the command."""
     say(f"bandpact: {message}", err=True)
     raise typer.Exit(code)
 
 
 def errors_console() -> "Console":
-    """Standard error, where progress and remarks go."""
+    """Return the console for standard error, for progress and remarks."""
     from agent.cli.console import PlainConsole
 
     return PlainConsole(sys.stderr)
 
 
 def output_console() -> "Console":
-    """Standard output, where results go."""
+    """Return the console for standard output, for results."""
     from agent.cli.console import PlainConsole
 
     return PlainConsole(sys.stdout)
 
 
 def print_json(value: Any) -> None:
-    """A result for programs."""
+    """Print a result as JSON, for programs."""
     import json
 
     typer.echo(json.dumps(value, indent=2))
@@ -89,7 +89,7 @@ def print_json(value: Any) -> None:
 
 @contextmanager
 def interruptible() -> "Iterator[None]":
-    """Ctrl-C ends with one line and the exit code shells expect."""
+    """Turn Ctrl-C inside the context into one line and exit code 130."""
     try:
         yield
     except KeyboardInterrupt:

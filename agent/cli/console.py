@@ -1,4 +1,4 @@
-"""The consoles of the command line: styles are ours, text is anyone's and never steers the terminal."""
+"""Consoles of the command line: only our own styles apply, and printed text cannot control the terminal."""
 
 from collections.abc import Iterable
 from typing import Any, TextIO
@@ -16,15 +16,15 @@ NARROWEST = 80
 
 
 class PlainConsole(Console):
-    """Rich's console without markup, emoji or links in text; a string is one line, and every character of it shows."""
+    """Rich's console without markup, emoji or links in text; a string prints as one line, control characters shown."""
 
     def __init__(self, stream: TextIO) -> None:
-        """`stream`: standard output or error."""
+        """Args: stream: standard output or error."""
         super().__init__(file=bare(stream), soft_wrap=True, markup=False, highlight=False, emoji=False)
         self._said = getattr(stream, "said", "")
 
     def print(self, *objects: Any, **how: Any) -> None:
-        """Print lines, tables and the like; in a line an instant in ns is said as UTC."""
+        """Print lines, tables and other renderables; in a line an instant in ns is shown as UTC."""
         shown = [printable(with_instants(one)) if isinstance(one, str) else one for one in objects]
         here = self.width
         self.width = max(here, *(self._least(one) for one in shown), 0)
@@ -41,6 +41,6 @@ class PlainConsole(Console):
         return min(NARROWEST, Measurement.get(self, self.options.update(max_width=NARROWEST), shown).maximum)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """What to write for anything that can be shown, each piece of text printable."""
+        """Return the segments of any renderable, with control characters escaped."""
         for one in super().render(renderable, options):
             yield one if one.control else Segment(spoken_in(lines(one.text), self.file), one.style)

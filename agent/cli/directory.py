@@ -1,4 +1,4 @@
-"""`bandpact directory`: serving one, and asking one by hand."""
+"""`bandpact directory`: serves a directory of offers and intents, or queries one."""
 
 import json
 import socket
@@ -115,7 +115,7 @@ def find(
 def _trusted(
     node: Path | None, network: str | None, anchors: list[str] | None
 ) -> tuple[str, list[bytes], tuple[str, ...]]:
-    """Network, roots and known directories, of a node's configuration or as said; ends the command where they lack."""
+    """Return network, roots and directories from a node's configuration or the options; ends the command if missing."""
     if node is not None and (network or anchors):
         fail(f"{node} beside --network and --anchor: which of the two is meant? give one", Exit.USAGE)
     if node is None:
@@ -133,7 +133,7 @@ def _trusted(
 
 
 def _roots(anchors: list[str]) -> list[bytes]:
-    """The anchors; ends the command where one is none."""
+    """Decode the anchors; ends the command where one is malformed."""
     try:
         roots = [bytes.fromhex(one) for one in anchors]
     except ValueError as exc:

@@ -1,4 +1,4 @@
-"""`bandpact dispute`: raise one, answer one, show where they stand, hand a case to the authority."""
+"""`bandpact dispute`: raises a dispute, answers one, shows their state, exports a case for the authority."""
 
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""`bandpact node config` and `bandpact authority rule draft`."""
+"""`bandpact node config` and `bandpact authority rule draft`: write a configuration or a rule to be edited."""
 
 from pathlib import Path
 from typing import Annotated

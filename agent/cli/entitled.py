@@ -1,4 +1,4 @@
-"""What a desk entitled somebody to, in the words and units of people."""
+"""Text of credentials and rules for people, in their units."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,12 +14,12 @@ NS = 1_000_000_000
 
 
 def instant_text(utc_ns: int) -> str:
-    """An instant for people, in UTC, such as `2026-12-28 18:00 UTC`."""
+    """Return an instant for people, in UTC, such as `2026-12-28 18:00 UTC`."""
     return datetime.fromtimestamp(utc_ns / NS, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def area_text(area: "Area") -> str:
-    """An area for people, such as `20 km round 36.95 N 76.3 W`."""
+    """Return an area for people, such as `20 km round 36.95 N 76.3 W`."""
     at = place_text(*area.anchor)
     if area.outline is None:
         return f"{length_text(area.radius_mm or 0)} round {at}"
@@ -27,19 +27,19 @@ def area_text(area: "Area") -> str:
 
 
 def scope_text(scope: "Scope") -> str:
-    """Where, what, how loud and how strong."""
+    """Return a scope as text: area, bands, class, EIRP, actions and tier."""
     bands = ", ".join(map(str, scope.bands))
     loud = f"up to {power_text(scope.max_eirp_mdbm)}, tier {scope.tier}"
     return f"{bands}; {area_text(scope.area)}; class {', '.join(scope.classes)}; {loud}; {', '.join(scope.actions)}"
 
 
 def entitled(subject: "Subject") -> str:
-    """A credential: to whom, to what, until when."""
+    """Return a credential as text: holder, scope, validity."""
     return f"{subject.name} may: {scope_text(subject.scope)}; until {instant_text(subject.expires_ns)}"
 
 
 def ruled(rule: "Rule") -> list[str]:
-    """A rule, a line for itself and one for each class."""
+    """Return a rule as text: one line for the rule and one for each class."""
     bands = ", ".join(map(str, rule.bands))
     shards = ", ".join(f"{shard.name} by {shard.need or 'nobody'}" for shard in rule.coordination or ()) or "nobody"
     until = f"{instant_text(rule.effective.start_ns)} to {instant_text(rule.effective.end_ns)}"
@@ -58,7 +58,7 @@ def ruled(rule: "Rule") -> list[str]:
 
 
 def _decided(terms: "ClassTerms") -> list[str]:
-    """What of a class a group decides, a line for each."""
+    """Return one line for each decision that a group makes in a class."""
     said = []
     if terms.auction is not None:
         asked = terms.auction

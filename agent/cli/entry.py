@@ -1,7 +1,7 @@
-"""How every command ends when something goes wrong: one line on standard error, an exit code, never a traceback.
+"""Error handling of every command: one line on standard error and an exit code, never a traceback.
 
-A command says itself what it can mend; what it does not catch ends here: Ctrl-C, a disk that is full or read-only, a
-quantity without a unit, a wrong option.
+A command reports itself what it can remedy; what it does not catch ends here: Ctrl-C, a disk that is full or
+read-only, a quantity without a unit, a wrong option.
 """
 
 import os
@@ -22,7 +22,7 @@ from agent.words.units import UnitMissing
 from settlement.core.reasons import RefusedError
 
 TRACE: Final = "BANDPACT_TRACE"
-"""Set in the environment: the traceback of a defect of bandpact itself is shown."""
+"""Environment variable that makes a defect of bandpact itself print its traceback."""
 
 
 def _say(message: str) -> None:
@@ -30,13 +30,13 @@ def _say(message: str) -> None:
 
 
 def os_error_line(exc: OSError) -> str:
-    """What the operating system refused, in one line, with the file or the stream that it refused it of."""
+    """Return in one line what the operating system refused, with the file or stream concerned."""
     what = exc.strerror or str(exc) or type(exc).__name__
     return f"{exc.filename}: {what}" if exc.filename else what
 
 
 def _usage_line(exc: Exception) -> str:
-    """A wrong option or argument in one line, with where to read on."""
+    """Return a wrong option or argument in one line, with where to read on."""
     context = getattr(exc, "ctx", None)
     where = f"; see: {context.command_path} --help" if context is not None else ""
     said = " ".join(exc.format_message().split()).rstrip(".")  # type: ignore[attr-defined]
@@ -44,9 +44,9 @@ def _usage_line(exc: Exception) -> str:
 
 
 def _settle_flags(params: Iterable[Any]) -> None:
-    """A flag of a group that nobody gave is False.
+    """Set a group's flag that was not given to False.
 
-    One that is None goes through pydantic, which takes longer to load than all else that a command's help needs.
+    A flag that is None goes through pydantic, which takes longer to load than everything else for a command's help.
     """
     for param in params:
         if getattr(param, "is_flag", False) and param.default is None:
@@ -54,7 +54,7 @@ def _settle_flags(params: Iterable[Any]) -> None:
 
 
 def _ask_for_numbers(command: Any) -> None:
-    """Refuse `nan` and `inf` of any option before the command is run: no quantity of ours is either."""
+    """Refuse `nan` and `inf` in any option before the command runs: no quantity takes either."""
     run = command.invoke
 
     def invoke(ctx: Any) -> Any:
@@ -68,7 +68,7 @@ def _ask_for_numbers(command: Any) -> None:
 
 
 def _settle_groups(command: Any, ctx: Any) -> None:
-    """What every group and command is set up with, from `command` down."""
+    """Apply the settings above to every group and command from `command` down."""
     below = getattr(command, "commands", None)
     if below is None and command is not None:
         _ask_for_numbers(command)
@@ -79,15 +79,15 @@ def _settle_groups(command: Any, ctx: Any) -> None:
 
 
 class Commands(Listed):
-    """The `bandpact` command with all that is below it, each command loaded when it is asked for."""
+    """The `bandpact` command with all subcommands, each loaded when it is used."""
 
     def __init__(self, **settings: Any) -> None:
-        """Args: what Typer sets the group up with."""
+        """Args: settings: passed on from Typer to the group."""
         super().__init__(**settings)
         self.commands = CommandsByName()
 
     def invoke(self, ctx: Any) -> Any:
-        """Run what was asked for."""
+        """Run the chosen command."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -96,13 +96,13 @@ class Commands(Listed):
         except UnitMissing as exc:
             _say(str(exc))
             raise typer.Exit(Exit.USAGE) from None
-        except RefusedError as exc:  # a value of the command line that no record can hold
+        except RefusedError as exc:  # a value from the command line that no record can hold
             _say(str(exc))
             raise typer.Exit(Exit.USAGE) from None
         except RecursionError:
             _say("a file that was read is nested without end; give one that is not")
             raise typer.Exit(Exit.FAILURE) from None
-        except RuntimeError as exc:  # Path.resolve(), up to Python 3.12
+        except RuntimeError as exc:  # raised by Path.resolve() up to Python 3.12
             if not str(exc).startswith("Symlink loop"):
                 raise
             _say(f"{exc}: a link that leads to itself; give the file itself")
@@ -123,18 +123,18 @@ class Commands(Listed):
             raise typer.Exit(Exit.FAILURE) from None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of commands, by what they are for."""
+        """Write the list of commands, grouped by purpose."""
         for title, names in SECTIONS:
             self.listed(ctx, formatter, title, names)
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The options of `bandpact` itself."""
+        """Return the options of `bandpact` itself."""
         params: list[Any] = super().get_params(ctx)
         _settle_flags(params)
         return params
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command or group of that name."""
+        """Return the command or group of a name."""
         command = super().get_command(ctx, cmd_name)
         _settle_groups(command, ctx)
         return command
@@ -158,7 +158,7 @@ PRODUCT: Final = frozenset({"agent", "hw_profiles", "radio", "sensing", "settlem
 
 
 def _known(exc: BaseException) -> str | None:
-    """What is no defect though no command caught it, in one line: too little memory, or an error with words of ours."""
+    """Return in one line an uncaught error that is no defect: too little memory, or an error with a message of ours."""
     causes = [exc]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
         causes.append(cause)

@@ -1,4 +1,4 @@
-"""`bandpact fallback`."""
+"""`bandpact fallback`: has a holder move a settlement to its agreed substitute."""
 
 from typing import Annotated
 

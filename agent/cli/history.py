@@ -1,4 +1,4 @@
-"""`bandpact history`: what a node heard and did over hours and days."""
+"""`bandpact history`: shows and exports what a node sensed and did over hours and days."""
 
 import time
 from pathlib import Path
@@ -31,7 +31,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing els
 
 
 def _folder(source: Path | None, config: Path | None) -> Path:
-    """The folder of the node that is meant. Raises ConfigError."""
+    """Return the folder of the chosen node. Raises ConfigError."""
     from agent.config.files import load_found
 
     named = chosen(source, config)

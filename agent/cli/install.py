@@ -1,4 +1,4 @@
-"""`bandpact install-service`: a node that starts at boot, as systemd services under users of their own."""
+"""`bandpact install-service`: writes the systemd services of a node that starts at boot, under separate users."""
 
 from pathlib import Path
 from typing import Annotated

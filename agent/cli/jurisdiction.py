@@ -1,4 +1,4 @@
-"""`bandpact authority jurisdiction`: what an authority asks for in its own area, checked and signed for a rule."""
+"""`bandpact authority jurisdiction`: checks and signs an authority's terms for its own area, for a rule to name."""
 
 from pathlib import Path
 from typing import Annotated

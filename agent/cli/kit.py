@@ -1,4 +1,4 @@
-"""`bandpact kit`: a whole trial from one file: what its coordinator does, and the two commands of a node."""
+"""`bandpact kit`: a whole trial from one file: commands of its coordinator, and two commands of a node."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,7 +30,7 @@ def _passphrase() -> str | None:
 
 
 def _trial(folder: Path | None) -> "Trial":
-    """The coordinator's folder, or one line and the end."""
+    """Open the coordinator's folder; without one, ends the command with one line."""
     from agent.config.settings import ConfigError
     from agent.kit.folder import find_trial
 

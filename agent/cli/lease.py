@@ -1,4 +1,4 @@
-"""`bandpact lease`: what lineages say of each lease, its state and every transition, refused ones included."""
+"""`bandpact lease`: shows each lease as lineages record it, its state and every transition, refused ones included."""
 
 import time
 from pathlib import Path
@@ -63,7 +63,7 @@ def list_leases(
 
 
 def _state(row: dict[str, Any]) -> str:
-    """A lease's state; where it was asked for and refused, why, with the clause."""
+    """Return a lease's state as text; for a refused request also the reason and clause."""
     state = row["state"] or "-"
     return f"{state}, refused: {row['refusal']}" if row["refusal"] else state
 
@@ -146,7 +146,7 @@ def sublease(
 
 
 def _instant(text: str | None) -> int:
-    """The instant that is asked about, UTC ns: now where none is."""
+    """Return the requested instant in UTC ns; now where none is given."""
     from agent.words.units import parse_instant
 
     now_ns = time.time_ns()
@@ -255,13 +255,13 @@ def boundary(
 
 
 def _scope(row: dict[str, Any]) -> str:
-    """What a lease is of, in people's units; the integers that were signed are in --json."""
+    """Return a lease's scope as text in people's units; --json has the signed integers."""
     scope = row[SCOPE]
     return "-" if scope is None else f"{row['about']}, class {scope['class']}, tier {scope['tier']}"
 
 
 def _field(value: Any) -> str:
-    """A field of a lease in words."""
+    """Return a field of a lease as text."""
     from agent.words.celltext import utc_text
     from agent.words.units import band_text
 

@@ -1,4 +1,4 @@
-"""The `bandpact` command."""
+"""Entry point of the `bandpact` command."""
 
 import sys
 from typing import Annotated

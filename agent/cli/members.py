@@ -1,4 +1,4 @@
-"""`bandpact authority members`: who certifies auctions, as a signed list that nodes take in."""
+"""`bandpact authority members`: signs the list of members that certify auctions."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`bandpact offer`."""
+"""`bandpact offer`: has the running agent offer a band."""
 
 from typing import Annotated, Literal
 
@@ -73,7 +73,7 @@ def offer(
 
 
 def _point(said: str) -> list[int]:
-    """A point of a price curve, TIME:PRICE, as [ms, price]; ends the command where it is none."""
+    """Parse a point of a price curve, TIME:PRICE, as [ms, price]; ends the command where it is malformed."""
     from agent.words.units import is_count, parse_time
 
     at, _, price = said.partition(":")

@@ -1,4 +1,4 @@
-"""Areas and bands as options of a command, with complaints that name the option."""
+"""Options of commands for areas and bands, with error messages that name the option."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +22,7 @@ Corners = Annotated[
 
 
 def some_area(circle: tuple[str, str, str] | None, corners: list[str] | None) -> "Area":
-    """The area that was asked for. Raises UnitMissing where none was."""
+    """Return the area of the options. Raises UnitMissing where none was given."""
     area = area_of(circle, corners)
     if area is None:
         raise UnitMissing("--area: missing; give a circle, or an outline with --corner")
@@ -30,7 +30,7 @@ def some_area(circle: tuple[str, str, str] | None, corners: list[str] | None) ->
 
 
 def area_of(circle: tuple[str, str, str] | None, corners: list[str] | None) -> "Area | None":
-    """The area that was asked for; None when none was. Raises UnitMissing, whose message names the option."""
+    """Return the area of the options; None when none was given. Raises UnitMissing, whose message names the option."""
     from agent.words.units import parse_latitude, parse_length, parse_longitude
     from settlement.chain import scope as s
 
@@ -60,7 +60,7 @@ def _corner(value: str) -> "Corner":
 
 
 def bands_of(values: list[str]) -> "tuple[Band, ...]":
-    """Bands such as 3550-3570MHz, or parts of another quantity such as 0-1Gbit/s. Raises UnitMissing."""
+    """Parse bands such as 3550-3570MHz, or ranges of another quantity such as 0-1Gbit/s. Raises UnitMissing."""
     from agent.words.units import parse_amount
     from settlement.chain.scope import Band
 
@@ -69,7 +69,7 @@ def bands_of(values: list[str]) -> "tuple[Band, ...]":
 
 
 def link_of(values: list[str], corridor_mm: int, what: str = "--link") -> "Area":
-    """The strip between two places, LAT,LON each, so many mm to each side of their line. Raises UnitMissing."""
+    """Return the strip `corridor_mm` to each side of the line between two places, LAT,LON each. Raises UnitMissing."""
     from settlement.market.link import corridor
 
     if len(values) != 2:

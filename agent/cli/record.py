@@ -1,4 +1,4 @@
-"""`bandpact record`: samples to disk, annotated."""
+"""`bandpact record`: writes samples to disk as SigMF, with annotations."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -100,7 +100,7 @@ def record(
 
 
 def _stamp(licence: str | None) -> dict[str, object]:
-    """The licence of a class as a recording carries it; ends the command where the class has none."""
+    """Return a class's licence in a recording's form; ends the command where the class has none."""
     if licence is None:
         return {}
     import time
@@ -119,7 +119,7 @@ def _stamp(licence: str | None) -> dict[str, object]:
 
 
 def _origin(place: str | None, radius: str | None) -> "Origin | None":
-    """The place as it was given; raises UnitMissing."""
+    """Return the recording's place from the options; raises UnitMissing."""
     if place is None:
         if radius is not None:
             fail(f"--place-radius {radius}: of which place? give --place LAT,LON beside it", Exit.USAGE)

@@ -1,4 +1,4 @@
-"""`bandpact recordings`: what a recording's licence allows, handing it on, and deleting it on time."""
+"""`bandpact recordings`: what a recording's licence allows, export, and deletion on time."""
 
 import json
 import time

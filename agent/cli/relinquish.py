@@ -1,4 +1,4 @@
-"""`bandpact relinquish`."""
+"""`bandpact relinquish`: ends a settlement before its window does."""
 
 from typing import Annotated
 

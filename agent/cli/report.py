@@ -1,4 +1,4 @@
-"""`bandpact report`: a page and a PDF of what nodes did, from their folders and logs."""
+"""`bandpact report`: HTML, PDF and JSON on what nodes did, from their folders and logs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +36,7 @@ def report(
 def written(
     sources: list[Path], out: Path | None, *, anchor: list[str] | None, network: str | None, as_json: bool
 ) -> None:
-    """Write it, say where, and end."""
+    """Write the report, print where it is, and end with its exit code."""
     from agent.audit.sources import AuditError
     from agent.report.command import HTML, PDF, write_report
     from agent.report.evidence import folder_for

@@ -1,4 +1,4 @@
-"""`bandpact ruling`: an authority's desk rules on a dispute by replay of its case."""
+"""`bandpact ruling`: an authority rules on a dispute by replaying its case."""
 
 from pathlib import Path
 from typing import Annotated

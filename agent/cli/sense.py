@@ -1,4 +1,4 @@
-"""`bandpact sense`: what is going on in a band, with error bars."""
+"""`bandpact sense`: occupancy, noise floor and radars of a band, with error bars."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -105,7 +105,7 @@ def _makers(source: "Source", plan: "SensePlan") -> "ProductMakers":
 
 
 def _write(source: "Source", makers: "ProductMakers | None", path: Path | None, table: str | None) -> list[str]:
-    """Write the products; gives what to say of them. Raises what the calibration table raises."""
+    """Write the products; returns lines to print. Raises what reading the calibration table raises."""
     if makers is None or path is None:
         return []
     from agent.sense.productfile import shown, write_products

@@ -1,4 +1,4 @@
-"""`bandpact run` and `bandpact status`."""
+"""`bandpact run`, `bandpact page` and `bandpact status`."""
 
 import time
 from pathlib import Path
@@ -108,7 +108,7 @@ def status(
 
 
 def _print_status(found: "dict[str, Any] | None", stations: "dict[str, Any] | None", wrong: dict[str, str]) -> None:
-    """The state for people. Raises one of NOT_OURS where it is not of this program's making."""
+    """Print the state for people. Raises one of NOT_OURS where another program or version wrote it."""
     from agent.cbrs.shown import status_lines
     from agent.samples.shown import lines
     from agent.service.snapshot import (

@@ -78,7 +78,7 @@ def _serve(port: int, scenario: str, station: str | None, *, quiet: bool, sysfs:
 
 
 def _report(emissions: "Callable[[], list[RadiatedBurst]]", stop: threading.Event) -> None:
-    """Say when the antenna begins and ceases to radiate, by the oracle, until told to stop."""
+    """Print when the antenna starts and stops to radiate, by the oracle, until told to stop."""
     radiating = False
     while not stop.wait(REPORT_S):
         now_ns = time.monotonic_ns()

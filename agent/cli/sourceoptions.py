@@ -1,4 +1,4 @@
-"""Options that every command which listens shares, and what can go wrong with a source in one line."""
+"""Options shared by all commands that receive samples, and the one-line errors of a source."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sensing.values import Channel
 
 LIVE_SECONDS = 2.0
-"""How long a source without an end is listened to unless told."""
+"""Seconds for which a source without an end is received unless an option says otherwise."""
 DWELL_NS = 100_000_000
 """How long each tuning is listened to unless told."""
 SOURCE_HELP = (
@@ -41,7 +41,7 @@ Calibration = Annotated[str | None, typer.Option(metavar="TABLE.toml", help="the
 def wanted_of(
     band: "Channel | None", frequency: str | None, rate: str | None, bandwidth: str | None, gain: float | None
 ) -> "Wanted":
-    """How a receiver shall be set; raises BandUnreadable."""
+    """Return the wanted receiver settings; raises BandUnreadable."""
     from agent.sense.bands import parse_frequency
     from agent.sense.receivers import Wanted
 
@@ -55,7 +55,7 @@ def wanted_of(
 
 
 def sweep_of(span: str | None, dwell: str | None, rounds: int, every: str | None) -> "Sweep | None":
-    """The plan of a sweep or a schedule, None where neither was asked for; raises UnitMissing."""
+    """Return the plan of a sweep or a schedule, None where neither was asked for; raises UnitMissing."""
     from agent.sense.bands import parse_band
     from agent.sense.receivers import Sweep
     from agent.words.units import UnitMissing, parse_time_ns
@@ -78,7 +78,7 @@ def sweep_of(span: str | None, dwell: str | None, rounds: int, every: str | None
 
 
 def scale_by(table: str | None, device: str) -> "Callable[[Tuning], Scale | None] | None":
-    """What full scale is at each tuning by a unit's table; raises ProfileError, SourceError where it has none."""
+    """Return a function from tuning to calibration by a unit's table; raises ProfileError, SourceError without one."""
     if table is None:
         return None
     from pathlib import Path
@@ -90,7 +90,7 @@ def scale_by(table: str | None, device: str) -> "Callable[[Tuning], Scale | None
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn what can go wrong with a source into one line and an exit code."""
+    """Turn a source's errors inside the context into one line and an exit code."""
     from agent.words.units import UnitMissing
     from hw_profiles.loader import ProfileError
     from radio.errors import HardwareError, LocalError
@@ -109,7 +109,7 @@ def explained() -> Iterator[None]:
 
 
 def seconds_of(text: str | None, what: str = "--for") -> float | None:
-    """A time with its unit, such as 2s, or a bare number of seconds as scripts give it; raises UnitMissing."""
+    """Parse a time with its unit, such as 2s, or a bare number of seconds from a script; raises UnitMissing."""
     if text is None:
         return None
     from agent.words.units import UnitMissing, parse_time

@@ -1,4 +1,4 @@
-"""One habit for sources: which node or which logs are meant comes by its place, in every command alike."""
+"""The NODE and SOURCE arguments of all commands, so that each names a node or logs in the same way."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ ConfigOption = Annotated[
 
 
 def chosen(node: Path | None, config: Path | None) -> Path | None:
-    """The node that is meant; naming two ends the command."""
+    """Return the node named as argument or option; ends the command where both are given."""
     if node is not None and config is not None and node != config:
         fail(f"{node} beside --config {config}: which of the two is meant? give one", Exit.USAGE)
     return node if node is not None else config

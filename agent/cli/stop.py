@@ -1,4 +1,4 @@
-"""`bandpact stop`: silence a radio with no agent, no network and no browser."""
+"""`bandpact stop`: mutes a radio without agent, network or browser."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SERIAL = "serial="
 KINDS = ("ip", "usb", "serial", "local", "xml")
-"""How an address of a Pluto begins, as libiio has them; of other radios it begins with the driver's name."""
+"""Prefixes of a Pluto's address in libiio; another radio's address begins with its driver's name."""
 SAID = {
     "off": "OFF: muted, and read back as silent on a fresh connection",
     "on": "STILL ON: it was told to be silent and reads back that it is not; take its power away",
@@ -63,7 +63,7 @@ def stop(
 
 
 def _section(config: Path | None, profile: str | None, uri: str | None, serial: str | None) -> "RadioSection":
-    """Which radio is meant; ends the command where that is not said."""
+    """Return the radio's configuration; ends the command where no option names a radio."""
     from agent.config.settings import ConfigError, load
     from radio.drivers.registry import DRIVERS, unit_at
 
@@ -84,7 +84,7 @@ def _section(config: Path | None, profile: str | None, uri: str | None, serial: 
 
 
 def _usual_address(profile: str) -> str:
-    """The address a profile gives its kind of device; ends the command where there is none."""
+    """Return the address that a profile gives its kind of device; ends the command where it has none."""
     from hw_profiles.loader import ProfileError, load_radio
 
     try:

@@ -1,4 +1,4 @@
-"""`bandpact trial`: a whole trial on this machine."""
+"""`bandpact trial`: runs a whole simulated trial on this machine."""
 
 import json
 from pathlib import Path
@@ -11,14 +11,14 @@ from agent.cli.common import Exit, errors_console, fail, interruptible, output_c
 
 SHORTEST_S, LONGEST_S = 2.0, 3600.0
 PRINTED = "-"
-"""The file that stands for the standard output."""
+"""File name that stands for standard output."""
 
 
 class TrialGroup(Listed):
-    """`trial`, whose --json may stand without a file: then the figures are printed, as every other command does."""
+    """The `trial` group, whose --json may stand without a file: then the figures go to standard output."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As ever, with `-` for the file that --json does not name."""
+        """Parse arguments as Typer does, with `-` inserted for the file that --json lacks."""
         own = next((n for n, one in enumerate(args) if one in self.commands), len(args))
         given: list[str] = []
         for n, one in enumerate(args[:own]):
@@ -159,7 +159,7 @@ def _run(options: object, report: Path | None, json_out: Path | None) -> dict[st
 
 
 def _ask_suite(json_out: Path | None) -> None:
-    """Ask every question, show how each went; exit 1 where one failed."""
+    """Run the conformance suite, print each result, and exit 1 where one failed."""
     from agent.trial.processes import write_json
     from agent.trial.winnf.suite import run_suite
 

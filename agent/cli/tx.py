@@ -1,4 +1,4 @@
-"""`bandpact tx …`: the operator arms, disarms and clears a node's transmitter."""
+"""`bandpact tx`: the operator arms, disarms and clears a node's transmitter."""
 
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""`bandpact warden`: the warden, or its mute helper, as a service under the user that alone reaches the radio."""
+"""`bandpact warden`: the warden, or its mute helper, as a service under the only user that can open the radio."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`bandpact watch`: the running node's state in this terminal, live."""
+"""`bandpact watch`: the running node's live state in the terminal."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""`bandpact witness`: a stock witness of logs over HTTP (C2SP tlog-witness), and asking one."""
+"""`bandpact witness`: runs a standard witness of logs over HTTP (C2SP tlog-witness), or asks one."""
 
 from pathlib import Path
 from typing import Annotated
@@ -59,7 +59,7 @@ def serve(
 
     alone = ExitStack()
     try:
-        # Each remembers what it cosigned last: two of one key would cosign two logs that contradict each other.
+        # Two processes with one key would each remember their own last head, and could cosign contradicting logs.
         alone.enter_context(held(folder, None, "bandpact witness"))
         service = server.application(folder)
         logs = len(server.known_logs(folder))

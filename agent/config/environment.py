@@ -1,4 +1,4 @@
-"""Configuration from environment variables: loaded only where one is set, as the library brings half of asyncio."""
+"""Reads configuration from environment variables; imported only where one is set, as its library loads asyncio."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -11,18 +11,18 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class BadVariable(Exception):
-    """An environment variable is not the JSON that its key needs."""
+    """An environment variable does not hold the JSON that its key needs."""
 
 
 class _Table(InitSettingsSource):
-    """A file's table as a source of settings."""
+    """A file's table as a settings source of pydantic."""
 
     def __init__(self, settings_cls: type[BaseSettings], table: dict[str, Any]) -> None:
         super().__init__(settings_cls, init_kwargs=table)
 
 
 def with_environment(model: type[Model], tables: Sequence[dict[str, Any]], prefix: str) -> Model:
-    """A configuration out of variables `PREFIX_KEY`, nested keys joined by `__`, before the tables in their order.
+    """Build a configuration from variables `PREFIX_KEY`, nested keys joined by `__`, then from the tables in order.
 
     Raises BadVariable, and ValidationError for a value that does not fit.
     """

@@ -1,6 +1,6 @@
-"""Where configuration is looked for, and which place each value came from.
+"""Finds a node's configuration files, and tells which place each value came from.
 
-Flags before the environment (BANDPACT_…) before `--config` before the user's file before the system's.
+Order of precedence: flags, environment (BANDPACT_…), `--config`, the user's file, the system's file.
 """
 
 import os
@@ -17,17 +17,17 @@ SYSTEM = Path("/etc/bandpact/config.toml")
 
 
 def user_file() -> Path:
-    """The user's own configuration."""
+    """Return the path of the user's own configuration."""
     return Path(platformdirs.user_config_dir("bandpact")) / "config.toml"
 
 
 def node_file(source: Path) -> Path:
-    """The configuration that is meant by a node's folder or by its file."""
+    """Return the configuration file for a node's folder or its file."""
     return source / NODE_TOML if source.is_dir() else source
 
 
 def files(given: Path | None) -> list[Path]:
-    """The files that are there, the strongest first. Raises ConfigError when the one given is not, or none is."""
+    """Return the existing files, highest precedence first. Raises ConfigError if the given one, or all, are missing."""
     given = node_file(given) if given is not None else None
     if given is not None and not given.is_file():
         raise ConfigError(f"{given}: no such file; give a node's folder or its node.toml")
@@ -40,12 +40,12 @@ def files(given: Path | None) -> list[Path]:
 
 
 def load_found(given: Path | None) -> NodeConfig:
-    """The configuration in force. Raises ConfigError."""
+    """Load the configuration in force. Raises ConfigError."""
     return load_layers(files(given))
 
 
 def origins(given: Path | None) -> dict[str, str]:
-    """For every value in force, the file or environment variable it came from. Raises ConfigError."""
+    """Return for every value in force the file or environment variable it came from. Raises ConfigError."""
     found: dict[str, str] = {}
     for name in sorted(os.environ):
         if name.upper().startswith(PREFIX):
@@ -57,7 +57,7 @@ def origins(given: Path | None) -> dict[str, str]:
 
 
 def values(config: NodeConfig) -> dict[str, Any]:
-    """Every value in force by its dotted key; lists are one value."""
+    """Return every value in force by its dotted key; a list is one value."""
     return dict(_pairs(config.model_dump(mode="json"), ""))
 
 

@@ -1,4 +1,4 @@
-"""A node's radio section held against the profile of its hardware and the limits of its service."""
+"""Checks a node's radio section against its hardware profile and the limits of its service."""
 
 from agent.config.settings import ConfigError
 from hw_profiles.loader import ProfileError, load_limits, load_radio
@@ -9,7 +9,7 @@ from radio.ports import RxSettings
 
 
 def profile_of(section: RadioSection) -> RadioProfile:
-    """The profile of the node's hardware; raises ConfigError."""
+    """Return the profile of the node's hardware; raises ConfigError."""
     try:
         return load_radio(section.profile)
     except ProfileError as exc:
@@ -17,7 +17,7 @@ def profile_of(section: RadioSection) -> RadioProfile:
 
 
 def hardware_of(section: RadioSection, receive: RxSettings) -> tuple[RadioProfile, Service]:
-    """The profile and the service's limits; raises ConfigError for what the hardware does not have."""
+    """Return the profile and the service's limits; raises ConfigError for settings the hardware does not support."""
     profile = profile_of(section)
     try:
         limits = load_limits(section.limits) if section.limits else None

@@ -17,7 +17,7 @@ from hw_profiles.smallfile import read_small, read_small_text
 from hw_profiles.wholefile import SECRET_MODE, WholeFile, write_together
 from settlement.chain.keys import SigningKey
 
-if TYPE_CHECKING:  # a warden reads chains alone: it has no transport key, and loads no sockets for one
+if TYPE_CHECKING:  # a warden only reads chains: it has no transport key, so it loads no ZeroMQ
     from settlement.mesh import TransportKey
 
 SIGN, TRANSPORT, CHAIN = "sign.key", "transport.key", "credential.chain"
@@ -26,13 +26,13 @@ _CHAIN_MAX_BYTES = 1 << 20
 
 
 def secret_file(path: Path, secret: bytes, passphrase: str | None = None) -> WholeFile:
-    """A new secret, readable by its owner alone, encrypted where there is a passphrase; never overwrites."""
+    """Return a new secret file, readable by its owner alone, encrypted with a passphrase if given; never overwrites."""
     text = secret.hex() if passphrase is None else _sealed(secret, passphrase)
     return WholeFile(path=path, data=(text + "\n").encode(), mode=SECRET_MODE, replace=False)
 
 
 def text_file(path: Path, text: str, *, replace: bool = True) -> WholeFile:
-    """A file of text that everyone may read."""
+    """Return a text file that everyone may read."""
     return WholeFile(path=path, data=text.encode(), replace=replace)
 
 
@@ -58,10 +58,10 @@ OTHERS_WRITE: Final = 0o022
 
 @contextmanager
 def made_folder(folder: Path) -> Iterator[None]:
-    """Make a folder, where there is none; it is not left behind empty where what is to lie in it fails.
+    """Create a folder where missing; it is removed again if it stays empty because writing into it failed.
 
-    Whoever may write there may put keys and credentials of their own in the place of ours: a new folder is its owner's
-    to write to whatever the umask says, and one that was there and that everybody may write to is refused.
+    Whoever can write to the folder could replace keys and credentials: a new folder is writable by its owner only,
+    whatever the umask, and an existing one that everybody may write to is refused.
     Raises ConfigError.
     """
     there = folder.exists()
@@ -88,7 +88,7 @@ def _stretched(passphrase: str, salt: bytes) -> ChaCha20Poly1305:
 
 
 def _sealed(secret: bytes, passphrase: str) -> str:
-    """Scrypt (RFC 7914) and ChaCha20-Poly1305 (RFC 8439), in one line of hexadecimal."""
+    """Encrypt a secret with Scrypt (RFC 7914) and ChaCha20-Poly1305 (RFC 8439), as one line of hexadecimal."""
     salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
     return _ENCRYPTED + (salt + nonce + _stretched(passphrase, salt).encrypt(nonce, secret, None)).hex()
 
@@ -109,7 +109,7 @@ def read_key(path: Path, passphrase: str | None = None) -> SigningKey:
 
 
 def read_secret(path: Path, passphrase: str | None = None) -> bytes:
-    """The 32 secret bytes of a key's file, which only its owner may read. Raises ConfigError."""
+    """Return the 32 secret bytes of a key file that only its owner may read. Raises ConfigError."""
     try:
         if path.stat().st_mode & 0o077:
             raise ConfigError(f"{path}: others can read this key; run: chmod 600 {path}")
@@ -156,9 +156,9 @@ def make_next_key(
     passphrase: str | None = None,
     beside: Callable[[SigningKey], Sequence[WholeFile]] = lambda _: (),
 ) -> SigningKey:
-    """Make the key that is to succeed a signing key, with the files that belong to it: all or none.
+    """Make the key that will succeed a signing key, with the files that belong to it: all or none.
 
-    Never overwrites one that is waiting already. Raises ConfigError.
+    Never overwrites a next key that already waits. Raises ConfigError.
     """
     seed = secrets.token_bytes(32)
     key = SigningKey.from_seed(seed)
@@ -167,9 +167,9 @@ def make_next_key(
 
 
 def take_over(folder: Path) -> None:
-    """Put the next key and its credential in the place of the present ones, which stay beside them.
+    """Replace the present key and credential by the next ones; the old files are kept beside them.
 
-    Can be called again when it was cut short at any point.
+    May be called again after an interruption at any point.
     """
     if (folder / SIGN).is_file():
         kid = read_key(folder / SIGN).kid.hex()
@@ -182,12 +182,12 @@ def take_over(folder: Path) -> None:
 
 
 def former_chain(kid: str) -> str:
-    """The file of a credential whose key, with that id in hexadecimal, was succeeded."""
+    """Return the file name of a succeeded credential, by its key id in hexadecimal."""
     return f"credential.{kid}.chain"
 
 
 def former_keys(folder: Path) -> list[tuple[SigningKey, tuple[bytes, ...]]]:
-    """The keys that were succeeded, and their credentials. Raises ConfigError."""
+    """Return the succeeded keys with their credentials. Raises ConfigError."""
     found = []
     for path in sorted(folder.glob(former_chain("*"))):
         key = folder / f"{SIGN}.{path.name.split('.')[1]}"
@@ -196,12 +196,12 @@ def former_keys(folder: Path) -> list[tuple[SigningKey, tuple[bytes, ...]]]:
 
 
 def former_chains(folder: Path) -> list[tuple[bytes, ...]]:
-    """The credentials whose keys were succeeded; needs none of the keys. Raises ConfigError."""
+    """Return the credentials of succeeded keys; needs none of the keys. Raises ConfigError."""
     return [load_chain(path) for path in sorted(folder.glob(former_chain("*")))]
 
 
 def chain_file(path: Path, chain: tuple[bytes, ...], *, replace: bool = True) -> WholeFile:
-    """Raw records, root first, as a file."""
+    """Return a file of raw records, root first."""
     return WholeFile(path=path, data=cbor2.dumps(list(chain)), replace=replace)
 
 
@@ -211,7 +211,7 @@ def write_chain(path: Path, chain: tuple[bytes, ...]) -> None:
 
 
 def load_chain(path: Path) -> tuple[bytes, ...]:
-    """Read raw records, root first; whether they hold is for the registry to say. Raises ConfigError."""
+    """Read raw records, root first; the registry verifies them. Raises ConfigError."""
     try:
         data = read_small(path)
     except OSError as exc:
@@ -220,7 +220,7 @@ def load_chain(path: Path) -> tuple[bytes, ...]:
 
 
 def chain_in(data: bytes, path: Path) -> tuple[bytes, ...]:
-    """The raw records in the bytes of a chain's file, root first. Raises ConfigError."""
+    """Parse the raw records in the bytes of a chain file, root first. Raises ConfigError."""
     try:
         records = cbor2.loads(data) if len(data) <= _CHAIN_MAX_BYTES else None
     except cbor2.CBORDecodeError as exc:

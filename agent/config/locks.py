@@ -1,4 +1,4 @@
-"""One process at a time in a folder: a lock that its process holds as long as it lives, however it ends (flock(2))."""
+"""Locks on folders (flock(2)): one process at a time, released however that process ends."""
 
 import fcntl
 import os
@@ -17,15 +17,15 @@ RETRY_S: Final = 0.05
 
 
 class InUse(ConfigError):
-    """Another live process holds the folder; the message names it."""
+    """Another live process holds the folder's lock; the message names it."""
 
 
 @contextmanager
 def held(folder: Path, name: str | None, who: str, *, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold a folder for as long as the context lasts.
+    """Hold a folder's lock while the context lasts.
 
-    Args: name: the lock's file; None locks the folder itself and leaves nothing in it. who: what holds it, in words,
-    for whoever is refused. wait_s: how long to wait for it.
+    Args: name: the lock's file; None locks the folder itself and creates no file. who: text naming the holder, shown
+    to a process that is refused. wait_s: seconds to wait for the lock.
     Raises: InUse while another live process has it, ConfigError where the folder cannot be written to.
     """
     try:
@@ -57,7 +57,7 @@ def _locked(handle: int) -> bool:
 
 
 def _write(handle: int, name: str | None, text: str) -> None:
-    """Who holds it; a full disk does not keep anyone from holding it."""
+    """Write the holder's name into the lock file; a full disk does not prevent the lock."""
     if name is None:
         return
     try:
@@ -73,7 +73,7 @@ def _holder(handle: int, name: str | None) -> str:
 
 
 def _process_of(inode: int) -> str:
-    """Who holds a lock on a file, by the kernel's list (proc(5), /proc/locks)."""
+    """Return who holds a lock on a file, by the kernel's list (proc(5), /proc/locks)."""
     try:
         rows = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
     except OSError:
@@ -84,7 +84,7 @@ def _process_of(inode: int) -> str:
 
 @contextmanager
 def agents(config: NodeConfig, who: str) -> Iterator[None]:
-    """Hold a node's two folders as its agent; makes the one it runs in. Raises InUse, ConfigError."""
+    """Lock a node's folder and run folder for its agent; creates the run folder. Raises InUse, ConfigError."""
     with held(config.folder, AGENT, who):
         try:
             config.run_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,6 +99,6 @@ def agents(config: NodeConfig, who: str) -> Iterator[None]:
 
 @contextmanager
 def not_running(folder: Path, what: str) -> Iterator[None]:
-    """Nothing but `what` writes into a node's folder meanwhile: refused while its agent runs. Raises InUse."""
+    """Lock a node's folder for `what`, so that nothing else writes there. Raises InUse while the node's agent runs."""
     with held(folder, AGENT, what):
         yield

@@ -1,7 +1,7 @@
-"""What a host allows a node's processes (open files, address space): raised as far as may be, refused where too little.
+"""Raises a node process's limits on open files and address space, and refuses to start where they are too low.
 
-ZeroMQ ends a process with abort(3) where a local socket is accepted and no descriptor is left, and a log that cannot be
-opened halts its node: a limit that neighbours' connections can use up is one they can end a node with.
+ZeroMQ calls abort(3) where it accepts a local socket with no descriptor left, and a log that cannot be opened halts
+its node: with too low a limit, neighbours' connections could end a node.
 """
 
 import resource
@@ -10,20 +10,20 @@ from typing import Final
 from agent.config.settings import ConfigError
 
 ROOM = 128
-"""Files and sockets of a process beside the connections with neighbours."""
+"""Descriptors of a process besides its connections with neighbours."""
 
 OF_A_CONNECTION = 2
-"""Files for each connection: its own, and one of a connection that was cut and that ZeroMQ has yet to close."""
+"""Descriptors per connection: its own, and that of a closed connection that ZeroMQ has yet to release."""
 
 AT_ONCE = 4096
-"""Further files, for connections that strangers open before the surplus is cut; fewer where the host has fewer."""
+"""Further descriptors for connections that strangers open before the surplus is closed; fewer on a limited host."""
 
 ADDRESSES: Final = 2 << 30
-"""Address space of a node's process with its threads and libraries, bytes (1.4 GB were seen); most is never used."""
+"""Address space in bytes of a node's process with threads and libraries (1.4 GB were seen); most is never used."""
 
 
 def _raised(limit: int, wanted: int) -> int | None:
-    """Raise this process's soft limit where it is lower; the hard limit where that forbids it, else None."""
+    """Raise this process's soft limit where it is lower; returns the hard limit where that is too low, else None."""
     soft, hard = resource.getrlimit(limit)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return None
@@ -34,9 +34,9 @@ def _raised(limit: int, wanted: int) -> int | None:
 
 
 def have_addresses() -> None:
-    """Let this process and those that it starts have ADDRESSES, where they are allowed less by now.
+    """Raise the address space limit of this process and its children to ADDRESSES where it is lower.
 
-    Where they run out a library aborts the process, or a thread that has begun is waited for and never says so.
+    Without address space a library aborts the process, or a new thread never reports that it has started.
 
     Raises: ConfigError where the hard limit is lower.
     """
@@ -48,10 +48,10 @@ def have_addresses() -> None:
 
 
 def have_open_files(connections: int, peers: int = 0) -> None:
-    """Let this process open what `connections` to it, `peers` and ROOM need at once, where it is allowed less by now.
+    """Raise the limit on open files to what `connections` to this process, `peers` and ROOM need together.
 
-    And AT_ONCE more, or as many of those as the hard limit allows. Raises: ConfigError where the hard limit is lower
-    than what is needed without them.
+    Adds AT_ONCE, or as much of it as the hard limit allows. Raises: ConfigError where the hard limit is lower
+    than the need without it.
     """
     wanted = OF_A_CONNECTION * connections + 2 * peers + ROOM
     hard = _raised(resource.RLIMIT_NOFILE, wanted + AT_ONCE)

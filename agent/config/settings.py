@@ -307,7 +307,7 @@ def _with_environment(tables: Sequence[dict[str, Any]]) -> NodeConfig:
 
 
 def layered(tables: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One table of several: a value of an earlier one stands, tables within them are layered too."""
+    """Merge tables: a value of an earlier table takes precedence, nested tables are merged in the same way."""
     made: dict[str, Any] = {}
     for table in tables:
         for key, value in table.items():
@@ -320,7 +320,7 @@ def layered(tables: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def write_effective(config: NodeConfig, path: Path) -> Path:
-    """Write every value in force as one TOML file that only its owner reads. Raises ConfigError."""
+    """Write every value in force as one TOML file, readable by its owner only. Raises ConfigError."""
     fresh = path.with_name(f".{path.name}.new")
     try:
         fresh.touch(mode=0o600)
@@ -332,7 +332,7 @@ def write_effective(config: NodeConfig, path: Path) -> Path:
 
 
 def read_table(path: Path) -> dict[str, Any]:
-    """A TOML file. Raises ConfigError, which names file and line."""
+    """Read a TOML file. Raises ConfigError, which names file and line."""
     try:
         return read_toml(read_small_text(path))
     except OSError as exc:
@@ -342,12 +342,12 @@ def read_table(path: Path) -> dict[str, Any]:
 
 
 def _keys(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Where an error is in the file: without the driver by whose keys a radio's table is checked."""
+    """Return an error's place in the file, without the driver name by which a radio's table is checked."""
     return (loc[0], *loc[2:]) if loc[:1] == ("radio",) and loc[1:2] and loc[1] in DRIVERS else loc
 
 
 def _where(paths: Sequence[Path], loc: Sequence[int | str]) -> str:
-    """File, line and key of an error; the first file that has the key, else the last file."""
+    """Return file, line and key of an error: in the first file that has the key, else in the last file."""
     key = ".".join(str(part) for part in loc)
     for path in paths:
         line = line_of(read_small_text(path), loc)
@@ -357,7 +357,7 @@ def _where(paths: Sequence[Path], loc: Sequence[int | str]) -> str:
 
 
 def line_of(text: str, loc: Sequence[int | str]) -> int | None:
-    """The line that sets a key, as far as can be told from a TOML text: its own, else its table's."""
+    """Return the line of a TOML text that sets a key, as far as it can be found: its own, else its table's."""
     table: tuple[str, ...] = ()
     names = [str(part) for part in loc if isinstance(part, str)]
     best: tuple[int, int] | None = None

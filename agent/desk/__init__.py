@@ -1,1 +1,1 @@
-"""An authority's desk: credentials, rules, requests and names, a folder of signed files."""
+"""An authority's desk, a folder of signed files: credentials, rules, requests and names."""

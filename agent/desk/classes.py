@@ -1,4 +1,4 @@
-"""Commodity classes at an authority's desk: read from a file or those that ship, signed, and found again."""
+"""Commodity classes at an authority's desk: reads them from files or bandpact's own, signs them, lists the signed."""
 
 import time
 from pathlib import Path
@@ -32,7 +32,7 @@ def shipped() -> list[str]:
 
 
 def class_text(name: str) -> str:
-    """The TOML of a class: a file, or the name of one that ships. Raises ConfigError."""
+    """Return the TOML of a class: of a file, or of a class that ships with bandpact. Raises ConfigError."""
     path = Path(name) if "/" in name or name.endswith(".toml") else FOLDER / f"{name}.toml"
     try:
         return read_small_text(path)
@@ -42,7 +42,7 @@ def class_text(name: str) -> str:
 
 
 def checked_class(name: str, *, previous: bytes | None = None) -> Schema:
-    """What a class file says, checked whole. Raises ConfigError, which names the key."""
+    """Read a class file and check all of it. Raises ConfigError, which names the key."""
     try:
         return read_class(class_text(name), previous=previous)
     except RuleFileError as exc:
@@ -50,7 +50,7 @@ def checked_class(name: str, *, previous: bytes | None = None) -> Schema:
 
 
 def signed_classes(desk: Desk) -> dict[str, tuple[bytes, Schema]]:
-    """The newest schema record of each class that this desk signed, with its hash."""
+    """Return the newest schema record of each class that this desk signed, with its hash."""
     found: dict[str, tuple[bytes, Schema]] = {}
     for raw in desk.signed:
         unproven = records.parse(raw)
@@ -63,7 +63,7 @@ def signed_classes(desk: Desk) -> dict[str, tuple[bytes, Schema]]:
 
 
 def sign_class(desk: Desk, name: str, out: Path) -> tuple[bytes, Schema]:
-    """Check and sign a class; returns its hash. A file that is there is never overwritten. Raises ConfigError."""
+    """Check and sign a class; returns its hash. Never overwrites a file. Raises ConfigError."""
     body = checked_class(name)
     if body.commodity not in desk.me.scope.classes:
         raise ConfigError(f"{name}: commodity: SCOPE: {body.commodity}; this authority has {desk.me.scope.classes}")
@@ -80,7 +80,7 @@ def sign_class(desk: Desk, name: str, out: Path) -> tuple[bytes, Schema]:
 
 
 def judge_classes(desk: Desk, rule: Rule) -> str | None:
-    """What a rule says of a class otherwise than the schema it names; None where nothing is wrong."""
+    """Return where a rule contradicts the schema that it names for a class; None where nothing is wrong."""
     signed = dict(signed_classes(desk).values())
     for number, terms in enumerate(rule.classes):
         if terms.schema is None:
@@ -96,7 +96,7 @@ def judge_classes(desk: Desk, rule: Rule) -> str | None:
 
 
 def class_table(terms: ClassTerms) -> dict[str, Any]:
-    """A class's terms as a rule file has them."""
+    """Return a class's terms in the form of a rule file."""
     return {name: _plain(value) for name, _ in kinds_of(ClassTerms) if (value := getattr(terms, name)) is not None}
 
 
@@ -113,9 +113,9 @@ def _plain(value: Any) -> Any:
 def admit_participant(
     desk: Desk, name: str, *, rule: Path, classes: tuple[str, ...], days: int, barred: str | None, out: Path
 ) -> Admission:
-    """Sign an admission of somebody that this desk issued a credential, or with `barred` the opposite.
+    """Sign the admission of a node with a credential from this desk, or with `barred` its exclusion.
 
-    Raises ConfigError. A file that is there is never overwritten.
+    Never overwrites a file. Raises ConfigError.
     """
     known = [one for one in desk.credentials() if one.name == name and not desk.revoked(one)]
     if not known:

@@ -23,9 +23,9 @@ from settlement.chain.scope import Area, Band, Scope
 from settlement.records.authority import ClassTerms
 
 SIMULATED_BOUND_NS = 200_000
-"""How far the simulated clocks of two nodes of one machine may be apart: each is set when its draft is made."""
+"""Largest difference in ns between simulated clocks of two nodes on one machine: each is set when its draft is made."""
 REAL_BOUND_NS = 20_000_000
-"""How wrong the clock of a real radio may be, in a drafted rule and in a drafted node."""
+"""Largest error in ns of a real radio's clock, in a drafted rule and in a drafted node."""
 OUTLINE_RADIUS_MM = 10_000_000
 S = 1_000_000_000
 HOUR_S = 3600
@@ -34,19 +34,19 @@ NEIGHBOURS_MIN = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbour:
-    """A peer: its name and credential file, and where it listens; `tcp://HOST:PORT`."""
+    """A neighbour: its name, its credential file and its endpoint `tcp://HOST:PORT`."""
 
     endpoint: str
     chain: Path
 
 
 NEEDED: Final = {"holder": "grant", "user": "request", "coordinator": "coordinate", "auditor": "audit"}
-"""What a credential has to allow for its node to have that role."""
+"""The action that a node's credential must allow, by the node's role."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeDraft:
-    """What only whoever sets up a node can say."""
+    """The settings of a node that only the person who sets it up knows."""
 
     role: str
     network: str
@@ -63,7 +63,7 @@ class NodeDraft:
 
 
 def _fresh(path: Path, values: dict[str, Any]) -> None:
-    """Write a new file; one that is there is never overwritten. Raises ConfigError."""
+    """Write a new file; an existing one is never overwritten. Raises ConfigError."""
     try:
         write_whole(path, tomli_w.dumps(values).encode(), replace=False)
     except FileExistsError as exc:
@@ -86,7 +86,7 @@ def _admitted(draft: NodeDraft, chain: Path) -> Subject:
 def draft_node(folder: Path, draft: NodeDraft, checked: Callable[[NodeConfig], object] = lambda _: None) -> Path:
     """Write `node.toml` into an enrolled node's folder, and check it as `bandpact run` will. Raises ConfigError.
 
-    Args: checked: what else must hold of the configuration; raises ConfigError where it does not.
+    Args: checked: a further check of the configuration; raises ConfigError where it fails.
     """
     if draft.role not in ROLES:
         raise ConfigError(f"--role {draft.role}: no such role; give one of {', '.join(ROLES)}")
@@ -121,7 +121,7 @@ def _node(folder: Path, draft: NodeDraft, me: Subject) -> dict[str, Any]:
 
 
 def _radio_band(scope: Scope) -> Band:
-    """The first band of frequencies. Raises ConfigError where there is none: such a node has no radio to configure."""
+    """Return the credential's first band in Hz. Raises ConfigError without one: the node has no radio to configure."""
     found = next((band for band in scope.bands if band.unit is None), None)
     if found is None:
         raise ConfigError(f"{', '.join(map(str, scope.bands))}: no frequencies; the credential entitles no radio")
@@ -131,7 +131,7 @@ def _radio_band(scope: Scope) -> Band:
 def node_table(folder: Path, draft: NodeDraft, *, name: str, band: Band, radius_mm: int) -> dict[str, Any]:
     """The configuration of a node as `node.toml` holds it, without its neighbours. Raises ConfigError.
 
-    Args: radius_mm: of the area that the node may act in.
+    Args: radius_mm: radius of the area that the node may act in.
     """
     radio = _radio(draft, band)
     return {
@@ -156,21 +156,21 @@ def _place(draft: NodeDraft) -> str:
 
 
 def _radio(draft: NodeDraft, band: Band) -> dict[str, Any]:
-    """On the middle of what is listened to; one that is real comes up disarmed, and its power is yours to calibrate."""
+    """Return the radio section, tuned to the middle of the sensed band; a real radio starts disarmed, uncalibrated."""
     driver, rest = parted(draft.radio)
     try:
         radio = DRIVERS[driver].draft(rest, center_hz=0, simulated=draft.simulated)
     except ValueError as exc:
         raise ConfigError(f"--radio {draft.radio}: {exc}") from exc
     radio["rx_center_hz"] = band.low_hz + _heard_hz(radio, band) // 2
-    # A holder only listens, and at any phase of the others' frames: so it hears them transmit.
+    # A holder only listens, with a frame length other than the users', so that its looks meet their transmissions.
     return radio | ({"frame_us": 19_000} if draft.role == "holder" else {})
 
 
 def _clock(draft: NodeDraft) -> dict[str, Any]:
-    """By chrony, by the kernel where there is no chrony; of a simulated radio a simulated receiver until a restart.
+    """Return the clock section: chrony, or the kernel without chrony; for a simulated radio a simulated receiver.
 
-    The budget is what the drafted rule asks for: no source over a network keeps less than a few milliseconds for sure.
+    The budget is that of the drafted rule: no network source guarantees less than a few milliseconds.
     """
     if not draft.simulated:
         kind = "chrony" if shutil.which("chronyc") else "kernel"
@@ -180,13 +180,13 @@ def _clock(draft: NodeDraft) -> dict[str, Any]:
 
 
 def _heard_hz(radio: dict[str, Any], band: Band) -> int:
-    """So much of the band, from its lower end, the radio hears at once."""
+    """Return the width in Hz of the band's lower part that the radio receives at once."""
     width_hz: int = min(band.high_hz - band.low_hz, radio["rx_bandwidth_hz"])
     return width_hz
 
 
 def _channels(band: Band, heard_hz: int) -> list[dict[str, int]]:
-    """What the radio hears of the band at once, in two halves."""
+    """Return two channels that halve the part of the band that the radio receives at once."""
     width_hz = heard_hz // 2
     low = band.low_hz
     return [{"low_hz": low + n * width_hz, "high_hz": low + (n + 1) * width_hz} for n in range(2)]
@@ -205,9 +205,9 @@ def draft_rule(
 ) -> None:
     """Write a rule for everything in a scope, to be edited and then signed. Raises ConfigError.
 
-    Args: holders: who may come to grant one cell; as many co-sign as it takes that no two can. nodes: in the network;
-    more than half of a node's neighbours witness its log once they are three or more. classes: terms of those whose
-    schema is signed, by name.
+    Args: holders: number of holders that may grant one cell; so many must co-sign that no two can grant it twice.
+    nodes: in the network; from three neighbours on, more than half of them witness a node's log. classes: terms of the
+    classes whose schema is signed, by name.
     """
     signed = classes or {}
     now = datetime.now(tz=UTC).replace(microsecond=0)
@@ -249,7 +249,7 @@ def draft_rule(
 
 
 def witnesses(nodes: int) -> int:
-    """How many must witness a log in a network of so many nodes: one of two neighbours, or more than half of more."""
+    """Return how many witnesses a log needs in a network of `nodes`: one of two neighbours, or a majority of more."""
     neighbours = nodes - 1
     return 0 if neighbours < NEIGHBOURS_MIN else max(1, neighbours // 2 + (neighbours > NEIGHBOURS_MIN))
 
@@ -260,7 +260,7 @@ def _band(band: Band) -> dict[str, Any]:
 
 
 def _budget(commodity: str, scope: Scope, unit: str | None) -> dict[str, Any]:
-    """An hour's worth of all that there is in a unit; a newcomer gets a quarter, and more with what it fulfils."""
+    """Return a budget of one hour of all there is in a unit; a newcomer gets a quarter, more as it fulfils its dues."""
     width_hz = sum(band.high_hz - band.low_hz for band in scope.bands if band.unit == unit)
     return {
         "level": "operator",

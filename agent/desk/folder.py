@@ -55,14 +55,14 @@ AUTHORITY_ACTIONS = (ISSUE, RULE, "offer", "grant", "request", "coordinate", "ob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskPlace:
-    """Where the desk stands, for its attestations."""
+    """The desk's position, for its signed records."""
 
     lat_e7: int
     lon_e7: int
 
 
 def _fix(place: DeskPlace) -> Fix:
-    """A desk has no disciplined clock: it vouches for its computer's to a second."""
+    """Return time and place for a record; a desk's clock is undisciplined, so its bound is one second."""
     now_ns = time.time_ns()
     clock = TimeFix(
         earliest_ns=now_ns - CLOCK_BOUND_NS, latest_ns=now_ns + CLOCK_BOUND_NS, source=TimeSource.KERNEL, trusted=True
@@ -118,7 +118,7 @@ def init(
 
 
 def request(folder: Path, *, network: str, passphrase: str | None, name: str | None = None) -> Path:
-    """Make the key of an authority that another one is to entitle, and what that one needs. Raises ConfigError."""
+    """Make the key of an authority that another is to entitle, and the request for it. Raises ConfigError."""
     seed, wrong = secrets.token_bytes(32), names_flaw((network,))
     if wrong is not None:
         raise ConfigError(wrong)
@@ -136,7 +136,7 @@ def _ask(folder: Path, key: SigningKey, name: str | None, before: SigningKey | N
 
 
 def enrol(folder: Path, chain: Path, *, anchor: str, passphrase: str | None) -> str:
-    """Take in the credential that another authority issued for this desk's key. Raises ConfigError."""
+    """Store the credential that another authority issued for this desk's key. Raises ConfigError."""
     try:
         network = read_small_text(folder / NETWORK).strip()
         registry = Registry(network, [bytes.fromhex(anchor)])
@@ -158,13 +158,13 @@ def enrol(folder: Path, chain: Path, *, anchor: str, passphrase: str | None) -> 
 
 
 Handed = Callable[[bytes], WholeFile]
-"""The file that hands out a signed record."""
+"""Makes the file that hands out a signed record."""
 _Next = tuple[SigningKey, tuple[bytes, ...], tuple[WholeFile, ...]]
-"""A next key, its credential chain, and the files that have yet to be written for it."""
+"""A next key, its credential chain, and the files still to be written for it."""
 
 
 class Desk:
-    """An open desk."""
+    """An open desk: signs credentials, status lists and rotations, and keeps what it signed."""
 
     def __init__(self, folder: Path, *, place: DeskPlace, passphrase: str | None = None) -> None:
         """Read and check the folder. Raises ConfigError."""
@@ -183,11 +183,11 @@ class Desk:
         self._former = self._before()
 
     def _before(self) -> list[tuple[Subject, tuple[bytes, ...]]]:
-        """What was signed with the keys this one succeeded, and as whom; the oldest first."""
+        """Return the records signed with earlier keys, each with its signer, oldest first."""
         found = []
         for path in self.folder.glob("signed.*.chain"):
             signed, beside = load_chain(path), self.folder / former_chain(path.name.split(".")[1])
-            # Desks of before kept a root's credential only as the first record it signed.
+            # Older desks kept a root's credential only as the first record it signed.
             chain = load_chain(beside) if beside.is_file() else signed[:1]
             self.registry.anchors |= {records.digest(chain[0])}
             who = _held(self.registry.admit_chain(chain), str(beside))
@@ -202,14 +202,14 @@ class Desk:
         return len(self.signed) + 1, records.digest(self.signed[-1]) if self.signed else None
 
     def _keep(self, raw: bytes, out: Handed | None = None) -> bytes:
-        """Write what was signed, and what is handed out of it: both or neither."""
+        """Write a signed record, and the file that hands it out: both or neither."""
         handed = [out(raw)] if out is not None else []
         write_files(chain_file(self.folder / SIGNED, (*self.signed, raw)), *handed)
         self.signed.append(raw)
         return raw
 
     def sign(self, body: object, *, out: Handed | None = None) -> bytes:
-        """Sign a record as this authority, and hand it out as a file. Raises ConfigError."""
+        """Sign a record as this authority and write its file. Raises ConfigError."""
         return self._keep(self._signed(body), out)
 
     def _signed(self, body: object) -> bytes:
@@ -224,17 +224,17 @@ class Desk:
         return records.sign_record(self._key, frame, body)
 
     def vouch(self, data: bytes) -> bytes:
-        """Sign what is no record, such as an archive's manifest; it begins with a domain of its own, so it is none."""
+        """Sign bytes that are no record, such as an archive's manifest; a domain prefix of their own marks them."""
         return self._key.sign(data)
 
     def credentials(self) -> list[Subject]:
-        """What this desk has issued with this key and those before it, in order of their status indices."""
+        """Return the credentials that this desk issued with all its keys, in order of status index."""
         raws = [raw for _, signed in self._former for raw in signed] + self.signed
         found = [self.registry.admit(raw) for raw in raws if _is_credential(raw)]
         return [s for s in found if isinstance(s, Subject) and s.issuer is not None]
 
     def _new(self, name: str, public: bytes, transport: bytes | None, succeeds: Subject | None) -> None:
-        """No key serves twice, and no name is given that is another's or looks like it. Raises ConfigError."""
+        """Refuse a key that is used already, and a name that is another node's or resembles one. Raises ConfigError."""
         above = [s for s in (self.registry.get(records.digest(raw)) for raw in self.me.chain) if s is not None]
         others = [*above, *(who for who, _ in self._former), *self.credentials()]
         for other in others:
@@ -258,10 +258,10 @@ class Desk:
         out: Path | None = None,
         succeeds: Subject | None = None,
     ) -> Subject:
-        """Sign a credential with the next status index; `succeeds` is whose new key it is.
+        """Sign a credential with the next status index; `succeeds` is the holder of the old key, for a rotation.
 
-        A file that is there is never overwritten. Raises ConfigError when it reaches beyond the desk's own, or when key
-        or name are another's.
+        Never overwrites a file. Raises ConfigError when the credential exceeds the desk's own, or when key or name are
+        another's.
         """
         wrong = name_flaw(name)
         if wrong is not None:
@@ -311,7 +311,7 @@ class Desk:
         return self.sign(body, out=(lambda raw: WholeFile(path=out, data=raw)) if out is not None else None)
 
     def revoked(self, subject: Subject) -> bool:
-        """Does this desk's newest list take that credential back?"""
+        """Return whether this desk's newest status list revokes a credential."""
         lists, index = self._lists(), subject.status_index
         return bool(lists) and index is not None and index < len(lists[-1].bits) * 8 and is_set(lists[-1].bits, index)
 
@@ -338,7 +338,7 @@ class Desk:
         return self.folder / REQUEST
 
     def hear(self, rotation: Path) -> None:
-        """Take in that an authority above has a new key. Raises ConfigError."""
+        """Store the rotation of an authority above. Raises ConfigError."""
         try:
             admitted = prove(read_small(rotation), self.registry)
         except OSError as exc:
@@ -352,7 +352,7 @@ class Desk:
     def rotate(
         self, *, days: int, passphrase: str | None, successor: Path | None = None, out: Path | None = None
     ) -> bytes:
-        """Take up a new key, signed by the old and the new; the old key is kept beside it. Raises ConfigError.
+        """Rotate to a new key, signed by the old and the new; the old key is kept beside it. Raises ConfigError.
 
         A root signs its successor itself; any other authority brings the credential its issuer made for its next key.
         """
@@ -398,7 +398,7 @@ class Desk:
 
 
 def _signed_ns(raw: bytes) -> int:
-    """When a credential says that it was signed."""
+    """Return when a credential was signed, by its own statement (UTC ns)."""
     unproven = records.parse(raw)
     attestation = unproven.payload.get(5) if isinstance(unproven, records.Unproven) else None
     return int(attestation.get(1, 0)) if isinstance(attestation, dict) else 0

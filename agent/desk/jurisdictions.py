@@ -1,4 +1,4 @@
-"""Jurisdictions at an authority's desk: signed there, and read from files by whoever signs the rule that holds them."""
+"""Jurisdictions at an authority's desk: signs them, and reads signed ones for a rule that holds them."""
 
 from pathlib import Path
 
@@ -19,11 +19,11 @@ from settlement.records.authority import JurisdictionLink, Rule
 from settlement.records.jurisdiction import LEAD, Jurisdiction
 
 LINK_LIMIT = 96 * 1024
-"""A jurisdiction and nine credentials, each of the most bytes a record may have."""
+"""Largest size in bytes: a jurisdiction and nine credentials, each as large as a record may be."""
 
 
 def checked_jurisdiction(path: Path) -> Jurisdiction:
-    """What a file says, checked key by key. Raises ConfigError, which names the key."""
+    """Read a jurisdiction's file, checked key by key. Raises ConfigError, which names the key."""
     try:
         return read_jurisdiction(read_small_text(path))
     except (OSError, UnicodeDecodeError) as exc:
@@ -34,7 +34,7 @@ def checked_jurisdiction(path: Path) -> Jurisdiction:
 
 
 def sign_jurisdiction(desk: Desk, path: Path, out: Path) -> tuple[bytes, Jurisdiction]:
-    """Check and sign what this authority asks for in its area; returns its hash. Raises ConfigError.
+    """Check and sign this authority's terms for its area; returns the record's hash. Raises ConfigError.
 
     The file that is written holds the record and this authority's credentials. One that is there is never overwritten.
     """
@@ -57,7 +57,7 @@ def sign_jurisdiction(desk: Desk, path: Path, out: Path) -> tuple[bytes, Jurisdi
 
 
 def read_link(path: Path) -> JurisdictionLink:
-    """What an authority signed of its jurisdiction, with its credentials. Raises RuleFileError."""
+    """Read a signed jurisdiction with its authority's credentials. Raises RuleFileError."""
     try:
         link = decode(JurisdictionLink, read_small(path), "jurisdiction", limit=LINK_LIMIT)
     except OSError as exc:
@@ -68,7 +68,7 @@ def read_link(path: Path) -> JurisdictionLink:
 
 
 def judge_jurisdictions_of(desk: Desk, rule: Rule) -> str | None:
-    """What is wrong with a rule's jurisdictions, with its key; None where each is proven and they fit together."""
+    """Return the fault in a rule's jurisdictions, with its key; None where each is proven and they are consistent."""
     links = rule.jurisdictions or ()
     registry = Registry(desk.network, desk.registry.anchors)
     registry.admit_chain(desk.me.chain)
@@ -93,7 +93,7 @@ def judge_jurisdictions_of(desk: Desk, rule: Rule) -> str | None:
 
 
 def unreconciled(rule: Rule) -> list[str]:
-    """Pairs of jurisdictions that name no one policy: a cell that touches both is refused; said as a warning."""
+    """Return pairs of jurisdictions without a common policy, as warnings: a cell that touches both is refused."""
     found = [_body(link) for link in rule.jurisdictions or ()]
     return [
         f"jurisdictions: {one.name} ({one.reconciliation or 'no policy'}) and {other.name} "

@@ -1,4 +1,4 @@
-"""Lists of members at an authority's desk: who certifies auctions in an epoch, by the names of their credentials."""
+"""Lists of members at an authority's desk: who certifies auctions in an epoch, by names of credentials."""
 
 import time
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def list_names(desk: Desk) -> list[str]:
 
 
 def member_named(desk: Desk, said: str) -> GroupMember:
-    """A member as NAME:ROLE or NAME:ROLE:WEIGHT. Raises ConfigError."""
+    """Parse a member given as NAME:ROLE or NAME:ROLE:WEIGHT. Raises ConfigError."""
     name, _, rest = said.partition(":")
     role, _, weight = rest.partition(":")
     if role not in ROLES or (weight and not (is_count(weight) and int(weight) > 0)):
@@ -58,7 +58,7 @@ def sign_members(
 ) -> tuple[bytes, MemberList]:
     """Check and sign a list of members; returns the hash of its record. Raises ConfigError.
 
-    Without `epoch` it is the next of its name. A file that is there is never overwritten.
+    Without `epoch`, the next epoch of that name. Never overwrites a file.
     """
     now_ns, newest = time.time_ns(), newest_epoch(desk, name)
     wrong = names_flaw(dict.fromkeys((*list_names(desk), name)))

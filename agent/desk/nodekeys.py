@@ -1,4 +1,4 @@
-"""A node's way into a network: its keys and request, what the desk makes of them, and taking in the credential."""
+"""Credentials of nodes: a node's keys and request, the desk's signature, and storing the credential."""
 
 import time
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ def make_request(folder: Path, device: str, name: str | None = None) -> None:
 
 
 def make_next_request(folder: Path) -> Path:
-    """Make the key that is to succeed a node's, and the request for its credential. Raises ConfigError."""
+    """Make a node's next key, and the request for its credential. Raises ConfigError."""
     old, transport = load_keys(folder)
     chain = load_chain(folder / CHAIN)
     unproven = records.parse(chain[-1])
@@ -83,7 +83,7 @@ def make_next_request(folder: Path) -> Path:
 
 
 def lay_successor(folder: Path, chain: Path, registry: Registry) -> str:
-    """Check the credential of a node's next key and lay it ready for the running agent. Raises ConfigError."""
+    """Check the credential of a node's next key and store it for the running agent. Raises ConfigError."""
     _, transport = load_keys(folder)
     if not (folder / (SIGN + NEXT)).is_file():
         raise ConfigError(f"{folder / (SIGN + NEXT)}: no key is waiting; run: bandpact node rekey {quoted(folder)}")
@@ -99,7 +99,7 @@ def lay_successor(folder: Path, chain: Path, registry: Registry) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueLimits:
-    """What of the authority's own scope a node gets; without an area or bands, all of it."""
+    """Limits of a node's credential within the authority's scope; without an area or bands, all of it."""
 
     eirp_mdbm: int
     area: Area | None = None
@@ -107,7 +107,7 @@ class IssueLimits:
 
 
 def reissue_for(desk: Desk, request: Path, *, name: str, days: int | None, out: Path) -> Subject:
-    """Entitle a new key to what the newest credential of that name entitles. Raises ConfigError."""
+    """Entitle a new key to what the newest credential of that name allows. Raises ConfigError."""
     held = [s for s in desk.credentials() if s.name == name]
     if not held:
         raise ConfigError(
@@ -127,7 +127,7 @@ def reissue_for(desk: Desk, request: Path, *, name: str, days: int | None, out: 
 
 
 def _named(asked: CredentialRequest, name: str) -> CredentialRequest:
-    """A request in that name, or in nobody's. Raises ConfigError."""
+    """Return the request, which must be for that name or for none. Raises ConfigError."""
     wrong = name_flaw(name)
     if wrong is not None:
         raise ConfigError(f"--name {name!r}: {wrong}")
@@ -137,7 +137,7 @@ def _named(asked: CredentialRequest, name: str) -> CredentialRequest:
 
 
 def _may_stand(desk: Desk, scope: Scope, rule: Rule | None) -> None:
-    """No two can ever grant one cell. Raises ConfigError."""
+    """Check that no two holders could grant the same cell. Raises ConfigError."""
     lack = unshared(scope, grantors(desk), rule or newest_rule(desk))
     if lack is not None:
         raise ConfigError(
@@ -147,7 +147,7 @@ def _may_stand(desk: Desk, scope: Scope, rule: Rule | None) -> None:
 
 
 def newest_rule(desk: Desk) -> Rule | None:
-    """The newest rule that this desk signed and that has not run out."""
+    """Return the newest rule that this desk signed and that is still valid."""
     now_ns, found = time.time_ns(), None
     for raw in desk.signed:
         known = prove(raw, desk.registry) if b"bandpact/rule" in raw[:96] else None
@@ -157,7 +157,7 @@ def newest_rule(desk: Desk) -> Rule | None:
 
 
 def rule_in(path: Path, desk: Desk) -> Rule:
-    """The rule in a file, by whichever authority above or here. Raises ConfigError."""
+    """Read a rule signed by this authority or one above. Raises ConfigError."""
     *chain, raw = load_chain(path)
     known = verify_rule(raw, chain, desk.registry)
     if isinstance(known, Refusal):
@@ -170,7 +170,7 @@ def rule_in(path: Path, desk: Desk) -> Rule:
 def delegate_to(
     desk: Desk, request: Path, *, name: str, scope: Scope, days: int, out: Path, level: str | None = None
 ) -> Subject:
-    """Make the key of a request an authority below this one, of its level or another. Raises ConfigError."""
+    """Make a request's key an authority below this one, of the same level or another. Raises ConfigError."""
     asked = _named(read_request(request, of_authority=True), name)
     body = bodies.Credential(level=level or desk.me.level, scope=scope)
     _may_stand(desk, scope, None)
@@ -197,7 +197,7 @@ def issue_for(
         bands=limits.bands or mine.bands,
         area=limits.area or mine.area,
         classes=mine.classes,
-        # A holder does without a say in its neighbours' settlements where its authority has none to give.
+        # A holder may not co-sign neighbours' settlements where its authority itself lacks that action.
         actions=tuple(a for a in ROLES[role] if a in mine.actions or role != "holder" or a != COORDINATE),
         tier=max(mine.tier, TIERS[role]),
         max_eirp_mdbm=limits.eirp_mdbm,
@@ -209,7 +209,7 @@ def issue_for(
 
 
 def _unclear(rule: Rule) -> str | None:
-    """A name in a rule that passes for another one, with its key; None where each can be told apart by eye."""
+    """Return a name in a rule that can be mistaken for another, with its key; None where all differ visibly."""
     for key, names in (
         ("name", [rule.name]),
         ("classes", [terms.name for terms in rule.classes]),
@@ -223,9 +223,9 @@ def _unclear(rule: Rule) -> str | None:
 
 
 def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> tuple[str, Rule]:
-    """Check and sign a rule; returns its hash and what it says. Raises ConfigError, RuleFileError.
+    """Check and sign a rule; returns its hash and content. Raises ConfigError, RuleFileError.
 
-    A file that is there is never overwritten.
+    Never overwrites a file.
     """
     old: RuleInForce | None = None
     if after is not None:
@@ -258,7 +258,7 @@ def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> tuple[st
 
 
 def enrol(folder: Path, chain: Path, *, network: str, anchor: str) -> str:
-    """Take in a credential that holds and is this node's; returns its name. Raises ConfigError."""
+    """Store a credential that verifies and belongs to this node; returns the node's name. Raises ConfigError."""
     key, transport = load_keys(folder)
     try:
         registry = Registry(network, [bytes.fromhex(anchor)])

@@ -1,7 +1,7 @@
-"""Whether the holders that a desk entitles can ever grant one cell twice: by their credentials, or by the rule.
+"""Checks that the holders a desk entitles can never grant one cell twice, by their credentials or by the rule.
 
-Two that may grant in one place, at one time, on one frequency need others to co-sign, and so many of them that any two
-groups of signers have a member in common, who signs each part of the spectrum once:
+Two holders that may grant in one place, at one time, on one frequency need co-signers, so many that any two groups of
+signers share a member; each member signs each part of the spectrum only once:
 
     authorities   more than half of a shard's authorities sign
     neighbours    a holder and those who sign for it are more than half of all holders in the area
@@ -18,14 +18,14 @@ from settlement.pair.coordination import AUTHORITY, HOLDS
 
 
 def grantors(desk: Desk) -> list[Subject]:
-    """Everybody this desk has entitled to grant, or to entitle others to, who still may; of each name the newest."""
+    """Return the newest valid credential of each node that this desk entitled to grant, or to entitle others to."""
     now_ns = time.time_ns()
     newest = {s.name: s for s in desk.credentials()}
     return [s for s in newest.values() if HOLDS in s.scope.actions and s.expires_ns > now_ns and not desk.revoked(s)]
 
 
 def unshared(scope: Scope, others: Iterable[Subject], rule: Rule | None) -> str | None:
-    """Why a holder of that scope may not stand beside the others; None where it may."""
+    """Return why a holder of that scope conflicts with the others; None where it does not."""
     if HOLDS not in scope.actions:
         return None
     near = [other for other in others if other.scope.area.overlaps(scope.area)]
@@ -44,7 +44,7 @@ def _common(one: Band, other: Band) -> Band:
 
 
 def _lack(band: Band, scopes: Sequence[Scope], rule: Rule | None, near: Sequence[Subject]) -> str | None:
-    """What is missing for two to share a band; None where the shards that are strict enough cover it."""
+    """Return what is missing for two holders to share a band; None where strict enough shards cover it."""
     if rule is None:
         return "no rule of this desk says who co-signs there"
     shards = [
@@ -71,7 +71,7 @@ def _end(shard: Shard, band: Band) -> int:
 
 
 def _strict(shard: Shard, scopes: Sequence[Scope], near: Sequence[Subject]) -> bool:
-    """Do any two groups that could sign in it share a member? Nobody knows how many an authority below entitles."""
+    """Return whether any two groups of signers in a shard share a member; False where an authority may add holders."""
     if shard.mode == AUTHORITY:
         return 2 * shard.need > len(shard.authorities)
     if any(ISSUE in scope.actions for scope in (*scopes, *(other.scope for other in near))):
@@ -80,12 +80,12 @@ def _strict(shard: Shard, scopes: Sequence[Scope], near: Sequence[Subject]) -> b
 
 
 def needed(holders: int) -> int:
-    """How many of so many holders must co-sign for one of them, so that no two can without one in common."""
+    """Return how many of `holders` must co-sign with one of them, so that any two such groups share a member."""
     return holders // 2
 
 
 def uncovered(rule: Rule, held: Sequence[Subject]) -> str | None:
-    """Why that rule is not enough for those who may grant already; None where it is."""
+    """Return why a rule is not enough for the holders there are; None where it is."""
     for number, one in enumerate(held):
         lack = unshared(one.scope, [*held[:number], *held[number + 1 :]], rule)
         if lack is not None:

@@ -1,7 +1,7 @@
-"""What asks an authority for a credential: public keys and a name, signed by the very key that is to get it.
+"""Requests to an authority for a credential: public keys and a name, signed by the key that is to be certified.
 
-proof   the new key's signature over everything else, so that nobody asks with another's key, or under another name
-before  where a key is to be succeeded, the old key's signature over the same: nobody else names its successor
+proof   the new key's signature over all else, so that nobody requests with another's key, or under another name
+before  for a rotation, the old key's signature over the same: only its owner can name the successor
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _FIELDS = ("public", "name", "transport", "device")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialRequest:
-    """Public keys that ask for a credential; an authority's has no transport key or device, and may be nameless."""
+    """Public keys in a request; an authority's has no transport key or device, and may have no name."""
 
     public: bytes
     name: str | None
@@ -33,7 +33,7 @@ class CredentialRequest:
     path: Path = Path("request")
 
     def succeeds(self, old: bytes) -> bool:
-        """Did the old key name this one as its successor?"""
+        """Return whether the old key signed this key as its successor."""
         return self.before is not None and keys.verify(old, self.before, _to_sign(self._values()))
 
     def _values(self) -> dict[str, str]:
@@ -58,7 +58,7 @@ def request_text(
     device: str | None = None,
     before: SigningKey | None = None,
 ) -> str:
-    """A request as its file reads. Raises ConfigError for a name that no authority would give."""
+    """Return the text of a request file. Raises ConfigError for a name that no authority would give."""
     wrong = name_flaw(name) if name is not None else None
     if wrong is not None:
         raise ConfigError(f"name {name!r}: {wrong}; choose another with --name")
@@ -72,7 +72,7 @@ def request_text(
 
 
 def read_request(path: Path, *, of_authority: bool = False) -> CredentialRequest:
-    """What a node or an authority that wants a credential wrote, by its own key. Raises ConfigError."""
+    """Read the request of a node or an authority, and verify its signature. Raises ConfigError."""
     made_by = "bandpact authority request" if of_authority else "bandpact node init"
     try:
         table = read_toml(read_small_text(path))

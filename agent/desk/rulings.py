@@ -1,4 +1,4 @@
-"""The desk rules on a dispute: reads its case file, replays it, signs what it comes to."""
+"""Rules on a dispute at an authority's desk: reads the case file, replays it, signs the result."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from settlement.records.complaint import Ruling
 
 
 def case_in(path: Path, desk: Desk) -> DisputeCase:
-    """The case in a file, proven from this desk's own root. Raises ConfigError."""
+    """Read the case in a file, verified from this desk's own root. Raises ConfigError."""
     try:
         data = read_small(path)
     except OSError as exc:
@@ -31,7 +31,7 @@ def case_in(path: Path, desk: Desk) -> DisputeCase:
 
 
 def _mend(refusal: Refusal) -> str:
-    """What to do about a case that is none here."""
+    """Return the remedy for a case that this desk cannot accept."""
     if refusal.reason in (Reason.UNKNOWN_AUTHOR, Reason.DOMAIN):
         below = "rule at a desk below its root where it is under another root"
         return f"{below}, and have the node write the case again where it is not"
@@ -41,7 +41,7 @@ def _mend(refusal: Refusal) -> str:
 
 
 def _rulings(desk: Desk) -> Iterator[Ruling]:
-    """What this desk ruled under its present key."""
+    """Yield the rulings that this desk signed with its present key."""
     for raw in desk.signed:
         known = prove(raw, desk.registry)
         if isinstance(known, Admitted) and isinstance(known.record.body, Ruling):
@@ -49,7 +49,7 @@ def _rulings(desk: Desk) -> Iterator[Ruling]:
 
 
 def rule_on(desk: Desk, path: Path, out: Path) -> dict[str, Any]:
-    """Sign the ruling that a case comes to; returns what it says. Raises ConfigError; never overwrites a file."""
+    """Sign the ruling that follows from a case; returns its content. Raises ConfigError; never overwrites a file."""
     case = case_in(path, desk)
     before = next((one for one in _rulings(desk) if one.dispute == case.dispute.digest), None)
     if before is not None:

@@ -1,4 +1,4 @@
-"""What an authority signed, as it lies in a file."""
+"""Reads a record that an authority signed from its file."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from settlement.chain import records
 
 
 def word_of(path: Path) -> bytes:
-    """The record in a file of the desk: bare, or the last of a chain as rules are written. Raises ConfigError."""
+    """Return the record in a desk's file: alone, or the last of a chain, as rules are written. Raises ConfigError."""
     try:
         data = read_small(path)
     except OSError as exc:

@@ -1,1 +1,1 @@
-"""A directory of offers and intents over HTTP: a peer that speeds discovery and that nobody believes."""
+"""A directory of offers and intents over HTTP: speeds up discovery; its answers are verified, not trusted."""

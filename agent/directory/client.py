@@ -1,4 +1,4 @@
-"""Asks a directory over HTTP and publishes to it; waits a few seconds at most, follows no redirect, never raises."""
+"""HTTP client of a directory: queries and publishes; waits a few seconds at most, follows no redirect, never raises."""
 
 from http import HTTPStatus
 from urllib.parse import quote
@@ -10,13 +10,13 @@ from settlement.market.directory import ANSWER_LIMIT, DirectoryAnswer, Directory
 
 ASK_S = 3.0
 ERROR_BYTES = 300
-"""So much of what a directory says of an error is shown."""
+"""Most bytes shown of a directory's error message."""
 NETWORK = "network"
-"""The parameter of a question that names the network it is about."""
+"""Query parameter that names the network."""
 
 
 def _post(url: str, path: str, content: bytes) -> bytes | str:
-    """The answer's bytes, or why there is none."""
+    """Return the answer's bytes, or why there is none."""
     answer = posted(f"{url.rstrip('/')}{path}", content, limit=ANSWER_LIMIT, within_s=ASK_S)
     if isinstance(answer, str):
         return answer
@@ -27,13 +27,13 @@ def _post(url: str, path: str, content: bytes) -> bytes | str:
 
 
 def publish(url: str, entry: DirectoryEntry) -> str:
-    """Hand an entry to a directory; returns why it was not taken, nothing where it was."""
+    """Publish an entry to a directory; returns why it was not accepted, "" where it was."""
     answer = _post(url, "/publish", entry.encoded())
     return answer if isinstance(answer, str) else ""
 
 
 def find(url: str, query: DirectoryQuery, *, network: str) -> tuple[DirectoryEntry, ...] | str:
-    """What a directory says it knows, unjudged; or why it says nothing: it may be of another network than is asked."""
+    """Return a directory's answer, unverified; or why there is none, for example because it serves another network."""
     answer = _post(url, f"/find?{NETWORK}={quote(network, safe='')}", encode(query))
     if isinstance(answer, str):
         return answer

@@ -1,4 +1,4 @@
-"""What holds of a directory's answer: each entry verified from its bytes, under the roots that the asker trusts."""
+"""Verifies a directory's answer: each entry from its bytes, under the roots that the client trusts."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,7 +13,7 @@ from settlement.records.market import Declaration, Intent
 def judged(
     entries: Sequence[DirectoryEntry], query: DirectoryQuery, network: str, anchors: Iterable[bytes]
 ) -> tuple[list[dict[str, object]], list[str]]:
-    """A row for each entry that holds, and why each other one does not."""
+    """Return a row for each entry that verifies, and the reason for each other one."""
     registry = Registry(network, anchors)
     rows: list[dict[str, object]] = []
     broken = []

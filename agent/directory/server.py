@@ -1,4 +1,4 @@
-"""The directory's service on loopback: takes entries in and answers questions; an operator's proxy is what is seen."""
+"""The directory's HTTP service on loopback, behind an operator's proxy: stores entries and answers queries."""
 
 import time
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from settlement.market.directory import ANSWER_LIMIT, ENTRY_LIMIT, DirectoryInde
 
 CBOR = "application/cbor"
 NAME_MAX = 64
-"""So much of a network's name that was asked for is said back."""
+"""Most characters of a queried network's name that an answer repeats."""
 
 
 async def _body(request: Request) -> bytes | None:
@@ -29,7 +29,7 @@ async def _body(request: Request) -> bytes | None:
 
 
 def application(network: str, anchors: Iterable[bytes]) -> Starlette:
-    """The service of one network, for entries under these roots. It forgets everything when it ends."""
+    """Build the service of one network, for entries under these roots. It stores entries in memory only."""
     index = DirectoryIndex(Registry(network, anchors))
 
     async def publish(request: Request) -> Response:

@@ -1,1 +1,1 @@
-"""What is right and wrong with a node, looked at without changing anything."""
+"""Diagnosis of a node's faults, without changing anything."""

@@ -1,4 +1,4 @@
-"""What is right and wrong with a node, each failure with its mend. Looks, and changes nothing."""
+"""The checks of `bandpact doctor`: each failure comes with its remedy. Reads only, changes nothing."""
 
 import os
 import resource
@@ -39,12 +39,12 @@ LOOKS = 3
 LOOK_S = 0.02
 GATE_NS = 1_000_000_000
 SYSTEM_KINDS = ("chrony", "kernel")
-"""Two views of one clock: they do not check each other."""
+"""Sources that both read the system clock, and so do not check each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing looked at."""
+    """The result of one check."""
 
     name: str
     state: str
@@ -54,23 +54,23 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """All checks, the clock's figures if there is a node, and whether it could work."""
+    """All checks, the clock's figures if there is a node, and whether the node could work."""
 
     checks: tuple[Check, ...]
     clock: dict[str, Any] | None
 
     @property
     def ready(self) -> bool:
-        """No check failed."""
+        """Whether no check failed."""
         return all(check.state != FAIL for check in self.checks)
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs."""
+        """Return the diagnosis as plain values, for programs."""
         return {"ready": self.ready, "checks": [asdict(check) for check in self.checks], "clock": self.clock}
 
 
 def diagnose(given: Path | None, *, wait_s: float | None = None) -> Diagnosis:
-    """Look at everything; waits up to `wait_s` for the clock, by default a little longer than it has to agree."""
+    """Run all checks; waits up to `wait_s` for the clock, by default a little longer than its sources need to agree."""
     checks = [host_clock()]
     try:
         config = load_found(given)
@@ -99,7 +99,7 @@ def diagnose(given: Path | None, *, wait_s: float | None = None) -> Diagnosis:
 
 
 def host_clock() -> Check:
-    """What this machine's kernel says of its own clock."""
+    """Check the kernel's own statement on this machine's clock."""
     try:
         state = read_state()
     except OSError as exc:
@@ -111,7 +111,7 @@ def host_clock() -> Check:
 
 
 def watched(config: NodeConfig, wait_s: float) -> dict[str, Any]:
-    """The state of a clock of our own on the node's sources, when it is trusted or the time is up."""
+    """Return the state of a temporary clock on the node's sources, once it is trusted or `wait_s` has passed."""
     keeper = timekeeper(config)
     try:
         end = time.monotonic() + wait_s
@@ -141,7 +141,7 @@ def _clock(clock: dict[str, Any]) -> Iterator[Check]:
 
 
 def lone_source(clock: dict[str, Any]) -> Iterator[Check]:
-    """Whether one source alone decides what time it is: then nothing shows when it lies slowly."""
+    """Warn where one source alone determines the time: then a slowly growing error of it is not detected."""
     live = {"system clock" if s["kind"] in SYSTEM_KINDS else s["name"] for s in clock["sources"] if s["live"]}
     if len(live) == 1 and "simulated" not in {s["kind"] for s in clock["sources"]}:
         found = f"only {live.pop()} decides what time it is: a slow lie of it would not be seen"
@@ -184,7 +184,7 @@ def _peers(config: NodeConfig) -> Iterator[Check]:
 
 
 def _priority() -> Check:
-    """Whether the warden may run before other processes; it does without, and closes earlier by how late it runs."""
+    """Check whether the warden may raise its priority; without, it closes the gate earlier by its own lateness."""
     if os.geteuid() == 0 or resource.getrlimit(resource.RLIMIT_RTPRIO)[0] >= PRIORITY:
         return Check(name="priority", state=OK, found="the warden runs before other processes")
     mend = MEND["priority"]
@@ -192,8 +192,8 @@ def _priority() -> Check:
 
 
 def pauses(worst_ns: int, watched_ns: int, *, lead_ns: int) -> Check:
-    """Whether the host itself stood still for longer than the gate closes ahead, while it was watched."""
-    if worst_ns <= lead_ns and watched_ns < 50_000_000:  # too short to say anything of a host
+    """Check whether the host paused all processes for longer than the gate's closing lead while it was watched."""
+    if worst_ns <= lead_ns and watched_ns < 50_000_000:  # watched too briefly to judge the host
         return Check(name="pauses", state=OK, found="not watched: the clock was known at once")
     found = f"nothing waited longer than {worst_ns / 1e6:.1f} ms in {watched_ns / 1e9:.1f} s"
     if worst_ns <= lead_ns:
@@ -204,7 +204,7 @@ def pauses(worst_ns: int, watched_ns: int, *, lead_ns: int) -> Check:
 
 
 def _radio(config: NodeConfig) -> Check:
-    """What the transmitter reads back; what cannot be read is not known to be off."""
+    """Check the transmitter's readback; a state that cannot be read does not count as off."""
     radio = config.radio
     where = f"{radio.driver} at {radio.where}"
     for _ in range(LOOKS):
@@ -225,13 +225,13 @@ def _radio(config: NodeConfig) -> Check:
 
 
 def _binding(config: NodeConfig) -> Iterator[Check]:
-    """Whether the credential is for this very radio: with a copied folder and another radio the gate never opens."""
+    """Check that the credential names this very radio: with another radio the gate never opens."""
     from agent.node.trust import trust_of
 
     try:
         bound, found = trust_of(config).me.device, config.radio.identity()
     except (ConfigError, RadioError):
-        return  # said by the lines on the credential and on the radio
+        return  # the checks of the credential and of the radio report it
     if found is None or bound is None:
         return
     if found == bound:
@@ -243,7 +243,7 @@ def _binding(config: NodeConfig) -> Iterator[Check]:
 
 
 def _running(config: NodeConfig) -> Iterator[Check]:
-    """Of a node that runs: whether agent and gate are heard now; of one that does not run, nothing."""
+    """Check that a running node's agent and gate loop respond; nothing for a node that does not run."""
     status = read_status(config.run_folder)
     process = (status or {}).get("process")
     if status is None or not isinstance(process, int) or not Path(f"/proc/{process}").exists():
@@ -256,7 +256,7 @@ def _running(config: NodeConfig) -> Iterator[Check]:
 
 
 def _alarms(config: NodeConfig) -> Iterator[Check]:
-    """Keys that were seen in use in two places, base stations below heard after their end, looks not taken."""
+    """Report alarms: keys in use in two places, base stations heard after their end, looks not taken."""
     status = read_status(config.run_folder)
     for alarm in (status or {}).get("alarms", ()):
         if HEARD_AFTER in alarm:
@@ -270,7 +270,7 @@ def _alarms(config: NodeConfig) -> Iterator[Check]:
 
 
 def _samples(config: NodeConfig) -> Iterator[Check]:
-    """Whether a program's samples can come and go: the plan holds, the sockets' places are free or the node's."""
+    """Check the door for a program's samples: its plan is valid, its socket paths are free or the node's own."""
     from agent.samples.doorcheck import looked_at
 
     running = read_status(config.run_folder) or {}
@@ -281,7 +281,7 @@ def _samples(config: NodeConfig) -> Iterator[Check]:
 
 
 def _dead_man(config: NodeConfig) -> Iterator[Check]:
-    """Whether the device itself falls silent when this host is gone; without, a Pluto may go on for about 70 s."""
+    """Check that the device mutes itself without this host (dead-man); otherwise a Pluto may send for about 70 s."""
     try:
         answers = config.radio.dead_man()
     except RadioError as exc:
@@ -298,7 +298,7 @@ def _dead_man(config: NodeConfig) -> Iterator[Check]:
 
 
 def _promised(config: NodeConfig) -> bool:
-    """Whether the profile says that this kind of device has a dead-man of its own."""
+    """Return whether the profile says that this kind of device has a dead-man of its own."""
     from agent.config.hardware import profile_of
 
     try:
@@ -308,7 +308,7 @@ def _promised(config: NodeConfig) -> bool:
 
 
 def _claims(config: NodeConfig) -> Iterator[Check]:
-    """What the settings claim of the hardware that its profile makes doubtful."""
+    """Warn of settings that claim more of the hardware than its profile supports."""
     from agent.doctor.powered import doubtful
 
     for one in doubtful(config):
@@ -316,7 +316,7 @@ def _claims(config: NodeConfig) -> Iterator[Check]:
 
 
 def _reach(config: NodeConfig) -> Iterator[Check]:
-    """Whether others on this host reach the radio beside the gate: its daemon asks nobody for a password."""
+    """Check whether other users of this host can reach the radio past the gate: its daemon asks for no password."""
     from agent.doctor.reach import tried
 
     found = tried(config)
@@ -338,7 +338,7 @@ def _reach(config: NodeConfig) -> Iterator[Check]:
 
 
 def _gate_open(config: NodeConfig, asked_ns: int) -> bool:
-    """Whether a running node says so of its gate after `asked_ns` (monotonic): one may just have opened."""
+    """Return whether a running node reported its gate open after `asked_ns` (monotonic), as it may just have opened."""
     deadline_ns = asked_ns + GATE_NS
     while True:
         status = read_status(config.run_folder)

@@ -1,4 +1,4 @@
-"""The mends of the doctor: one sentence for each thing that can be wrong, here and in docs/troubleshooting.md alike."""
+"""The remedies of the doctor: one sentence for each fault, the same as in docs/troubleshooting.md."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -20,12 +20,12 @@ CLOCK_MENDS: Final = {
     "no source": "check [clock] sources: is gpsd or chrony running?",
     "sources not in agreement long enough": "wait for clock.agree_s and ask again",
 }
-"""By the clock's or the place's own word for what is wrong."""
+"""Remedies by the clock's or the position's own word for the fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """What a line of the doctor can complain of, and how to mend it."""
+    """The faults that a check can report, each with its remedy."""
 
     line: str
     found: str

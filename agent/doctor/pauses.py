@@ -1,7 +1,7 @@
-"""How long this host makes a process wait that comes before all others: what silences a radio waits as long.
+"""Measures how long this host delays even the highest-priority process, and so a process that must mute a radio.
 
-A processor quota, an overcommitted virtual machine or a laptop that saves power stops every process at once, whatever
-its priority, and only a watch in real time shows it. Seconds of watching that find nothing prove little.
+A processor quota, an overcommitted virtual machine or a laptop that saves power stops all processes at once, whatever
+their priority; only watching in real time shows it. A few seconds without a pause prove little.
 """
 
 import threading
@@ -15,7 +15,7 @@ EVERY_S: Final = 0.002
 
 
 class PauseWatch:
-    """Sleeps and wakes in a thread before others while it is entered; `worst_ns` is the latest that it woke."""
+    """Sleeps and wakes in a high-priority thread while the context lasts; `worst_ns` is the largest lateness."""
 
     def __init__(self) -> None:
         self.worst_ns, self.watched_ns = 0, 0

@@ -1,4 +1,4 @@
-"""What a node's settings claim of its hardware, held against what the profile says of it."""
+"""Compares a node's settings with what its hardware profile says."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from agent.config.settings import ConfigError, NodeConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A setting that the profile makes doubtful: what it is about, what was found, what to do."""
+    """A setting that the profile makes doubtful: its subject, the finding, the remedy."""
 
     name: str
     found: str
@@ -16,9 +16,9 @@ class Claim:
 
 
 def doubtful(config: NodeConfig) -> list[Claim]:
-    """Claims to doubt: less power than leaves the connector, a rate beyond what the transport carries for long.
+    """Return doubtful settings: less power than leaves the connector, a rate above what the transport sustains.
 
-    A profile that cannot be read is told elsewhere.
+    An unreadable profile is reported by another check.
     """
     try:
         profile = profile_of(config.radio)

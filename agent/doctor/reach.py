@@ -1,4 +1,4 @@
-"""Who on this host reaches the radio's own daemon, which has no password: tried, not read from a rule."""
+"""Tests which users of this host can connect to the radio's own daemon, which has no password."""
 
 import os
 import socket
@@ -16,23 +16,23 @@ _CONNECTED, _REFUSED = 0, 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """What was tried: `user` is the id it was tried as; `connected` is None where nobody can tell."""
+    """Result of a connection test: `user` is the id it ran as; `connected` is None where that is unknown."""
 
     user: int
     connected: bool | None
     ours: bool
-    """That user is the one the warden runs as: it has to reach the radio."""
+    """Whether that user is the warden's, which must reach the radio."""
 
 
 def connects(address: tuple[str, int], user: int | None = None) -> bool:
-    """Whether a TCP connection is accepted, tried as another user where one is named (that needs root)."""
+    """Return whether a TCP connection is accepted, tried as another user where one is named (that needs root)."""
     try:
         family, kind, proto, _, where = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0]
     except OSError:
         return False
     child = os.fork()
     if child == 0:
-        # Between fork and exit nothing but system calls: other threads of the parent hold locks.
+        # Only system calls between fork and exit: other threads of the parent may hold locks.
         try:
             if user is not None:
                 os.setgroups([])
@@ -48,7 +48,7 @@ def connects(address: tuple[str, int], user: int | None = None) -> bool:
 
 
 def wardens_user(run_folder: Path) -> int | None:
-    """Who owns the warden's own socket; None while it does not run."""
+    """Return the owner of the warden's socket; None while the warden does not run."""
     try:
         return (run_folder / OPERATOR).stat().st_uid
     except OSError:
@@ -56,7 +56,7 @@ def wardens_user(run_folder: Path) -> int | None:
 
 
 def tried(config: NodeConfig) -> Reach | None:
-    """Try the radio's daemon as a user that has no business there; None where the radio is not on the network."""
+    """Try to connect to the radio's daemon as an unrelated user; None where the radio is not on the network."""
     address = config.radio.network_address()
     if address is None:
         return None

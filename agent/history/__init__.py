@@ -1,1 +1,1 @@
-"""What a node heard and did over days, by the second, the minute and the quarter of an hour, bounded on disk."""
+"""History of what a node sensed and did, per second, minute and quarter of an hour, bounded on disk."""

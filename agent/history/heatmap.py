@@ -1,4 +1,4 @@
-"""A day's picture: how full each channel was in each quarter of an hour, and what was not sensed left hatched."""
+"""Picture of a day: channel occupancy in each quarter of an hour; time that was not sensed is hatched."""
 
 import io
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ HOUR_NS = 3600 * 10**9
 def day_grid(
     rows: Sequence[Row], from_ns: int, to_ns: int, step_ns: int
 ) -> tuple[list[tuple[int, int]], np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.float64]]]:
-    """Channels ascending, and for each and each step the occupancy and the width of its interval; NaN not sensed."""
+    """Return the channels in ascending order; per channel and step, occupancy and interval width; NaN: not sensed."""
     channels = sorted({(one.low_hz, one.high_hz) for row in rows for one in row.channels})
     steps = max(1, -(-(to_ns - from_ns) // step_ns))
     value, width = (np.full((len(channels), steps), np.nan) for _ in range(2))
@@ -34,7 +34,7 @@ def day_grid(
 
 
 def heat_map(rows: Sequence[Row], *, from_ns: int, to_ns: int, step_ns: int, title: str, svg: bool = False) -> bytes:
-    """Frequency channel occupancy by channel and time of day (UTC), beneath it how sure each figure is. PNG or SVG."""
+    """Draw channel occupancy (FCO) by channel and time of day (UTC), with its uncertainty below. PNG or SVG."""
     channels, value, width = day_grid(rows, from_ns, to_ns, step_ns)
     figure = Figure(figsize=(11, 2.2 + 0.5 * max(1, len(channels)) * 2), layout="constrained")
     (FigureCanvasSVG if svg else FigureCanvasAgg)(figure)

@@ -1,8 +1,8 @@
-"""The page headers of a Parquet file: how much each says that it unpacks to, before anything is unpacked.
+"""Reads the page headers of a Parquet file for its unpacked size, before anything is unpacked.
 
-A column's entry in the file's footer says how much its pages unpack to, and each page says it again in a header of its
-own, which is what a reader goes by. Where they differ a file of some kilobytes takes gigabytes. So it does where a page
-of some bytes says that millions of values are in it, all alike or none: a row may hold a list. A header is a struct
+A column's entry in the file's footer states the unpacked size of its pages, and each page states it again in its own
+header, by which a reader allocates. Where they differ, a file of some kilobytes can take gigabytes. So can a page of
+some bytes that states millions of equal or null values: a row may hold a list. A header is a struct
 of Apache Thrift in its compact protocol ("Thrift compact protocol encoding"; parquet.thrift, PageHeader): field 2 is
 the unpacked size, field 3 the size in the file, fields 5, 7 and 8 the structs of one kind of page each, whose field 1
 is the number of values.
@@ -18,7 +18,7 @@ HEADER_BYTES: Final = 1 << 16
 DEPTH: Final = 8
 PAGES: Final = 100_000
 VALUES: Final = 1_000_000
-"""Values of one column in a file, those of lists and those that are none counted."""
+"""Most values of one column in a file, including those in lists and nulls."""
 _I32: Final = 5
 _STRUCT: Final = 12
 _UNPACKED, _PACKED = 2, 3
@@ -27,7 +27,7 @@ _VALUES = 1
 
 
 class HeaderUnread(ValueError):
-    """A page's header is none, or is longer than any."""
+    """A page's header is malformed or too long."""
 
 
 class _Compact:
@@ -63,14 +63,14 @@ class _Compact:
         self.at += count
 
     def fields(self) -> Iterator[tuple[int, int]]:
-        """Number and type of each field of a struct; its value is to be read before the next is asked for."""
+        """Yield number and type of each field of a struct; the caller reads its value before the next field."""
         number = 0
         while head := self.byte():
             number = number + (head >> 4) if head >> 4 else self.integer()
             yield number, head & 0x0F
 
     def skip(self, kind: int, depth: int = 0) -> None:
-        """Pass over a value of a type; a boolean field has none."""
+        """Skip a value of a type; a boolean field has no bytes."""
         if depth > DEPTH:
             raise HeaderUnread("nested too deep")
         match kind:
@@ -92,7 +92,7 @@ class _Compact:
 
 
 def page_sizes(header: bytes) -> tuple[int, int, int, int]:
-    """A page's unpacked size, its size in the file, the length of its header, bytes, and how many values it has.
+    """Return a page's unpacked size, its size in the file, its header's length (all bytes), and its number of values.
 
     Raises HeaderUnread.
     """
@@ -113,7 +113,7 @@ def page_sizes(header: bytes) -> tuple[int, int, int, int]:
 
 
 def _values(read: _Compact) -> int:
-    """How many values the struct of one kind of page says."""
+    """Return the number of values that a page's struct states."""
     values = 0
     for number, kind in read.fields():
         if number == _VALUES and kind == _I32:
@@ -124,7 +124,7 @@ def _values(read: _Compact) -> int:
 
 
 def unpacked_bytes(path: Path, footer: pq.FileMetaData) -> int:
-    """What all pages of a file say that they unpack to, bytes. Raises HeaderUnread, OSError."""
+    """Return the unpacked bytes that all pages of a file state. Raises HeaderUnread, OSError."""
     total = pages = 0
     held: dict[int, int] = {}
     with path.open("rb") as file:
@@ -139,7 +139,7 @@ def unpacked_bytes(path: Path, footer: pq.FileMetaData) -> int:
 
 
 def _pages(file: BinaryIO, chunk: pq.ColumnChunkMetaData) -> Iterator[tuple[int, int]]:
-    """Unpacked size and number of values of each page of a column's chunk, which lie one behind the other."""
+    """Yield unpacked size and number of values of each page of a column's chunk, in file order."""
     start, first = chunk.data_page_offset, chunk.dictionary_page_offset
     at = first if first is not None and 0 < first < start else start
     end = at + chunk.total_compressed_size

@@ -1,11 +1,12 @@
-"""One Parquet file of a history, read as whatever somebody may have put there: typed, of bounded size, or not at all.
+"""Reads one Parquet file of a history without trusting it: typed and of bounded size, or refused.
 
-(1) a plain file of at most FILE_BYTES, its rows and their unpacked bytes as many as an hour, a day or a month can have,
+(1) a plain file of at most FILE_BYTES, with no more rows and unpacked bytes than an hour, a day or a month can have,
 by its footer and by the header of each page
 (2) every column of ours is there with its type, and nothing else is read
-(3) texts are UTF-8, texts and bytes short: what stands once in the file and in every row takes its length once a row
-(4) what the rest of the program counts with is there and inside its bounds: a row without that is no row, a level or
-a bound on time without that is not known
+(3) texts are UTF-8, texts and bytes short: a value stored once in the file but used in every row takes its length
+once a row
+(4) required values are present and within bounds: a row without a required one is dropped, a level or a time bound
+outside its bounds becomes unknown
 """
 
 from pathlib import Path
@@ -60,7 +61,7 @@ class NotOurs(ValueError):
 
 
 def read_rows(path: Path, kind: str) -> pa.Table:
-    """The rows of one file that are rows. Raises NotOurs, OSError, pyarrow.ArrowException."""
+    """Return the valid rows of one file. Raises NotOurs, OSError, pyarrow.ArrowException."""
     if not path.is_file() or path.stat().st_size > FILE_BYTES:  # (1)
         raise NotOurs(f"{path}: no file of a history")
     wanted = SCHEMAS[kind]
@@ -80,7 +81,7 @@ def read_rows(path: Path, kind: str) -> pa.Table:
             raise NotOurs(f"{path}: no column {one.name}")
     with pq.ParquetFile(path, memory_map=False, read_dictionary=texts) as file:
         table = file.read(columns=wanted.names, use_threads=False).select(wanted.names)
-    table.validate(full=True)  # else a text that is none is found where it is read
+    table.validate(full=True)  # otherwise invalid text would only be found on reading it
     for name in texts:
         _short(path, name, table.column(name))
     if kind == "node":
@@ -89,7 +90,7 @@ def read_rows(path: Path, kind: str) -> pa.Table:
 
 
 def _short(path: Path, name: str, column: pa.ChunkedArray) -> None:
-    """(3): what the column takes once every row has its own value."""
+    """Check (3): the column's size once every row has its own value."""
     most = VALUE_BYTES.get(name, TEXT_BYTES)
     total = 0
     for chunk in column.chunks:
@@ -114,7 +115,7 @@ def _few_incumbents(path: Path, column: pa.ChunkedArray) -> None:
 
 
 def _meant(table: pa.Table) -> pa.Table:
-    """(4)."""
+    """Apply (4): drop invalid rows."""
     holds = pa.repeat(pa.scalar(True), table.num_rows)
     for number, one in enumerate(table.schema):
         column = table.column(number).combine_chunks()

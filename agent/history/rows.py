@@ -1,4 +1,4 @@
-"""One stretch of time in the history: sums that add up, so that minutes are made of seconds and lose nothing.
+"""One stretch of time in the history, kept as sums that can be added, so that minutes are exact sums of seconds.
 
 A stretch of a channel keeps the sums behind its occupancy, not only the occupancy: looks that could tell, their busy
 shares, squares and neighbouring products. So the interval of a minute is found from the minute's own looks, as that of
@@ -18,11 +18,11 @@ LEVEL: Final = 0.95
 _Z: Final = NormalDist().inv_cdf((1 + LEVEL) / 2)
 _Z_ONE_SIDED: Final = NormalDist().inv_cdf(LEVEL)
 UNKNOWN_CORRELATION: Final = 0.9
-"""Of consecutive looks, assumed where all looks are alike, which tells nothing of how long the other state lasts."""
+"""Correlation of consecutive looks assumed where all looks are alike, which says nothing about the other state."""
 STEP_DB: Final = 0.5
 BASE_DB: Final = -200.0
 NOT_SENSED: Final = 0
-"""In a max hold: no look reached this frequency in this stretch."""
+"""Code in a max hold: no look reached this frequency in this stretch."""
 COUNT_MAX: Final = (1 << 31) - 1
 ORDER: Final = ("busy", "free", "unknown")
 
@@ -60,14 +60,14 @@ class ChannelRow:
 
     @property
     def occupancy(self) -> Occupancy | None:
-        """How full the channel was; None where no look could tell."""
+        """The channel's occupancy; None where no look could tell."""
         if self.looks == 0:
             return None
         mean = min(1.0, max(0.0, self.busy / self.looks))
         return _wilson(mean, self._independent(mean))
 
     def _independent(self, mean: float) -> float:
-        """How many independent looks, each all busy or all idle, the looks of this stretch are worth."""
+        """Return the number of independent looks, each all busy or all idle, that this stretch's looks are worth."""
         n = self.looks
         spread = max(0.0, self.squares - n * mean * mean) / max(1, n - 1)
         if spread <= 1e-12 or mean in (0.0, 1.0):
@@ -128,7 +128,7 @@ class Row:
 
 
 def level_db(code: int) -> float | None:
-    """A byte of a max hold in dBFS/Hz; None where nothing was sensed."""
+    """Convert a byte of a max hold to dBFS/Hz; None where nothing was sensed."""
     return None if code == NOT_SENSED else BASE_DB + STEP_DB * code
 
 
@@ -139,7 +139,7 @@ def _louder(one: bytes, other: bytes) -> bytes:
 
 
 def _total(counts: Iterable[int]) -> int:
-    """A sum of counts, as far as the columns of a history can hold one: what honest seconds add up to is far less."""
+    """Add counts, limited to what a history column can hold; real seconds add up to far less."""
     return min(sum(counts), COUNT_MAX)
 
 
@@ -149,7 +149,7 @@ def _merged_channel(parts: Sequence[ChannelRow]) -> ChannelRow:
     powers = [p.power_max_db for p in parts if p.power_max_db is not None]
     return replace(
         parts[-1],
-        # A stretch is as free as its least free part; one part that was not sensed does not make it free.
+        # The state of a stretch is the busiest of its parts; an unsensed part does not make it free.
         state=next((s for s in ("busy", "unknown", "free") if any(p.state == s for p in parts)), "unknown"),
         looks=_total(p.looks for p in parts),
         unsure=_total(p.unsure for p in parts),
@@ -158,13 +158,13 @@ def _merged_channel(parts: Sequence[ChannelRow]) -> ChannelRow:
         pairs=_total(p.pairs for p in parts),
         products=sum(p.products for p in parts),
         floor_db=sum(floors) / len(floors) if floors else None,
-        floor_sd_db=max(sds) if sds else None,  # the same error in each part: it does not average away
+        floor_sd_db=max(sds) if sds else None,  # the error is the same in each part, so it does not average out
         power_max_db=max(powers) if powers else None,
     )
 
 
 def merged(rows: Sequence[Row], *, start_ns: int, length_ns: int) -> Row:
-    """Several stretches as one. What fails in any of them fails in the whole; sums add; the loudest stays."""
+    """Merge stretches into one: a fault in any part is a fault of the whole, sums add, the loudest level stays."""
     channels: dict[tuple[int, int], list[ChannelRow]] = {}
     for row in rows:
         for one in row.channels:
@@ -172,7 +172,7 @@ def merged(rows: Sequence[Row], *, start_ns: int, length_ns: int) -> Row:
     bounds = [row.clock_bound_ns for row in rows]
     hold = b""
     for row in rows:
-        if (row.low_hz, row.high_hz) == (rows[-1].low_hz, rows[-1].high_hz):  # another tuning is another spectrum
+        if (row.low_hz, row.high_hz) == (rows[-1].low_hz, rows[-1].high_hz):  # another tuning, another spectrum
             hold = _louder(hold, row.max_hold) if hold else row.max_hold
     said = next((r for r in reversed(rows) if r.gate != "OPEN"), rows[-1])
     unsound = next((r for r in reversed(rows) if not r.time_trusted), rows[-1])
@@ -198,7 +198,7 @@ def merged(rows: Sequence[Row], *, start_ns: int, length_ns: int) -> Row:
 
 
 def rolled(rows: Iterable[Row], length_ns: int) -> list[Row]:
-    """Rows brought together into stretches of `length_ns` that begin at its multiples; ascending."""
+    """Merge rows into stretches of `length_ns` that begin at its multiples; ascending."""
     groups: dict[int, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.start_ns // length_ns * length_ns, []).append(row)
@@ -206,7 +206,7 @@ def rolled(rows: Iterable[Row], length_ns: int) -> list[Row]:
 
 
 def row_of(fields: dict[str, Any]) -> Row:
-    """A row from its plain fields, as `dataclasses.asdict` makes them. Raises TypeError, KeyError."""
+    """Build a row from plain fields as `dataclasses.asdict` makes them. Raises TypeError, KeyError."""
     return Row(
         **{
             **fields,

@@ -1,4 +1,4 @@
-"""The history on disk: Parquet files that anyone reads, whole or absent, and never more of them than was allowed.
+"""The history on disk: Parquet files readable by any tool, each whole or absent, within a size limit.
 
     1s/node-2026112822.parquet          the seconds of one hour of UTC; 1s/channels-…, 1s/events-…
     1s/node-2026112822-37.parquet       the seconds of one minute, until the hour is over
@@ -43,22 +43,22 @@ _NAME: Final = re.compile(r"(node|channels|events)-[0-9]{6,10}(-[0-5][0-9])?", r
 _NAMES: Final = {SECOND: "%Y%m%d%H", MINUTE: "%Y%m%d", QUARTER: "%Y%m"}
 WRITE_NS: Final = 10 * NS
 BOXES: Final = "boxes"
-"""The event that tells which offers and settlements there are."""
+"""Name of the event that lists offers and settlements."""
 EVENTS_A_MINUTE: Final = 600
-"""Of one name; more are counted and left out. Refusals come at a stranger's pace, and hide nothing else."""
+"""Most events of one name per minute; more are only counted, so that strangers' refusals do not hide other events."""
 EVENTS_READ: Final = 50_000
-"""So many are read at the most for one question: two days of refusals are more than a page shows."""
+"""Most events returned for one query: two days of refusals are more than a page shows."""
 CHANNEL_ROWS_MAX: Final = 1_000_000
-"""Channels of all stretches that are read at the most for one question."""
+"""Most channel rows of all stretches read for one query."""
 EVENT_BYTES_MAX: Final = 64 << 20
-"""Bytes of events that are read at the most for one question; of more events the newest are read."""
+"""Most bytes of events read for one query; beyond, the newest are returned."""
 HOUR_NS: Final = 3600 * NS
 Event = tuple[int, str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long each resolution is kept, and how many bytes all of it may take."""
+    """How long each resolution is kept (days), and how many bytes all of them may take."""
 
     second_days: float = 2.0
     minute_days: float = 35.0
@@ -66,12 +66,12 @@ class Retention:
     bytes_max: int = 1 << 30
 
     def days(self, resolution: str) -> float:
-        """For how long a resolution is kept."""
+        """Return the days for which a resolution is kept."""
         return {SECOND: self.second_days, MINUTE: self.minute_days, QUARTER: self.quarter_days}[resolution]
 
 
 class NoHistory(Exception):
-    """Nothing was kept of what was asked for, or too much; one line with the mend."""
+    """Nothing was kept of the requested window, or too much; the message is one line with the remedy."""
 
 
 def _stamp(ns: int, resolution: str) -> str:
@@ -79,7 +79,7 @@ def _stamp(ns: int, resolution: str) -> str:
 
 
 def write_whole(table: pa.Table, path: Path) -> None:
-    """A Parquet file, whole or not at all."""
+    """Write a Parquet file, whole or not at all."""
     fresh = path.with_name(f".{path.name}.new")
     pq.write_table(table, fresh, compression="zstd", compression_level=6)
     with fresh.open("rb") as file:
@@ -100,7 +100,7 @@ class Store:
     left_out: int = 0
     _minute: list[Row] = field(default_factory=list)
     _minutes: list[Row] | None = None
-    """The minutes of the hour that is written, where this store writes it; a reader makes them from the seconds."""
+    """The minutes of the current hour, in the writing store; a reader makes them from the seconds."""
     _events: list[Event] = field(default_factory=list)
     _named: Counter[str] = field(default_factory=Counter)
     _written_ns: int = 0
@@ -108,7 +108,7 @@ class Store:
     # -- writing -------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Make the folders, take up the minute that was being written, and finish hours that a kill left open."""
+        """Make the folders, resume the minute being written, and finish hours that a kill left open."""
         for resolution in LENGTHS:
             (self.folder / resolution).mkdir(parents=True, exist_ok=True)
         for stray in self.folder.glob("*/.*.new"):
@@ -118,7 +118,7 @@ class Store:
         self._minutes = []
 
     def add(self, row: Row) -> None:
-        """Take in one second. A clock that was put back begins a new minute."""
+        """Add one second. A clock that was set back begins a new minute."""
         minute = row.start_ns // LENGTHS[MINUTE]
         if self._minute and self._minute[0].start_ns // LENGTHS[MINUTE] != minute:
             self.flush()
@@ -132,7 +132,7 @@ class Store:
             self.flush()
 
     def happened(self, at_ns: int, name: str, fields: dict[str, Any]) -> None:
-        """Take in one event."""
+        """Add one event."""
         if name != BOXES:
             self._named[name] += 1
             if self._named[name] > EVENTS_A_MINUTE:
@@ -141,7 +141,7 @@ class Store:
         self._events.append((at_ns, name, fields))
 
     def flush(self) -> None:
-        """Write the minute as far as it goes."""
+        """Write the current minute so far."""
         if not self._minute:
             return
         start_ns = self._minute[0].start_ns
@@ -154,12 +154,12 @@ class Store:
         write_whole(node_table(self._minute), folder / f"node-{stamp}.parquet")
 
     def close(self) -> None:
-        """Write what there is."""
+        """Write what is not yet written."""
         self.flush()
         self._minute, self._events, self._minutes = [], [], None
 
     def _over(self, before_ns: int, now_ns: int) -> None:
-        """A minute is over, perhaps an hour with it; what writing and reading left free goes back to the system."""
+        """Finish a minute, and an hour that ends with it; freed memory is returned to the system."""
         if before_ns // HOUR_NS != now_ns // HOUR_NS:
             self._finish_hour(_stamp(before_ns, SECOND))
             self._minutes = []
@@ -170,7 +170,7 @@ class Store:
         return (path for path in self._files(SECOND) if path.stem.count("-") == 2)
 
     def _finish_hour(self, stamp: str) -> None:
-        """Bring an hour's minutes together, and make minutes and quarters of them."""
+        """Merge an hour's minute files, and make rows of minutes and quarters of an hour from them."""
         folder = self.folder / SECOND
         node, channels = (self._hour(kind, stamp) for kind in ("node", "channels"))
         events = self._hour("events", stamp)
@@ -204,7 +204,7 @@ class Store:
     # -- keeping it bounded --------------------------------------------------------------------------------------
 
     def retain(self, now_ns: int) -> list[Path]:
-        """Remove what is too old, then the oldest of the finest while it is too much; returns what was removed."""
+        """Remove expired files, then the oldest of the finest resolution while over the limit; returns the removed."""
         removed = [
             path
             for resolution in LENGTHS
@@ -219,7 +219,7 @@ class Store:
                 if total <= self.retention.bytes_max:
                     return removed
                 if now_ns // HOUR_NS * HOUR_NS < _ended_ns(path, resolution):
-                    continue  # what is being written now
+                    continue  # still being written
                 with suppress(OSError):
                     total -= path.stat().st_size
                 path.unlink(missing_ok=True)
@@ -227,7 +227,7 @@ class Store:
         return removed
 
     def size(self) -> int:
-        """Bytes on disk."""
+        """Return the bytes on disk."""
         total = 0
         for path in self.folder.glob("*/*.parquet"):
             with suppress(OSError):
@@ -235,7 +235,7 @@ class Store:
         return total
 
     def _files(self, resolution: str) -> list[Path]:
-        """The files of one resolution, the oldest first; one whose name is not of ours is nobody's history."""
+        """Return the files of one resolution, oldest first; files with other names are ignored."""
         found = (path for path in (self.folder / resolution).glob("*.parquet") if _NAME.fullmatch(path.stem))
         named = (path for path in found if _is_stamp(path.stem.split("-")[1], resolution))
         return sorted(named, key=lambda p: p.stem.split("-", 1)[1])
@@ -243,10 +243,10 @@ class Store:
     # -- reading -------------------------------------------------------------------------------------------------
 
     def rows(self, resolution: str, from_ns: int, to_ns: int, most: int = CHANNEL_ROWS_MAX) -> list[Row]:
-        """Rows that begin in [from_ns, to_ns), ascending; those not yet written are among the seconds.
+        """Return the rows that begin in [from_ns, to_ns), ascending; seconds not yet written are included.
 
-        Minutes and quarters of the hours that are not over yet are made from their seconds. Raises NoHistory where they
-        have more than `most` channels together.
+        Minutes and quarters of hours not over yet are made from their seconds. Raises NoHistory for more than `most`
+        channel rows.
         """
         node, channels = (self._read(kind, resolution, from_ns, to_ns, most) for kind in ("node", "channels"))
         rows = {row.start_ns: row for row in rows_of(node, channels)}
@@ -269,7 +269,7 @@ class Store:
         return [rows[start] for start in sorted(rows)]
 
     def events(self, from_ns: int, to_ns: int, newest: int = EVENTS_READ) -> pa.Table:
-        """What happened in [from_ns, to_ns), as long as seconds are kept; of very much the `newest` alone."""
+        """Return the events in [from_ns, to_ns), as long as seconds are kept; at most the `newest` events."""
         waiting = event_table(one for one in self._events if from_ns <= one[0] < to_ns)
         found, count, size = [waiting], waiting.num_rows, waiting.nbytes
         for path in reversed(self._between("events", SECOND, from_ns, to_ns)):
@@ -290,7 +290,7 @@ class Store:
         return _once(kind, found)
 
     def _between(self, kind: str, resolution: str, from_ns: int, to_ns: int) -> list[Path]:
-        """The files of a kind that have anything of [from_ns, to_ns), the oldest first."""
+        """Return the files of a kind with any row in [from_ns, to_ns), oldest first."""
         return [
             path
             for path in self._files(resolution)
@@ -315,16 +315,16 @@ def _began_ns(path: Path, resolution: str) -> int:
 
 
 def _ended_ns(path: Path, resolution: str) -> int:
-    """When the last stretch of a file is over, at the latest."""
+    """Return the latest instant at which the last stretch of a file ends."""
     spans = {SECOND: 3600, MINUTE: 86_400, QUARTER: 31 * 86_400}
     seconds = 60 if path.stem.count("-") == 2 else spans[resolution]
     return _began_ns(path, resolution) + seconds * NS
 
 
 def _distinct(kind: str, paths: Iterable[Path]) -> pa.Table:
-    """The rows of several files, each once; a file that went away meanwhile, or cannot be read, is left out.
+    """Return the rows of several files, each once; a file that was removed or cannot be read is left out.
 
-    So is one that makes them more than an hour, a day or a month of ours can have.
+    So is a file that brings them above what an hour, a day or a month can have.
     """
     tables = [SCHEMAS[kind].empty_table()]
     for path in paths:
@@ -336,7 +336,7 @@ def _distinct(kind: str, paths: Iterable[Path]) -> pa.Table:
 
 
 def _once(kind: str, tables: list[pa.Table]) -> pa.Table:
-    """The rows of several tables, each once."""
+    """Return the rows of several tables, each once."""
     tables = [one for one in tables if one.num_rows] or tables[:1]
     table = pa.concat_tables(tables)
     if len(tables) == 1 or kind == "events":

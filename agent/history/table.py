@@ -1,4 +1,4 @@
-"""The history as Arrow tables: the one place that knows its columns.
+"""The history as Arrow tables: the only module that defines its columns.
 
 Two tables a resolution. `node`: a row for each stretch, with clock, gate, incumbents and the spectrum's max hold.
 `channels`: a row for each channel of each stretch, with occupancy, its bounds and the sums behind them. A third,
@@ -68,7 +68,7 @@ _CHANNEL_PLAIN = [name for name in CHANNELS.names if not name.startswith("occupa
 
 
 def node_table(rows: Sequence[Row]) -> pa.Table:
-    """What the node was in each stretch."""
+    """Return the table of the node's state in each stretch."""
     columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in _NODE_PLAIN}
     columns["incumbents"] = [
         [{"low_hz": i.low_hz, "high_hz": i.high_hz, "kind": i.kind} for i in row.incumbents] for row in rows
@@ -77,7 +77,7 @@ def node_table(rows: Sequence[Row]) -> pa.Table:
 
 
 def channel_table(rows: Sequence[Row]) -> pa.Table:
-    """What was heard of each channel in each stretch."""
+    """Return the table of each channel's occupancy in each stretch."""
     each = [(row, one, one.occupancy) for row in rows for one in row.channels]
     columns: dict[str, Any] = {
         name: [getattr(row if name in ("start_ns", "length_ns") else one, name) for row, one, _ in each]
@@ -89,13 +89,13 @@ def channel_table(rows: Sequence[Row]) -> pa.Table:
 
 
 def event_table(events: Iterable[tuple[int, str, dict[str, Any]]]) -> pa.Table:
-    """What happened: UTC ns, name, and the rest as JSON."""
+    """Return the table of events: UTC ns, name, and the fields as JSON."""
     rows = [(at_ns, name, json.dumps(fields)) for at_ns, name, fields in events]
     return pa.table({key: [row[n] for row in rows] for n, key in enumerate(EVENTS.names)}, schema=EVENTS)
 
 
 def lightest(events: pa.Table, most: int) -> pa.Table:
-    """The newest events, as many as take `most` bytes."""
+    """Return the newest events that fit into `most` bytes."""
     if events.nbytes <= most:
         return events
     events = events.sort_by("at_ns").combine_chunks()
@@ -109,7 +109,7 @@ def lightest(events: pa.Table, most: int) -> pa.Table:
 
 
 def rows_of(node: pa.Table, channels: pa.Table) -> list[Row]:
-    """The rows that two tables were made from, ascending."""
+    """Return the rows that two tables were made from, ascending."""
     heard: dict[int, list[ChannelRow]] = {}
     for one in channels.select(_CHANNEL_PLAIN).to_pylist():
         start = one.pop("start_ns")
@@ -123,7 +123,7 @@ def rows_of(node: pa.Table, channels: pa.Table) -> list[Row]:
 
 
 def minutes_of(node: pa.Table, channels: pa.Table, length_ns: int) -> list[Row]:
-    """The minutes of seconds, ascending, made of a few at a time: an hour of seconds as objects takes 20 MB."""
+    """Merge seconds into minutes, ascending, a few at a time: an hour of seconds as objects takes 20 MB."""
     found: list[Row] = []
     starts = sorted({start // length_ns * length_ns for start in node.column("start_ns").to_pylist()})
     for first in range(0, len(starts), MINUTES_AT_ONCE):
@@ -134,5 +134,5 @@ def minutes_of(node: pa.Table, channels: pa.Table, length_ns: int) -> list[Row]:
 
 
 def within(table: pa.Table, column: str, from_ns: int, to_ns: int) -> pa.Table:
-    """The rows whose `column` is in [from_ns, to_ns)."""
+    """Return the rows whose `column` is in [from_ns, to_ns)."""
     return table.filter((pc.field(column) >= from_ns) & (pc.field(column) < to_ns))

@@ -1,4 +1,4 @@
-"""Counts looks as they come, and gives out one Row a second. Pure: whoever calls says what time it is."""
+"""Accumulates looks and returns one Row per second. Pure: time is an argument."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ Codes = NDArray[np.uint8]
 
 
 def coded(psd: NDArray[np.float32], bins: int | None = None) -> Codes:
-    """Density in linear units per Hz as one byte a bin: 1 to 255 are BASE_DB + STEP_DB * code; 0 is not sensed.
+    """Encode a density in linear units per Hz, one byte per bin: 1 to 255 are BASE_DB + STEP_DB * code; 0: not sensed.
 
-    Args: psd shape (n,); of each group of bins the strongest is kept where fewer `bins` are wanted.
+    Args: psd shape (n,); for fewer `bins` the strongest of each group of bins is kept.
     """
     if bins is not None and len(psd) > bins:
         edges = np.arange(bins) * len(psd) // bins
@@ -45,7 +45,7 @@ class _Sums:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instant:
-    """What the node knows of itself at the end of a second."""
+    """The node's state at the end of a second."""
 
     start_ns: int
     time_trusted: bool
@@ -63,7 +63,7 @@ class Instant:
 
 @dataclass(slots=True)
 class LookTally:
-    """The looks since the last Row. `edges_hz` are those of the spectrum."""
+    """The looks since the last Row. `edges_hz` are the edges of the spectrum."""
 
     channels: "tuple[Channel, ...]"
     edges_hz: tuple[int, int]
@@ -76,7 +76,7 @@ class LookTally:
         self._sums = [_Sums() for _ in self.channels]
 
     def add(self, result: "LookResult", *, usable: bool = True) -> None:
-        """Count one look; one that is not `usable` shows nothing of the band."""
+        """Add one look; one that is not `usable` shows nothing of the band."""
         self._looks += 1
         for sums, look in zip(self._sums, result.channels, strict=True):
             if look.busy is None or not usable:
@@ -99,7 +99,7 @@ class LookTally:
             )
 
     def take(self, now: Instant, reports: "Sequence[ChannelReport]") -> Row:
-        """The second that ends now, and begin the next."""
+        """Return the second that ends now, and begin the next."""
         rows = []
         for number, (channel, sums) in enumerate(zip(self.channels, self._sums, strict=True)):
             report = reports[number] if number < len(reports) else None
@@ -108,7 +108,7 @@ class LookTally:
                 ChannelRow(
                     low_hz=int(channel.low_hz),
                     high_hz=int(channel.high_hz),
-                    # What was not listened to in this second is not known in this second, whatever was known before.
+                    # A channel that was not sensed in this second is unknown in this second, whatever was known before.
                     state="unknown" if report is None or sums.looks == 0 else report.state.value,
                     looks=sums.looks,
                     unsure=sums.unsure,

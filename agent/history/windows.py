@@ -1,4 +1,4 @@
-"""The history for whoever asks: a window at a fitting resolution, as plain values, a table, SigMF or a picture."""
+"""Windows of the history at a fitting resolution, as plain values, a table, SigMF or a picture."""
 
 import io
 import re
@@ -22,17 +22,17 @@ from hw_profiles.wholefile import WholeFile
 FOLDER = "history"
 ROWS_MAX = 1500
 FORMULA = re.compile(r"^\s*[=+\-@]")
-"""What a spreadsheet computes, where a cell begins so."""
+"""Beginnings of a cell that a spreadsheet would take for a formula."""
 
 
 def fitting(from_ns: int, to_ns: int) -> str:
-    """The finest resolution with at most ROWS_MAX rows in a window."""
+    """Return the finest resolution with at most ROWS_MAX rows in a window."""
     span_ns = to_ns - from_ns
     return next((name for name in (SECOND, MINUTE) if span_ns <= LENGTHS[name] * ROWS_MAX), QUARTER)
 
 
 def plain_channel(one: ChannelRow) -> dict[str, Any]:
-    """One channel of one stretch, as JSON has it; occupancy None where no look could tell."""
+    """Return one channel of one stretch as JSON values; occupancy None where no look could tell."""
     full = one.occupancy
     return {
         "low_hz": one.low_hz,
@@ -49,7 +49,7 @@ def plain_channel(one: ChannelRow) -> dict[str, Any]:
 
 
 def plain(row: Row) -> dict[str, Any]:
-    """One stretch, as JSON has it, without its spectrum."""
+    """Return one stretch as JSON values, without its spectrum."""
     return {
         "start_ns": row.start_ns,
         "length_ns": row.length_ns,
@@ -75,7 +75,7 @@ def plain(row: Row) -> dict[str, Any]:
 
 
 def store_of(folder: Path) -> Store:
-    """The history in a node's folder, to read. Raises NoHistory."""
+    """Open the history in a node's folder for reading. Raises NoHistory."""
     found = folder if folder.name == FOLDER else folder / FOLDER
     if not found.is_dir():
         raise NoHistory(f"{found}: no history there; `bandpact run` keeps one, unless it was told --no-history")
@@ -83,13 +83,13 @@ def store_of(folder: Path) -> Store:
 
 
 def newest_ns(store: Store) -> int:
-    """When the newest second of a history begins. Raises NoHistory."""
+    """Return when the newest second of a history begins. Raises NoHistory."""
     for resolution in (SECOND, MINUTE, QUARTER):
         for path in sorted((store.folder / resolution).glob("node-*.parquet"), reverse=True):
             try:
                 column = read_rows(path, "node").column("start_ns")
             except (OSError, pa.ArrowException, NotOurs):
-                continue  # what cannot be read is left out everywhere
+                continue  # an unreadable file is ignored everywhere
             if len(column):
                 return int(max(column.to_pylist()))
     raise NoHistory(f"{store.folder}: an empty history; it fills while `bandpact run` runs")
@@ -99,7 +99,7 @@ def newest_ns(store: Store) -> int:
 
 
 def csv_bytes(rows: Sequence[Row]) -> bytes:
-    """One line for each channel of each stretch, with the node's state beside it."""
+    """Return CSV: one line for each channel of each stretch, with the node's state."""
     out = io.BytesIO()
     node = node_table(rows).select(
         ["start_ns", "time_trusted", "clock_bound_ns", "gate", "reason", "clause", "measured", "required", "open_ms"]
@@ -110,9 +110,9 @@ def csv_bytes(rows: Sequence[Row]) -> bytes:
 
 
 def _no_formulas(table: pa.Table) -> pa.Table:
-    """A table no text of which a spreadsheet takes for a formula: one that could be begins with an apostrophe.
+    """Mark text that a spreadsheet would take for a formula with a leading apostrophe.
 
-    So do spreadsheets themselves mark text. Negative numbers in columns of numbers stay what they are. Source: OWASP,
+    Spreadsheets themselves mark text so. Negative numbers in columns of numbers are unchanged. Source: OWASP,
     CSV injection.
     """
     for number, one in enumerate(table.schema):
@@ -128,7 +128,7 @@ def _no_formula(text: str) -> str:
 
 
 def parquet_files(rows: Sequence[Row], path: Path) -> list[WholeFile]:
-    """Two files: PATH with the channels, and beside it PATH's stem + `-node.parquet`, with the spectra."""
+    """Return two files: PATH with the channels, and beside it PATH's stem + `-node.parquet`, with the spectra."""
     tables = ((path, channel_table(rows)), (path.with_name(f"{path.stem}-node.parquet"), node_table(rows)))
     return [WholeFile(path=place, data=_parquet(table)) for place, table in tables]
 
@@ -148,7 +148,7 @@ def _spectra(rows: Sequence[Row]) -> Iterator[tuple[Row, np.ndarray[Any, np.dtyp
 
 
 def sigmf_files(rows: Sequence[Row], path: Path) -> list[WholeFile]:
-    """A SigMF recording of spectra, data and metadata: each row's max hold, an rf32_le value a bin, NaN not sensed.
+    """Return a SigMF recording of spectra, data and metadata: each row's max hold, one rf32_le per bin; NaN: unsensed.
 
     Every row is a capture with its time; annotations hold the occupancy of each channel and each incumbent.
     """
@@ -201,5 +201,5 @@ def sigmf_files(rows: Sequence[Row], path: Path) -> list[WholeFile]:
 
 
 def table_of(rows: Sequence[Row]) -> pa.Table:
-    """The channels of each stretch as an Arrow table."""
+    """Return the channels of each stretch as an Arrow table."""
     return channel_table(rows)

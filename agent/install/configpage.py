@@ -1,4 +1,4 @@
-"""docs/configuration.md, made from the models that read the files: every key with its type, default and limits."""
+"""Generates docs/configuration.md from the configuration models: every key with its type, default and limits."""
 
 from collections.abc import Iterator
 from types import NoneType, UnionType
@@ -55,14 +55,14 @@ value comes from: flags, then `BANDPACT_…` variables (nested keys joined by `_
 
 
 def configuration() -> str:
-    """The whole page."""
+    """Return the whole page."""
     parts = [HEAD, "\n## The trial's file\n", *_tables(TrialFile, "", people=True)]
     parts += ["\n## `node.toml`\n", *_tables(NodeConfig, "", people=False)]
     return "\n".join(parts).rstrip() + "\n"
 
 
 def _tables(model: type[BaseModel], path: str, *, people: bool) -> Iterator[str]:
-    """A model's own table, then those of the models in it."""
+    """Yield a model's own table, then those of the models in it."""
     if path:
         yield f"\n### `{path}`\n"
     yield " ".join(" ".join((model.__doc__ or "").split("\n\nArgs")[0].split()).split())
@@ -86,7 +86,7 @@ def _path(path: str, key: str, model: type[BaseModel], *, many: bool, among: int
 
 
 def _inside(annotation: Any) -> tuple[list[type[BaseModel]], bool]:
-    """The models that a value may be, and whether it is a list of them."""
+    """Return the models that a value may be, and whether it is a list of them."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return _inside(get_args(annotation)[0])
@@ -142,7 +142,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _limits(field: FieldInfo) -> str:
-    """What the model itself refuses."""
+    """Return the limits that the model itself checks."""
     words = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     found = [
         f"{sign} {getattr(rule, name):g}"

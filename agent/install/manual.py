@@ -1,4 +1,4 @@
-"""Manual pages (man(7)) and shell completion, made from the command line itself: `python -m agent.install.manual DIR`.
+"""Generates manual pages (man(7)) and shell completion from the commands: `python -m agent.install.manual DIR`.
 
 man/man1/bandpact.1 and one page for each command; completions/bash, zsh and fish.
 """
@@ -41,7 +41,7 @@ VARIABLES: Final = (
 
 
 def commands(group: Any = None, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command with the words that name it, the whole program first."""
+    """Yield every command with the words that name it, the whole program first."""
     here = typer.main.get_command(app) if group is None else group
     yield before, here
     for name, command in sorted(getattr(here, "commands", {}).items()):
@@ -50,7 +50,7 @@ def commands(group: Any = None, before: tuple[str, ...] = ()) -> Iterator[tuple[
 
 
 def page(words: tuple[str, ...], command: Any) -> str:
-    """One manual page in man(7) macros; the same command gives the same text."""
+    """Return one manual page in man(7) macros; the same command gives the same text."""
     called = " ".join((NAME, *words))
     first, _, rest = (command.help or "").strip().partition("\n")
     below = sorted(getattr(command, "commands", {}).items())
@@ -89,7 +89,7 @@ def _synopsis(command: Any, *, below: bool) -> str:
 
 
 def _shown(one: Any) -> str:
-    """An option with its value, or an argument by its metavar."""
+    """Return an option with its value, or an argument by its metavar."""
     metavar = one.metavar or str(one.name).upper()
     if one.param_type_name == "argument":
         return f"{metavar}{'…' if one.nargs == -1 else ''}" if one.required else f"[{metavar}]"
@@ -104,18 +104,18 @@ def _listed(title: str, rows: list[tuple[str, str]]) -> list[str]:
 
 
 def _said(text: str) -> str:
-    """Text that no macro is read in: backslashes, leading dots and hyphens as they are."""
+    """Escape text so that no macro is read in it: backslashes, leading dots and hyphens."""
     out = text.replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{out}" if out.startswith((".", "'")) else out
 
 
 def completion(shell: str) -> str:
-    """What makes a shell complete bandpact's commands, options and values."""
+    """Return the script that completes bandpact's commands, options and values in a shell."""
     return str(get_completion_script(prog_name=NAME, complete_var=VARIABLE, shell=shell)) + "\n"
 
 
 def write_manual(folder: Path) -> list[Path]:
-    """Write every page and script below a folder; returns what was written. Raises OSError."""
+    """Write every page and script below a folder; returns their paths. Raises OSError."""
     made: list[Path] = []
     for words, command in commands():
         path = folder / "man" / "man1" / f"{'-'.join((NAME, *words))}.1"

@@ -1,4 +1,4 @@
-"""The parts of the documentation that the code makes: `python -m agent.install.pages docs` writes them anew.
+"""Generates parts of the documentation: `python -m agent.install.pages docs` writes them again.
 
 configuration.md     all of it, from the models that read the files
 operations.md        the table of reason codes, below its mark
@@ -19,13 +19,13 @@ MARK: Final = "<!-- from here on: make docs -->\n"
 
 
 def reasons() -> str:
-    """Every reason code with its meaning and its mend."""
+    """Return every reason code with its meaning and its remedy."""
     rows = [f"| `{one.value}` | {MEANINGS[one.value]} | {_cell(MENDS[one.value])} |" for one in Reason]
     return "\n".join(["", "| Code | It means | What to do |", "|---|---|---|", *rows, ""])
 
 
 def troubles() -> str:
-    """Every line of the doctor that can complain, and its mend; then the clock's and the place's own words."""
+    """Return every check of the doctor that can fail, with its remedy; then the clock's and the place's own words."""
     lines = [f"| `{one.line}` | {_cell(one.found)} | {_cell(one.mend)} |" for one in TROUBLES.values()]
     clock = [f"| {_cell(cause)} | {_cell(mend)} |" for cause, mend in CLOCK_MENDS.items()]
     return "\n".join(
@@ -50,7 +50,7 @@ def _cell(text: str) -> str:
 
 
 def made(page: str, text: str) -> str:
-    """A page with its made part anew; what people wrote above the mark stays."""
+    """Return a page with its generated part replaced; the text above the mark stays."""
     if page == "configuration.md":
         return configuration()
     head, mark, _ = text.partition(MARK)

@@ -1,6 +1,6 @@
-"""A node as systemd services: agent, warden and mute helper, under users of their own, from the files of `deploy/`.
+"""Installs a node as systemd services: agent, warden and mute helper, under separate users, from files of `deploy/`.
 
-Only files are written; what makes systemd, udev and nftables take them up is returned, for whoever is to run it.
+Only files are written; the commands that make systemd, udev and nftables load them are returned.
 """
 
 import re
@@ -15,7 +15,7 @@ from hw_profiles.wholefile import PUBLIC_MODE, WholeFile, write_together
 
 STATE: Final = Path("/var/lib/bandpact")
 RUN: Final = Path("/run/bandpact")
-"""The run folder in which agent, warden and mute helper meet; `bandpact.tmpfiles` makes it."""
+"""The run folder that agent, warden and mute helper share; created by `bandpact.tmpfiles`."""
 UNITS: Final = ("bandpact.service", "bandpact-warden.service", "bandpact-mute.service")
 PLACES: Final = {
     "bandpact.sysusers": "etc/sysusers.d/bandpact.conf",
@@ -25,7 +25,7 @@ PLACES: Final = {
     "bandpact.sleep": "usr/lib/systemd/system-sleep/bandpact",
 }
 PROGRAMS: Final = frozenset({"bandpact.sleep"})
-"""What is run and not only read."""
+"""Files that are executed and not only read."""
 THEN: Final = (
     "systemd-sysusers",
     "systemd-tmpfiles --create",
@@ -37,27 +37,27 @@ THEN: Final = (
 PROGRAM_MODE: Final = 0o755
 _EXEC: Final = re.compile(r"/usr/bin/env bandpact\b")
 _PLAIN: Final = re.compile(r"/[A-Za-z0-9._+/@:-]+", re.ASCII)
-"""Blanks, %, quotes, backslashes and line ends mean something else in a unit."""
+"""Paths that need no escaping: blanks, %, quotes, backslashes and line ends have a special meaning in a unit."""
 _CONFIG: Final = "/etc/bandpact/config.toml"
 _RUN_FOLDER: Final = re.compile(r"^run_folder\s*=.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceInstalled:
-    """What was written, and the commands that make the system take it up, in order."""
+    """The files written, and the commands that make the system load them, in order."""
 
     files: tuple[Path, ...]
     then: tuple[str, ...]
 
 
 def deployed() -> Path:
-    """The folder with the units: in the installed package, or in the source tree."""
+    """Return the folder with the units: in the installed package, or in the source tree."""
     packed = Path(__file__).parent / "files"
     return packed if packed.is_dir() else Path(__file__).resolve().parents[2] / "deploy"
 
 
 def program() -> str:
-    """The absolute path of the command that runs now. Raises ConfigError."""
+    """Return the absolute path of the running command. Raises ConfigError."""
     called = Path(sys.argv[0])
     found = str(called.resolve()) if called.name == "bandpact" and called.is_file() else shutil.which("bandpact")
     if found is None:
@@ -66,7 +66,7 @@ def program() -> str:
 
 
 def install_service(node: Path, *, root: Path = Path("/"), command: str | None = None) -> ServiceInstalled:
-    """Write the units and what belongs to them. Raises ConfigError; OSError where a place cannot be written.
+    """Write the units and their files. Raises ConfigError; OSError where a place cannot be written.
 
     Args: node: the node's folder, which is to be the services' state folder. root: the system's root, another one for
     a package or an image. command: the absolute path of bandpact, if not the one that runs now.
@@ -103,7 +103,7 @@ def install_service(node: Path, *, root: Path = Path("/"), command: str | None =
 
 
 def with_run_folder(config: Path) -> list[WholeFile]:
-    """The node's file with the services' run folder in it: by it `status`, `tx` and `stop` find what runs.
+    """Return the node's file with the services' run folder set, by which `status`, `tx` and `stop` find the services.
 
     Empty where the file names that folder already. Raises ConfigError; OSError where it cannot be read.
     """
@@ -118,6 +118,6 @@ def with_run_folder(config: Path) -> list[WholeFile]:
 def _unit(name: str, root: Path, run: str, config: str) -> WholeFile:
     text = (deployed() / name).read_text(encoding="utf-8")
     text = _EXEC.sub(run, text).replace(_CONFIG, config)
-    # Agent and warden meet in one run folder, whatever the node's own file says.
+    # Agent and warden share one run folder, whatever the node's own file says.
     text = text.replace("[Service]\n", f"[Service]\nEnvironment=BANDPACT_RUN_FOLDER={RUN}\n", 1)
     return WholeFile(path=root / "etc/systemd/system" / name, data=text.encode())

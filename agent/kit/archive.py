@@ -1,10 +1,10 @@
-"""Sealed archives of the kit: a zip of a few small files, a manifest of their SHA-256, and a signature over it.
+"""Sealed archives of the kit: a zip of a few small files, a manifest with their SHA-256, and a signature over it.
 
-Whatever reads one goes by this order, and nothing of it touches the disk before the last step:
+Every reader checks in this order, and writes nothing to disk before the last step:
 
-    (1) it is a zip of bounded size, none of whose members is encrypted, a link, a folder, or there twice
-    (2) each member's name is a plain file name, so that none can reach outside the folder it is written to
-    (3) the manifest is of this format and of the kind that is expected
+    (1) it is a zip of bounded size, with no encrypted member, link, folder or duplicate
+    (2) each member's name is a plain file name, so that none reaches outside the target folder
+    (3) the manifest is of this format and of the expected kind
     (4) the signature is by the key that the reader trusts
     (5) there are exactly the members the manifest names, each with the bytes it names
 """
@@ -33,10 +33,10 @@ DOMAIN: Final = b"bandpact/1/kit"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 MEMBERS_MAX: Final = 200
 SMALL_MAX: Final = 8 << 20
-"""The most an invitation or a welcome may have: credentials, a rule and a few lines of text."""
+"""Largest size in bytes of an invitation or a welcome: credentials, a rule and a few lines of text."""
 LOGS_MAX: Final = 2 << 30
 PACKED_RATIO_MAX, UNPACKED_FREE = 20, 64 << 20
-"""So many times its size an archive may unpack to, beyond what is let through whatever the ratio: no bomb is."""
+"""Largest ratio of unpacked to packed size, beyond a free allowance in bytes: refuses zip bombs."""
 _ENTRY: Final = b"PK\x01\x02"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}", re.ASCII)
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -45,11 +45,11 @@ _ENCRYPTED_FLAG: Final = 0x1
 
 
 class KitRefused(ConfigError):
-    """An archive, an enrolment or a welcome is not what it should be: one line with a word for its cause."""
+    """An archive, an enrolment or a welcome is refused; the message is one line with a word for the cause."""
 
 
 class Manifest(BaseModel):
-    """What a sealed archive says it is."""
+    """The manifest of a sealed archive."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -64,7 +64,7 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedArchive:
-    """An archive that holds: its manifest, its files, and the digest that its short code is made of."""
+    """A verified archive: its manifest, its files, and the digest from which its short code is made."""
 
     path: Path
     manifest: Manifest
@@ -73,18 +73,18 @@ class OpenedArchive:
 
     @property
     def code(self) -> str:
-        """A short code that two people compare over the telephone: 40 bits of the manifest's digest."""
+        """Short code for two people to compare over the telephone: 40 bits of the manifest's digest."""
         return short_code(self.digest)
 
 
 def short_code(digest: bytes) -> str:
-    """Ten hexadecimal digits in two groups, such as `3f9a1-c07be`."""
+    """Return ten hexadecimal digits in two groups, such as `3f9a1-c07be`."""
     text = digest.hex()[:10]
     return f"{text[:5]}-{text[5:]}"
 
 
 def sealed(manifest: dict[str, Any], files: Mapping[str, bytes], sign: Callable[[bytes], bytes]) -> tuple[bytes, bytes]:
-    """A sealed archive and its digest; `sign` gives an Ed25519 signature by whoever vouches for it."""
+    """Return a sealed archive and its digest; `sign` returns the sealer's Ed25519 signature."""
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     whole = Manifest(format=FORMAT, files=hashes, **manifest)
     text = json.dumps(whole.model_dump(), indent=1, sort_keys=True).encode()
@@ -100,10 +100,10 @@ def sealed(manifest: dict[str, Any], files: Mapping[str, bytes], sign: Callable[
 def open_sealed(
     path: Path, kind: str, trusted: Callable[[Manifest, Mapping[str, bytes]], bytes], *, limit: int = SMALL_MAX
 ) -> OpenedArchive:
-    """Read an archive whole and check it.
+    """Read a whole archive and check it.
 
-    Args: kind: what it must be. trusted: the public key that must have signed it, found from what it holds; raises
-    KitRefused where nobody can be trusted. limit: bytes of the archive, and of its members together.
+    Args: kind: the kind it must be. trusted: returns the public key that must have signed it, from its content; raises
+    KitRefused where no key is trusted. limit: most bytes of the archive, and of its members together.
     Raises: KitRefused with the cause in one word; ConfigError where the file cannot be read.
     """
     files = _members(path, limit)  # (1) (2)
@@ -126,7 +126,7 @@ def _members(path: Path, limit: int) -> dict[str, bytes]:
         if exc.errno == errno.EFBIG:
             raise KitRefused(f"{path}: TOO_LARGE: more than {limit} bytes; ask for it again") from exc
         raise ConfigError(f"{path}: {exc.strerror or exc}; give the archive that the kit wrote") from exc
-    if data.count(_ENTRY) > 4 * MEMBERS_MAX:  # before a reader makes an object of each
+    if data.count(_ENTRY) > 4 * MEMBERS_MAX:  # checked before the zip reader makes an object of each entry
         raise KitRefused(f"{path}: TOO_LARGE: more than {MEMBERS_MAX} files; ask for it again")
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:

@@ -1,7 +1,7 @@
 """`bandpact kit collect`: every node's sealed log into one folder, from running nodes, node folders or log archives.
 
-Each is checked before it is kept: of this trial, of a node of it, sealed by that node's own key, a log that verifies
-and goes on from what was gathered before. What is kept is laid out as a trial leaves it (`NAME.db` with its seal,
+Each log is checked before it is kept: it is of this trial and one of its nodes, sealed by that node's own key, it
+verifies, and it continues what was gathered before. The folder has the layout of a trial's (`NAME.db` with its seal,
 `anchors.txt`), so that every command reads it.
 """
 
@@ -29,12 +29,12 @@ from settlement.chain.credentials import Registry, Subject
 from settlement.chain.lineage import LineageError
 
 ROUNDS = 6
-"""How often running nodes are asked at the most, until their copies agree: each was made at another instant."""
+"""Most times that running nodes are asked, until their copies agree: each copy is made at another instant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogCollected:
-    """One node's log: whether it is there now, how many records it has, or why it is not."""
+    """One node's log: whether it was collected, its number of records, or why it was not."""
 
     node: str
     records: int
@@ -42,11 +42,11 @@ class LogCollected:
 
 
 def collect(trial: Trial, sources: Sequence[Path]) -> tuple[Path, list[LogCollected]]:
-    """Gather logs into the trial's folder; returns where, and what came of each node. Raises ConfigError.
+    """Gather logs into the trial's folder; returns the folder and each node's result. Raises ConfigError.
 
     A copy of a log takes long: whoever does not answer how it is, all asked at once, is not asked for one.
 
-    Args: sources: node folders and log archives, for nodes that cannot be asked; every other one is asked at its door.
+    Args: sources: node folders and log archives, for nodes that cannot be asked; the others are asked at their doors.
     """
     target = trial.root / kits.LOGS
     target.mkdir(exist_ok=True)
@@ -64,7 +64,7 @@ def collect(trial: Trial, sources: Sequence[Path]) -> tuple[Path, list[LogCollec
 
 
 def _apart(target: Path) -> bool:
-    """Whether one log holds what another's author had not written yet when its copy was made: living nodes go on."""
+    """Return whether one log holds what another's author had not written at its copy, as happens in running nodes."""
     try:
         return bool(verify(target, anchors=None, network=None)["problems"])
     except AuditError:
@@ -72,7 +72,7 @@ def _apart(target: Path) -> bool:
 
 
 def _from_path(trial: Trial, path: Path, target: Path) -> LogCollected:
-    """A node's folder, or an archive of its logs. Raises ConfigError, KitRefused."""
+    """Collect from a node's folder, or from an archive of its logs. Raises ConfigError, KitRefused."""
     if not path.is_dir():
         return _kept(trial, path, target)
     root = path if (path / NODE_TOML).is_file() else path.parent
@@ -111,7 +111,7 @@ def _kept_bytes(trial: Trial, data: bytes, target: Path) -> LogCollected:
 
 
 def _kept(trial: Trial, path: Path, target: Path) -> LogCollected:
-    """Check an archive of logs and keep it. Raises KitRefused, ConfigError."""
+    """Check an archive of logs and keep its files. Raises KitRefused, ConfigError."""
     opened = open_sealed(path, LOGS, lambda manifest, _: _sealer(trial, path, manifest), limit=LOGS_MAX)
     name, needed = opened.manifest.node, ("lineage.db", "lineage.seal")
     if any(one not in opened.files for one in needed):
@@ -126,7 +126,7 @@ def _kept(trial: Trial, path: Path, target: Path) -> LogCollected:
 
 
 def _sealer(trial: Trial, path: Path, manifest: Manifest) -> bytes:
-    """The key of the enrolled node that must have sealed it. Raises KitRefused."""
+    """Return the key of the enrolled node that must have sealed an archive. Raises KitRefused."""
     if manifest.anchor != trial.state.anchor:
         raise KitRefused(f"{path}: WRONG_AUTHORITY: these logs are of another authority's network; collect them there")
     if manifest.trial != trial.state.trial:
@@ -140,7 +140,7 @@ def _sealer(trial: Trial, path: Path, manifest: Manifest) -> bytes:
 
 
 def _verified(trial: Trial, opened: OpenedArchive, before: Path) -> int:
-    """How many records its log has; a log that does not verify is kept out of the trial's. Raises KitRefused."""
+    """Return the number of records of a log; one that does not verify is not kept. Raises KitRefused."""
     with tempfile.TemporaryDirectory(prefix="bandpact-") as work:
         path = Path(work) / f"{opened.manifest.node}.db"
         for ending in ("db", "seal", "root"):
@@ -164,7 +164,7 @@ def _verified(trial: Trial, opened: OpenedArchive, before: Path) -> int:
 
 
 def _goes_on(before: Path, now: Path) -> bool:
-    """Whether a log begins with all that was gathered of it before; logs only grow."""
+    """Return whether a log begins with all of it that was gathered before; logs only grow."""
     if not before.is_file():
         return True
     fresh = iter(raw_entries(now))

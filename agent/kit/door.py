@@ -1,7 +1,7 @@
-"""A node's door for its trial's coordinator: how it is, its sealed log, a word of its authority handed in.
+"""A node's socket for its trial's coordinator (door): returns status and sealed log, takes an authority's records.
 
-One REP socket under CURVE, both ways: the node is known by its transport key, and only the coordinator's key of the
-configuration is let in. A request is one JSON object, an answer one JSON object and, for a log, the bytes after it.
+A REP socket under CURVE, authenticated both ways: the node by its transport key, and only the configured
+coordinator's key is let in. A request is one JSON object, an answer one JSON object and, for a log, its bytes.
 
 status   what `bandpact status --json` prints
 tell     hands in a signed record, as `bandpact node tell` does
@@ -40,12 +40,12 @@ CONTROL_MS: Final = 5000
 HEARTBEAT_MS: Final = 2000
 HANDSHAKE_MS: Final = 5000
 CONNECTIONS_MAX: Final = 32
-"""Anybody may connect, and only the coordinator gets further: what strangers hold would use up the node's files."""
+"""Most connections: anybody may connect before CURVE refuses them, and each uses a descriptor of the node."""
 Status = dict[str, Any]
 
 
 class DoorRequest(BaseModel):
-    """A request of the coordinator; anything else is refused."""
+    """A request of the coordinator; any other form is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -55,10 +55,10 @@ class DoorRequest(BaseModel):
 
 
 class TrialDoor:
-    """The node's end: a thread of its own beside the agent's loop."""
+    """The node's end of the door: a thread beside the agent's loop."""
 
     def __init__(self, config: NodeConfig, read: Callable[[], Status | None]) -> None:
-        """Bind. Raises PortTaken, ConfigError."""
+        """Bind the socket. Raises PortTaken, ConfigError."""
         if config.door is None:
             raise ConfigError("[door]: missing; join a trial: bandpact kit join ARCHIVE")
         self._config, self._read, self._copy = config, read, b""
@@ -88,11 +88,11 @@ class TrialDoor:
         self._valve = Valve(self._socket, Limits(connections=CONNECTIONS_MAX))
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start answering."""
         self._thread.start()
 
     def close(self) -> None:
-        """Let the answer under way go out, and end."""
+        """Send the answer in progress, and stop."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(5.0)
@@ -114,11 +114,11 @@ class TrialDoor:
 
     @property
     def connections(self) -> int:
-        """How many connections others hold to it."""
+        """Return the number of connections to the door."""
         return self._valve.open
 
     def _asked(self) -> list[bytes]:
-        """The next request; nobody but the coordinator is let in."""
+        """Receive the next request; only the coordinator's connection gets this far."""
         parts = self._socket.recv_multipart(copy=False)
         key = bytes.fromhex(str(parts[0].get("User-Id")))
         self._valve.delivered(int(parts[0].get(zmq.SRCFD)), key, time.monotonic_ns())
@@ -142,7 +142,7 @@ class TrialDoor:
         if asked.do == "tell":
             return [_json(**self._told(asked.record))]
         if asked.do == "logs":
-            # Loaded when a log is asked for: the kit's models are no part of a node's start.
+            # Loaded when a log is requested: a node's start does not need the kit's models.
             from agent.kit.snapshot import logs_of
 
             self._copy = logs_of(self._config, running=True)

@@ -1,4 +1,4 @@
-"""The coordinator's end of the nodes' doors: one question at a time to each, with a bound on how long it may take."""
+"""The coordinator's client of the nodes' doors: one request at a time to each, within a time limit."""
 
 import json
 import time
@@ -16,24 +16,24 @@ from settlement.mesh.valve import Valve
 
 ANSWER_S: Final = 5.0
 COPY_S: Final = 60.0
-"""How long a node may take to copy and seal its log."""
+"""Seconds that a node may take to copy and seal its log."""
 BYTES_MAX: Final = 4 << 20
 UNREAD_MAX: Final = 2 * BYTES_MAX
-"""What an answer may have that is not complete: libzmq bounds its parts and not their number."""
+"""Most bytes of an incomplete answer: libzmq bounds the size of its parts, not their number."""
 LOOK_MS: Final = 20
 CHUNK_BYTES: Final = 1 << 20
-"""So many bytes of a log come at a time, all but the last time."""
+"""Bytes of a log per request, all but the last."""
 SLOWEST_BYTES_S: Final = 1 << 18
-"""A node that hands its log over more slowly than this holds up all that are asked after it."""
+"""Slowest accepted rate in bytes per second: a slower node would delay the nodes asked after it."""
 
 
 def _no_number(word: str) -> float:
-    """JSON has no NaN and no Infinity. Raises ValueError."""
+    """Refuse JSON's NaN and Infinity. Raises ValueError."""
     raise ValueError(f"{word} is no number")
 
 
 def _finite(word: str) -> float:
-    """A number that any reader of JSON takes: `1e400` would be told on as Infinity. Raises ValueError."""
+    """Parse a finite number: `1e400` would be passed on as Infinity. Raises ValueError."""
     value = float(word)
     if not isfinite(value):
         raise ValueError(f"{word} is too large")
@@ -41,14 +41,14 @@ def _finite(word: str) -> float:
 
 
 class Unreachable(Exception):
-    """A node does not answer, or not as it should; one line with the mend."""
+    """A node does not answer, or not correctly; the message is one line with the remedy."""
 
 
 class Asking:
-    """A connection to one node's door. A context that lets go of it."""
+    """A connection to one node's door, closed at the end of its context."""
 
     def __init__(self, endpoint: str, node: bytes, coordinator: TransportKey) -> None:
-        """Raises Unreachable where this process may open no socket."""
+        """Connect. Raises Unreachable where this process may open no socket."""
         self._endpoint = endpoint
         try:
             self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
@@ -73,7 +73,7 @@ class Asking:
         self._context.destroy(linger=0)
 
     def _answered(self, wait_s: float) -> bool:
-        """Whether an answer is there in time; a node that sends more than any answer has is cut off."""
+        """Return whether an answer arrived in time; a node that sends more than any answer has is cut off."""
         until_s = time.monotonic() + wait_s
         while (left_s := until_s - time.monotonic()) > 0:
             if self._socket.poll(max(1, min(LOOK_MS, round(left_s * 1000)))):
@@ -100,18 +100,18 @@ class Asking:
         return answer, rest[0] if rest else b""
 
     def status(self, wait_s: float = ANSWER_S) -> dict[str, Any]:
-        """How the node is, and for how long the answer took. Raises Unreachable."""
+        """Return the node's status, and how long the answer took. Raises Unreachable."""
         began_s = time.monotonic()
         answer, _ = self._asked(wait_s, do="status")
         return {**answer, "took_ms": round(1000 * (time.monotonic() - began_s), 1)}
 
     def tell(self, record: bytes) -> str | None:
-        """Hand in an authority's word; why it was not taken, if it was not. Raises Unreachable."""
+        """Hand in an authority's record; returns why it was not taken, None where it was. Raises Unreachable."""
         answer, _ = self._asked(2 * ANSWER_S, do="tell", record=record.hex())
         return None if answer.get("ok") else str(answer.get("why") or "not taken")
 
     def logs(self) -> bytes:
-        """A sealed archive of what the node has to show. Raises Unreachable."""
+        """Return a sealed archive of the node's logs. Raises Unreachable."""
         answer, _ = self._asked(COPY_S, do="logs")
         size = answer.get("size")
         if not answer.get("ok") or not isinstance(size, int) or not 0 < size <= LOGS_MAX:

@@ -1,4 +1,4 @@
-"""`bandpact kit enrol`: from the files that nodes handed back to their credentials and the welcome."""
+"""`bandpact kit enrol`: turns the enrolment files of nodes into credentials and the welcome."""
 
 import hashlib
 import hmac
@@ -31,9 +31,9 @@ WELCOME, DAY_S = "welcome", 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolled:
-    """What an enrolment came to: who was entitled now, who had been, who is still missing, and the welcome.
+    """Result of an enrolment: nodes entitled now, entitled before and still missing, and the welcome.
 
-    `codes` has the short code of each node's file, as `kit join` said it there.
+    `codes` has the short code of each node's file, as `kit join` printed it.
     """
 
     fresh: tuple[str, ...]
@@ -44,9 +44,9 @@ class Enrolled:
 
 
 def enrol(trial: Trial, files: Sequence[Path], passphrase: str | None = None) -> Enrolled:
-    """Entitle each node whose enrolment came back, and write the welcome for all of them. Raises ConfigError.
+    """Entitle each node that handed in its enrolment file, and write the welcome for all nodes. Raises ConfigError.
 
-    A file that is refused keeps the others from nothing; the first refusal is raised once they are done.
+    A refused file does not affect the others; the first refusal is raised after they are done.
     """
     fresh, known, refused, codes = list[str](), list[str](), list[ConfigError](), dict[str, str]()
     with held(trial.root / kits.DESK, None, "bandpact kit", wait_s=10.0):
@@ -65,9 +65,9 @@ def enrol(trial: Trial, files: Sequence[Path], passphrase: str | None = None) ->
 
 
 def _asked_in(trial: Trial, file: Path) -> tuple[str, str, str]:
-    """Whose enrolment it is, of this trial and of who was invited, its request as TOML, its code. Raises KitRefused.
+    """Return name, request as TOML and short code of an enrolment file of an invited node. Raises KitRefused.
 
-    The file is read here and never again: one that changes meanwhile is not entitled as what was checked.
+    The file is read only here, so that a file that changes meanwhile cannot be entitled unchecked.
     """
     try:
         written = read_small_text(file)
@@ -91,7 +91,7 @@ def _asked_in(trial: Trial, file: Path) -> tuple[str, str, str]:
 
 
 def _entitled(trial: Trial, desk: Desk, file: Path, name: str, text: str) -> bool:
-    """Issue the node's credential; True where it has one for that very key already. Raises ConfigError."""
+    """Issue the node's credential; returns True where it has one for that key already. Raises ConfigError."""
     request = trial.root / kits.ENROLLED / f".{name}.request"
     write_whole(request, text.encode())
     try:
@@ -128,7 +128,7 @@ def _same_key(trial: Trial, chain: Path, public: bytes, name: str, file: Path) -
 
 
 def _welcome(trial: Trial, desk: Desk) -> Path:
-    """The archive that every node is handed: all credentials, and a status list that says who stands."""
+    """Write the archive that every node gets: all credentials, and a status list of those revoked."""
     status = trial.root / kits.STATUS
     desk.revoke((), fresh_s=trial.spec.authority.status_list * DAY_S, out=status)
     files = {f"{name}.chain": read_small(trial.chain_of(name)) for name in trial.enrolled}

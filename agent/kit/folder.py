@@ -1,4 +1,4 @@
-"""The coordinator's folder of one trial: the desk, what each node was invited with, and what came back.
+"""The coordinator's folder of one trial: the desk, each node's invitation, and what the nodes handed back.
 
 trial.toml        the trial, as it was made
 trial.json        its id, and of each node the token that only its invitation holds; its owner alone reads it
@@ -42,11 +42,11 @@ RULE, STATUS, KITS, ENROLLED, WELCOME, LOGS = (
 KIT = ".kit"
 TOKEN_BYTES = 16
 NONE_HERE: Final = "no trial's folder here; go to the folder that `bandpact kit make` wrote, or name it (see --help)"
-"""What a command says that finds no trial where it was started."""
+"""Message of a command that finds no trial in the current folder."""
 
 
 class TrialState(BaseModel):
-    """What the coordinator keeps of a trial and tells nobody."""
+    """The coordinator's secrets of a trial."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,7 +58,7 @@ class TrialState(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """An open folder of a coordinator."""
+    """A coordinator's folder, opened."""
 
     root: Path
     spec: TrialFile
@@ -66,25 +66,25 @@ class Trial:
 
     @property
     def manifest(self) -> dict[str, str]:
-        """What every archive of this trial says it belongs to."""
+        """Return the manifest fields that name this trial in every archive."""
         return {"trial": self.state.trial, "network": self.state.network, "anchor": self.state.anchor}
 
     def chain_of(self, name: str) -> Path:
-        """Where the credential chain of a node lies, once it is enrolled."""
+        """Return the path of a node's credential chain, which exists once the node is enrolled."""
         return self.root / ENROLLED / f"{name}.chain"
 
     @property
     def enrolled(self) -> list[str]:
-        """The nodes that came back, in the order of the trial's file."""
+        """Return the names of enrolled nodes, in the order of the trial's file."""
         return [node.name for node in self.spec.nodes if self.chain_of(node.name).is_file()]
 
     def desk(self, passphrase: str | None = None) -> Desk:
-        """The authority's desk. Raises ConfigError."""
+        """Open the authority's desk. Raises ConfigError."""
         lat_e7, lon_e7, _ = self.spec.authority.area
         return Desk(self.root / DESK, place=DeskPlace(lat_e7=lat_e7, lon_e7=lon_e7), passphrase=passphrase)
 
     def desk_list(self) -> Revocation | None:
-        """The newest status list that was handed out; None before the first. Raises ConfigError."""
+        """Return the newest status list handed out; None before the first. Raises ConfigError."""
         path = self.root / STATUS
         unproven = records.parse(word_of(path)) if path.is_file() else None
         registry = Registry(self.state.network, [bytes.fromhex(self.state.anchor)])
@@ -95,18 +95,18 @@ class Trial:
         return record.body if isinstance(record, records.Record) else None
 
     def door_key(self) -> TransportKey:
-        """The key by which nodes know the coordinator. Raises ConfigError."""
+        """Return the transport key by which nodes know the coordinator. Raises ConfigError."""
         return TransportKey.from_secret(read_secret(self.root / DOOR_KEY / TRANSPORT))
 
 
 def new_state(network: str, anchor: str, names: list[str]) -> TrialState:
-    """The state of a trial that begins."""
+    """Return the state of a new trial."""
     tokens = {name: secrets.token_hex(TOKEN_BYTES) for name in names}
     return TrialState(trial=secrets.token_hex(16), network=network, anchor=anchor, tokens=tokens)
 
 
 def open_trial(folder: Path) -> Trial:
-    """A coordinator's folder. Raises ConfigError."""
+    """Open a coordinator's folder. Raises ConfigError."""
     try:
         state = TrialState.model_validate_json(read_small(folder / STATE))
     except OSError as exc:
@@ -117,12 +117,12 @@ def open_trial(folder: Path) -> Trial:
 
 
 def is_trial(folder: Path) -> bool:
-    """Is that a coordinator's folder?"""
+    """Return whether a folder is a coordinator's."""
     return (folder / STATE).is_file()
 
 
 def find_trial(folder: Path | None) -> Trial:
-    """The folder that was named; else this one, or the only one in it. Raises ConfigError."""
+    """Return the named folder's trial, else the current folder's, or the only one in it. Raises ConfigError."""
     if folder is not None:
         return open_trial(folder)
     here = Path()

@@ -1,4 +1,4 @@
-"""`bandpact kit make`: from a trial's file to the desk, the signed rule, and a sealed invitation for each node."""
+"""`bandpact kit make`: makes from a trial's file the desk, the signed rule, and a sealed invitation for each node."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ SETUP, CHAIN, RULE, README = "setup.json", "authority.chain", "rule.signed", "RE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invited:
-    """One node's invitation: where it lies, its QR code, and its short code."""
+    """One node's invitation: its file, its QR code, and its short code."""
 
     node: str
     archive: Path
@@ -41,7 +41,7 @@ class Invited:
 
 
 def make(file: Path, target: Path | None, passphrase: str | None = None) -> tuple[Trial, list[Invited]]:
-    """Make a trial's folder; whatever goes wrong, none is left behind. Raises ConfigError."""
+    """Make a trial's folder; after any error no folder is left. Raises ConfigError."""
     spec = read_trial(file)
     root = target if target is not None else file.with_suffix("")
     if root.exists():
@@ -100,7 +100,7 @@ def _scope(spec: TrialFile) -> Scope:
 
 
 def _rule(trial: Trial, scope: Scope, passphrase: str | None) -> Rule:
-    """The rule, drafted for as many holders and nodes as the trial has, and signed."""
+    """Draft the rule for the trial's numbers of holders and nodes, and sign it."""
     spec, draft = trial.spec, trial.root / "rule.toml"
     draft_rule(
         draft,
@@ -118,7 +118,7 @@ def _rule(trial: Trial, scope: Scope, passphrase: str | None) -> Rule:
 
 
 def setup_of(trial: Trial, node: NodePart, door: bytes) -> dict[str, Any]:
-    """What a node is told about itself and its neighbours, as its invitation holds it."""
+    """Return what an invitation tells a node about itself and its neighbours."""
     spec = trial.spec
     lat_e7, lon_e7 = node.place
     return {
@@ -170,7 +170,7 @@ def _invite(trial: Trial, node: NodePart, door: bytes, passphrase: str | None) -
 
 
 def qr_svg(text: str) -> bytes:
-    """A QR code (ISO/IEC 18004) of a text, as an SVG file."""
+    """Return a QR code (ISO/IEC 18004) of a text, as an SVG file."""
     import segno
 
     out = BytesIO()

@@ -1,6 +1,6 @@
-"""`bandpact kit join`: on the node, from its invitation to its keys, its configuration and an enrolment file.
+"""`bandpact kit join`: makes on a node, from its invitation, its keys, its configuration and an enrolment file.
 
-The keys are made here and never leave; the enrolment file holds what is public, signed by them.
+The private keys never leave the node; the enrolment file holds the public ones, signed by them.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ from settlement.mesh import TransportKey
 JOINED, NODE_TOML, PEERS, WORDS = "kit.json", "node.toml", "peers", "words"
 ENROLMENT = ".enrol"
 SOCKET_MAX: Final = 90
-"""Bytes of the longest path that a local socket takes, with the socket's own name after it."""
+"""Most bytes of the folder's path: a local socket's path is limited, and its own name follows."""
 
 
 class _Loose(BaseModel):
@@ -111,7 +111,7 @@ class Setup(_Loose):
 
 
 class Joined(_Loose):
-    """What a node's folder keeps of its trial."""
+    """What a node's folder stores about its trial."""
 
     trial: str
     network: str
@@ -123,7 +123,7 @@ class Joined(_Loose):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NowJoined:
-    """A node that has just joined: its folder, the enrolment file and the short codes to compare by telephone."""
+    """A node that has just joined: its folder, its enrolment file, and the short codes to compare by telephone."""
 
     folder: Path
     enrolment: Path
@@ -132,10 +132,10 @@ class NowJoined:
 
 
 def join(archive: Path, folder: Path | None = None, *, code: str | None = None, anchor: str | None = None) -> NowJoined:
-    """Set a node up from its invitation; whatever goes wrong, its folder is as it was. Raises ConfigError, KitRefused.
+    """Set a node up from its invitation; after any error the folder is unchanged. Raises ConfigError, KitRefused.
 
-    Args: folder: where it is to be; the node's name, here, if left out. code, anchor: what the coordinator said they
-    are, where that came another way than the archive.
+    Args: folder: the node's folder; one named after the node, here, if left out. code, anchor: the values that the
+    coordinator told, where they came another way than the archive.
     """
     opened = open_sealed(archive, INVITATION, by_authority(archive, anchor=anchor), limit=SMALL_MAX)
     if code is not None and opened.code != code.strip().lower():
@@ -166,7 +166,7 @@ def _setup(opened: OpenedArchive) -> Setup:
 
 
 def _free(root: Path, opened: OpenedArchive) -> None:
-    """Nothing is there yet; a node that joined already keeps its keys. Raises KitRefused, ConfigError."""
+    """Check that the folder holds no node yet, as one that joined keeps its keys. Raises KitRefused, ConfigError."""
     if not root.exists():
         return
     if not (root / JOINED).is_file():
@@ -183,7 +183,7 @@ def _free(root: Path, opened: OpenedArchive) -> None:
 
 
 def joined_in(root: Path) -> Joined:
-    """What a node's folder says of its trial. Raises ConfigError."""
+    """Read what a node's folder stores about its trial. Raises ConfigError."""
     try:
         return Joined.model_validate_json(read_small(root / JOINED))
     except OSError as exc:
@@ -193,13 +193,13 @@ def joined_in(root: Path) -> Joined:
 
 
 def enrolment_of(root: Path, name: str) -> Path:
-    """Where a node's enrolment file lies."""
+    """Return the path of a node's enrolment file."""
     return root / f"{name}{ENROLMENT}"
 
 
 def _joined(root: Path, opened: OpenedArchive, setup: Setup) -> NowJoined:
     manifest = opened.manifest
-    for folder, mode in ((PEERS, 0o750), (WORDS, 0o750), ("run", 0o700)):  # a warden apart reads the neighbours'
+    for folder, mode in ((PEERS, 0o750), (WORDS, 0o750), ("run", 0o700)):  # for a warden apart, in the group
         (root / folder).mkdir(mode=mode)
     joined = Joined(
         trial=manifest.trial,
@@ -236,7 +236,7 @@ def _qr(enrolment: Path) -> Path:
 
 
 def mark_of(token: str, request: str) -> str:
-    """Proof that whoever asks held the invitation: HMAC-SHA256 (RFC 2104) of the request under its token."""
+    """Return the proof that the sender holds the invitation: HMAC-SHA256 (RFC 2104) of the request under its token."""
     return hmac.new(token.encode(), request.encode(), hashlib.sha256).hexdigest()
 
 
@@ -249,7 +249,7 @@ def _rule_holds(path: Path, opened: OpenedArchive) -> None:
 
 
 def _configure(root: Path, opened: OpenedArchive, setup: Setup) -> None:
-    """Write node.toml, checked as `bandpact run` will; its neighbours follow with the welcome. Raises ConfigError."""
+    """Write node.toml, checked as `bandpact run` will; the welcome adds the neighbours. Raises ConfigError."""
     if len(str(root / "run" / "control").encode()) > SOCKET_MAX:
         raise ConfigError(f"{root}: too long for a local socket; give a shorter --folder")
     values = table_of(root, opened, setup)
@@ -258,7 +258,7 @@ def _configure(root: Path, opened: OpenedArchive, setup: Setup) -> None:
 
 
 def table_of(root: Path, opened: OpenedArchive, setup: Setup) -> dict[str, Any]:
-    """The node's configuration as its invitation makes it."""
+    """Return the node's configuration as its invitation defines it."""
     draft = NodeDraft(
         role=setup.role,
         network=opened.manifest.network,
@@ -295,5 +295,5 @@ def _offer(one: _Offer) -> dict[str, Any]:
 
 
 def _local(endpoint: str, bind: str | None) -> str:
-    """The address to listen on: the one the others use, or the one given for this machine, with the same port."""
+    """Return the address to listen on: the one that neighbours use, or `bind` for this machine with the same port."""
     return endpoint if bind is None else f"tcp://{bind}:{endpoint.rpartition(':')[2]}"

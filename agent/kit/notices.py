@@ -1,4 +1,4 @@
-"""`bandpact kit tell`: an authority's word to every node of a trial: a fresh status list, or what a file holds."""
+"""`bandpact kit tell`: sends an authority's record to every node of a trial: a fresh status list, or from a file."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from settlement.mesh import TransportKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What one node said to it: `why` is empty where it was taken."""
+    """One node's answer: `why` is empty where it took the record."""
 
     node: str
     why: str
 
 
 def fresh_list(trial: Trial, revoked: list[str], passphrase: str | None = None) -> Path:
-    """Sign the next status list, with these nodes taken back; returns its file. Raises ConfigError."""
+    """Sign the next status list, which revokes the named nodes; returns its file. Raises ConfigError."""
     path = trial.root / kits.STATUS
     with held(trial.root / kits.DESK, None, "bandpact kit", wait_s=10.0):
         trial.desk(passphrase).revoke(revoked, fresh_s=trial.spec.authority.status_list * DAY_S, out=path)
@@ -52,5 +52,5 @@ def _told(raw: bytes, key: TransportKey, node: NodePart, transport: bytes) -> To
 
 
 def _lacking(why: str | None) -> str:
-    """Why a node does not hold it now; one that a neighbour told before has seen it already."""
+    """Return why a node does not have the record; a node that got it from a neighbour before has it already."""
     return "" if why is None or why.startswith(Reason.REPLAY.value) else why

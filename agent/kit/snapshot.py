@@ -1,4 +1,4 @@
-"""A sealed copy of a node's log while the node runs: as it will leave one when it ends, of all that is durable now.
+"""Makes a sealed copy of a running node's log, of all that is durable now, in the form that an ended node leaves.
 
 The log itself is only read. The copy is sealed with the node's own key, which is why the node makes it.
 """
@@ -21,7 +21,7 @@ from settlement.chain.lineage import Lineage, LineageError
 LOGS = "logs"
 LOG, SEALED = "lineage.db", "sealed.db"
 BESIDE_MAX = 256 << 20
-"""Bytes of the largest file that goes along: two event files of 64 MiB, a waterfall."""
+"""Largest size in bytes of the files added: two event files of 64 MiB, a waterfall."""
 
 
 def copy_sealed(config: NodeConfig, folder: Path) -> Path:
@@ -51,11 +51,11 @@ def copy_sealed(config: NodeConfig, folder: Path) -> Path:
 
 
 def logs_of(config: NodeConfig, *, running: bool) -> bytes:
-    """A sealed archive of what a node has to show: its log, its events, what it heard.
+    """Return a sealed archive of a node's log, its events and its waterfall.
 
     Raises LineageError, ConfigError.
 
-    Args: running: whether its agent lives; then the log is copied, else the copy that it left is taken.
+    Args: running: whether its agent runs; then the log is copied, else the sealed copy that it left is used.
     """
     joined = joined_in(config.folder)
     key = read_key(config.folder / "sign.key")

@@ -1,4 +1,4 @@
-"""`bandpact kit status`: who has joined, who is reachable, whose clock and whose status list are bad. Only reads."""
+"""`bandpact kit status`: which nodes have joined and answer, and whose clock or status list is bad. Read-only."""
 
 import time
 from collections.abc import Collection
@@ -22,15 +22,15 @@ HOUR_NS: Final = 60 * MINUTE_NS
 DAY_NS: Final = 24 * HOUR_NS
 SOON_NS: Final = DAY_NS
 APART_NS: Final = 2 * 10**9
-"""So far a node's system clock and the coordinator's may differ before it is said; a radio's clock is judged apart."""
+"""Largest difference in ns between the system clocks of node and coordinator before it is reported."""
 AT_ONCE: Final = 16
 PROBLEMS_MAX, PROBLEM_MAX = 20, 300
-"""Of what a node says is wrong with it so many are shown, each so long: it may say what it likes."""
+"""Most problems shown of a node, and most characters of each: a node's answer may hold anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One node as the coordinator sees it: `bad` says in words what to look at, each with its mend."""
+    """One node as the coordinator sees it; `bad` lists what to look at, each with its remedy."""
 
     node: str
     role: str
@@ -46,17 +46,17 @@ class Seen:
 
     @property
     def word(self) -> str:
-        """Whether it was reached, in a word or two."""
+        """Whether the node was reached, in a word or two."""
         return "yes" if self.reachable else "no answer" if self.joined else "not joined"
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs."""
+        """Return the values for programs."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Round:
-    """What every node of one round is asked with."""
+    """The values with which every node of one round is asked."""
 
     trial: Trial
     key: TransportKey
@@ -78,7 +78,7 @@ def look(trial: Trial, wait_s: float = ANSWER_S, *, names: Collection[str] | Non
 
 
 def unsettled_text(seen: list[Seen]) -> str:
-    """Which users have settled nothing yet, and whether they answer; empty where all have."""
+    """Return which users have settled nothing yet, and whether they answer; empty where all have."""
     return ", ".join(
         f"{one.node} has settled nothing yet" if one.reachable else f"{one.node}: {one.word}"
         for one in seen
@@ -87,7 +87,7 @@ def unsettled_text(seen: list[Seen]) -> str:
 
 
 def registry_of(trial: Trial, node: NodePart, registry: Registry) -> bytes | None:
-    """The transport key of an enrolled node; None for one that has not joined."""
+    """Return the transport key of an enrolled node; None for a node that has not joined."""
     path = trial.chain_of(node.name)
     subject = registry.admit_chain(load_chain(path)) if path.is_file() else None
     return subject.transport_key if isinstance(subject, Subject) else None
@@ -121,7 +121,7 @@ def _seen(node: NodePart, *, joined: bool, bad: tuple[str, ...]) -> Seen:
 
 
 def judged(trial: Trial, node: NodePart, answer: dict[str, Any], newest: Revocation | None, now_ns: int) -> Seen:
-    """What an answer says, and what is bad about it. A node may answer anything: what is not of its type is unknown."""
+    """Return an answer's content and its faults. A value of another type than expected counts as unknown."""
     status = _map(answer.get("status"))
     told = sorted(_map(answer.get("problems")).items())
     bad = [f"{part}: {why}"[:PROBLEM_MAX] for part, why in told[:PROBLEMS_MAX]]
@@ -153,7 +153,7 @@ def judged(trial: Trial, node: NodePart, answer: dict[str, Any], newest: Revocat
 
 
 def time_left(left_ns: int) -> str:
-    """What is left until an instant, rounded down to whole days, or below a day to hours or minutes."""
+    """Return the time until an instant as text, in whole days, or below a day in hours or minutes."""
     if left_ns <= 0:
         return "run out"
     unit = next((one for one in (DAY_NS, HOUR_NS) if left_ns >= one), MINUTE_NS)
@@ -169,12 +169,12 @@ def _list(value: Any) -> list[Any]:
 
 
 def _instant(value: Any) -> int | None:
-    """Nanoseconds, where that is what it is."""
+    """Return a value as nanoseconds, or None where it is no such number."""
     return value if type(value) is int and 0 <= value < 1 << 63 else None
 
 
 def list_text(trial: Trial, held: list[Any], newest: Revocation | None, now_ns: int) -> tuple[str, tuple[str, ...]]:
-    """The status list a node holds in words, and what is wrong with it."""
+    """Return as text the status list that a node holds, and what is wrong with it."""
     mend = "bandpact kit tell hands it the newest"
     mine = next((one for one in map(_map, held) if one.get("issuer") == trial.spec.authority.name), {})
     until_ns, number = _instant(mine.get("fresh_until_ns")), _instant(mine.get("version"))

@@ -1,4 +1,4 @@
-"""Who may seal what: the authority whose root the reader trusts, as far as the archive itself proves it."""
+"""Finds the key that must have sealed an archive: the authority's, proven from the root that the reader trusts."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,9 +12,9 @@ Trusted = Callable[[Manifest, Mapping[str, bytes]], bytes]
 
 
 def by_authority(path: Path, *, anchor: str | None = None, trial: str | None = None) -> Trusted:
-    """The key of the authority whose chain the archive holds and leads to its anchor.
+    """Return the key of the authority whose chain an archive holds, once the chain leads to the anchor.
 
-    Args: anchor, trial: what they must be, where that is known already; another one is refused with a clear word.
+    Args: anchor, trial: their required values, where known already; others are refused with a clear message.
     """
 
     def key_of(manifest: Manifest, files: Mapping[str, bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""The node's second step: take in the welcome, then everybody's credentials are known and it can run."""
+"""Second step of a node's setup: takes in the welcome, which brings all credentials, so that the node can run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from settlement.chain.credentials import Registry, Subject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Welcomed:
-    """A node that knows its neighbours: its configuration, who they are, and who is still missing."""
+    """A node that knows its neighbours: its configuration, its neighbours, and the nodes still missing."""
 
     config: Path
     peers: tuple[str, ...]
@@ -33,7 +33,7 @@ class Welcomed:
 
 
 def take_in(root: Path, welcome: Path) -> Welcomed:
-    """Check a welcome against what this node joined, and take in what it brings. Raises ConfigError, KitRefused."""
+    """Check a welcome against the trial that this node joined, and store its data. Raises ConfigError, KitRefused."""
     joined = joined_in(root)
     opened = open_sealed(welcome, WELCOME, by_authority(welcome, anchor=joined.anchor, trial=joined.trial))
     mine = opened.files.get(f"{joined.node}.chain")
@@ -65,7 +65,7 @@ def _files(root: Path, joined: Joined, opened: OpenedArchive) -> list[WholeFile]
 
 
 def _own(root: Path, joined: Joined, mine: bytes) -> None:
-    """This node's own credential: for its keys, or none is taken in. Raises ConfigError."""
+    """Store this node's own credential; refused unless it is for its keys. Raises ConfigError."""
     fresh = root / f"{CREDENTIAL}.new"
     write_files(WholeFile(path=fresh, data=mine))
     try:
@@ -77,7 +77,7 @@ def _own(root: Path, joined: Joined, mine: bytes) -> None:
 
 
 def _held(root: Path, joined: Joined, names: list[str]) -> None:
-    """Each neighbour's credential leads to the anchor and is that neighbour's. Raises KitRefused."""
+    """Check that each neighbour's credential leads to the anchor and is that neighbour's. Raises KitRefused."""
     registry = Registry(joined.network, [bytes.fromhex(joined.anchor)])
     for name in names:
         found = registry.admit_chain(load_chain(root / PEERS / f"{name}.chain"))
@@ -87,7 +87,7 @@ def _held(root: Path, joined: Joined, names: list[str]) -> None:
 
 
 def _neighbours(root: Path, peers: list[tuple[str, str]]) -> None:
-    """Write the neighbours into node.toml, the rest of whose values stay; what it made invalid is undone."""
+    """Write the neighbours into node.toml, keeping other values; undone where that makes the file invalid."""
     path = root / NODE_TOML
     before = read_small_text(path)
     values = read_toml(before)

@@ -1,1 +1,1 @@
-"""The page of a running node, or of a trial's nodes: served from a process of its own, read from the nodes' feeds."""
+"""The web page of a running node, or of a trial's nodes: served by its own process from the nodes' live feeds."""

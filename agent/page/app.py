@@ -1,4 +1,4 @@
-"""The page's web application: its own few files, reads of /api/v1, the stream of state, waterfall rows, the stop."""
+"""The page's web application: static files, the reads of /api/v1, live streams of state and waterfall, the stop."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ BOXES_BACK_NS: Final = 120 * 10**9
 
 
 class _Refused(Exception):
-    """A request cannot be answered: status and why."""
+    """A request cannot be answered: HTTP status and reason."""
 
     def __init__(self, code: int, why: str) -> None:
         super().__init__(why)
@@ -71,7 +71,7 @@ def _window(request: Request) -> tuple[int, int, str]:
 
 
 class WebPage:
-    """Reads and the stop, over the nodes that are served."""
+    """Handlers of the reads, the streams and the emergency stop, over all nodes served."""
 
     def __init__(self, plan: PagePlan, nodes: Mapping[str, NodeLive]) -> None:
         self.plan, self.nodes = plan, nodes
@@ -103,26 +103,26 @@ class WebPage:
     # -- reads ---------------------------------------------------------------------------------------------------
 
     async def names(self, _request: Request) -> Response:
-        """The nodes."""
+        """Return the names of the nodes served."""
         return JSONResponse([{"name": name} for name in self.nodes])
 
     async def status(self, request: Request) -> Response:
-        """What `bandpact status --json` prints."""
+        """Return what `bandpact status --json` prints."""
         return JSONResponse(self._of(request).status_fields())
 
     async def clock(self, request: Request) -> Response:
-        """The clock."""
+        """Return the node's clock: bound, budget and sources."""
         found = self._of(request).status
         if found is None:
             raise _Refused(503, "the node has said nothing yet")
         return JSONResponse(found["clock"])
 
     async def cbsds(self, request: Request) -> Response:
-        """What `bandpact cbsd status --json` prints; null where there are no base stations below the node."""
+        """Return what `bandpact cbsd status --json` prints; null where there are no base stations below the node."""
         return JSONResponse(self._of(request).stations)
 
     def listed(self, name: str) -> Callable[[Request], Awaitable[Response]]:
-        """A read of one list of the node's state, as the commands print it with --json."""
+        """Return a handler that reads one list of the node's state, as the commands print it with --json."""
 
         async def read(request: Request) -> Response:
             found = self._of(request).status
@@ -133,32 +133,32 @@ class WebPage:
         return read
 
     async def silence(self, request: Request) -> Response:
-        """Why it is silent."""
+        """Return why the radio is silent."""
         return JSONResponse(self._of(request).silence())
 
     async def reasons(self, _request: Request) -> Response:
-        """What each reason of the gate means, and its mend."""
+        """Return what each reason of the gate means, and its remedy."""
         return JSONResponse(GATE)
 
     async def live(self, request: Request) -> Response:
-        """Everything at once."""
+        """Return the node's whole state."""
         node = self._of(request)
         return JSONResponse({**node.snapshot(), "events": list(node.events)})
 
     async def history(self, request: Request) -> Response:
-        """What `bandpact history show --json` prints, with values as people read them beside."""
+        """Return what `bandpact history show --json` prints, with the values also as text for people."""
         from_ns, to_ns, step = _window(request)
         rows = await self._rows(request)
         told = [shown(plain(row)) for row in rows]
         return JSONResponse({"from_ns": from_ns, "to_ns": to_ns, "resolution": step, "rows": told})
 
     async def lanes(self, request: Request) -> Response:
-        """What the time lanes of the page are drawn from: as /history, short."""
+        """Return the rows of the page's time lanes: those of /history in short form."""
         rows = await self._rows(request)
         return JSONResponse([shown(lane(row)) for row in rows])
 
     async def spectra(self, request: Request) -> Response:
-        """Max holds."""
+        """Return the history's max-hold spectra of a window, binary."""
         rows = await self._rows(request)
         try:
             return Response(spectra(rows), media_type="application/octet-stream")
@@ -166,26 +166,26 @@ class WebPage:
             raise _Refused(413, str(exc)) from None
 
     async def events(self, request: Request) -> Response:
-        """Events of a window, those that tell of boxes from a little before it."""
+        """Return the events of a window; those that draw boxes (settlements, offers) also from shortly before it."""
         from_ns, to_ns = _nanoseconds(request, "from_ns"), _nanoseconds(request, "to_ns")
         if not from_ns < to_ns:
             raise _Refused(400, "from_ns must be before to_ns")
         store = self._of(request).store
         if store is None:
             return JSONResponse([])
-        async with self._reading_events:  # one at a time: each may be all that was kept
+        async with self._reading_events:  # one read at a time: each may return all events kept
             table = await asyncio.to_thread(store.events, max(0, from_ns - BOXES_BACK_NS), to_ns, ROWS_MAX)
         listed = [one for one in table.to_pylist() if one["at_ns"] >= from_ns or one["event"] == BOXES]
         return JSONResponse([found for found in map(_event, listed) if found is not None])
 
     async def openapi(self, _request: Request) -> Response:
-        """The description of all this."""
+        """Return the OpenAPI description of /api/v1."""
         return JSONResponse(document(self.plan.origin))
 
     # -- streams -------------------------------------------------------------------------------------------------
 
     async def stream(self, request: Request) -> Response:
-        """State, gate and events as they come."""
+        """Stream state, gate and events as server-sent events."""
         node = self._of(request)
         if not self.viewers.has_room():
             raise _Refused(503, f"{VIEWERS_MAX} pages were just opened; close one of them, or ask again")
@@ -203,7 +203,7 @@ class WebPage:
                     yield f"event: beat\ndata: {json.dumps({'age_ms': age, 'silence': node.silence()})}\n\n"
 
     async def waterfall(self, socket: WebSocket) -> None:
-        """Rows as they are sensed, binary; nothing is read from the client but its going away."""
+        """Stream waterfall rows over a WebSocket as they are sensed, binary; of the client only its closing is read."""
         try:
             node = self._node(socket.query_params.get("node"))
         except _Refused as exc:
@@ -229,10 +229,10 @@ class WebPage:
         except (WebSocketDisconnect, RuntimeError):
             return
 
-    # -- the one change ------------------------------------------------------------------------------------------
+    # -- the only change ------------------------------------------------------------------------------------------
 
     async def stop(self, request: Request) -> Response:
-        """Emergency stop."""
+        """Mute the node's radio (emergency stop)."""
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise _Refused(415, "send application/json")
         body = b""
@@ -256,17 +256,17 @@ class WebPage:
 
 
 def _event(kept: Mapping[str, Any]) -> dict[str, Any] | None:
-    """An event as it was told; None for what is none of ours."""
+    """Return an event as it was published; None for one in another form."""
     try:
         fields = json.loads(kept["fields"])
         told = {**fields, "at_ns": kept["at_ns"], "event": kept["event"]} if isinstance(fields, dict) else None
         return None if told is None else shown(told)
-    except (ValueError, RecursionError):  # what reads may still be nested too deep to be written out
+    except (ValueError, RecursionError):  # what parses may still be nested too deep to be written as JSON
         return None
 
 
 def _viewer(connection: HTTPConnection) -> tuple[str, Callable[[], None]]:
-    """Where a viewer's connection comes from, and how it is ended."""
+    """Return a viewer's address, and a function that ends the connection."""
     leave: Callable[[], None] = connection.scope.get("state", {}).get(LEAVE, lambda: None)
     return connection.client.host if connection.client is not None else "", leave
 
@@ -275,11 +275,11 @@ async def _until_gone(socket: WebSocket) -> None:
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect" or message.get("bytes") or message.get("text"):
-            return  # a client that talks has nothing to say here
+            return  # the client sent a message, which no client of ours does
 
 
 async def _file(request: Request) -> Response:
-    """One of the page's own files; nothing else is on the disk for it."""
+    """Return one of the page's own static files; no other file is served."""
     name = request.path_params.get("name", "index.html")
     path = FILES / name
     if "/" in name or path.suffix not in TYPES or name.startswith(".") or not path.is_file():
@@ -292,7 +292,7 @@ async def _absent(_request: Request, _exc: Exception) -> Response:
 
 
 def app_of(plan: PagePlan, nodes: Mapping[str, NodeLive], token: str) -> Starlette:
-    """The application, its nodes followed for as long as it runs."""
+    """Build the web application; it follows the nodes' feeds while it runs."""
     page = WebPage(plan, nodes)
 
     @asynccontextmanager

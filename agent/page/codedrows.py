@@ -1,4 +1,4 @@
-"""Rows of the history as the page's pictures take them: max holds as bytes, time lanes with short names."""
+"""Encodes history rows for the page: max-hold spectra as bytes, time lanes with short names."""
 
 import struct
 from typing import Any, Final
@@ -11,7 +11,7 @@ SPECTRA_HEAD: Final = struct.Struct("<IIddq")
 
 
 def spectra(rows: list[Row]) -> bytes:
-    """Rows of one tuning as bytes: bins, count (u32), low and high Hz (f64), length (i64 ns); each start and codes."""
+    """Encode rows of one tuning: bins, count (u32), low and high Hz (f64), length (i64 ns); each row's start, codes."""
     if not rows:
         return SPECTRA_HEAD.pack(0, 0, 0.0, 0.0, 0)
     last = rows[-1]
@@ -23,7 +23,7 @@ def spectra(rows: list[Row]) -> bytes:
 
 
 def lane(row: Row) -> dict[str, Any]:
-    """A row for the time lanes: gate, reason with clause and values, transmissions, clock, incumbents."""
+    """Return a row for the time lanes: gate, reason with clause and values, transmissions, clock, incumbents."""
     return {
         "t": row.start_ns,
         "n": row.length_ns,

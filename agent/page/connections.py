@@ -1,8 +1,8 @@
-"""The page's connections: bounded in number and in how long they may ask nothing, so that nobody keeps others out.
+"""Bounds the page's connections in number and in idle time, so that no client can keep others out.
 
-Whoever reaches the port needs no token to open connections. One that has not asked within ASKING_S is closed; where all
-places are taken, a new connection takes the place of another: first of one that asks nothing, then of one whose answer
-is not fetched, then of the one that was there longest. A change (the stop) keeps its place until it is answered.
+A client needs no token to open connections. One that sends no whole request within ASKING_S is closed; when all
+places are taken, a new connection replaces another: first one without a request, then one whose answer is not
+fetched, then the oldest. A request that changes something (the stop) keeps its place until it is answered.
 """
 
 import asyncio
@@ -12,15 +12,15 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 CONNECTIONS: Final = 96
 LEAVE: Final = "leave"
-"""In the state of a request: what ends its connection at once."""
+"""Key in a request's state of the function that closes its connection at once."""
 ASKING_S: Final = 5.0
-"""How long a connection may take to ask, from its opening and from each answer."""
+"""Seconds that a connection may take to send a request, from its opening and from each answer."""
 
 
 def leaving(places: "list[tuple[bool, bool, bool]]") -> int | None:
-    """Which of some connections gives its place up, as its index; the oldest first in the list, None for none.
+    """Return the index of the connection that must give up its place, None for none; the list is oldest first.
 
-    Each is told as (asks something that is not answered yet, does not fetch its answer, changes something).
+    Each is given as (has an unanswered request, does not fetch its answer, changes something).
     """
     ranked = [
         (1 + (not stalled) if asks else 0, number)
@@ -31,49 +31,49 @@ def leaving(places: "list[tuple[bool, bool, bool]]") -> int | None:
 
 
 class BoundedConnection(H11Protocol):
-    """One connection of the page, as uvicorn serves it, under the bounds above."""
+    """One connection of the page as uvicorn serves it, under the bounds above."""
 
     _deadline: "asyncio.TimerHandle | None" = None
     given_up = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A new connection; makes room for itself."""
+        """Count a new connection, and close another where all places are taken."""
         held = [one for one in self._of_the_page() if not one.given_up]
         if len(self.connections) >= CONNECTIONS:
             found = leaving([one.place() for one in held])
             if found is not None:
                 held[found].give_up()
         super().connection_made(transport)
-        # The application ends a connection by what it finds here; a WebSocket takes it over from its request.
+        # The application closes a connection through this function; a WebSocket takes it over from its request.
         self.app_state = {**self.app_state, LEAVE: self.give_up}
         self._of_the_page().append(self)
         self._waits()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came; only a whole request stops the time that runs."""
+        """Handle received bytes; only a whole request stops the timeout."""
         super().data_received(data)
         if self._asks():
             self._stop_waiting()
 
     def handle_websocket_upgrade(self, event: Any) -> None:
-        """From here on it is a WebSocket's, which the application counts."""
+        """Hand the connection over to a WebSocket, which the application counts."""
         self._gone()
         super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
-        """Answered: the time to ask again runs."""
+        """Restart the timeout once a request is answered."""
         super().on_response_complete()
         self._waits()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is over."""
+        """Remove a closed connection from the count."""
         self._gone()
         super().connection_lost(exc)
 
     # -- its place ---------------------------------------------------------------------------------------------------
 
     def _of_the_page(self) -> "list[BoundedConnection]":
-        """All of them that are served here, the oldest first."""
+        """Return all connections of this server, the oldest first."""
         state: dict[str, Any] = vars(self.server_state)
         held: list[BoundedConnection] = state.setdefault("bounded", [])
         return held
@@ -82,7 +82,7 @@ class BoundedConnection(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def place(self) -> tuple[bool, bool, bool]:
-        """What `leaving` is told of it."""
+        """This connection as `leaving` takes it."""
         asks = self._asks()
         return asks, bool(self.flow.write_paused), asks and self.scope["method"] == "POST"
 
@@ -96,7 +96,7 @@ class BoundedConnection(H11Protocol):
             self._deadline = None
 
     def give_up(self) -> None:
-        """Close it at once; its answer goes nowhere."""
+        """Close the connection at once, without the rest of its answer."""
         self.given_up = True
         self.transport.abort()
 
@@ -116,4 +116,4 @@ BOUNDED: Final[dict[str, Any]] = {
     "server_header": False,
     "date_header": False,
 }
-"""How every server of HTTP here is set up: whoever only connects uses up nothing of its process."""
+"""Settings of every HTTP server here, so that clients that only connect cannot use up a process's resources."""

@@ -1,7 +1,7 @@
-"""Who may ask what of the page: every request is held to these rules before anything reads it.
+"""Access rules of the page, checked for every request before any handler reads it.
 
 (1) the Host header names this page (no other name resolves to it: DNS rebinding)
-(2) GET and HEAD read; a change is a POST with the page's own Origin, if any is sent, and the token
+(2) GET and HEAD only read; a change is a POST with the token, and with the page's own Origin if any is sent
 (3) a WebSocket is opened only from this page's own Origin, or by a client that sends none
 (4) every answer carries a policy that lets the page load nothing but itself, in no frame, kept by no cache
 """
@@ -32,20 +32,20 @@ READS = frozenset({"GET", "HEAD"})
 
 
 def hosts_of(host: str, port: int) -> frozenset[str]:
-    """The Host headers under which a page that listens there is reached."""
+    """Return the Host headers under which a page that listens at this host and port is reached."""
     names = {host, "localhost", "127.0.0.1", "[::1]"} if host in ("127.0.0.1", "::1", "localhost") else {host}
     plain = {f"[{name}]" if ":" in name and not name.startswith("[") else name for name in names}
     return frozenset(f"{name}:{port}" for name in plain) | (frozenset(plain) if port == 80 else frozenset())
 
 
 class RequestGuard:
-    """The rules, around the application."""
+    """ASGI middleware that applies the rules to each request of the application."""
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str], token: str) -> None:
         self._app, self._hosts, self._token = app, frozenset(hosts), token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Check one request; refuse it or pass it on."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""What the page knows of one node: its feed as it comes, handed on to whoever watches, kept as history."""
+"""Follows one node's live feed: forwards it to the page's clients and keeps it as history."""
 
 import asyncio
 import contextlib
@@ -29,22 +29,22 @@ ROW: Final = b"row"
 QUEUE: Final = 128
 EVENTS_KEPT: Final = 400
 WITHOUT: Final = frozenset({"NO_PERMIT", "RELINQUISHED", "EXPIRED", "PREEMPTED"})
-"""Reasons of a gate that lacks a settlement: beside them stands what the last one came to."""
+"""Gate reasons that mean a missing settlement: with them the page shows how the last settlement ended."""
 BOXES_NS: Final = 60_000_000_000
 STATIONS_S: Final = 2.0
-"""So often the warden is asked about base stations, where a node has any."""
+"""Interval in seconds of queries to the warden about base stations, where a node has any."""
 LOG = logging.getLogger("bandpact.page")
 
 
 @dataclass(slots=True, eq=False)
 class Watching:
-    """One client: what waits for it; the oldest goes where it does not keep up."""
+    """One client's queue of messages; when full, the oldest is dropped."""
 
     queue: asyncio.Queue[tuple[str, Any]] = field(default_factory=lambda: asyncio.Queue(QUEUE))
     dropped: int = 0
 
     def put(self, kind: str, body: Any) -> None:
-        """Hand it over; never waits."""
+        """Queue a message, without blocking."""
         if self.queue.full():
             self.queue.get_nowait()
             self.dropped += 1
@@ -52,7 +52,7 @@ class Watching:
 
 
 def boxes_of(status: dict[str, Any]) -> list[dict[str, Any]]:
-    """Offers and settlements as pieces of the plane of time and frequency; those with a `unit` lie in no band."""
+    """Return offers and settlements as boxes in time and frequency; those with a `unit` lie in no band."""
     offered = [
         {
             "kind": "offer",
@@ -90,7 +90,7 @@ def boxes_of(status: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def keep_event(events: deque[dict[str, Any]], event: dict[str, Any]) -> None:
-    """Keep EVENTS_KEPT; for one more, the oldest event of the commonest name goes: refusals push out nothing else."""
+    """Append an event, keeping EVENTS_KEPT: the oldest of the commonest name is dropped, so none is crowded out."""
     events.append(event)
     if len(events) > EVENTS_KEPT:
         (most, _), *_ = Counter(str(one.get("event")) for one in events).most_common(1)
@@ -111,7 +111,7 @@ class NodeLive:
     fault: str | None = None
     rows: int = 0
     stations: dict[str, Any] | None = None
-    """What the warden says of base stations below this node; None where there are none."""
+    """The warden's report on base stations below this node; None where there are none."""
     _socket: "zmq.asyncio.Socket | None" = None
     _boxes: str = ""
     _boxes_ns: int = 0
@@ -147,7 +147,7 @@ class NodeLive:
         while True:
             try:
                 self.stations = shown(await asyncio.to_thread(asked, self.node.run_folder))
-            except (OSError, RuntimeError):  # no file or no thread to ask by: what was said is not what is
+            except (OSError, RuntimeError):  # no descriptor or thread is left to ask with: the last answer is stale
                 self.stations = None
             await asyncio.sleep(STATIONS_S)
 
@@ -185,7 +185,7 @@ class NodeLive:
             self._keep(lambda store: store.happened(utc_ns, "boxes", {"boxes": boxes}))
 
     def _gate(self, change: dict[str, Any]) -> None:
-        """What the gate said now is newer than the state of a second ago."""
+        """Update the state, which is up to a second old, with the gate's latest change."""
         if self.status is None or change.get("asked"):
             return
         gate = dict(self.status.get("gate") or {})
@@ -202,7 +202,7 @@ class NodeLive:
             one.put(kind, text)
 
     def silence(self) -> dict[str, Any]:
-        """Why the radio is silent, as far as anyone can tell now."""
+        """Return why the radio is silent, as far as it is known now."""
         if self.status is None:
             return {**silence("UNKNOWN", None, "the agent has not said anything since this page began"), "before": ""}
         state, why = gate_now(self.status, time.monotonic_ns())
@@ -210,14 +210,14 @@ class NodeLive:
         return {**said, "before": "", **(before_it(self.events) if said["reason"] in WITHOUT else {})}
 
     def status_fields(self) -> dict[str, Any]:
-        """What `bandpact status --json` prints."""
+        """Return what `bandpact status --json` prints."""
         now_ns, found = time.monotonic_ns(), self.status
         wrong = problems(found)
         gate = None if found is None else dict(zip(("state", "reason"), gate_now(found, now_ns), strict=True))
         return {"ready": not wrong, "problems": wrong, "gate": gate, "status": found, "base_stations": self.stations}
 
     def snapshot(self) -> dict[str, Any]:
-        """The whole state for a client, with its age."""
+        """Return the whole state for a client, with its age."""
         found, now_ns = self.status, time.monotonic_ns()
         return {
             **self.status_fields(),
@@ -231,7 +231,7 @@ class NodeLive:
 
     @contextlib.contextmanager
     def client(self, *, rows: bool) -> Any:
-        """A client for as long as it watches; rows of the waterfall are made only while somebody watches them."""
+        """Register a client while the context lasts; waterfall rows are made only while a client wants them."""
         one, group = Watching(), self.row_watching if rows else self.watching
         if rows and not group and self._socket is not None:
             self._socket.setsockopt(zmq.SUBSCRIBE, ROW)
@@ -256,7 +256,7 @@ class NodeLive:
         self.store = store
 
     def _keep(self, act: Any) -> None:
-        """Write; a disk that does not take it costs the history, and is told, and nothing else."""
+        """Write to the history; where the disk fails, only history is lost, and that is reported."""
         if self.store is None:
             return
         try:

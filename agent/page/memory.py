@@ -1,7 +1,7 @@
-"""Gives back to the system what answered requests left free, for a page that runs for weeks.
+"""Returns memory freed by answered requests to the system, for a page process that runs for weeks.
 
-The C library keeps what is freed between what is still used: of a page that strangers asked half a million times 37 MB
-of 62 lay free, and grew, while what it used did not.
+The C library keeps freed memory that lies between blocks in use: in a page that strangers queried half a million
+times, 37 MB of 62 were free, and that share grew while the memory in use did not.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ EVERY_S: Final = 60.0
 
 
 async def given_back(every_s: float = EVERY_S) -> None:
-    """Give it back so often until cancelled; it takes a few ms."""
+    """Return freed memory every `every_s` seconds until cancelled; each call takes a few ms."""
     while True:
         await asyncio.sleep(every_s)
         give_back()

@@ -100,7 +100,7 @@ def _read(what: str, schema: dict[str, Any], *parameters: dict[str, Any]) -> dic
 
 
 def document(origin: str) -> dict[str, Any]:
-    """The whole description, for the page at an origin."""
+    """Return the whole description for a page at an origin."""
     spectra = _read("Max hold of each stretch, binary", {}, FROM, TO, STEP)
     spectra["get"]["responses"]["200"] = {
         "description": "See docs/page.md: a head, then for each row its start (i64 ns) and one byte a bin",

@@ -1,4 +1,4 @@
-"""Starts the page's process beside a node or a trial, and starts it again should it end by itself."""
+"""Starts the page's process beside a node or a trial, and restarts it when it ends by itself."""
 
 import contextlib
 import socket
@@ -20,11 +20,11 @@ END_S = 5.0
 
 
 class PageNotServed(Exception):
-    """The page cannot listen; one line with the mend."""
+    """The page cannot listen on its port; the message is one line with the remedy."""
 
 
 def listening(host: str, port: int | None) -> socket.socket:
-    """A socket that listens: at `port`, or at the first free one from USUAL_PORT. Raises PageNotServed."""
+    """Open a listening socket: at `port`, or at the first free one from USUAL_PORT. Raises PageNotServed."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     tried = range(USUAL_PORT, USUAL_PORT + PORTS_TRIED) if port is None else (port,)
     why = ""
@@ -45,7 +45,7 @@ def listening(host: str, port: int | None) -> socket.socket:
 
 @dataclass(slots=True)
 class PageBeside:
-    """The page's process. `port`: 0 for no page, None for the usual one or the next that is free."""
+    """The page's process. `port`: 0 for no page, None for the usual one or the next free one."""
 
     nodes: Sequence[ServedNode]
     folder: Path
@@ -59,7 +59,7 @@ class PageBeside:
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin. Raises PageNotServed."""
+        """Start the process. Raises PageNotServed."""
         if self.port == 0 and not self.history:
             return
         token_file = self.folder / TOKEN
@@ -78,7 +78,7 @@ class PageBeside:
         self._thread.start()
 
     def _spawned(self, plan: Path) -> "subprocess.Popen[bytes]":
-        """Start the page; with Arrow's own allocator it would keep some 40 MB more after each hour's tables."""
+        """Start the page's process, without Arrow's allocator, which would keep some 40 MB after each hour's tables."""
         fds = () if self._socket is None else (self._socket.fileno(),)
         with (self.folder / SAID).open("wb") as log:
             return subprocess.Popen(
@@ -99,12 +99,12 @@ class PageBeside:
                 if self._ends.wait(pause_s):
                     return
                 began_s = time.monotonic()
-                # No process, no descriptor, no room on the disk: tried again when the next pause is over.
+                # No process, descriptor or disk space is left: tried again after the next pause.
                 with contextlib.suppress(OSError):
                     self._process = self._spawned(plan)
 
     def close(self) -> None:
-        """End it; what it had not written yet it writes."""
+        """End the process; it first writes what it has not yet written."""
         self._ends.set()
         if self._thread is not None:
             self._thread.join(2.0)

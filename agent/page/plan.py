@@ -1,4 +1,4 @@
-"""What the page's process is told: which nodes it serves, at which socket, and where the token lies."""
+"""The page process's instructions as a file: which nodes it serves, their sockets, and where the token lies."""
 
 import json
 import os
@@ -14,7 +14,7 @@ OWNER_ONLY = 0o600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedNode:
-    """A node whose page is served: `config` is the file its own stop command reads."""
+    """A node whose page is served; `config` is the file that its stop command reads."""
 
     name: str
     run_folder: Path
@@ -24,7 +24,7 @@ class ServedNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PagePlan:
-    """What to serve. `fd` is the listening socket, handed over; None: no page, only the history is kept."""
+    """What to serve. `fd` is the listening socket passed on; None: no page, only the history is kept."""
 
     nodes: tuple[ServedNode, ...]
     host: str
@@ -34,7 +34,7 @@ class PagePlan:
     history: bool = True
 
     def write(self, path: Path) -> Path:
-        """Leave the plan for the process."""
+        """Write the plan for the page's process."""
         plain = asdict(self)
         plain["nodes"] = [{key: str(value) for key, value in one.items()} for one in plain["nodes"]]
         path.write_text(json.dumps({**plain, "token_file": str(self.token_file)}), encoding="utf-8")
@@ -48,7 +48,7 @@ class PagePlan:
 
 
 def read_plan(path: Path) -> PagePlan:
-    """The plan as it was written. Raises OSError, ValueError, KeyError, TypeError where it is none."""
+    """Read a plan. Raises OSError, ValueError, KeyError, TypeError where the file is none."""
     plain = json.loads(read_small_text(path))
     if not isinstance(plain, dict) or not isinstance(plain.get("nodes"), list):
         raise TypeError("not the plan of a page")
@@ -65,7 +65,7 @@ def read_plan(path: Path) -> PagePlan:
 
 
 def token_at(path: Path) -> str:
-    """The token of whoever may read that file, made where there is none: bookmarks outlive a restart."""
+    """Return the token in a file, created where missing: it survives a restart, and so do bookmarks."""
     try:
         held = read_small_text(path).strip()
     except OSError:

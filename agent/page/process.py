@@ -1,7 +1,7 @@
 """The page as a process: `python -m agent.page.process PLAN.json`. Ends with the node or the trial that started it.
 
-It shares nothing with the node but the feed it reads: whatever is asked of the page, however often, costs the node one
-publishing socket, and the gate nothing.
+It shares only the live feed with the node: requests to the page, however many, cost the node one publishing socket
+and do not affect the gate.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ from radio.process import OrphanedAtBirth, die_with_parent, one_heap
 
 YIELDS_TO_OTHERS = 5
 REQUESTS_AT_ONCE = 384
-"""A backstop: agent/page/connections.py bounds connections; one given up may still be answered for a moment."""
+"""Most requests at once, a second bound beside that of connections.py: a closed connection may still be answered."""
 LOG, LOG_BYTES = "page.log", 1 << 20
 
 
 def serve(plan: PagePlan) -> None:
-    """Serve until told to stop."""
+    """Serve the page, or only keep the history, until told to stop."""
     nodes = {one.name: NodeLive(node=one, history=plan.history) for one in plan.nodes}
     if plan.fd is None:
         with contextlib.suppress(KeyboardInterrupt):
@@ -52,7 +52,7 @@ def serve(plan: PagePlan) -> None:
 
 
 async def _only_keep(nodes: dict[str, NodeLive]) -> None:
-    """No page: only the history is kept."""
+    """Keep the history without serving a page."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -66,10 +66,10 @@ async def _only_keep(nodes: dict[str, NodeLive]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run; exit code 0 when stopped, 1 when it cannot work."""
+    """Run the page; returns 0 when stopped, 1 when it cannot work."""
     one_heap()
     path = Path(arguments[0])
-    # What a stranger sends may make a library complain: the log is bounded, as all that strangers fill.
+    # Strangers' requests can make a library write log lines, so the log file is bounded.
     handler = RotatingFileHandler(path.with_name(LOG), maxBytes=LOG_BYTES, backupCount=1)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     try:

@@ -1,4 +1,4 @@
-"""Windows of the history as a page reads them: each once for all who ask for it, and only so many at a time."""
+"""Reads windows of the history for the page: equal requests share one read, and concurrent reads are bounded."""
 
 import asyncio
 from typing import Final
@@ -7,24 +7,24 @@ from agent.history.rows import Row
 from agent.history.store import Store
 
 CHANNEL_ROWS_MAX: Final = 400_000
-"""Channels of all stretches that are read for one answer: seconds of work."""
+"""Most channel rows read for one answer, which takes seconds."""
 READINGS_MAX: Final = 16
 READING_S: Final = 2.0
-"""How long what was read of the history is handed to others who ask for the same."""
+"""Seconds for which a read result is reused for equal requests."""
 
 
 class TooMuchIsRead(Exception):
-    """As many windows as may be are being read."""
+    """The bound on concurrent reads is reached."""
 
 
 class Readings:
-    """What is being read, and what was read a moment ago."""
+    """The reads under way, and the recent results."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, str, int, int], asyncio.Future[list[Row]]] = {}
 
     async def rows(self, name: str, store: Store, step: str, from_ns: int, to_ns: int) -> list[Row]:
-        """Rows of a window of a node's history; who asks for the same at nearly the same time waits for one reading.
+        """Return rows of a window of a node's history; equal requests at nearly the same time share one read.
 
         Raises: TooMuchIsRead; NoHistory where the window holds more than may be read.
         """
@@ -38,7 +38,7 @@ class Readings:
         return await asyncio.shield(reading)
 
     def _make_room(self) -> None:
-        """The oldest goes that is over: whoever scrolls asks for one window after the other."""
+        """Drop the oldest finished result: a client that scrolls requests one window after another."""
         if len(self._held) < READINGS_MAX:
             return
         over = next((key for key, one in self._held.items() if one.done()), None)

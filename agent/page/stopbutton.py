@@ -1,7 +1,7 @@
-"""The page's emergency stop: the warden is told at once, then the radio is muted and read back as `bandpact stop` does.
+"""The page's emergency stop: tells the warden at once, then mutes and reads back the radio as `bandpact stop` does.
 
-The second part is that very command in a process of its own, so that what the page says of the radio is read on a
-fresh connection, and a page that hangs takes nothing with it.
+The second part runs that command in its own process, so that the readback comes over a fresh connection and a page
+that hangs cannot stop it.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ COMMAND_S: Final = 30.0
 
 
 async def stop_node(node: ServedNode) -> dict[str, Any]:
-    """Silence a node's radio. Returns what the warden and the fresh connection say; `rf` is off, on or unknown."""
+    """Mute a node's radio; returns the warden's answer and the fresh connection's, with `rf` off, on or unknown."""
     began = time.monotonic()
     path = node.run_folder / OPERATOR
     try:
         said = await asyncio.to_thread(ask, path, {"op": "stop"}, timeout_s=WARDEN_S)
         warden: dict[str, Any] = {"latched": said.get("state") == "LATCHED", "why": ""}
-    except (OperatorError, OSError, RuntimeError) as exc:  # no warden, or no file or thread to ask it by
+    except (OperatorError, OSError, RuntimeError) as exc:  # no warden, or no descriptor or thread to ask it with
         warden = {"latched": False, "why": str(exc)}
     warden["took_ms"] = round(1000 * (time.monotonic() - began))
     return {"node": node.name, "warden": warden, **await _command(node)}

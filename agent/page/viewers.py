@@ -1,7 +1,7 @@
-"""Who watches the page live, bounded in number: a new viewer takes the place of one that has been there for a while.
+"""Bounds the number of live viewers: a new viewer replaces one that has watched for a while.
 
-Whoever reaches the port needs no token to watch, so that places which are only counted are taken for good by whoever
-opens them first and reads nothing. The viewer that leaves is the oldest of the address that watches most.
+A client needs no token to watch, so a plain limit would let whoever opens all places first, and reads nothing, keep
+them for good. The viewer replaced is the oldest of the address that has most viewers.
 """
 
 import time
@@ -13,12 +13,12 @@ from typing import Final
 
 VIEWERS_MAX: Final = 32
 STAYS_S: Final = 5.0
-"""For so long nobody takes a viewer's place: pages that open again by themselves do not chase one another."""
+"""Seconds for which a viewer cannot be replaced: pages that reconnect by themselves do not displace one another."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Viewer:
-    """One that watches: its address, since when (monotonic, s), and how its connection is ended."""
+    """One viewer: its address, its start (monotonic, s), and a function that ends its connection."""
 
     address: str
     since_s: float
@@ -26,7 +26,7 @@ class Viewer:
 
 
 class Viewers:
-    """The places. `seconds` is the monotonic clock."""
+    """The viewers' places. `seconds` is the monotonic clock."""
 
     def __init__(self, most: int = VIEWERS_MAX, *, seconds: Callable[[], float] = time.monotonic) -> None:
         self._most, self._seconds = most, seconds
@@ -36,12 +36,12 @@ class Viewers:
         return len(self._there)
 
     def has_room(self) -> bool:
-        """Whether one more can watch now, in a free place or in another's."""
+        """Whether one more viewer can watch now, in a free place or by replacing another."""
         return len(self._there) < self._most or self._leaving() is not None
 
     @contextmanager
     def place(self, address: str, leave: Callable[[], None]) -> Iterator[None]:
-        """Hold a place, another's where none is free; ask `has_room` before. `leave` ends the connection at once."""
+        """Hold a place while the context lasts, replacing a viewer where none is free; check `has_room` first."""
         if len(self._there) >= self._most:
             other = self._leaving() or self._there[0]
             self._there.remove(other)
@@ -55,7 +55,7 @@ class Viewers:
                 self._there.remove(one)
 
     def _leaving(self) -> Viewer | None:
-        """Whose place can be taken: the oldest of the address that has most, once it has stayed."""
+        """Return the viewer to replace: the oldest of the address that has most, once it has stayed STAYS_S."""
         before_s = self._seconds() - STAYS_S
         count = Counter(one.address for one in self._there)
         stayed = [one for one in self._there if one.since_s <= before_s]

@@ -1,1 +1,1 @@
-"""Recordings and the licence they were made under: shown, handed on where it allows, deleted on time."""
+"""Recordings and their licences: shown, enforced on export, and deletion on time."""

@@ -1,7 +1,7 @@
-"""The licence in a recording's metadata, and what follows from it: export that refuses, deletion on time that is told.
+"""The licence in a recording's metadata and its enforcement: refused exports, and logged deletion on time.
 
 `bandpact:licence` in a recording's `global` holds the terms of the class it was made under. Whoever edits the metadata
-can take them out: they bind honest software, and say to everybody else what was agreed. Deletions are told in
+can remove them: they bind honest software, and document the agreement for others. Deletions are logged in
 `deleted.jsonl` beside the recordings, each line with the hash of the one before it.
 """
 
@@ -29,7 +29,7 @@ LEDGER = "deleted.jsonl"
 START = "0" * 64
 META, DATA = ".sigmf-meta", ".sigmf-data"
 LEDGER_MAX = 256 << 20
-"""Bytes of the largest ledger: some 800,000 deletions."""
+"""Most bytes of a deletion log: some 800,000 deletions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class StampedLicence:
 
 
 def stamp_of(schema: Schema, made_ns: int) -> dict[str, Any]:
-    """The field of a recording's `global` that holds its licence; nothing where the class has none."""
+    """Return the licence field of a recording's `global`; empty where the class has no licence."""
     if schema.licence is None:
         return {}
     retained = next((one.keep_ns for one in schema.retention or () if one.what == "recordings"), None)
@@ -61,7 +61,7 @@ def stamp_of(schema: Schema, made_ns: int) -> dict[str, Any]:
 
 
 def licence_of(path: Path) -> StampedLicence | None:
-    """The licence in a recording's metadata; None where it has none. Raises SourceError."""
+    """Return the licence in a recording's metadata; None without one. Raises SourceError."""
     try:
         meta = json.loads(read_small(path))
     except (OSError, ValueError, RecursionError) as exc:
@@ -97,7 +97,7 @@ def _read(held: Any, path: Path) -> StampedLicence:
 
 
 def export(meta: Path, out: Path, *, use: str, to: str, now_ns: int) -> Refusal | None:
-    """Copy a recording, meta and data, to `out` where its licence lets it go there; why not, where it does not.
+    """Copy a recording, metadata and data, to `out` where its licence permits; returns the refusal where not.
 
     Raises SourceError and OSError.
     """
@@ -124,9 +124,9 @@ def export(meta: Path, out: Path, *, use: str, to: str, now_ns: int) -> Refusal 
 
 
 def _samples(meta: Path) -> Path:
-    """The file with a recording's samples, which is its own alone. Raises SourceError.
+    """Return the recording's own file of samples. Raises SourceError.
 
-    Metadata may name any file beside it as its samples: one of another name is no licence's to copy or delete.
+    Metadata may name any file as its samples: a file of another base name is not copied or deleted.
     """
     stored = find(meta)
     os.close(stored.descriptor)
@@ -154,14 +154,14 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expired:
-    """What came of a folder: what was deleted, and why each of the others that could not be looked at was left."""
+    """Result for a folder: the deletions, and for each recording that could not be checked the reason."""
 
     deleted: tuple[Deletion, ...]
     left: tuple[str, ...]
 
 
 def _due(meta: Path, now_ns: int) -> tuple[StampedLicence, str, int] | None:
-    """The licence by which a recording may not be kept any longer, with the term and its end. Raises SourceError."""
+    """Return a recording's expired licence, with the term and its end; None if it may be kept. Raises SourceError."""
     held = licence_of(meta)
     if held is None:
         return None
@@ -170,7 +170,7 @@ def _due(meta: Path, now_ns: int) -> tuple[StampedLicence, str, int] | None:
 
 
 def due_in(folder: Path, now_ns: int) -> tuple[list[tuple[str, str]], list[str]]:
-    """What `expire` would delete: each name with the term; and why each that cannot be looked at would be left."""
+    """Return what `expire` would delete, with the term, and which recordings cannot be checked, with the reason."""
     found, left = list[tuple[str, str]](), list[str]()
     for meta in sorted(folder.glob("*" + META)):
         try:
@@ -184,9 +184,9 @@ def due_in(folder: Path, now_ns: int) -> tuple[list[tuple[str, str]], list[str]]
 
 
 def expire(folder: Path, now_ns: int) -> Expired:
-    """Delete what may not be kept any longer; each deletion is on disk in the ledger before the recording goes.
+    """Delete expired recordings; each deletion is in the log on disk before the recording is removed.
 
-    A recording that cannot be read keeps no other from its end. One process at a time does this in a folder.
+    An unreadable recording does not prevent the deletion of others. One process at a time runs this in a folder.
     Raises OSError.
     """
     done, left = list[Deletion](), list[str]()
@@ -203,7 +203,7 @@ def expire(folder: Path, now_ns: int) -> Expired:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process deletes in this folder."""
+    """Wait for a lock, so that only one process deletes in this folder."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -213,7 +213,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _deleted(meta: Path, due: tuple[StampedLicence, str, int], now_ns: int) -> Deletion:
-    """Tell of one recording's end, then delete it. Raises SourceError, OSError."""
+    """Log one deletion, then delete the recording. Raises SourceError, OSError."""
     held, term, until_ns = due
     data, stored = _samples(meta), find(meta)
     try:
@@ -228,7 +228,7 @@ def _deleted(meta: Path, due: tuple[StampedLicence, str, int], now_ns: int) -> D
 
 
 def _tell(path: Path, gone: Deletion) -> None:
-    """Add a line to the ledger, whole or not at all; a line that was cut short is no line."""
+    """Append a line to the deletion log, whole or not at all; an incomplete line does not count."""
     held = read_small(path, limit=LEDGER_MAX) if path.is_file() else b""
     whole = held[: held.rfind(b"\n") + 1]
     lines = whole.splitlines()
@@ -238,7 +238,7 @@ def _tell(path: Path, gone: Deletion) -> None:
 
 
 def check(folder: Path) -> tuple[int, str | None]:
-    """How many deletions the ledger tells of, and what is wrong: a line changed, or a file that is still there."""
+    """Return the number of logged deletions, and what is wrong: a changed line, or a file that still exists."""
     path, before, count = folder / LEDGER, START, 0
     if path not in folder.iterdir():
         return 0, None

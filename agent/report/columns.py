@@ -1,19 +1,19 @@
-"""How wide the columns of a printed table are, so that no word is broken that has room on the page. Pure."""
+"""Computes column widths of a printed table so that no word is broken that fits on the page. Pure."""
 
 from collections.abc import Callable, Sequence
 
 Measure = Callable[[str], float]
 WORD_MAX_MM, TEXT_MAX_MM = 48.0, 80.0
-"""A longer word, such as a hash, may be broken; a column of longer text wants no more."""
+"""Longest word in mm that is kept whole, and largest width in mm that a column of text asks for."""
 
 
 def column_widths(
     columns: Sequence[Sequence[str]], measure: Measure, *, across_mm: float, beside_mm: float
 ) -> list[float]:
-    """Widths in mm that fill the page: each column its longest word at least, the rest by how much text it holds.
+    """Return widths in mm that fill the page: each column at least its longest word, the rest by its amount of text.
 
-    Args: columns: the texts of each, its heading first. measure: how wide a text is printed, mm. beside_mm: what a cell
-    takes beside its text, left and right together. Where even the longest words do not fit, all shrink alike.
+    Args: columns: each column's texts, heading first. measure: returns a text's printed width, mm. beside_mm: a cell's
+    padding, left and right together. Where even the longest words do not fit, all columns shrink alike.
     """
     least = [beside_mm + max(_longest_word(text, measure) for text in texts) for texts in columns]
     wished = [beside_mm + min(TEXT_MAX_MM, max(map(measure, texts))) for texts in columns]

@@ -1,4 +1,4 @@
-"""From folders to a report: read, audit, draw; the page, the PDF and the JSON say the same."""
+"""Makes a report from folders: reads, audits, draws; HTML, PDF and JSON have the same content."""
 
 import json
 import os
@@ -27,7 +27,7 @@ class Written:
 def write_report(
     sources: Sequence[Path], folder: Path, *, anchors: Sequence[str] | None = None, network: str | None = None
 ) -> Written:
-    """Write a report of what the sources hold; one that is there gives way, evidence is never touched.
+    """Write a report on the sources; an older report is replaced, evidence is never touched.
 
     Raises: AuditError where there is nothing to report; OSError where it cannot be written.
     """

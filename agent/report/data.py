@@ -1,4 +1,4 @@
-"""What a trial report is drawn from: plain values, seconds since the start signal, no I/O."""
+"""Data of a trial report: plain values, times in seconds from the start signal, no I/O."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaterfallPicture:
-    """What one node heard: `level_db` shape (rows, columns) in dBFS/Hz, a time for each row, the band's edges."""
+    """A node's waterfall: `level_db` shape (rows, columns) in dBFS/Hz, a time for each row, the band's edges."""
 
     node: str
     level_db: NDArray[np.float32]
@@ -34,12 +34,12 @@ class SettlementRow:
     outcome: str
     max_eirp_dbm: float
     grants: tuple[tuple[float, str], ...] = ()
-    """When its user's grant came to be IDLE, GRANTED or AUTHORIZED."""
+    """Instants at which its user's grant became IDLE, GRANTED or AUTHORIZED."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSpan:
-    """A gate stood in `state` (LOCKED, ARMED, OPEN, LATCHED) for that reason ("" when open)."""
+    """A time span in which a gate was in `state` (LOCKED, ARMED, OPEN, LATCHED), with the reason ("" when open)."""
 
     node: str
     state: str
@@ -50,7 +50,7 @@ class GateSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownEmission:
-    """What the oracle saw leave an antenna; `inside` is whether a live settlement covered it."""
+    """An emission that the oracle recorded at an antenna; `inside`: whether a live settlement covered it."""
 
     node: str
     start_s: float
@@ -64,7 +64,7 @@ class ShownEmission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncumbentMark:
-    """A node found an incumbent, or (node "air") one truly began."""
+    """The instant at which a node found an incumbent, or (node "air") at which one truly began."""
 
     node: str
     at_s: float
@@ -75,7 +75,7 @@ class IncumbentMark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusalRow:
-    """One refused record or closed-gate answer."""
+    """One refused record, or one refusal by a closed gate."""
 
     at_s: float
     node: str
@@ -99,7 +99,7 @@ class AuditRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceMark:
-    """Where a node said it was when it signed last: degrees, and how far it may be from there."""
+    """A node's position in degrees by its last signature, with its error radius."""
 
     node: str
     role: str
@@ -111,7 +111,7 @@ class PlaceMark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AreaMark:
-    """A circle on the map: what it is of, its centre in degrees and its radius."""
+    """A circle on the map: its label, its centre in degrees and its radius."""
 
     what: str
     lat_deg: float
@@ -121,7 +121,7 @@ class AreaMark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
-    """What a user's own radio reported of a settlement: nobody else measured it."""
+    """A user's radio's own report on a settlement, which nobody else measured."""
 
     sid: str
     node: str

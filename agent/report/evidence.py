@@ -1,4 +1,4 @@
-"""What the logs of a run with real radios say, from folders, logs and events: only what somebody signed or noted."""
+"""Reads the evidence of a run with real radios, from folders, logs and events: only what was signed or noted."""
 
 import json
 import tokenize
@@ -24,15 +24,15 @@ from settlement.chain.credentials import Registry, Subject
 
 READY = "ready"
 WATERFALL_MAX = 256 << 20
-"""Bytes of the largest waterfall, unpacked."""
+"""Most bytes of an unpacked waterfall."""
 _UNREAD = (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, MemoryError,
            RecursionError, SyntaxError, tokenize.TokenError)  # fmt: skip
-"""What numpy raises of a file that is none: it reads the head of an array as Python text, in more than one way."""
+"""Exceptions that numpy raises for a malformed file: it parses an array's header as Python text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeLog:
-    """One node's part: its audited log with every entry, what it noted, and who it is."""
+    """One node's evidence: its audited log with every entry, its events, its identity."""
 
     name: str
     role: str
@@ -40,13 +40,13 @@ class NodeLog:
     audited: Audited
     entries: tuple[LogEntry, ...]
     events: tuple[dict[str, Any], ...]
-    """Each with `utc_ns`, where the node noted what time it was when it came up."""
+    """Events with `utc_ns`, where the node noted the time when it started."""
     owner: Subject | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLogs:
-    """All logs of one network, and what is wrong between them."""
+    """All logs of one network, and the faults found between them."""
 
     network: str
     logs: tuple[NodeLog, ...]
@@ -54,13 +54,13 @@ class RunLogs:
     registry: Registry
 
     def name_of(self, credential: bytes | None) -> str:
-        """A node's name by its credential."""
+        """Return a node's name by its credential."""
         subject = self.registry.get(credential) if credential is not None else None
         return subject.name if subject is not None else credential.hex()[:8] if credential is not None else ""
 
 
 def gather(sources: Sequence[Path], *, anchors: Sequence[str] | None = None, network: str | None = None) -> RunLogs:
-    """Read and audit every log that the sources hold, each log once. Raises AuditError."""
+    """Read and audit every log of the sources, each log once. Raises AuditError."""
     trusted = [(source, *trust(source, anchors, network)) for source in sources]
     names = {name for _, name, _ in trusted}
     if len(names) != 1:
@@ -100,7 +100,7 @@ def _role(owner: Subject | None) -> str:
 
 
 def _beside(log: Path) -> dict[str, Path]:
-    """The files that lie beside a log: in its node's folder, or under its node's name in a folder of many."""
+    """Return the files that belong to a log: in its node's folder, or under its node's name in a folder of many."""
     folder, many = log.parent, log.name not in ("lineage.db", "sealed.db")
     found = {name: folder / (f"{log.stem}.{name}" if many else name) for name in (BEFORE, FILE, WATERFALL)}
     return {name: path for name, path in found.items() if path.is_file()}
@@ -113,18 +113,18 @@ def _events(beside: dict[str, Path]) -> Iterator[dict[str, Any]]:
             try:
                 event = json.loads(line)
             except (ValueError, RecursionError):
-                continue  # a last line that was cut short, or what nobody of ours wrote
+                continue  # a last line that was cut short, or text not written by this program
             if isinstance(event, dict) and _instant(event.get("mono_ns")):
                 yield event if _instant(event.get("utc_ns", 0)) else {k: v for k, v in event.items() if k != "utc_ns"}
 
 
 def _instant(value: object) -> bool:
-    """Is that a number of nanoseconds?"""
+    """Return whether a value is a number of nanoseconds."""
     return type(value) is int and 0 <= value < 1 << 63
 
 
 def _timed(events: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Events with their UTC, by what the node said the time was when it last came up; those before it by the first."""
+    """Add UTC to events, from the time noted at the node's last start; events before the first start use that one."""
     listed = list(events)
     known = next((_offset(one) for one in listed if _offset(one) is not None), None)
     for event in listed:
@@ -138,7 +138,7 @@ def _offset(event: dict[str, Any]) -> int | None:
 
 
 def heard_by(log: NodeLog, zero_ns: int) -> WaterfallPicture | None:
-    """What a node heard, where it left a picture and noted the time; seconds since `zero_ns` (UTC)."""
+    """Return a node's waterfall, where it left one and noted the time; seconds since `zero_ns` (UTC)."""
     path = _beside(log.path).get(WATERFALL)
     offset = next((one["utc_ns"] - one["mono_ns"] for one in reversed(log.events) if "utc_ns" in one), None)
     if path is None or offset is None:
@@ -166,13 +166,13 @@ HIGHEST_HZ, LATEST_NS, LOUDEST_DB = 1e12, float(1 << 62), 1e4
 
 
 def _misshapen(level: NDArray[Any], times_ns: NDArray[Any], edges: NDArray[Any]) -> str:
-    """What keeps arrays from being a waterfall; nothing where they are one."""
+    """Return why arrays are no waterfall; "" where they are one."""
     if any(one.dtype.kind not in "fiu" for one in (level, times_ns, edges)):
         return "not the numbers of a waterfall"
     fits = level.ndim == 2 and times_ns.ndim == edges.ndim == 1 and len(level) == len(times_ns) and len(edges) == 2
     if not fits or level.shape[1] == 0:
         return "not the shape of a waterfall"
-    if not 0 < edges[0] < edges[1] < HIGHEST_HZ:  # no number is in between
+    if not 0 < edges[0] < edges[1] < HIGHEST_HZ:  # False for NaN too
         return "not the edges of a band"
     if len(times_ns) and not (times_ns.min() >= 0 and times_ns.max() < LATEST_NS and (np.diff(times_ns) >= 0).all()):
         return "not times that go on"
@@ -181,6 +181,6 @@ def _misshapen(level: NDArray[Any], times_ns: NDArray[Any], edges: NDArray[Any])
 
 
 def folder_for(sources: Sequence[Path]) -> Path:
-    """Where the report of these goes if nobody says: beside the first of them."""
+    """Return the report's default folder: beside the first source."""
     first = sources[0]
     return (first if first.is_dir() else found_at(first).path.parent) / "report"

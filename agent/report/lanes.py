@@ -1,4 +1,4 @@
-"""Where things stand in the timeline: one lane for each node, settlements in rows that keep them apart."""
+"""Layout of the timeline: one lane for each node, with overlapping settlements in separate rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ SPACE_PT = 11.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """One node's part of the picture; heights in points from the top. `rows` are settlements that do not overlap."""
+    """One node's lane; heights in points from the top. `rows` are settlements that do not overlap."""
 
     node: str
     role: str
@@ -25,22 +25,22 @@ class Lane:
 
     @property
     def first_pt(self) -> float:
-        """Where the settlement rows begin."""
+        """Height at which the settlement rows begin."""
         return self.top_pt + self.name_pt
 
     @property
     def gate_pt(self) -> float:
-        """Where the gate's bar begins."""
+        """Height at which the gate's bar begins."""
         return self.first_pt + len(self.rows) * ROW_PT + 2
 
     @property
     def end_pt(self) -> float:
-        """Where the lane ends."""
+        """Height at which the lane ends."""
         return self.gate_pt + GATE_PT
 
 
 def stacked(rows: Sequence[tuple[int, SettlementRow]]) -> tuple[tuple[tuple[int, SettlementRow], ...], ...]:
-    """Spread settlements over as few rows as keep windows apart; at least one row."""
+    """Distribute settlements over as few rows as keep their windows apart; at least one row."""
     stacks: list[list[tuple[int, SettlementRow]]] = [[]]
     for one in sorted(rows, key=lambda pair: (pair[1].start_s, pair[0])):
         free = next((s for s in stacks if not s or s[-1][1].end_s <= one[1].start_s), None)
@@ -52,7 +52,7 @@ def stacked(rows: Sequence[tuple[int, SettlementRow]]) -> tuple[tuple[tuple[int,
 
 
 def lanes(data: ReportData, layout: PictureLayout) -> tuple[Lane, ...]:
-    """Place one lane for each node, downwards."""
+    """Lay out one lane for each node, from the top downwards."""
     out: list[Lane] = []
     top = SPACE_PT / 2
     for node, role in nodes(data):
@@ -64,7 +64,7 @@ def lanes(data: ReportData, layout: PictureLayout) -> tuple[Lane, ...]:
 
 
 def by_row(lane: Lane, emitted: Sequence[ShownEmission]) -> tuple[list[list[ShownEmission]], list[ShownEmission]]:
-    """Sort emissions to the rows whose settlements cover them; returns those, and what fits none."""
+    """Assign emissions to the rows whose settlements cover them; returns the rows, and the emissions left."""
     rows: list[list[ShownEmission]] = [[] for _ in lane.rows]
     stray: list[ShownEmission] = []
     for one in emitted:

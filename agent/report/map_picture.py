@@ -1,7 +1,7 @@
-"""The map: where nodes said they were, how far they may be from there, ranges, areas, and who settled with whom.
+"""The map of a report: the nodes' stated positions with errors, ranges, areas, and who settled with whom.
 
-Drawn without tiles, on a plane that touches the earth at the nodes' middle: over the tens of kilometres of a trial
-it is off by less than a line's width.
+Drawn without map tiles, on a plane tangent to the earth at the nodes' centre: over the tens of kilometres of a trial
+its error is less than a line's width.
 """
 
 import math
@@ -61,7 +61,7 @@ def drawn(data: ReportData, layout: PictureLayout, output: Output[T_co]) -> T_co
 
 
 def _plane(data: ReportData) -> tuple[dict[str, Point], Point]:
-    """Each node in metres east and north of their middle, and that middle in degrees."""
+    """Return each node in metres east and north of the nodes' centre, and that centre in degrees."""
     lat = sum(one.lat_deg for one in data.places) / len(data.places)
     lon = sum(one.lon_deg for one in data.places) / len(data.places)
     return {one.node: _metres(one.lat_deg, one.lon_deg, (lat, lon)) for one in data.places}, (lat, lon)
@@ -81,7 +81,7 @@ def _frame(axes: Any, half_m: float) -> None:
 
 
 def _nice(length_m: float) -> float:
-    """The largest of 1, 2, 5 times a power of ten that is not longer."""
+    """Return the largest of 1, 2, 5 times a power of ten that is not longer."""
     power = 10 ** math.floor(math.log10(length_m))
     return float(max(step * power for step in (1, 2, 5) if step * power <= length_m))
 

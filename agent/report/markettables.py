@@ -1,4 +1,4 @@
-"""The report's tables of a market: auctions bid by bid, approvals, filled wishes, debts, leases handed on."""
+"""Report tables on the market: auctions by bid, approvals, filled wishes, debts, leases handed on."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ ABOUT = "What was auctioned, approved, shared, handed on, taken back and owed, b
 
 
 def market(data: ReportData) -> tuple[HtmlTable, ...]:
-    """Every table that has something to tell, in the order in which things come about."""
+    """Return every non-empty table, in the order in which events happen."""
     made = (
         _auctions(data),
         _approvals(data),
@@ -169,7 +169,7 @@ def _handed(data: ReportData) -> HtmlTable:
 
 
 def _silence(one: dict[str, Any]) -> TableCell:
-    """By the oracle where one listened, else by what the old user signed."""
+    """Return when the old user fell silent: by the oracle where there was one, else by what the old user signed."""
     if "silent_before_open" in one:
         held = bool(one["silent_before_open"])
         return TableCell(text="yes, by the oracle" if held else "not seen", tone="" if held else "bad")

@@ -1,4 +1,4 @@
-"""Incumbents' true beginnings, named alike above both pictures."""
+"""Marks incumbents' true beginnings in the same way above both pictures."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ APART_PT = 110
 
 
 def beginnings(axes: Any, layout: PictureLayout, span_s: Span, data: ReportData) -> None:
-    """Point down at each beginning from above the axes; names only where there is room for one."""
+    """Draw an arrow at each beginning above the axes; names only where there is room."""
     previous = float("-inf")
     for mark in true_starts(data):
         axes.plot(

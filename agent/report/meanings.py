@@ -1,4 +1,4 @@
-"""What each refusal code means, in words for people who do not know the protocol."""
+"""Meaning of each refusal code in plain words."""
 
 MEANINGS = {
     "MALFORMED": "The bytes are not a record",
@@ -85,4 +85,4 @@ AT_THE_DOOR = {
     "CONNECTIONS": "More connections were open than this node holds",
     "HANDLER_FAULT": "The check of who connects failed, and nobody was let in",
 }
-"""What is counted where connections come in, before anything is a record: no reason of a verdict."""
+"""Meaning of counters of refused connections, which are no reasons of a verdict."""

@@ -1,6 +1,6 @@
 """The report as a PDF: the same verdict, figures, pictures and tables as the page, by fpdf2.
 
-Letters are DejaVu Sans, which matplotlib brings along, so that every name a log holds can be printed.
+The font is DejaVu Sans, which comes with matplotlib, so that every name in a log can be printed.
 """
 
 from io import BytesIO
@@ -26,18 +26,18 @@ MARGIN_MM: Final = 15.0
 BODY_PT, SMALL_PT, HEAD_PT = 9.0, 7.0, 13.0
 PADDING_MM, SLACK_MM = 0.6, 0.4
 CELL_MAX: Final = 90
-"""Characters of the longest cell printed; the page and the JSON have all of them."""
+"""Most characters of a printed cell; HTML and JSON have the whole text."""
 ROWS_MAX: Final = 120
 GOOD, BAD = (23, 101, 58), (179, 38, 30)
 
 
 class _Paper(FPDF):
-    """A4 with page numbers."""
+    """A4 pages with title and page number."""
 
     title_text = ""
 
     def footer(self) -> None:
-        """The title and the page's number."""
+        """Print the title and the page's number."""
         self.set_y(-12)
         self.set_font(FONT, size=SMALL_PT)
         self.set_text_color(85, 98, 111)
@@ -45,7 +45,7 @@ class _Paper(FPDF):
 
 
 def pdf(data: ReportData) -> bytes:
-    """The whole report as the bytes of a PDF file; the same data give the same text."""
+    """Return the whole report as the bytes of a PDF file; the same data give the same text."""
     paper = _paper(data)
     _headline(paper, data)
     heard = waterfall.sensed(data.waterfall)
@@ -167,7 +167,7 @@ def _short(text: str) -> str:
 
 
 def _widths(paper: FPDF, it: HtmlTable) -> list[float]:
-    """Of a table's columns: headings are bold, and all is measured as they are."""
+    """Return a table's column widths, all measured in bold as the headings are."""
     texts = [[head, *(_short(row[n].text) for row in it.rows[:ROWS_MAX])] for n, head in enumerate(it.heads)]
     paper.set_font(FONT, "B", SMALL_PT)
     widths = column_widths(texts, paper.get_string_width, across_mm=paper.epw, beside_mm=2 * PADDING_MM + SLACK_MM)

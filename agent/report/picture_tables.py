@@ -1,4 +1,4 @@
-"""What the pictures show, as tables: for whoever cannot see them, and for exact values."""
+"""Tables with the content of the pictures, for readers who cannot see them, and for exact values."""
 
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ BANDS_MAX = 8
 
 
 def timeline_nodes(data: ReportData) -> HtmlTable:
-    """The timeline's lanes as numbers."""
+    """Return the timeline's lanes as numbers."""
     rows = []
     for node, _ in nodes(data):
         mine = [one for one in data.emissions if one.node == node]
@@ -50,7 +50,7 @@ def timeline_nodes(data: ReportData) -> HtmlTable:
 
 
 def timeline_gates(data: ReportData) -> HtmlTable:
-    """How long each gate stood in each state, and why."""
+    """Return how long each gate was in each state, and why."""
     spent: dict[tuple[str, str, str], list[float]] = {}
     for one in data.gates:
         spent.setdefault((one.node, one.state, one.reason), []).append(one.to_s - one.from_s)
@@ -68,7 +68,7 @@ def timeline_gates(data: ReportData) -> HtmlTable:
 
 
 def incumbents(data: ReportData) -> HtmlTable:
-    """When incumbents began and who found them when."""
+    """Return when incumbents began, and which nodes found them when."""
     return table(
         name="timeline-incumbents",
         caption="Incumbents: when they began on the air, and who found them when",
@@ -88,7 +88,7 @@ def incumbents(data: ReportData) -> HtmlTable:
 
 
 def waterfall_levels(data: ReportData, waterfall: WaterfallPicture) -> HtmlTable:
-    """The waterfall as numbers: strongest and median level in each sub-band and tenth of the trial."""
+    """Return the waterfall as numbers: strongest and median level by sub-band and tenth of the trial."""
     edges = _edges(data)
     low_s, high_s = whole(data)
     bounds = np.linspace(low_s, high_s, SLICES + 1)

@@ -1,4 +1,4 @@
-"""The report's tables of promises: settlements that were moved or broken off, disputes and what followed."""
+"""Report tables on promises: settlements moved or broken off, disputes and their consequences."""
 
 from typing import Any
 
@@ -10,20 +10,20 @@ SHOWN = 12
 
 
 def market_rows(data: ReportData, key: str) -> list[dict[str, Any]]:
-    """Rows of what signed records say of a market: `scenario` in a trial's result, `market` in a real run's."""
+    """Return rows on the market from signed records: `scenario` in a trial's result, `market` in a real run's."""
     said = data.summary.get("scenario", data.summary.get("market"))
     found = said.get(key, []) if isinstance(said, dict) else []
     return found if isinstance(found, list) else []
 
 
 def named(value: object) -> TableCell:
-    """The beginning of a long name, which is there in full for whoever points at it."""
+    """Return a cell with the beginning of a long name, and the full name as its title."""
     text = clean(value)
     return TableCell(text=text[:SHOWN] + "…", title=text, code=True) if len(text) > SHOWN else TableCell(text=text)
 
 
 def moved(data: ReportData) -> HtmlTable:
-    """Settlements whose holder did not deliver to the end: moved to a substitute, or ended for nobody."""
+    """Return the settlements that their holder did not keep to the end: moved to a substitute, or only ended."""
     rows = [
         cells(
             one["holder"],
@@ -55,7 +55,7 @@ def moved(data: ReportData) -> HtmlTable:
 
 
 def disputes(data: ReportData) -> HtmlTable:
-    """Every dispute: who against whom, on what ground, the answer, the ruling and why, what was owed and heard of."""
+    """Return every dispute: parties, ground, answer, ruling with reason, amounts owed and confirmed."""
     return table(
         name="disputes",
         caption="Disputes and rulings",

@@ -1,4 +1,4 @@
-"""The report of a run with real radios: what signed records and the nodes' own notes say, and what nobody measured.
+"""Report of a run with real radios: content of signed records and of the nodes' own events, and what was not measured.
 
 Every number on the page is one of the JSON result; refusals are those that the logs hold, which an audit counts alike,
 and beside them those that only the nodes' events tell of: their wardens' and their doors'.
@@ -36,11 +36,11 @@ from settlement.records.observation import Gate
 
 NS = 1_000_000_000
 LISTED_MAX = 10_000
-"""So many refusals at one mesh's door, which are counted and not told one by one, are listed one by one."""
+"""Most refused connections of one mesh that are listed singly; they are counted, not logged one by one."""
 
 
 def own_records(log: NodeLog) -> Iterator[Record]:
-    """What the log's owner signed, in order."""
+    """Yield the records that the log's owner signed, in order."""
     for entry in log.entries:
         record = entry.record
         if record is not None and record.frame.author in log.audited.line and entry.leaf.admitted:
@@ -52,7 +52,7 @@ def _admitted(log: NodeLog) -> list[Record]:
 
 
 def lives_of(found: RunLogs) -> dict[bytes, tuple[Live, str]]:
-    """Every settlement with its holder, by the holder's own log where it is here, else by whose there is."""
+    """Return every settlement with its holder, by the holder's own log where it is here, else by any log."""
     told: dict[bytes, tuple[Live, str]] = {}
     for log in sorted(found.logs, key=lambda one: one.role != "holder"):
         admitted = _admitted(log)
@@ -65,7 +65,7 @@ def lives_of(found: RunLogs) -> dict[bytes, tuple[Live, str]]:
 
 
 def span_ns(found: RunLogs) -> tuple[int, int]:
-    """From the first to the last entry that a node's own work made: UTC ns, on whole seconds."""
+    """Return the span from the first to the last entry of the nodes' own work: UTC ns, whole seconds."""
     at = [
         one.leaf.arrived_earliest_ns
         for log in found.logs
@@ -78,7 +78,7 @@ def span_ns(found: RunLogs) -> tuple[int, int]:
 
 
 def refusals_of(found: RunLogs, zero_ns: int) -> tuple[list[RefusalRow], dict[str, Counter[str]]]:
-    """Every refusal, and how often each reason was given by whom: in the logs, by wardens, at doors."""
+    """Return every refusal, and how often each reason occurred: in logs, by wardens, at connections."""
     counts = {"logs": Counter[str](), "wardens": Counter[str](), "doors": Counter[str]()}
     rows: list[RefusalRow] = []
     for log in found.logs:
@@ -105,7 +105,7 @@ def refusals_of(found: RunLogs, zero_ns: int) -> tuple[list[RefusalRow], dict[st
 
 
 def _denied(said: object) -> dict[str, int]:
-    """How many were turned away at a door, by the reason; a node's own note, which may say anything."""
+    """Return how many connections were refused, by reason; the input is a node's own note, so unverified."""
     given = said if isinstance(said, dict) else {}
     return {str(why): count for why, count in given.items() if type(count) is int and 0 < count < 1 << 63}
 
@@ -123,7 +123,7 @@ def _row(at_s: float, node: str, peer: str, reason: str, detail: str) -> Refusal
 
 
 def _settlement(live: Live, holder: str, found: RunLogs, span: tuple[int, int]) -> SettlementRow:
-    """One settlement; what was still in force when the logs ended has no end yet."""
+    """Return one settlement; one still in force when the logs ended has no end."""
     zero_ns, logs_end_ns = span
     ended_ns = live.ended_ns if live.ended_ns is not None else live.window.end_ns
     still = live.confirmed_ns is not None and ended_ns > logs_end_ns
@@ -154,7 +154,7 @@ def _ended(live: Live, *, still: bool) -> str:
 
 
 def _grants(found: RunLogs, live: Live, zero_ns: int) -> tuple[tuple[float, str], ...]:
-    """How the grant stood on its user's side, by the user's own events."""
+    """Return the states of the grant on its user's side, by the user's own events."""
     user = found.name_of(live.user)
     told = (event for log in found.logs if log.name == user for event in log.events if "utc_ns" in event)
     return tuple(
@@ -165,7 +165,7 @@ def _grants(found: RunLogs, live: Live, zero_ns: int) -> tuple[tuple[float, str]
 
 
 def gates_of(log: NodeLog, zero_ns: int, end_s: float) -> list[GateSpan]:
-    """Where a node's gate stood, by what it signed of each change."""
+    """Return the states of a node's gate, by what it signed of each change."""
     moves = [record.body for record in own_records(log) if isinstance(record.body, Gate)]
     moves = [body for body in moves if body.state != body.previous]
     starts = [((body.at_earliest_ns - zero_ns) / NS, body.state, body.reason) for body in moves]
@@ -182,7 +182,7 @@ def _incumbents(log: NodeLog, zero_ns: int) -> Iterator[IncumbentMark]:
             at_s = (event["utc_ns"] - zero_ns) / NS
             edges = [float(str(one)) for one in (event.get("low_hz"), event.get("high_hz")) if _hertz(one)]
             if len(edges) != 2:
-                continue  # the node's own note, which may say anything
+                continue  # the node's own note may hold anything
             low_hz, high_hz = edges
             what = f"heard {event.get('kind', '')}"
             yield IncumbentMark(node=log.name, at_s=at_s, low_hz=low_hz, high_hz=high_hz, what=what)
@@ -234,7 +234,7 @@ def _areas(found: RunLogs, told: dict[bytes, tuple[Live, str]]) -> Iterator[Area
 
 
 def summary_of(found: RunLogs, told: dict[bytes, tuple[Live, str]], data: dict[str, Any]) -> dict[str, Any]:
-    """The result as JSON: the same names as a trial's, null for what nobody measured."""
+    """Return the result as JSON: the same keys as a trial's, null for what was not measured."""
     by = data["refused_by"]
     total: Counter[str] = sum(by.values(), Counter())
     took = [one.get("took_ms") for log in found.logs for one in log.events if one.get("event") == "settled"]
@@ -265,14 +265,14 @@ def summary_of(found: RunLogs, told: dict[bytes, tuple[Live, str]], data: dict[s
 
 
 def _market(found: RunLogs) -> dict[str, Any]:
-    """What came of auctions, hand-overs, displacements and disputes: each record once, whoever's log has it."""
+    """Return results of auctions, hand-overs, displacements and disputes, each record once, from any log."""
     records = {record.digest: record for log in found.logs for record in _admitted(log)}
     parties = {one.name: one.chain for one in found.registry.subjects()}
     return market_points(found.name_of, parties, list(records.values()))
 
 
 def _reported(usage: Sequence[UsageRow]) -> dict[str, Any]:
-    """Airtime by the users' own word; null where none of them reported any."""
+    """Return airtime by the users' own reports; null where there are none."""
     return {
         "airtime_s": round(sum(one.airtime_s for one in usage), 6) if usage else None,
         "bursts": sum(one.bursts for one in usage) if usage else None,
@@ -281,7 +281,7 @@ def _reported(usage: Sequence[UsageRow]) -> dict[str, Any]:
 
 
 def report_of(found: RunLogs) -> ReportData:
-    """Everything on the page."""
+    """Return all data of the report."""
     told = lives_of(found)
     zero_ns, end_ns = span_ns(found)
     duration_s = (end_ns - zero_ns) / NS
@@ -330,7 +330,7 @@ def _audit(log: NodeLog) -> AuditRow:
 
 
 def _band(found: RunLogs, told: dict[bytes, tuple[Live, str]]) -> tuple[int, int]:
-    """The band that the nodes are entitled to, or what they settled where no owner is known."""
+    """Return the band of the nodes' entitlements, or of their settlements where no owner is known."""
     entitled: Sequence[Any] = [band for log in found.logs if log.owner is not None for band in log.owner.scope.bands]
     bands = [*entitled, *(live.band for live, _ in told.values())]
     if not bands:

@@ -1,4 +1,4 @@
-"""Turns what a trial left behind into one self-contained HTML page: no script, no request, alike from any place."""
+"""Renders a trial's data into one self-contained HTML page without scripts or requests."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def write(data: ReportData, path: Path) -> None:
 
 
 def _page(data: ReportData) -> dict[str, Any]:
-    """Everything the template shows, as plain values."""
+    """Return everything that the template shows, as plain values."""
     return {
         "title": clean(data.title),
         "verdict": verdict(data),
@@ -128,5 +128,5 @@ def _settings(data: ReportData) -> tuple[tuple[str, str], ...]:
 
 
 def _result(data: ReportData) -> dict[str, Any]:
-    """The trial's JSON result without the place of this file, which is nobody else's business."""
+    """Return the trial's JSON result without this file's own path."""
     return {key: value for key, value in data.summary.items() if key != "report"}

@@ -1,4 +1,4 @@
-"""Figures as inline SVG: drawn by matplotlib, coloured by the page's style sheet, the same bytes every time."""
+"""Renders figures as inline SVG: drawn by matplotlib, coloured by the page's style sheet, byte-identical every time."""
 
 import re
 import threading
@@ -20,7 +20,7 @@ from agent.words.figures import Figure
 
 PT_PER_INCH = 72.0
 
-# Stand-ins that matplotlib draws with and the style sheet's variables replace, so that a picture follows the theme.
+# Placeholder colours for matplotlib; the style sheet's variables replace them, so that pictures follow the theme.
 INK = "#0b0001"
 MUTED = "#0b0002"
 LINE = "#0b0003"
@@ -69,10 +69,10 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Output(Protocol[T_co]):
-    """Makes something of a finished figure: an SVG element, a PNG."""
+    """Converts a finished figure, to an SVG element or a PNG."""
 
     def __call__(self, figure: Figure, *, prefix: str) -> T_co:
-        """The figure in that form; ids in it carry `prefix`."""
+        """Convert the figure; ids in the result carry `prefix`."""
         ...
 
 
@@ -81,7 +81,7 @@ _DRAWING = threading.RLock()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureLayout:
-    """A picture's width and margins, in points, and its letters. `roomy` leaves a margin for the names of lanes."""
+    """A picture's width and margins, in points, and its fonts. `roomy` leaves a margin for the names of lanes."""
 
     name: str
     width_pt: float
@@ -96,11 +96,11 @@ class PictureLayout:
         return self.width_pt - self.left_pt - self.right_pt
 
     def text_pt(self, text: str) -> float:
-        """About how wide a text will be."""
+        """Estimate a text's width in points."""
         return len(text) * self.font_pt * 0.6
 
     def fitted(self, text: str, room_pt: float) -> str:
-        """The text, cut to the room there is."""
+        """Return the text, cut to the room there is."""
         kept = max(1, int(room_pt / (self.font_pt * 0.6)))
         return text if len(text) <= kept else text[: kept - 1] + "…"
 
@@ -111,22 +111,22 @@ NARROW = PictureLayout(name="narrow", width_pt=252, left_pt=30, right_pt=5, font
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Draw with the report's settings alone; matplotlib's settings are global, so one thread at a time draws."""
+    """Apply the report's settings while the context lasts; matplotlib's are global, so one thread at a time draws."""
     with _DRAWING, style.context(["default", _SETTINGS]), warnings.catch_warnings():
-        # A letter that matplotlib's font lacks is the browser's to draw.
+        # The browser draws a letter that matplotlib's font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         yield
 
 
 def new_figure(layout: PictureLayout, height_pt: float) -> Figure:
-    """An empty figure; only inside `drawing()`."""
+    """Return an empty figure; call inside `drawing()` only."""
     figure = Figure(figsize=(layout.width_pt / PT_PER_INCH, height_pt / PT_PER_INCH))
     FigureCanvasSVG(figure)
     return figure
 
 
 def add_axes(figure: Figure, layout: PictureLayout, *, top_pt: float, height_pt: float, part: float = 1.0) -> Any:
-    """Axes across the middle `part` of the layout's time axis, `top_pt` below the figure's upper edge."""
+    """Add axes across the middle `part` of the layout's time axis, `top_pt` below the figure's upper edge."""
     width, height = figure.get_size_inches() * PT_PER_INCH
     bottom = height - top_pt - height_pt
     left, across = layout.left_pt + layout.plot_pt * (1 - part) / 2, layout.plot_pt * part
@@ -136,7 +136,7 @@ def add_axes(figure: Figure, layout: PictureLayout, *, top_pt: float, height_pt:
 
 
 def time_axis(axes: Any, layout: PictureLayout, span_s: tuple[float, float]) -> None:
-    """Time rightwards, alike in every picture."""
+    """Set up the time axis, the same in every picture."""
     axes.set_xlim(*span_s)
     axes.set_xlabel("seconds since the start signal", fontsize=layout.font_pt)
     axes.xaxis.set_major_locator(MaxNLocator(10 if layout.roomy else 5, steps=[1, 2, 5, 10]))
@@ -155,12 +155,12 @@ PALETTE = {
     RADAR: "#a3480a",
     HATCH: "#8d99a6",
 }
-"""The page's light colours, for what is printed."""
+"""The page's light colours, for printed pictures."""
 _RASTER_DPI = 160
 
 
 def printed(figure: Figure, *, prefix: str) -> bytes:
-    """Return the figure as a PNG on white, its stand-in colours in the page's light ones. `prefix`: unused."""
+    """Return the figure as a PNG on white, placeholder colours replaced by the page's light ones. `prefix`: unused."""
     del prefix
     known = {to_hex(stand_in): real for stand_in, real in PALETTE.items()}
     boxes = [one.get_bbox_patch() for one in figure.findobj(Text) if one.get_bbox_patch() is not None]
@@ -184,7 +184,7 @@ _COLOURS = (
 
 
 def _recolour(found: Any, put: Any, known: dict[str, str]) -> None:
-    """Put the real colour in the place of a stand-in; a colour with transparency keeps it."""
+    """Replace a placeholder by its real colour, keeping transparency."""
     try:
         one = found[0] if getattr(found, "ndim", 1) == 2 and len(found) == 1 else found
         alpha = to_rgba(one)[3]
@@ -213,7 +213,7 @@ def inline(figure: Figure, *, prefix: str) -> str:
 
 
 def _tag(tag: str, prefix: str) -> str:
-    """One tag as the page has it; what stands between tags is never touched."""
+    """Return one tag in the page's form; text between tags is not changed."""
     tag = re.sub(r"\bfont-family: [^;\"]*; |\s+transform=\"rotate\(-0 [^\"]*\"", "", tag)
     tag = tag.replace("base64,\n", "base64,").replace("xlink:href=", "href=")
     tag = re.sub(r"(?<=\s)id=\"", f'id="{prefix}-', tag)

@@ -1,4 +1,4 @@
-"""The report's tables: what they say, as text cells; how they look is the template's."""
+"""The report's tables as text cells; the template defines their look."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ WORD_MAX = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableCell:
-    """A cell's text; `title` holds the full text of one that is cut short; `tone` is "good", "bad" or ""."""
+    """A cell's text; `title` holds the full text of a shortened one; `tone` is "good", "bad" or ""."""
 
     text: str
     title: str = ""
@@ -25,13 +25,13 @@ class TableCell:
 
     @property
     def breakable(self) -> bool:
-        """Whether a word is so long that it may be broken anywhere."""
+        """Whether the text has a word so long that it may be broken anywhere."""
         return any(len(word) > WORD_MAX for word in self.text.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HtmlTable:
-    """A table with its caption; `right` are columns of numbers; `more` says how many rows were left out."""
+    """A table with its caption; `right`: columns of numbers; `more`: number of rows left out."""
 
     name: str
     caption: str
@@ -43,7 +43,7 @@ class HtmlTable:
 
 
 def cells(*texts: object) -> tuple[TableCell, ...]:
-    """A row of cells from anything printable."""
+    """Return a row of cells from printable values."""
     return tuple(one if isinstance(one, TableCell) else TableCell(text=clean(one)) for one in texts)
 
 
@@ -56,7 +56,7 @@ def table(
     right: Iterable[int],
     empty: str,
 ) -> HtmlTable:
-    """A table of at most ROWS_MAX rows."""
+    """Return a table of at most ROWS_MAX rows."""
     every = tuple(rows)
     left_out = len(every) - ROWS_MAX
     more = f"{plural(left_out, 'further row')} left out here; the lineages hold all of them." if left_out > 0 else ""
@@ -78,7 +78,7 @@ def _hash(value: str) -> TableCell:
 
 
 def violation_groups(data: ReportData) -> HtmlTable:
-    """Violations by node and cause."""
+    """Return violations by node and cause."""
     groups: dict[tuple[str, str], list[ShownEmission]] = {}
     for one in sorted((one for one in data.emissions if not one.inside), key=lambda one: one.start_s):
         groups.setdefault((one.node, one.why), []).append(one)
@@ -103,7 +103,7 @@ def violation_groups(data: ReportData) -> HtmlTable:
 
 
 def violations(data: ReportData) -> HtmlTable:
-    """Emissions outside every live settlement."""
+    """Return emissions outside every live settlement."""
     outside = sorted((one for one in data.emissions if not one.inside), key=lambda one: one.start_s)
     return table(
         name="violations",
@@ -122,7 +122,7 @@ def _violation(one: ShownEmission) -> tuple[TableCell, ...]:
 
 
 def settlements(data: ReportData) -> HtmlTable:
-    """Every settlement and attempt."""
+    """Return every settlement and attempt."""
     rows = (
         cells(
             number,
@@ -162,7 +162,7 @@ def settlements(data: ReportData) -> HtmlTable:
 
 
 def usage(data: ReportData) -> HtmlTable:
-    """What each user's radio reported of its settlements."""
+    """Return each user's radio's own report on its settlements."""
     return table(
         name="usage-list",
         caption="Use of each settlement, by the user's own word: nobody else measured it",
@@ -185,7 +185,7 @@ def usage(data: ReportData) -> HtmlTable:
 
 
 def places(data: ReportData) -> HtmlTable:
-    """Where each node said it was."""
+    """Return each node's stated position."""
     return table(
         name="place-list",
         caption="Places, as each node attested it last",
@@ -200,7 +200,7 @@ def places(data: ReportData) -> HtmlTable:
 
 
 def refused_by(data: ReportData) -> HtmlTable:
-    """The same refusals by who turned away: the logs' part is what an audit counts."""
+    """Return the refusals by the part that refused; the logs' share is what an audit counts."""
     parts = at(data.summary, "refused_by")
     told = parts if isinstance(parts, Mapping) else {}
     names = {"logs": "in the signed logs", "wardens": "by wardens (events)", "doors": "at the mesh's door (events)"}
@@ -219,7 +219,7 @@ def refused_by(data: ReportData) -> HtmlTable:
 
 
 def _refused(data: ReportData) -> Mapping[str, int]:
-    """Refusals by reason: the trial's own counts."""
+    """Return refusals by reason, from the trial's own counts."""
     counts = Counter(row.reason for row in data.refusals)
     told = at(data.summary, "refused")
     for reason, number in told.items() if isinstance(told, Mapping) else ():
@@ -228,7 +228,7 @@ def _refused(data: ReportData) -> Mapping[str, int]:
 
 
 def refusal_groups(data: ReportData) -> HtmlTable:
-    """Refusals by reason, the most frequent first."""
+    """Return refusals by reason, the most frequent first."""
     ordered = sorted(_refused(data).items(), key=lambda pair: (-pair[1], pair[0]))
     return table(
         name="refusal-groups",
@@ -249,7 +249,7 @@ def refusal_groups(data: ReportData) -> HtmlTable:
 
 
 def refusal_list(data: ReportData) -> HtmlTable:
-    """Refusals one by one, by time."""
+    """Return refusals one by one, by time."""
     return table(
         name="refusal-list",
         caption="Every refusal, by time",
@@ -270,7 +270,7 @@ def refusal_list(data: ReportData) -> HtmlTable:
 
 
 def audit(data: ReportData) -> HtmlTable:
-    """The offline audit of every lineage."""
+    """Return the offline audit of every lineage."""
     return table(
         name="audit-list",
         caption="Lineages, verified offline",
@@ -295,13 +295,13 @@ def audit(data: ReportData) -> HtmlTable:
 
 
 def audit_problems(data: ReportData) -> tuple[str, ...]:
-    """What the audit found, in words, with the node that it was found at."""
+    """Return what the audit found, in words, with the node concerned."""
     at_nodes = [f"{row.node}: {problem}" for row in data.audit for problem in row.problems]
     return tuple(clean(one) for one in (*at_nodes, *data.audit_problems))[:ROWS_MAX]
 
 
 def settings(data: ReportData) -> HtmlTable:
-    """Who took part."""
+    """Return the nodes that took part."""
     return table(
         name="node-list",
         caption="Nodes and their roles",

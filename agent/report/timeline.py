@@ -1,4 +1,4 @@
-"""The picture of the trial: for each node its settlements, what left its antenna, and where its gate stood."""
+"""The timeline picture: for each node its settlements, its antenna's emissions, and its gate's state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ LABEL_PT = 12.0
 VIOLATION_PT = 2.2
 EMISSION_PT = 0.7
 
-# How a gate's state is drawn: face, hatch, colour of letters. Later ones lie over earlier ones.
+# Drawing style of each gate state: face, hatch, text colour. Later ones are drawn over earlier ones.
 GATE_STYLES = {
     "LOCKED": (PAPER, "/////", INK),
     "ARMED": (PAPER, "", INK),
@@ -49,7 +49,7 @@ GATE_STYLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canvas:
-    """What every part is drawn on."""
+    """The figure that every part is drawn on."""
 
     axes: Any
     layout: PictureLayout
@@ -57,16 +57,16 @@ class Canvas:
 
     @property
     def pt_per_s(self) -> float:
-        """Scale of the time axis."""
+        """Scale of the time axis, points per second."""
         return self.layout.plot_pt / (self.span_s[1] - self.span_s[0])
 
     def clipped(self, span: Span) -> Span | None:
-        """The part of a stretch that the axis shows."""
+        """Return the part of a span that the axis shows."""
         start, end = max(span[0], self.span_s[0]), min(span[1], self.span_s[1])
         return (start, end) if end >= start else None
 
     def bars(self, spans: Sequence[Span], *, top_pt: float, height_pt: float, least_pt: float, **style: Any) -> None:
-        """All stretches as one shape, each at least `least_pt` wide so that it shows."""
+        """Draw all spans as one shape, each at least `least_pt` wide so that it is visible."""
         least_s = least_pt / self.pt_per_s
         boxes: list[Path] = []
         for start, end in spans:
@@ -78,7 +78,7 @@ class Canvas:
             self.axes.add_patch(PathPatch(Path.make_compound_path(*boxes), **style))
 
     def text(self, at_s: float, at_pt: float, text: str, **style: Any) -> None:
-        """Letters at a time and height."""
+        """Draw text at a time and height."""
         style = {"fontsize": self.layout.font_pt, "color": INK, "va": "center", **style}
         self.axes.text(at_s, at_pt, text, **style)
 
@@ -175,7 +175,7 @@ def _window(canvas: Canvas, top_pt: float, number: int, row: SettlementRow) -> N
 
 
 def _inside(canvas: Canvas, lane: Lane, emitted: Sequence[ShownEmission]) -> None:
-    """Emissions of each settlement in its box; those that fit none across the lane."""
+    """Draw each settlement's emissions in its box; those of no settlement across the lane."""
     rows, stray = by_row(lane, emitted)
     for index, here in enumerate(rows):
         top_pt = lane.first_pt + index * ROW_PT + LABEL_PT + 1

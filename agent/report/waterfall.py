@@ -1,4 +1,4 @@
-"""The picture of the band: what one node heard over time, with settlements and incumbents outlined on it."""
+"""The waterfall picture: a node's received power over time, with settlements and incumbents outlined."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +46,7 @@ class Grid:
 
 
 def row_spans(times_s: NDArray[np.float64]) -> list[Span]:
-    """The stretch each row stands for: to the next row, but not across a gap of more than 2.5 usual steps."""
+    """Return the span each row stands for: to the next row, but not across a gap of more than 2.5 usual steps."""
     if len(times_s) < 2:
         return [(float(t), float(t)) for t in times_s]
     steps = np.diff(times_s)
@@ -56,14 +56,14 @@ def row_spans(times_s: NDArray[np.float64]) -> list[Span]:
 
 
 def sensed(waterfall: WaterfallPicture | None) -> WaterfallPicture | None:
-    """The waterfall if it holds at least one level, else None."""
+    """Return the waterfall if it holds at least one level, else None."""
     if waterfall is None or waterfall.level_db.ndim != 2 or not np.isfinite(waterfall.level_db).any():
         return None
     return waterfall
 
 
 def grid(waterfall: WaterfallPicture, *, span_s: Span, low_hz: float, high_hz: float) -> Grid:
-    """Bring rows onto an even time axis, the strongest level of each cell, the band and a tenth beyond it."""
+    """Resample rows to an even time axis, the strongest level per cell, over the band and a tenth beyond it."""
     level = np.where(np.isfinite(waterfall.level_db), waterfall.level_db, np.nan).astype(np.float64)
     edges = np.linspace(waterfall.low_hz, waterfall.high_hz, level.shape[1] + 1)
     beyond = MARGIN * (high_hz - low_hz)
@@ -95,7 +95,7 @@ def _columns(rows: NDArray[np.float64], spans: list[Span], span_s: Span) -> NDAr
 
 
 def _scale(level_db: NDArray[np.float64]) -> Span:
-    """Ends of the colour scale: nearly all levels, in whole 5 dB, at most 80 dB apart."""
+    """Return the ends of the colour scale: nearly all levels, in whole 5 dB, at most 80 dB apart."""
     bottom, top = np.nanpercentile(level_db, [2.0, 99.95])
     high = 5.0 * float(np.ceil(top / 5))
     low = max(5.0 * float(np.floor(bottom / 5)), high - RANGE_DB_MAX)
@@ -152,7 +152,7 @@ def _levels(axes: Any, cells: Grid) -> None:
 
 
 def _tag(axes: Any, layout: PictureLayout, x: float, y: float, text: str, **where: Any) -> None:
-    """White letters on a dark plate, legible on every level."""
+    """Draw white text on a dark plate, legible on every level."""
     axes.annotate(
         text,
         (x, y),

@@ -1,4 +1,4 @@
-"""The report's numbers and verdict in words: every value with its unit, a missing one as "not measured", never as 0."""
+"""The report's numbers and verdict as text: every value with its unit, a missing one as "not measured", never as 0."""
 
 import math
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ THIN_SPACE = "\u202f"
 
 
 def clean(text: object, *, limit: int = TEXT_MAX) -> str:
-    """Text from anywhere, fit to show: control and direction characters spelled out, cut to `limit` characters.
+    """Return any text in printable form: control and direction characters escaped, cut to `limit` characters.
 
-    Instants, which records say as ns, are told as UTC.
+    Instants in ns are shown as UTC.
     """
     raw = with_instants(str(text))
     shown = printable(raw[:limit], keep=THIN_SPACE, form="\\u{:04x}")
@@ -26,14 +26,14 @@ def clean(text: object, *, limit: int = TEXT_MAX) -> str:
 
 
 def quantity(value: object) -> float | None:
-    """A finite number, or None for anything else."""
+    """Return a finite number, or None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return value
 
 
 def at(summary: Mapping[str, Any], *keys: str) -> object:
-    """The value at a path of keys, or None where the path ends early."""
+    """Return the value at a path of keys, or None where the path ends early."""
     value: object = summary
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
@@ -41,39 +41,39 @@ def at(summary: Mapping[str, Any], *keys: str) -> object:
 
 
 def count(number: int) -> str:
-    """A count with its thousands apart."""
+    """Return a count with thousands separated."""
     return f"{number:,}".replace(",", THIN_SPACE)
 
 
 def plural(number: int, one: str, many: str = "") -> str:
-    """A count and its noun."""
+    """Return a count and its noun."""
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
 
 
 def milliseconds(value: float) -> str:
-    """Milliseconds, to two or three figures."""
+    """Return milliseconds, to two or three figures."""
     places = 0 if abs(value) >= 100 else 1 if abs(value) >= 1 else 2
     return f"{value:.{places}f}"
 
 
 def seconds(value: float | None, *, places: int = 3) -> str:
-    """Seconds, or a dash where there is no such instant."""
+    """Return seconds, or a dash where there is no such instant."""
     return DASH if value is None else f"{value:.{places}f}"
 
 
 def megahertz(hz: float) -> str:
-    """A frequency in MHz without needless zeros."""
+    """Return a frequency in MHz without trailing zeros."""
     return f"{hz / 1e6:.6f}".rstrip("0").rstrip(".")
 
 
 def band(low_hz: float, high_hz: float) -> str:
-    """Two band edges in MHz."""
+    """Return two band edges in MHz."""
     return f"{megahertz(low_hz)}{DASH}{megahertz(high_hz)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFigure:
-    """A figure of the headline: its name, the value in words with unit, and `tone` "good", "bad" or ""."""
+    """A headline figure: its name, the value as text with unit, and `tone` "good", "bad" or ""."""
 
     name: str
     value: str
@@ -92,7 +92,7 @@ class TrialVerdict:
 
     @property
     def word(self) -> str:
-        """PASS or FAIL; where no oracle stood by, whether what was signed verifies, and no more."""
+        """PASS or FAIL; without an oracle, only whether the signed records verify."""
         if not self.watched:
             return "VERIFIED" if self.passed else "NOT VERIFIED"
         return "PASS" if self.passed else "FAIL"
@@ -112,7 +112,7 @@ def _outside(data: ReportData) -> str:
 
 
 def violation_count(data: ReportData) -> int:
-    """Emissions outside a live settlement: as many as the list holds or the summary admits, whichever is more."""
+    """Return the number of emissions outside a live settlement: the larger of list and summary."""
     told = _emitted(data, "violations")
     claimed = len(told) if isinstance(told, list | tuple) else int(quantity(told) or 0)
     return max(claimed, sum(not one.inside for one in data.emissions))
@@ -141,7 +141,7 @@ def _unknown(data: ReportData) -> str:
 
 
 def verdict(data: ReportData) -> TrialVerdict:
-    """Judge the trial: passed only if it says so, and what this page shows vouches for it."""
+    """Judge the trial: passed only if its result says so and the page's own data agree."""
     if not data.watched:
         return _unwatched(data)
     against = [one for one in (_outside(data), _tampered(data), _unknown(data)) if one]
@@ -167,7 +167,7 @@ UNWATCHED = (
 
 
 def _unwatched(data: ReportData) -> TrialVerdict:
-    """Of a run with real radios: only what was signed can be judged."""
+    """Return the verdict on a run with real radios: only signed records can be judged."""
     tampered = _tampered(data) or ("" if data.audit else "no lineage was audited")
     if tampered or not data.passed:
         said = tampered or "not every lineage verifies"
@@ -185,10 +185,10 @@ def _plain(value: object, form: str = "") -> str:
 
 
 def _timed(name: str, values_ms: object, which: tuple[str, ...]) -> KeyFigure:
-    """Percentiles of a time in ms as one figure."""
+    """Return percentiles of a time in ms as one figure."""
     few = ("min", "median", "max")
     if isinstance(values_ms, Mapping) and quantity(at(values_ms, "p99")) is None and "median" in values_ms:
-        which = few  # too few for percentiles
+        which = few  # too few values for percentiles
     values = [quantity(at(values_ms, key)) if isinstance(values_ms, Mapping) else None for key in which]
     if all(value is None for value in values):
         return KeyFigure(name=name, value=NOT_MEASURED, note=" / ".join(which))
@@ -220,7 +220,7 @@ def _lineage(summary: Mapping[str, Any]) -> KeyFigure:
 
 
 def key_figures(data: ReportData) -> tuple[KeyFigure, ...]:
-    """The headline's figures, in reading order."""
+    """Return the headline's figures, in reading order."""
     summary = data.summary
     refused = at(summary, "refused")
     refusals = sum(int(quantity(n) or 0) for n in refused.values()) if isinstance(refused, Mapping) else None
@@ -241,7 +241,7 @@ def key_figures(data: ReportData) -> tuple[KeyFigure, ...]:
 
 
 def _on_the_air(data: ReportData) -> tuple[KeyFigure, ...]:
-    """By the oracle where one stood by; else what the radios say of themselves, under that name."""
+    """Return airtime figures: the oracle's where there is one, else the radios' own reports, labelled so."""
     if data.watched:
         return (
             _emission_figure(data, "inside_s", "Emitted inside a live settlement"),

@@ -1,1 +1,1 @@
-"""The door for a program's samples: a process between the program's sockets and the warden, without any authority."""
+"""The door for a program's samples: an unprivileged process between the program's sockets and the warden."""

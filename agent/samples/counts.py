@@ -1,4 +1,4 @@
-"""What a door counts: every sample that was not carried, by its cause."""
+"""Counters of a samples door: every sample that was not carried, by its cause."""
 
 from dataclasses import asdict, dataclass
 
@@ -31,5 +31,5 @@ class Counts:
     unread: int = 0
 
     def as_dict(self) -> dict[str, int]:
-        """By name."""
+        """Return the counters by name."""
         return asdict(self)

@@ -1,7 +1,7 @@
-"""The door's turn: samples from the program to the warden, the received stream to the program, the gate's word heard.
+"""The samples door's loop: passes samples from the program to the warden, and the received stream to the program.
 
-It holds no key and decides nothing. What it says to the warden is a settlement's name, an instant and where samples
-lie; whether they go on the air is the warden's to say. Time is an argument.
+It holds no key and decides nothing. It tells the warden a settlement's name, an instant and where samples lie; the
+warden decides whether they are transmitted. Time is an argument.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from radio.ring import SampleRing
 from radio.signals.shapes import Cplx
 
 BEAT_LOST_NS = 500_000_000
-"""A gate that was not heard of for so long is taken for closed."""
+"""Time in ns without a message from the gate after which it counts as closed."""
 GIVE_LEAST_S = 0.002
 ASK_LEAST_S = 0.002
 REQUESTS_A_TURN = 2
@@ -26,30 +26,30 @@ OPEN = "OPEN"
 
 
 class Source(Protocol):
-    """Where the program's samples come from."""
+    """The source of the program's samples."""
 
     def ask(self, samples: int, now_ns: int) -> None:
-        """Ask for so many, unless an answer is awaited."""
+        """Request `samples` samples, unless a request is still open."""
         ...
 
     def take(self) -> list[Cplx]:
-        """What has arrived; never blocks."""
+        """Return what has arrived, without blocking."""
         ...
 
 
 class Sink(Protocol):
-    """Where the program gets what is received."""
+    """The receiver of samples in the program."""
 
     def hear(self) -> bool:
-        """Take requests; whether there were any."""
+        """Receive requests; returns whether there were any."""
         ...
 
     def wanted(self) -> int:
-        """How many samples can be given now at most."""
+        """Return how many samples can be delivered now at most."""
         ...
 
     def give(self, samples: Cplx) -> bool:
-        """Hand over; False where nobody takes them."""
+        """Deliver samples; returns False where no program takes them."""
         ...
 
 
@@ -57,16 +57,16 @@ class WardenEnd(Protocol):
     """The door's end of its socket to the warden."""
 
     def send(self, message: LinkMessage) -> bool:
-        """Hand a message over; False when the other side takes none. Never blocks."""
+        """Send a message; returns False when the other side accepts none. Never blocks."""
         ...
 
     def receive(self, most: int | None = None) -> list[LinkMessage]:
-        """What has arrived; never blocks."""
+        """Return what has arrived, without blocking."""
         ...
 
 
 class ProgramDoor:
-    """One program's door. `turn` is one turn of its loop."""
+    """The door of one program. `turn` runs its loop once."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class ProgramDoor:
         self._give_least, self._ask_least = (max(1, round(plan.program_hz * s)) for s in (GIVE_LEAST_S, ASK_LEAST_S))
 
     def turn(self, now_ns: int) -> None:
-        """Deal with everything that is there and due."""
+        """Handle everything that has arrived or is due."""
         for message in self._warden.receive():
             if isinstance(message, DoorBeat):
                 self._beat, self._beat_ns = message, now_ns
@@ -106,7 +106,7 @@ class ProgramDoor:
         return (beat.low_hz + beat.high_hz) // 2
 
     def _gate(self, now_ns: int) -> DoorBeat | None:
-        """What the gate said, while that is of now."""
+        """Return the gate's last message; None where it is too old."""
         return self._beat if self._beat is not None and now_ns - self._beat_ns < BEAT_LOST_NS else None
 
     def _hear(self, stretch: LookTaken, now_ns: int) -> None:
@@ -138,7 +138,7 @@ class ProgramDoor:
         if self._source is None:
             return
         wanted = self._transmit.wanted()
-        if wanted:  # else what waits goes on waiting: whoever floods is held back by its own socket
+        if wanted:  # otherwise the messages stay queued: a program that floods is held back by its own socket
             self._feed(self._source.take(), now_ns)
             wanted = self._transmit.wanted()
             for _ in range(REQUESTS_A_TURN):
@@ -154,7 +154,7 @@ class ProgramDoor:
             self._transmit.feed(samples, now_ns)
 
     def state(self, now_ns: int) -> dict[str, Any]:
-        """How the door is, for `status` and metrics."""
+        """Return the door's state for `status` and metrics."""
         gate = self._gate(now_ns)
         slots = self._plan.slots
         return {

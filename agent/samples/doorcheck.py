@@ -1,4 +1,4 @@
-"""Whether a node's door for a program's samples could work, looked at without opening it."""
+"""Checks whether a node's samples door could work, without opening it."""
 
 import os
 import socket
@@ -12,12 +12,12 @@ from agent.config.settings import ConfigError, NodeConfig
 from agent.samples.plan import DoorPlan, door_plan
 
 RESAMPLED_HZ_MAX = 5_000_000
-"""Beyond this rate, resampling costs more than half a core (measured at 39 % for 4 MS/s to 3.84 MS/s)."""
+"""Sample rate in Hz above which resampling takes more than half a core (39 % measured for 4 MS/s to 3.84 MS/s)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorFinding:
-    """What was seen, and what to do where it is not well."""
+    """The finding, and the remedy where there is a fault."""
 
     kind: Literal["well", "slow", "fault"]
     said: str
@@ -25,7 +25,7 @@ class DoorFinding:
 
 
 def looked_at(config: NodeConfig, *, open_: bool = False) -> DoorFinding | None:
-    """How the door is; None where the configuration asks for none. `open_`: the node runs, and its door stands open."""
+    """Return the door's check; None where none is configured. `open_`: the node runs, and its door is open."""
     try:
         plan = door_plan(config)
     except ConfigError as exc:
@@ -52,7 +52,7 @@ def _said(plan: DoorPlan) -> str:
 
 
 def _taken(endpoint: str, run_folder: Path) -> str | None:
-    """Why the node cannot listen at an address; None where it can. The run folder a node makes when it starts."""
+    """Return why the node cannot listen at an address; None where it can. A node makes its run folder at its start."""
     url = urlsplit(endpoint)
     if url.scheme == "ipc":
         path = Path(endpoint.removeprefix("ipc://"))

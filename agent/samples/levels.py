@@ -1,4 +1,4 @@
-"""Between a program's complex float32, 1.0 at full scale, and the radio's int16 pairs."""
+"""Converts between a program's complex float32, 1.0 at full scale, and the radio's int16 pairs."""
 
 import math
 
@@ -14,10 +14,10 @@ LOUDEST = 1e4
 
 
 def decoded(data: bytes | memoryview, counts: Counts) -> Cplx | None:
-    """A message's samples, shape (n,); None, counted, where it is no whole number of them.
+    """Return a message's samples, shape (n,); None, counted, where its length is no whole number of samples.
 
-    What is not a number, or infinite, becomes zero and is counted, and nothing is louder than `LOUDEST`: no arithmetic
-    after this meets or makes an infinity.
+    NaN and infinite values become zero and are counted, and magnitudes are limited to `LOUDEST`, so that later
+    arithmetic neither gets nor makes an infinity.
     """
     size = len(data) if isinstance(data, bytes) else data.nbytes
     if size % SAMPLE_BYTES:
@@ -38,7 +38,7 @@ def decoded(data: bytes | memoryview, counts: Counts) -> Cplx | None:
 
 
 def to_codes(samples: Cplx, scale: float) -> Iq16:
-    """Int16 pairs, shape (n, 2), 1.0 at `scale`; what is beyond int16 is clipped, and refused by the warden."""
+    """Return int16 pairs, shape (n, 2), 1.0 at `scale`; values beyond int16 are clipped, which the warden refuses."""
     rails = np.ascontiguousarray(samples).view(np.float32) * np.float32(scale)
     np.clip(rails, -RAIL, RAIL, out=rails)
     np.rint(rails, out=rails)
@@ -46,6 +46,6 @@ def to_codes(samples: Cplx, scale: float) -> Iq16:
 
 
 def from_codes(iq: Iq16, full_scale: int) -> Cplx:
-    """Complex float32, shape (n,), from pairs of shape (n, 2); a full-scale tone has magnitude 1.0."""
+    """Return complex float32, shape (n,), from int16 pairs of shape (n, 2); a full-scale tone has magnitude 1.0."""
     rails = np.ascontiguousarray(iq).reshape(-1) * np.float32(1 / full_scale)
     return rails.view(np.complex64)

@@ -1,8 +1,8 @@
-"""What the door may come to hold: memory, as a program's message is held until its last part, and connections.
+"""Limits the samples door's memory and connections, which a program could otherwise fill.
 
-ZeroMQ bounds one part, and how many messages wait, not how many parts a message has: whoever never sends the last one
-fills the memory of whoever listens. Nor does it bound connections, and where no file can be opened any more it aborts.
-The door ends before, with a reason, and its agent starts it again, without what was held.
+ZeroMQ bounds one message part and the number of waiting messages, but not the parts of a message: a sender that never
+sends the last part fills the receiver's memory. Nor does it bound connections, and it aborts without descriptors. The
+door ends before that, with a reason, and its agent starts it again with nothing held.
 """
 
 import contextlib
@@ -12,32 +12,32 @@ from pathlib import Path
 from typing import Final
 
 GROWTH_MAX: Final = 512 << 20
-"""Bytes beyond what the door held when it began; eight messages of the longest part on each socket fit."""
+"""Most bytes beyond those at the start; eight messages of the longest part on each socket fit."""
 LAST_RESORT: Final = 1 << 30
-"""Bytes beyond which the kernel itself gives no more, where the look came too late."""
+"""Bytes beyond those at the start at which the kernel refuses memory, where the check came too late."""
 
 FILES_MAX: Final = 512
-"""Open files, each connection one; the kernel's own bound is set to eight times as many, where it may be."""
+"""Most open files, one per connection; the kernel's own limit is set to eight times as many, where permitted."""
 
 
 class DoorOverfull(Exception):
-    """The door holds more than it may; one line for the log."""
+    """The door exceeds a limit; the message is one line for the log."""
 
 
 def held_bytes() -> int:
-    """This process's own memory: resident, less what it shares with others, such as the rings."""
+    """Return this process's own memory in bytes: resident, less what it shares with others, such as the rings."""
     _, resident, shared, *_ = Path("/proc/self/statm").read_text("ascii").split()
     return (int(resident) - int(shared)) * os.sysconf("SC_PAGESIZE")
 
 
 class MemoryBound:
-    """Counts from when it is made."""
+    """Limits memory growth from the moment it is created, and open files."""
 
     def __init__(self, *, growth_max: int = GROWTH_MAX) -> None:
         self._most = held_bytes() + growth_max
 
     def look(self) -> None:
-        """Raises DoorOverfull where too much is held."""
+        """Check both limits. Raises DoorOverfull where one is exceeded."""
         held = held_bytes()
         if held > self._most:
             raise DoorOverfull(
@@ -50,7 +50,7 @@ class MemoryBound:
 
 
 def set_last_resort() -> None:
-    """Have the kernel refuse this process memory and open files far beyond the bounds, and not before."""
+    """Set kernel limits on memory and open files far above these bounds, as a last resort."""
     with contextlib.suppress(OSError, ValueError):
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = 8 * FILES_MAX

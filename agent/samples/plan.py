@@ -1,8 +1,8 @@
-"""The numbers of a node's door for samples, from its configuration: rates, endpoints, and when it may be heard.
+"""Timing and rates of a node's samples door, from its configuration: sample rates, endpoints, transmit slots.
 
-The node's one receiver also looks for incumbents, and hears nothing beside its own transmitter. So in each period of
-the look plan (`frame_us` times `look_every`) there is a quiet part around the look, in which what the program sends is
-dropped, and one slot in which it goes on the air.
+The node's one receiver also looks for incumbents, and cannot hear beside its own transmitter. So each period of the
+look plan (`frame_us` times `look_every`) has a quiet part around the look, in which the program's samples are
+dropped, and one slot in which they are transmitted.
 """
 
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from radio.drivers.section import RadioSection
 
 NS = 1_000_000_000
 STRETCH_US = 2_000
-"""What the warden hands over of the receiver's stream at a time."""
+"""Length in us of one stretch of the receiver's stream, as the warden hands it over."""
 BEFORE_LOOK_US = STRETCH_US + 500
-"""Quiet before a look may begin: a stretch of the stream that holds any own transmission counts as own."""
+"""Quiet time in us before a look: a stretch that holds any transmission of our own counts as our own."""
 AFTER_LOOK_US = STRETCH_US + 500
 LATE_US = 2_500
-"""How late after its time a burst may still begin; later it would reach into the look, and is dropped."""
+"""Most lateness in us of a burst's start; a later burst would reach into the look and is dropped."""
 SLOT_US_MIN = 500
 CHECK_US = 8_000
-"""How long before its slot a burst is handed over, for the warden to measure it first."""
+"""Time in us before its slot at which a burst is handed over, for the warden to check it first."""
 RATIO_MAX = 1_024
 TRANSMIT, RECEIVE, STATUS = "program-tx", "program-rx", "program-status"
 LINK = "samples"
@@ -32,33 +32,33 @@ LINK = "samples"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slots:
-    """When in each period a program's samples go on the air: `length_ns` from `offset_ns` on, every `period_ns`."""
+    """The periodic transmit slot: `length_ns` from `offset_ns` on, every `period_ns`."""
 
     period_ns: int
     offset_ns: int
     length_ns: int
 
     def after(self, at_ns: int) -> int:
-        """Where the first slot begins that is not begun before an instant (monotonic ns)."""
+        """Return the start of the first slot that begins at or after an instant (monotonic ns)."""
         return at_ns + (self.offset_ns - at_ns) % self.period_ns
 
     @property
     def share(self) -> float:
-        """The share of time in which a program is heard."""
+        """Share of time in which a program's samples are transmitted."""
         return self.length_ns / self.period_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorPlan:
-    """What the door goes by. `program_hz` and `radio_hz` are sample rates; None for a direction that is off."""
+    """The door's settings. `program_hz` and `radio_hz` are sample rates; None for a direction that is off."""
 
     transmit: str | None
     receive: str | None
     status: str | None
     asks: bool
-    """Whether the node asks the program for samples (REQ), or takes what it gives (PULL)."""
+    """Whether the node requests the program's samples (REQ), or takes those it pushes (PULL)."""
     answers: bool
-    """Whether the node answers the program's requests (REP), or gives unasked (PUSH)."""
+    """Whether the node answers the program's requests (REP), or pushes unasked (PUSH)."""
     program_hz: int
     radio_hz: int
     radio_center_hz: int
@@ -69,27 +69,27 @@ class DoorPlan:
     run_folder: Path
 
     def ring(self, direction: str) -> Path:
-        """The file that samples of a direction, `TRANSMIT` or `RECEIVE`, lie in between door and warden."""
+        """Return the ring file between door and warden for a direction, `TRANSMIT` or `RECEIVE`."""
         return self.run_folder / f"{direction}.ring"
 
     @property
     def slot_samples(self) -> int:
-        """The longest burst, in the radio's samples."""
+        """Length of the longest burst, in the radio's samples."""
         return self.slots.length_ns * self.radio_hz // NS
 
     @property
     def stretch_samples(self) -> int:
-        """One stretch of the received stream, in the radio's samples."""
+        """Length of one stretch of the received stream, in the radio's samples."""
         return stretch_samples(self.radio_hz)
 
 
 def stretch_samples(rate_hz: int) -> int:
-    """One stretch of the received stream at a rate."""
+    """Return the number of samples in one stretch of the received stream at a rate."""
     return max(1, rate_hz * STRETCH_US // 1_000_000)
 
 
 def slots_of(radio: RadioSection, guard_us: int = 0) -> Slots:
-    """The part of the look plan's period in which nobody here listens, as far as one burst reaches.
+    """Return the part of the look plan's period in which this node does not listen, at most one burst long.
 
     Raises ConfigError where none is left.
     """
@@ -107,7 +107,7 @@ def slots_of(radio: RadioSection, guard_us: int = 0) -> Slots:
 
 
 def door_plan(config: NodeConfig) -> DoorPlan | None:
-    """The plan of a node whose samples a program makes; None for any other. Raises ConfigError."""
+    """Return the door's plan where a program makes the node's samples; None otherwise. Raises ConfigError."""
     section, radio = config.samples, config.radio
     if section.source != "program":
         return None

@@ -1,4 +1,4 @@
-"""The door as a process: `python -m agent.samples.process NODE.toml`. Ends with its agent."""
+"""The samples door as a process: `python -m agent.samples.process NODE.toml`. Ends with its agent."""
 
 import json
 import os
@@ -29,7 +29,7 @@ OVERFULL = 3
 
 
 def write_state(folder: Path, state: dict[str, object]) -> None:
-    """Leave the door's state where the agent reads it."""
+    """Write the door's state where the agent reads it."""
     fresh = folder / f".{shared.FILE}.new"
     try:
         fresh.write_text(json.dumps(state), encoding="utf-8")
@@ -98,7 +98,7 @@ def _status(context: "zmq.Context[zmq.Socket[bytes]]", plan: DoorPlan, config: N
 
 
 def main(arguments: list[str]) -> int:
-    """Run; exit code 0 when stopped or where there is no door to open, 1 when it cannot be opened, 3 when overfull."""
+    """Run the door; returns 0 when stopped or without a door, 1 when it cannot be opened, 3 when over a limit."""
     one_heap()
     stop = stop_on_signals()
     try:
@@ -115,7 +115,7 @@ def main(arguments: list[str]) -> int:
     except DoorOverfull as exc:
         sys.stderr.write(f"samples: {exc}\n")
         sys.stderr.flush()
-        os._exit(OVERFULL)  # what is held is not worth the time it takes to let go of it in order
+        os._exit(OVERFULL)  # exit at once: freeing what is held in order would take too long
     return 0
 
 

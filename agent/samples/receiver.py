@@ -1,7 +1,7 @@
-"""What the radio receives, on its way to a program: moved to the permit's centre, at the program's rate, on time.
+"""Converts what the radio receives for a program: shifted to the permit's centre, at the program's rate, on time.
 
-Pure: stretches of the stream and monotonic time come in as arguments. The stream's clock never waits: where the radio
-lost samples, or gives none, zeros take their place and are counted.
+Pure: stretches of the stream and monotonic time are arguments. The stream never stops: where the radio lost samples,
+or gives none, zeros take their place and are counted.
 """
 
 from collections import deque
@@ -16,12 +16,12 @@ from radio.ports import Iq16
 from radio.signals.shapes import Cplx
 
 SILENT_NS = 150_000_000
-"""A radio that gave nothing for so long is filled in for."""
+"""Time in ns without samples from the radio after which zeros are inserted."""
 FILL_NS = 20_000_000
 KEPT_NS = 250_000_000
 UNASKED_NS = 20_000_000
 GONE_NS = 1_000_000_000
-"""A program that did not read for so long is taken for gone: it misses nothing."""
+"""Time in ns without a read after which the program counts as gone; unread samples are then not counted."""
 
 
 class ReceiveStream:
@@ -39,27 +39,27 @@ class ReceiveStream:
         self._filled = True
 
     def centre(self, center_hz: int) -> None:
-        """Have this frequency in the middle from now on: the permit's, or the radio's own."""
+        """Shift this frequency to the centre from now on: the permit's, or the radio's own."""
         if center_hz != self.center_hz:
             self.center_hz = center_hz
             self._mixer = Mixer(shift_hz=center_hz - self._plan.radio_center_hz, rate_hz=self._plan.radio_hz)
 
     def present(self, now_ns: int) -> bool:
-        """Whether a program read of late."""
+        """Return whether a program read recently."""
         return self._read_ns is not None and now_ns - self._read_ns < GONE_NS
 
     def read_at(self, now_ns: int) -> None:
-        """A program asked, or took."""
+        """Note that the program read at an instant."""
         self._read_ns = now_ns
 
     def feed(self, iq: Iq16, earliest_ns: int, now_ns: int, *, gap: bool) -> None:
-        """Take a stretch that was received from `earliest_ns` on; `gap`: samples before it were lost."""
+        """Add a stretch received from `earliest_ns` on; `gap`: samples before it were lost."""
         rate = self._plan.radio_hz
         away = (earliest_ns - self._next_ns) * rate // NS
         end_ns = earliest_ns + len(iq) * NS // rate
         self._fed_ns = now_ns
         if self._filled and away < 0:
-            iq = iq[-away:]  # zeros stand in its place already
+            iq = iq[-away:]  # zeros were inserted in its place already
         if not len(iq):
             return
         if away > 0 and (gap or self._filled):
@@ -68,7 +68,7 @@ class ReceiveStream:
         self._put(from_codes(iq, self._plan.rx_full_scale), now_ns)
 
     def tick(self, now_ns: int) -> None:
-        """Fill in for a radio that gives nothing."""
+        """Insert zeros where the radio gives nothing."""
         if now_ns - self._fed_ns <= SILENT_NS:
             return
         self._filled = True
@@ -100,7 +100,7 @@ class ReceiveStream:
                 self._counts.unread += dropped
 
     def take(self, most: int) -> Cplx:
-        """At most so many of the program's samples, shape (n,), the oldest first."""
+        """Return at most `most` of the program's samples, shape (n,), the oldest first."""
         parts: list[Cplx] = []
         while most > 0 and self._ready:
             first = self._ready.popleft()

@@ -1,4 +1,4 @@
-"""Changes the rate, and moves the centre, of a stream that comes in pieces: the same output however it was cut up.
+"""Resamples and frequency-shifts a stream in blocks; the output does not depend on how the stream was cut.
 
 scipy.signal takes a second to load, and is loaded only where two rates differ.
 """
@@ -45,7 +45,7 @@ class Resampler:
         return self._up == self._down
 
     def feed(self, samples: Cplx) -> Cplx:
-        """All output that the input so far settles, shape (m,), complex64."""
+        """Return all output that the input so far determines, shape (m,), complex64."""
         if self.trivial:
             return samples
         self._held = np.concatenate((self._held, samples))
@@ -63,7 +63,7 @@ class Resampler:
         return fresh
 
     def _forget(self) -> None:
-        """Let go of input that no output to come needs, in steps that keep the phases where they are."""
+        """Drop input that no later output needs, in steps that keep the filter phases."""
         needed = max(0, ceil((self._given * self._down - len(self._taps) + 1) / self._up))
         begin = needed // self._down * self._down
         if begin > self._begin:
@@ -72,7 +72,7 @@ class Resampler:
 
 
 class Mixer:
-    """Moves a stream's centre by `shift_hz` upwards (what was at f is then at f - shift_hz), phase without a step."""
+    """Shifts a stream's centre upwards by `shift_hz` (what was at f is then at f - shift_hz), with continuous phase."""
 
     def __init__(self, *, shift_hz: int, rate_hz: int) -> None:
         self.shift_hz, self._rate_hz = shift_hz, rate_hz
@@ -86,7 +86,7 @@ class Mixer:
         return turned
 
     def feed(self, samples: Cplx) -> Cplx:
-        """The samples, moved."""
+        """Return the samples, shifted."""
         if not self.shift_hz:
             return samples
         begin, self._at = self._at, (self._at + len(samples)) % self._period

@@ -1,4 +1,4 @@
-"""What warden, door and agent share of a program's samples: two rings in the run folder and a local socket."""
+"""Resources that warden, door and agent share for a program's samples: two rings in the run folder, a local socket."""
 
 import os
 
@@ -13,16 +13,16 @@ FILE = "samples.json"
 """The door's state in the run folder."""
 OFFERED_SLOTS, STREAM_SLOTS = 16, 128
 OWNER, GROUP = 0o600, 0o660
-"""Who may use them: the node's one user, or the group of agent and warden where the warden runs apart."""
+"""File modes: for the node's one user, or for the group of agent and warden where the warden runs apart."""
 
 
 def mode_of(config: NodeConfig) -> int:
-    """Who may connect to a local socket of the node."""
+    """Return the file mode of the node's local sockets."""
     return GROUP if config.warden.apart else OWNER
 
 
 def rings_of(config: NodeConfig, plan: DoorPlan, *, create: bool) -> tuple[SampleRing, SampleRing]:
-    """What a program's samples lie in on their way out, and the receiver's stream on its way in; the agent makes both.
+    """Open the rings of the program's outgoing samples and of the received stream; the agent creates both.
 
     Raises RingError.
     """
@@ -37,5 +37,5 @@ def rings_of(config: NodeConfig, plan: DoorPlan, *, create: bool) -> tuple[Sampl
 
 
 def link_of(config: NodeConfig, *, bind: bool) -> Link:
-    """One end of the socket between warden (binds) and door."""
+    """Return one end of the socket between warden (binds) and door."""
     return Link(zmq.Context(), config.run_folder / LINK, bind=bind, mode=mode_of(config))

@@ -1,4 +1,4 @@
-"""The door for a program's samples, as `status` and the metrics show it: open or closed and why, and what was lost."""
+"""The samples door as `status` and metrics show it: open or closed and why, and the samples lost."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ LOSSES = ("closed", "quiet", "underflow", "overrun", "stalled", "not_finite", "l
 
 
 def lines(samples: dict[str, Any] | None) -> list[str]:
-    """The state of a node's door in lines for people; none where the node has no door."""
+    """Return the state of a node's door as lines for people; none where the node has no door."""
     if samples is None:
         return []
     door = samples["door"]
@@ -26,7 +26,7 @@ def _at(door: dict[str, Any]) -> str:
 
 
 def _gate(door: dict[str, Any]) -> str:
-    """Why what the program sends is or is not on the air."""
+    """Return why the program's samples are or are not transmitted."""
     gate, slot = door["gate"], door["slot"]
     if gate is None:
         return "samples dropped: the warden says nothing of its gate"
@@ -46,7 +46,7 @@ def _counted(door: dict[str, Any]) -> str:
 
 
 def gauges(samples: dict[str, Any] | None) -> Iterator[tuple[str, str, dict[str, str], float]]:
-    """Name, help, labels and value of each metric; what is not known is absent."""
+    """Yield name, help, labels and value of each metric; an unknown value is left out."""
     if samples is None:
         return
     door = samples["door"]

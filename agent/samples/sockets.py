@@ -1,4 +1,4 @@
-"""The program's sockets, as srsRAN's virtual radio and GNU Radio's zeromq blocks speak (ZeroMQ, complex float32).
+"""The program's sockets, in the protocols of srsRAN's virtual radio and GNU Radio's zeromq blocks (complex float32).
 
 Sending: the program binds REP and answers each request with a run of samples (GNU Radio's REP sink gives at most as
 many as the request's 32-bit number says, srsRAN's radio reads one byte and gives what it has), or binds PUSH and gives
@@ -23,14 +23,14 @@ from radio.signals.shapes import Cplx
 
 NS: Final = 1_000_000_000
 AGAIN_NS: Final = NS
-"""A request that nobody answered for so long was lost with whom it was sent to."""
+"""Time in ns after which an unanswered request counts as lost with the program it was sent to."""
 REQUESTS_MAX = 3
-"""Requests that await an answer at a time: a program's answer holds little, and must not be waited for each time."""
+"""Most open requests: a program's answers are short, and waiting for each one would be slow."""
 RENEW_NS: Final = 3 * NS
 MESSAGES_MAX = 8
-"""Read of one socket in one turn, however many wait."""
+"""Most messages read from one socket in one turn."""
 MESSAGE_BYTES_MAX = 32 << 20
-"""A longer message ends its sender's connection, which is made anew after `RENEW_NS`."""
+"""Largest message in bytes; a longer one ends its sender's connection, which is renewed after `RENEW_NS`."""
 REQUEST_BYTES = 4
 CHUNK_S = 0.02
 ANY = 1 << 20
@@ -48,21 +48,21 @@ def _prepared(context: "zmq.Context[zmq.Socket[bytes]]", kind: int) -> "zmq.Sock
 
 
 class FromProgram:
-    """Where the program's samples come from."""
+    """The socket on which the program's samples arrive."""
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, *, asks: bool, counts: Counts) -> None:
         self._asks, self._counts = asks, counts
         self.socket = _prepared(context, zmq.DEALER if asks else zmq.PULL)
-        if asks:  # a request is for whoever is there now, never for whoever comes later
+        if asks:  # a request must reach a program connected now, not one that connects later
             self.socket.setsockopt(zmq.IMMEDIATE, 1)
         self._endpoint = endpoint
         self.socket.connect(endpoint)
         self._quiet_ns: int | None = None
         self._asked: deque[int] = deque()
-        """When each request that awaits its answer was sent (monotonic ns)."""
+        """Send times of the open requests (monotonic ns)."""
 
     def ask(self, samples: int, now_ns: int) -> None:
-        """Ask for so many, unless as many requests as are held at a time await their answers."""
+        """Request `samples` samples, unless REQUESTS_MAX requests are open."""
         self._stay_connected(now_ns)
         while self._asked and now_ns - self._asked[0] >= AGAIN_NS:
             self._asked.popleft()
@@ -73,7 +73,7 @@ class FromProgram:
             self._asked.append(now_ns)
 
     def _stay_connected(self, now_ns: int) -> None:
-        """Connect anew where nothing came for long: ZeroMQ gives up an address for good after a message too long."""
+        """Reconnect where nothing arrived for long: ZeroMQ abandons an address after an oversized message."""
         if self._quiet_ns is None:
             self._quiet_ns = now_ns
         if now_ns - self._quiet_ns < RENEW_NS:
@@ -85,7 +85,7 @@ class FromProgram:
         self.socket.connect(self._endpoint)
 
     def take(self) -> list[Cplx]:
-        """What has arrived, a bounded number of messages; never blocks."""
+        """Return what has arrived, a bounded number of messages, without blocking."""
         found: list[Cplx] = []
         for _ in range(MESSAGES_MAX):
             try:
@@ -105,12 +105,12 @@ class FromProgram:
         return found
 
     def close(self) -> None:
-        """Let go."""
+        """Close the socket."""
         self.socket.close()
 
 
 class ToProgram:
-    """Where the program gets what is received."""
+    """The socket on which the program gets what is received."""
 
     def __init__(
         self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, *, answers: bool, rate_hz: int, mode: int
@@ -118,10 +118,10 @@ class ToProgram:
         self._answers, self._chunk = answers, max(1, round(rate_hz * CHUNK_S))
         self.socket = _bound(context, zmq.ROUTER if answers else zmq.PUSH, endpoint, mode)
         self._waiting: dict[bytes, int] = {}
-        """Who awaits an answer, and for how many samples at most."""
+        """Peers that wait for an answer, each with the most samples it takes."""
 
     def hear(self) -> bool:
-        """Take requests; whether there were any. Whoever asks twice is answered once."""
+        """Receive requests; returns whether there were any. A peer that asks twice is answered once."""
         heard = False
         for _ in range(MESSAGES_MAX if self._answers else 0):
             try:
@@ -137,13 +137,13 @@ class ToProgram:
         return heard
 
     def wanted(self) -> int:
-        """How many samples can be given now at most; 0 where nobody waits for any."""
+        """Return how many samples can be delivered now at most; 0 where no program waits for any."""
         if not self._answers:
             return self._chunk
         return next(iter(self._waiting.values()), 0)
 
     def give(self, samples: Cplx) -> bool:
-        """Hand over; False where nobody takes them. Never blocks."""
+        """Deliver samples; returns False where no program takes them. Never blocks."""
         data = samples.tobytes()
         try:
             if not self._answers:
@@ -157,18 +157,18 @@ class ToProgram:
         return True
 
     def close(self) -> None:
-        """Let go."""
+        """Close the socket."""
         self.socket.close()
 
 
 class StatusSocket:
-    """Where anyone on this host asks how the door is: whatever the request, the answer is a JSON object (REP)."""
+    """A socket where programs on this host query the door's state: any request is answered with a JSON object (REP)."""
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, *, mode: int) -> None:
         self.socket = _bound(context, zmq.ROUTER, endpoint, mode)
 
     def serve(self, state: Callable[[], dict[str, object]]) -> None:
-        """Answer those who asked, a bounded number of them; never blocks."""
+        """Answer the requests, a bounded number of them, without blocking."""
         answer: bytes | None = None
         for _ in range(MESSAGES_MAX):
             try:
@@ -180,14 +180,14 @@ class StatusSocket:
                 self.socket.send_multipart([*frames[:2], answer] if len(frames) > 2 else [frames[0], answer])
 
     def close(self) -> None:
-        """Let go."""
+        """Close the socket."""
         self.socket.close()
 
 
 def _bound(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, endpoint: str, mode: int) -> "zmq.Socket[bytes]":
-    """A socket that listens; as a file, only whom `mode` lets may connect, ever. Raises ZMQError, OSError."""
+    """Open a listening socket; a Unix socket admits only users that `mode` allows. Raises ZMQError, OSError."""
     socket = _prepared(context, kind)
-    before = os.umask(0o777 & ~mode)  # whoever connects in the instant before a chmod stays connected
+    before = os.umask(0o777 & ~mode)  # set before binding: a peer connecting just before a chmod would stay connected
     try:
         socket.bind(endpoint)
         if endpoint.startswith("ipc://"):
@@ -201,7 +201,7 @@ def _bound(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, endpoint: str, 
 
 
 def _asked(request: bytes, chunk: int) -> int:
-    """How many samples a request is for: GNU Radio says a number, srsRAN one byte that means as many as there are."""
+    """Return how many samples a request is for: GNU Radio sends a number, srsRAN one byte for as many as there are."""
     if len(request) != REQUEST_BYTES:
         return chunk
     number: int = struct.unpack("=I", request)[0]

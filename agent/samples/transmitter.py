@@ -1,7 +1,7 @@
-"""What a program sends, on its way to the gate: taken at the sample rate whatever the gate says, cut into slots.
+"""Prepares a program's samples for the gate: consumed at the sample rate whatever the gate's state, cut into slots.
 
-Pure: samples and monotonic time come in as arguments, bursts come out. The stream's clock begins at a slot's period
-and never waits: samples that are missing when they are due leave a hole, and those after it are that much later.
+Pure: samples and monotonic time are arguments, bursts the result. The stream starts at a slot's period and never
+stops: samples missing when due leave a gap, and later ones shift by its length.
 """
 
 from collections import deque
@@ -17,13 +17,13 @@ from radio.ports import Iq16
 from radio.signals.shapes import Cplx, raised_cosine
 
 AHEAD_NS = 30_000_000
-"""How much of the program's samples is held before it is due."""
+"""Time in ns for which the program's samples are held before they are due."""
 KEPT_NS = 250_000_000
 STALL_NS = 200_000_000
 GONE_NS = 1_000_000_000
-"""A program that gave nothing for so long is taken for gone: nothing is missing then."""
+"""Time in ns without samples after which the program counts as gone; then none count as missing."""
 EDGE_US = 20
-"""Over which a burst's edges rise and fall, so that they stay inside the channel."""
+"""Rise and fall time in us of a burst's edges, which keeps its spectrum inside the channel."""
 BURST_US_MIN = 100
 
 
@@ -36,7 +36,7 @@ class SlotBurst:
 
 
 class _Buffer:
-    """Samples in a row, taken from the front."""
+    """A queue of samples, taken from the front."""
 
     def __init__(self) -> None:
         self._parts: deque[Cplx] = deque()
@@ -48,7 +48,7 @@ class _Buffer:
             self.size += len(samples)
 
     def take(self, count: int) -> list[Cplx]:
-        """At most so many, in pieces."""
+        """Remove and return at most `count` samples, in pieces."""
         taken: list[Cplx] = []
         while count > 0 and self._parts:
             first = self._parts.popleft()
@@ -61,14 +61,14 @@ class _Buffer:
         return taken
 
     def clear(self) -> int:
-        """Let go of all; how many there were."""
+        """Drop all samples; returns how many there were."""
         size, self.size = self.size, 0
         self._parts.clear()
         return size
 
 
 class TransmitStream:
-    """One program's samples on their way out. `radio` figures are in the radio's samples."""
+    """One program's outgoing samples. `radio` figures are in the radio's samples."""
 
     def __init__(self, plan: DoorPlan, counts: Counts, *, now_ns: int) -> None:
         self._plan, self._counts = plan, counts
@@ -86,23 +86,23 @@ class TransmitStream:
         self._broken = False
 
     def _slot(self, at_ns: int) -> tuple[int, int]:
-        """Number of the first sample, and the time, of the slot that begins at or after an instant."""
+        """Return the number of the first sample, and the time, of the first slot at or after an instant."""
         begin_ns = self._plan.slots.after(at_ns)
         return (begin_ns - self._zero_ns) * self._plan.radio_hz // NS, begin_ns
 
     # -- what comes in -------------------------------------------------------------------------------------------
 
     def wanted(self) -> int:
-        """How many of the program's samples to ask for now; 0 while enough is held."""
+        """Return how many of the program's samples to request now; 0 while enough are held."""
         missing = self._plan.radio_hz * AHEAD_NS // NS - self._buffer.size
         return max(0, missing * self._plan.program_hz // self._plan.radio_hz)
 
     def present(self, now_ns: int) -> bool:
-        """Whether the program gave anything of late."""
+        """Return whether the program gave samples recently."""
         return self._fed_ns is not None and now_ns - self._fed_ns < GONE_NS
 
     def feed(self, samples: Cplx, now_ns: int) -> None:
-        """Take samples that were `decoded`; beyond `KEPT_NS` they are dropped."""
+        """Add samples that were `decoded`; those beyond `KEPT_NS` are dropped."""
         if not len(samples):
             return
         self._fed_ns = now_ns
@@ -116,7 +116,7 @@ class TransmitStream:
     # -- what goes out -------------------------------------------------------------------------------------------
 
     def due(self, now_ns: int, *, open_: bool) -> list[SlotBurst]:
-        """Take what is due by now; the slots that are complete with it, where the gate is open, else nothing."""
+        """Consume what is due; returns the slots completed by it while the gate is open, else nothing."""
         target = (now_ns + self._lead_ns - self._zero_ns) * self._plan.radio_hz // NS
         if target - self._at > self._plan.radio_hz * STALL_NS // NS:
             self._skip(target)
@@ -130,7 +130,7 @@ class TransmitStream:
         return radio_samples * self._plan.program_hz // self._plan.radio_hz
 
     def _skip(self, target: int) -> None:
-        """This process was held up: what was due meanwhile is gone, and the slot with it."""
+        """Skip what fell due while this process was delayed; its slot is lost too."""
         self._counts.stalled += self._program(sum(len(part) for part in self._buffer.take(target - self._at)))
         self._at = target
         self._restart(self._zero_ns + target * NS // self._plan.radio_hz)
@@ -140,13 +140,13 @@ class TransmitStream:
         self._held, self._held_size, self._held_from, self._broken = [], 0, 0, False
 
     def _next_edge(self) -> int:
-        """Where the slot begins or ends, whichever comes next."""
+        """Return the next beginning or end of a slot."""
         if self._at < self._slot_start:
             return self._slot_start
         return self._slot_start + self._plan.slot_samples
 
     def _advance(self, stop: int, now_ns: int, *, open_: bool) -> list[SlotBurst]:
-        """Take the samples up to `stop`, all of them inside the slot or all outside."""
+        """Consume the samples up to `stop`, all of them inside the slot or all outside."""
         count, inside = stop - self._at, self._at >= self._slot_start
         parts = self._buffer.take(count)
         got = sum(len(part) for part in parts)
@@ -164,7 +164,7 @@ class TransmitStream:
         return [burst] if burst is not None else []
 
     def _hold(self, parts: list[Cplx], got: int, count: int) -> None:
-        """Keep the first unbroken run of a slot: nothing is sent around a hole."""
+        """Keep the first unbroken run of a slot: nothing is transmitted around a gap."""
         if got and not self._broken:
             if not self._held:
                 self._held_from = self._at - self._slot_start

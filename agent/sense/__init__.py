@@ -1,1 +1,1 @@
-"""What `bandpact sense`, `record` and the sensing benchmarks do behind their command lines."""
+"""Implementation of `bandpact sense`, `record` and the sensing benchmarks, behind their command lines."""

@@ -1,4 +1,4 @@
-"""Frequencies as people type them, as the channels that sensing works on."""
+"""Parses frequencies as people type them into the channels that sensing uses."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ def parse_frequency(text: str, what: str = "frequency") -> float:
 
 
 def channels_of(band: Channel, width_hz: float | None) -> tuple[Channel, ...]:
-    """The band cut into channels of one width from its lower edge; `left_over` says what no channel holds."""
+    """Cut a band into channels of one width from its lower edge; `left_over` returns the rest."""
     if width_hz is None or width_hz >= band.width_hz:
         return (band,)
     count = int(band.width_hz / width_hz + 1e-9)

@@ -1,4 +1,4 @@
-"""A unit's calibration table held against the tunings of a run."""
+"""Applies a unit's calibration table to the tunings of a run."""
 
 import time
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from radio.errors import SourceError
 def scale_by_table(
     path: Path, device: str, *, temperature_c: float | None = None, now_ns: int | None = None
 ) -> Callable[[Tuning], Scale | None]:
-    """What full scale is at a tuning by the unit's table.
+    """Return a function from tuning to calibration by the unit's table.
 
-    Args: device as it names itself, "" where it does not; temperature_c None takes the one the table was measured at.
+    Args: device: the unit's own name, "" without one; temperature_c: None takes that of the table's measurement.
 
     Raises: ProfileError for a table that cannot be read or is another unit's; the function raises SourceError for a
     tuning the table does not cover.
@@ -45,7 +45,7 @@ def scale_by_table(
 def measured_by_table(
     path: Path, device: str, tuning: Tuning, *, temperature_c: float | None = None
 ) -> LevelBasis | None:
-    """What a recording at one tuning says its levels rest on. Raises as `scale_by_table`."""
+    """Return the calibration that a recording at one tuning states. Raises as `scale_by_table`."""
     held = load_calibration(path, device=device or None)
     scale = scale_by_table(path, device, temperature_c=temperature_c)(tuning)
     if scale is None:

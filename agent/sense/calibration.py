@@ -1,4 +1,4 @@
-"""`bandpact calibrate`: hears a known source or a noise diode, and adds the point to the unit's table."""
+"""`bandpact calibrate`: measures a known source or a noise diode, and adds the point to the unit's table."""
 
 import time
 from collections.abc import Callable
@@ -21,16 +21,16 @@ LOOKS = 8
 SAMPLES = 65_536
 REFERENCE = "full-scale sine"
 ROUNDS = 3
-"""The diode is switched so often: a gain that drifts meanwhile spreads the looks and shows in the uncertainty."""
+"""Times that the diode is switched: gain drift between them spreads the looks, which shows in the uncertainty."""
 
 
 class NotCalibrated(Exception):
-    """What was heard does not make a point; the message says why."""
+    """The measurement gives no calibration point; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """Where a point is taken; None is as the source is set already."""
+    """Tuning of a point; None keeps the source's own setting."""
 
     frequency_hz: int | None = None
     sample_rate_hz: int | None = None
@@ -40,7 +40,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibratedUnit:
-    """Whose table it is: the device (None: as it names itself), its profile, the temperature it has."""
+    """The unit whose table it is: device (None: its own name), profile, temperature."""
 
     device: str | None
     profile: str
@@ -111,7 +111,7 @@ def _diode_point(on: list[RxBlock], off: list[RxBlock], diode: Diode) -> Point |
 
 
 def _tuned(source: str, setting: Setting, profile: RadioProfile) -> Opened:
-    """The source's receiver, set and held to the profile. Raises as `calibrate`."""
+    """Open the source's receiver, set within the profile. Raises as `calibrate`."""
     recorded = driver_of(source)[0] == FILE
     opened = open_receiver(source)
     try:
@@ -130,7 +130,7 @@ def _tuned(source: str, setting: Setting, profile: RadioProfile) -> Opened:
 
 
 def _hold(opened: Opened, wanted: RxSettings, refused: str | None) -> None:
-    """Tune, unless the profile refuses it. Raises SettingRefused, RadioError."""
+    """Tune the receiver, unless the profile refuses it. Raises SettingRefused, RadioError."""
     if refused is not None:
         raise SettingRefused(refused)
     held = opened.receiver.tune_rx(wanted)
@@ -154,7 +154,7 @@ def _settings(source: str, opened: Opened, setting: Setting) -> RxSettings:
 
 
 def _heard(opened: Opened, looks: int) -> list[RxBlock]:
-    """So many looks; raises NotCalibrated where a recording is too short for them."""
+    """Take `looks` looks; raises NotCalibrated where a recording is too short."""
     try:
         return [opened.receiver.receive(SAMPLES) for _ in range(looks)]
     except EndOfRecording as exc:
@@ -178,7 +178,7 @@ def _kept(
 
 
 def _table(path: Path, device: str, unit: CalibratedUnit, found: Point, profile: RadioProfile) -> CalibrationFile:
-    """The unit's table with the point; an existing file keeps its plane and the oldest of its dates."""
+    """Return the unit's table with the point added; an existing file keeps its plane and the oldest of its dates."""
     if path.exists():
         return load_calibration(path, device=device).with_point(found)
     now_ns = time.time_ns()

@@ -1,4 +1,4 @@
-"""The metadata of a recording: SigMF's own fields, NTIA's extensions of it, and what neither has, under `bandpact:`."""
+"""The metadata of a recording: SigMF fields, NTIA's extensions, and bandpact's own under `bandpact:`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ NTIA: Final = tuple(
     {"name": f"ntia-{name}", "version": version, "optional": True}
     for name, version in (("core", "v2.0.0"), ("sensor", "v2.0.0"), ("environment", "v1.0.0"))
 )
-"""NTIA/sigmf-ns-ntia as of ntia-sensor v2.0.0, which took the calibration in; the place is `core:geolocation`."""
+"""NTIA/sigmf-ns-ntia as of ntia-sensor v2.0.0, which added the calibration; the place is `core:geolocation`."""
 ALGORITHM: Final = {"name": "ntia-algorithm", "version": "v2.0.0", "optional": True}
 
 
@@ -34,7 +34,7 @@ class SampleStretch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelBasis:
-    """What the levels rest on: the scale, its reference plane, when it was measured, and at what temperature."""
+    """Calibration of the levels: scale, reference plane, time and temperature of its measurement."""
 
     scale: Scale
     reference: str = ""
@@ -47,7 +47,7 @@ class LevelBasis:
 def global_of(
     origin: Origin, *, kind: str, rate_hz: float, name: str, full_scale: float, digest: str, measured: LevelBasis | None
 ) -> dict[str, Any]:
-    """The `global` object."""
+    """Return the `global` object."""
     held: dict[str, Any] = {
         "core:datatype": kind,
         "core:sample_rate": rate_hz,
@@ -78,7 +78,7 @@ def global_of(
 
 
 def point_of(origin: Origin) -> dict[str, Any]:
-    """The place as a GeoJSON point."""
+    """Return the place as a GeoJSON point."""
     place = origin.place
     if place is None:
         return {}
@@ -87,7 +87,7 @@ def point_of(origin: Origin) -> dict[str, Any]:
 
 
 def capture_of(stretch: SampleStretch, origin: Origin, measured: LevelBasis | None) -> dict[str, Any]:
-    """One capture: when, with its bound, at what tuning, and whether something is missing before it."""
+    """Return one capture: time with its bound, tuning, and whether samples are missing before it."""
     tuning = stretch.tuning
     held: dict[str, Any] = {
         "core:sample_start": stretch.first,
@@ -130,6 +130,6 @@ def _calibration(measured: LevelBasis) -> dict[str, Any]:
 
 
 def encoded(about: Mapping[str, Any], captures: Sequence[Any], annotations: Sequence[Any]) -> bytes:
-    """The metadata file."""
+    """Return the metadata file's bytes."""
     whole = {"global": about, "captures": list(captures), "annotations": list(annotations)}
     return (json.dumps(whole, indent=2, allow_nan=False) + "\n").encode()

@@ -1,4 +1,4 @@
-"""What a picture of a run needs, in bounded memory: the spectrum over time, folded as it grows."""
+"""Collects the spectrum over time for a picture in bounded memory: rows are merged as they grow in number."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,7 +18,7 @@ JOINED_NS: Final = 1_000_000
 
 @dataclass(slots=True)
 class SpectrumRow:
-    """Mean power density over some time, shape (columns,), linear; `doubtful` where none of it could be judged."""
+    """Mean power density over some time, shape (columns,), linear; `doubtful` where no look in it was usable."""
 
     start_ns: int
     end_ns: int
@@ -29,12 +29,12 @@ class SpectrumRow:
 
 @dataclass(slots=True)
 class Spectrogram:
-    """Rows of each tuning in the order of time."""
+    """The rows of each tuning in time order."""
 
     rows: dict[Tuning, list[SpectrumRow]] = field(default_factory=dict)
 
     def add(self, look: Look, result: LookResult) -> None:
-        """Take in one look."""
+        """Add one look."""
         rows = self.rows.setdefault(look.tuning, [])
         length_ns = round(len(look.iq) / look.tuning.sample_rate_hz * NS)
         density = _columns(result.psd)
@@ -52,7 +52,7 @@ class Spectrogram:
             self.rows[look.tuning] = _folded(rows)
 
     def cells(self, tuning: Tuning) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-        """Edges in seconds (n + 1,), density of each row (n, columns) with nan between stretches, doubts (n,)."""
+        """Return edges in s (n + 1,), density of each row (n, columns), NaN between stretches; doubtful rows (n,)."""
         edges: list[float] = []
         lines: list[NDArray[np.float64]] = []
         doubts: list[bool] = []
@@ -75,7 +75,7 @@ def _columns(psd: Float32s) -> NDArray[np.float64]:
 
 
 def _folded(rows: list[SpectrumRow]) -> list[SpectrumRow]:
-    """Every two rows made one, weighed by how long each was listened to; a doubtful one gives way to a good one."""
+    """Merge every two rows, weighted by duration; a doubtful row is dropped beside a usable one."""
     made: list[SpectrumRow] = []
     for i in range(0, len(rows) - 1, 2):
         a, b = rows[i], rows[i + 1]

@@ -1,4 +1,4 @@
-"""Pictures of what was sensed: spectrum with floor and what it sees from, the same over time, and what is not told."""
+"""Pictures of a sensing run: spectrum with noise floor and detection level, the same over time, and what is unknown."""
 
 import io
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def spectrum_picture(results: Sequence[SenseResult], picture: Spectrogram, path:
 
 
 def _spectrum(axes: Axes, result: SenseResult, *, first: bool, many: bool) -> None:
-    """Mean, maximum, floor and what is seen from, over frequency."""
+    """Draw mean, maximum, noise floor and detection level over frequency."""
     report, settings = result.report, result.settings
     size = settings.fft_size
     mhz = (settings.center_hz + (np.arange(size) - size // 2) * settings.sample_rate_hz / size) / 1e6
@@ -69,7 +69,7 @@ def _spectrum(axes: Axes, result: SenseResult, *, first: bool, many: bool) -> No
 
 
 def _mark(axes: Axes, channel: ChannelReport, *, first: bool, many: bool) -> None:
-    """A channel's edges, state and occupancy, its floor, and the level it is found busy from."""
+    """Draw a channel's edges, state and occupancy, its floor, and the level from which it counts as busy."""
     low, high = channel.channel.low_hz / 1e6, channel.channel.high_hz / 1e6
     colour = STATE_COLOUR[channel.state.value]
     axes.axvspan(low, high, alpha=0.10, color=colour, linewidth=0)
@@ -101,7 +101,7 @@ def _mark(axes: Axes, channel: ChannelReport, *, first: bool, many: bool) -> Non
 
 
 def _over_time(figure: Figure, axes: Axes, results: Sequence[SenseResult], picture: Spectrogram, unit: str) -> None:
-    """Power over frequency and time, one colour scale for all; gaps and what cannot be judged are hatched."""
+    """Draw power over frequency and time with one colour scale; gaps and doubtful rows are hatched."""
     drawn = [(r, *picture.cells(r.tuning)) for r in results]
     levels = [_db(lines) + _offset_db(r) for r, _, lines, _ in drawn if len(lines)]
     known = np.concatenate([one[np.isfinite(one)] for one in levels]) if levels else np.zeros(0)

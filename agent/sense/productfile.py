@@ -1,4 +1,4 @@
-"""Products as a file: SigMF whose samples are the values, described by NTIA's `ntia-algorithm`; or JSON."""
+"""Writes data products as SigMF, whose samples are the values, described by NTIA's `ntia-algorithm`; or as JSON."""
 
 import hashlib
 import json
@@ -27,17 +27,17 @@ PARTS_MS: Final = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """One product: its description as `ntia-algorithm` has it, and its values, shape (series, length)."""
+    """One product: its description in `ntia-algorithm` terms, and its values, shape (series, length)."""
 
     about: dict[str, Any]
     values: NDArray[np.float32]
 
 
 class ProductMakers:
-    """A maker for each tuning of a source, fed beside the surveys."""
+    """A product maker for each tuning of a source, fed with the same looks as the surveys."""
 
     def __init__(self, source: Source, plan: SensePlan) -> None:
-        """Raises: sensing.zoom.ZoomImpossible, sensing.layout.ChannelOutside."""
+        """Set up the makers. Raises: sensing.zoom.ZoomImpossible, sensing.layout.ChannelOutside."""
         surveys = Surveys(source, plan)
         self.scales: dict[Tuning, Scale | None] = {}
         self._makers: dict[Tuning, ProductMaker] = {}
@@ -58,7 +58,7 @@ class ProductMakers:
             )
 
     def add(self, look: Look, result: LookResult) -> None:
-        """Take one look with what its survey found wrong with it."""
+        """Add one look with its survey's flags."""
         self._began.setdefault(look.tuning, (look.start_ns, look.late_ns))
         self._makers[look.tuning].feed(
             look.iq,
@@ -68,12 +68,12 @@ class ProductMakers:
         )
 
     def made(self) -> dict[Tuning, tuple[Products, tuple[int, int]]]:
-        """The products of each tuning, and when its first look began (ns from the start, and up to how much later)."""
+        """Return each tuning's products, and its first look's start (ns from the start, and its possible delay)."""
         return {t: (m.products(), self._began.get(t, (0, 0))) for t, m in self._makers.items()}
 
 
 def graphs(products: Products, scale: Scale | None) -> Iterator[Graph]:
-    """Every product of one tuning, in the order in which a file holds them."""
+    """Yield every product of one tuning, in the order of a file."""
     offset = 0.0 if scale is None else scale.offset_db
     unit = "dBFS" if scale is None else "dBm"
     spectrum, size = products.spectrum, len(products.spectrum.mean)
@@ -158,7 +158,7 @@ def _db(power: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def write_products(source: Source, makers: ProductMakers, path: Path, *, measured: LevelBasis | None = None) -> Path:
-    """Write everything made, as `.json`, as one `.sigmf` archive, or as a pair of SigMF files; gives what to name.
+    """Write all products as `.json`, as one `.sigmf` archive, or as a pair of SigMF files; returns the path to name.
 
     Raises: OSError where it cannot be written; then nothing is there.
     """
@@ -222,7 +222,7 @@ def _written(path: Path, data: bytes, raw: bytes) -> Path:
 
 
 def _capture(stretch: SampleStretch, origin: Origin, measured: LevelBasis | None) -> dict[str, Any]:
-    """A tuning's products as a capture: its index counts values, not samples."""
+    """Return a tuning's products as a capture: its index counts values, not samples."""
     held = capture_of(stretch, origin, measured)
     del held["core:global_index"]
     held.pop("bandpact:lost_before", None)
@@ -230,7 +230,7 @@ def _capture(stretch: SampleStretch, origin: Origin, measured: LevelBasis | None
 
 
 def _processing(products: Products) -> list[dict[str, Any]]:
-    """How the products were made, as `ntia-algorithm` describes transforms and filters."""
+    """Return the transforms and filters behind the products, in `ntia-algorithm` terms."""
     spectrum, channels = products.spectrum, products.channels
     width = max(c.channel.width_hz for c in channels)
     return [
@@ -255,7 +255,7 @@ def _processing(products: Products) -> list[dict[str, Any]]:
 
 
 def _plain(products: Products, scale: Scale | None) -> dict[str, Any]:
-    """One tuning for JSON: each product's description with its values by series."""
+    """Return one tuning's products for JSON: each description with its values by series."""
     listed = []
     for graph in graphs(products, scale):
         rows = {s: [_number(v) for v in row] for s, row in zip(graph.about["series"], graph.values, strict=True)}
@@ -275,7 +275,7 @@ def _number(value: np.float32) -> float | None:
 
 
 def shown(makers: ProductMakers) -> Sequence[str]:
-    """A line for people on each tuning's products."""
+    """Return a line for people on each tuning's products."""
     lines = []
     for tuning, (products, _) in makers.made().items():
         frames = len(products.channels[0].frame_ns) if products.channels else 0

@@ -1,4 +1,4 @@
-"""Opens what can be listened to by its name, DRIVER:URI, and works out how to tune it for a band.
+"""Opens a receiver by its name, DRIVER:URI, and chooses its tuning for a band.
 
 Drivers are those of `radio.drivers.registry`; beside them a recording and a station of a running air can be named.
 """
@@ -25,24 +25,24 @@ from sensing.values import Channel
 
 FILE: Final = "file"
 AIR: Final = "air"
-"""A station of a running simulated air; only listened to, and loaded only when it is asked for."""
+"""Driver name of a station of a running simulated air; receives only, and is loaded only when used."""
 _WRITTEN: Final = ("PATH.sigmf-meta", *(one.written for one in DRIVERS.values()), "air:ENDPOINT#STATION")
 SOURCES: Final = f"{_WRITTEN[0]}, {' or '.join(_WRITTEN[1:])}"
 _RECORDED: Final = re.compile(r"\.sigmf(-meta|-data)?(#\d+)?$")
-"""How a path ends that is a recording's, whether or not it is there; any file that is there is taken for one too."""
+"""Endings of a recording's path, whether or not it exists; any existing file counts as a recording too."""
 GAIN_DB: Final = 40.0
 RATE_HZ: Final = 10_000_000
 RATE_LEAST_HZ: Final = 2_500_000
 FILTER_SHARE: Final = 0.8
-"""Of the sample rate, what an anti-aliasing filter lets through whole."""
+"""Share of the sample rate that an anti-aliasing filter passes."""
 FILTER_MOST_HZ: Final = 20_000_000
 CLOCK_LEAST_NS: Final = 5_000_000
-"""No claim of the kernel below this is believed (see `agent.timekeeping.kernel`)."""
+"""Smallest bound in ns accepted from the kernel (see `agent.timekeeping.kernel`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """How a receiver shall be set, as far as somebody said; what is None is worked out."""
+    """The wanted receiver settings; None is chosen automatically."""
 
     band: Channel | None = None
     center_hz: float | None = None
@@ -52,13 +52,13 @@ class Wanted:
 
     @property
     def tuned(self) -> bool:
-        """Whether a setting was asked for by name."""
+        """Whether any setting was given."""
         return any(v is not None for v in (self.center_hz, self.rate_hz, self.bandwidth_hz, self.gain_db))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """A span to step over, how long each tuning is listened to, how often, and how far apart the rounds begin."""
+    """A span to step through, the dwell at each tuning, the number of rounds, and their interval."""
 
     span: Channel | None = None
     dwell_s: float = 0.1
@@ -67,7 +67,7 @@ class Sweep:
 
 
 def host_clock() -> UtcNow:
-    """The host's clocks; the bound is the kernel's, None where nothing disciplines the clock."""
+    """Read the host's clocks; the bound is the kernel's, None where nothing disciplines the clock."""
     bound_ns: int | None = None
     try:
         state = read_state()
@@ -80,13 +80,13 @@ def host_clock() -> UtcNow:
 
 
 def _is_there(name: str) -> bool:
-    with contextlib.suppress(OSError):  # a name that is too long for any file
+    with contextlib.suppress(OSError):  # the name is too long for any file
         return bool(name) and Path(name).exists()
     return False
 
 
 def driver_of(name: str) -> tuple[str, str]:
-    """The driver and the rest of a source's name, a path being a recording's; raises SourceError."""
+    """Return the driver and the rest of a source's name, a path being a recording's; raises SourceError."""
     kind, mark, rest = name.partition(":")
     known = bool(mark) and kind in {FILE, AIR, *DRIVERS}
     if not known and (_RECORDED.search(name) or _is_there(name)):
@@ -97,9 +97,9 @@ def driver_of(name: str) -> tuple[str, str]:
 
 
 def open_receiver(name: str) -> Opened:
-    """Open any driver's receiver, a recording as the one that plays it; tuned to nothing new.
+    """Open any driver's receiver, a recording as one that plays it, without tuning it.
 
-    Raises: SourceError, whose message names the thing and the mend; RadioError from a device.
+    Raises: SourceError, whose message names the source and the remedy; RadioError from a device.
     """
     kind, rest = driver_of(name)
     if kind == FILE:
@@ -129,7 +129,7 @@ def open_source(
 ) -> Source:
     """Open a source by its name, tuned as wanted.
 
-    Raises: SourceError, whose message names the thing and the mend; RadioError from a device.
+    Raises: SourceError, whose message names the source and the remedy; RadioError from a device.
     """
     kind, rest = driver_of(name)
     if kind == FILE:
@@ -146,7 +146,7 @@ def open_source(
 
 
 def visits_of(name: str, held: RxSettings | None, wanted: Wanted, sweep: Sweep | None) -> Visits:
-    """The settings to visit, in their order. Raises SourceError where nothing says what to tune to."""
+    """Return the settings to visit, in order. Raises SourceError where no frequency is known."""
     if sweep is None:
         return Visits(settings=(settings_of(name, held, wanted),))
     if sweep.span is None:
@@ -169,7 +169,7 @@ def visits_of(name: str, held: RxSettings | None, wanted: Wanted, sweep: Sweep |
 
 
 def sweep_centers(span: Channel, bandwidth_hz: float) -> tuple[int, ...]:
-    """Where to tune so that receivers' filters of that width cover a span: evenly, and no further out than needed."""
+    """Return evenly spaced centres at which receiver filters of that width cover a span, no further out than needed."""
     count = max(1, ceil(span.width_hz / bandwidth_hz - 1e-9))
     if count == 1:
         return (round((span.low_hz + span.high_hz) / 2),)
@@ -178,9 +178,9 @@ def sweep_centers(span: Channel, bandwidth_hz: float) -> tuple[int, ...]:
 
 
 def settings_of(name: str, held: RxSettings | None, wanted: Wanted) -> RxSettings:
-    """How to tune for what is wanted: as the receiver is, where that serves; the band in the middle, where it does not.
+    """Return the settings for what is wanted: the receiver's present ones where they serve, else centred on the band.
 
-    Raises: SourceError where nothing says what to tune to.
+    Raises: SourceError where no frequency is known.
     """
     band = wanted.band
     if held is not None and (band is None or _serves(held, band)) and wanted.center_hz is None:
@@ -208,6 +208,6 @@ def settings_of(name: str, held: RxSettings | None, wanted: Wanted) -> RxSetting
 
 
 def _serves(held: RxSettings, band: Channel) -> bool:
-    """Whether a receiver hears a band as it is tuned: any part of it that its samples reach."""
+    """Return whether a receiver, as tuned, receives any part of a band."""
     half = held.sample_rate_hz / 2
     return band.low_hz >= held.center_hz - half and band.high_hz <= held.center_hz + half

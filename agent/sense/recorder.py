@@ -1,4 +1,4 @@
-"""Writes what a source gives as SigMF: each gap begins a capture, what was noticed is an annotation."""
+"""Records a source as SigMF: each gap begins a capture, each finding is an annotation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ KEPT: Final = (
     | SampleFlag.OVERFLOW_UNKNOWN
     | ELSEWHERE
 )
-"""What only the driver could know of samples: kept with them, and believed when they are read again."""
+"""Flags that only the driver can know: they are stored with the samples, and trusted when read again."""
 SLACK_NS: Final = 2_000
 
 
@@ -45,13 +45,13 @@ class Recorded:
 
 @dataclass(slots=True)
 class _Notes:
-    """Annotations in the making: a run of like looks becomes one."""
+    """Annotations being built: a run of similar looks becomes one."""
 
     done: list[dict[str, Any]] = field(default_factory=list)
     open: dict[tuple[object, ...], tuple[int, int]] = field(default_factory=dict)
 
     def look(self, look: Look, result: LookResult, *, first: int) -> None:
-        """Take what one look found; `first` is its first sample in the recording."""
+        """Add one look's findings; `first` is its first sample in the recording."""
         after = first + len(look.iq)
         seen: list[tuple[object, ...]] = [
             ("busy", c.channel.low_hz, c.channel.high_hz) for c in result.channels if c.busy
@@ -65,7 +65,7 @@ class _Notes:
             self.open[key] = (self.open.get(key, (first, 0))[0], after)
 
     def radar(self, one: Incumbent, stretches: list[SampleStretch]) -> None:
-        """Note a radar over the samples that were taken while it was heard."""
+        """Note a radar over the samples in which it was heard."""
         for stretch in stretches:
             rate = stretch.tuning.sample_rate_hz
             start = max(0, round((one.start_ns - stretch.start_ns) * rate / NS))
@@ -75,7 +75,7 @@ class _Notes:
                 self.done.append(_annotation(stretch.first + start, end - start, one.low_hz, one.high_hz, label))
 
     def finish(self) -> list[dict[str, Any]]:
-        """Every annotation in the order of time, as SigMF asks for."""
+        """Return all annotations in time order, as SigMF requires."""
         for key in list(self.open):
             self._close(key)
         return sorted(self.done, key=lambda one: int(one["core:sample_start"]))
@@ -161,14 +161,14 @@ def record(
 
 
 def _known(source: Origin, given: Origin | None) -> Origin:
-    """What the source says of itself, its place as given where somebody gave one."""
+    """Return the source's own origin, with the place replaced where one was given."""
     if given is None:
         return source
     return replace(source, place=given.place or source.place, device=source.device or given.device)
 
 
 def _extend(stretches: list[SampleStretch], look: Look, first: int) -> None:
-    """Make the last capture longer, or begin one where time or tuning jumps, or samples are missing."""
+    """Extend the last capture, or begin one where time or tuning jumps, or samples are missing."""
     clipped = bool(look.flags & SampleFlag.CLIPPED)
     last = stretches[-1] if stretches else None
     if last is not None and last.tuning == look.tuning and not look.flags & SampleFlag.GAP:

@@ -1,4 +1,4 @@
-"""One run of sensing over a source: the right settings for each of its tunings, and the reports at the end."""
+"""One sensing run over a source: settings for each tuning, and the reports at the end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -20,17 +20,17 @@ from sensing.values import Channel, Interval
 BLOCK_US: Final = 100.0
 FFT_MIN, FFT_MAX, FFT_NARROW_MAX = 64, 4096, 65536
 BINS_PER_CHANNEL_MIN, BINS_PER_NARROW_CHANNEL = 5, 12
-"""Channels of fewer bins get a longer transform, with so many for each: then a strong neighbour leaks into none."""
+"""Fewest bins of a channel, and the bins of a narrower one in a longer transform, so that no neighbour leaks in."""
 FRAMES_PER_BLOCK: Final = 2
-"""Of a longer transform; at low sample rates a block is one frame, for longer ones blur short bursts."""
+"""Frames per block of a longer transform; at low sample rates a block is one frame: longer ones blur short bursts."""
 BLOCKS_PER_LOOK_MIN: Final = 60
 USABLE_SHARE: Final = 0.9
-"""Share of the received band that is one channel when none is asked for: a receiver's filter falls off at its edges."""
+"""Share of the received band used as one channel where none is given: a receiver's filter falls off at its edges."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensePlan:
-    """What to sense: `band` None is all that is received, `width_hz` None is one channel, `duration_s` None is all."""
+    """What to sense: `band` None is all received, `width_hz` None one channel, `duration_s` None the whole source."""
 
     band: Channel | None = None
     width_hz: float | None = None
@@ -42,7 +42,7 @@ class SensePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreported:
-    """A part of what was received that no channel speaks of, and why."""
+    """A part of the received band that no channel covers, and why."""
 
     band: Channel
     why: str
@@ -50,10 +50,10 @@ class Unreported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenseResult:
-    """What a run found at one tuning, with the settings it was made with.
+    """Result of a run at one tuning, with its settings.
 
-    `seconds` is what was listened to, without the gaps; `span_s` from the first sample to the last, with them.
-    `beyond_filter` are the channels that reach out of the receiver's filter: nothing is said of them.
+    `seconds` is the time sensed, without gaps; `span_s` from the first sample to the last, with gaps.
+    `beyond_filter` are channels that reach beyond the receiver's filter: they are not reported.
     """
 
     source: str
@@ -69,7 +69,7 @@ class SenseResult:
 
 
 def fft_size(sample_rate_hz: float, width_hz: float | None = None) -> int:
-    """Bins such that a block of `BLOCK_US` holds at least two frames, and more where channels are narrow.
+    """Return a transform size such that a block of `BLOCK_US` holds at least two frames; larger for narrow channels.
 
     Raises: ChannelOutside for channels too narrow for the longest transform.
     """
@@ -88,19 +88,19 @@ def fft_size(sample_rate_hz: float, width_hz: float | None = None) -> int:
 
 
 def usable_hz(tuning: Tuning) -> float:
-    """How wide a band the samples speak of: the filter's, or most of the sample rate where it is not known."""
+    """Return the usable bandwidth in Hz: the filter's, or most of the sample rate where the filter is unknown."""
     width = tuning.bandwidth_hz or tuning.sample_rate_hz * USABLE_SHARE
     return min(width, tuning.sample_rate_hz)
 
 
 def received(tuning: Tuning) -> Channel:
-    """The band the samples speak of."""
+    """Return the band that the samples cover."""
     half = usable_hz(tuning) / 2
     return Channel(low_hz=tuning.center_hz - half, high_hz=tuning.center_hz + half)
 
 
 def survey_settings(source: Source, plan: SensePlan, tuning: Tuning, *, sole: bool = True) -> SurveySettings | None:
-    """Settings that fit a tuning; None where the plan's band lies beside it and it is not the only one.
+    """Return settings that fit a tuning; None where the plan's band is outside it and there are other tunings.
 
     Raises: sensing.layout.ChannelOutside later, when a channel does not fit the band.
     """
@@ -130,7 +130,7 @@ def survey_settings(source: Source, plan: SensePlan, tuning: Tuning, *, sole: bo
 
 @dataclass(slots=True)
 class _Part:
-    """One tuning's survey, and what was listened to with it."""
+    """One tuning's survey, and the time sensed with it."""
 
     survey: Survey
     repetition: Repetition = field(default_factory=Repetition)
@@ -153,7 +153,7 @@ class _Part:
         return result
 
     def _overloaded(self, look: Look, result: LookResult) -> bool:
-        """Whether the converter was at its end for so long that no pulse would have risen out of it."""
+        """Return whether the converter was overloaded for so long that a pulse would not have risen above it."""
         if SampleFlag.CLIPPED not in result.flags:
             return False
         return clipped_share(look.iq, self.survey.settings.full_scale) > OVERLOADED_SHARE
@@ -161,14 +161,14 @@ class _Part:
 
 CONTIGUOUS_NS: Final = 2_000
 UNSEARCHED: Final = UNUSABLE | SampleFlag.NON_FINITE
-"""In looks with one of these a radar may have been that nobody could hear."""
+"""Flags of looks in which a radar could not have been heard."""
 OVERLOADED_SHARE: Final = 0.1
-"""A radar's own pulses take less of the time than this in every class."""
+"""Share of time above which overload hides radars; a radar's own pulses take less in every class."""
 
 
 @dataclass(slots=True)
 class Surveys:
-    """A survey for each tuning of a source, fed look by look.
+    """A survey for each tuning of a source, fed with looks.
 
     Raises: sensing.layout.ChannelOutside when a channel does not fit the band.
     """
@@ -178,7 +178,7 @@ class Surveys:
     _parts: dict[Tuning, _Part | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """One survey for each tuning that the plan's band touches."""
+        """Set up one survey for each tuning that the plan's band touches."""
         sole = len(self.source.tunings) == 1
         for tuning in self.source.tunings:
             settings = survey_settings(self.source, self.plan, tuning, sole=sole)
@@ -188,28 +188,28 @@ class Surveys:
 
     @property
     def look_s(self) -> float:
-        """How long looks shall be: long enough for the floor to show itself in the blocks of each."""
+        """Length of a look in seconds, long enough for the noise floor to be found in its blocks."""
         blocks_s = [p.survey.settings.block_us * 1e-6 for p in self._parts.values() if p is not None]
         return max(LOOK_S, BLOCKS_PER_LOOK_MIN * max(blocks_s))
 
     def wants(self, look: Look) -> bool:
-        """Whether the plan's band is in what this look received."""
+        """Return whether a look received the plan's band."""
         return self._parts.get(look.tuning) is not None
 
     def settings(self, tuning: Tuning) -> SurveySettings | None:
-        """How a tuning is surveyed, None where it is not."""
+        """Return a tuning's survey settings, None where it is not surveyed."""
         part = self._parts.get(tuning)
         return None if part is None else part.survey.settings
 
     def feed(self, look: Look) -> LookResult:
-        """Take one look; one that is not wanted is taken by nobody and must not be given. Raises KeyError then."""
+        """Add one look, for which `wants` is true. Raises KeyError for another."""
         part = self._parts[look.tuning]
         if part is None:
             raise KeyError(look.tuning)
         return part.take(look)
 
     def results(self) -> tuple[SenseResult, ...]:
-        """What is known by now, a result for each tuning."""
+        """Return the results so far, one for each tuning."""
         return tuple(self._result(tuning, part) for tuning, part in self._parts.items() if part is not None)
 
     def _result(self, tuning: Tuning, part: _Part) -> SenseResult:
@@ -231,7 +231,7 @@ class Surveys:
 
 
 def _beyond(channel: Channel, tuning: Tuning, size: int) -> bool:
-    """Whether a channel reaches out of the receiver's filter, where that is known."""
+    """Return whether a channel reaches beyond the receiver's filter; False where the filter is unknown."""
     if tuning.bandwidth_hz is None:
         return False
     here, slack = received(tuning), tuning.sample_rate_hz / size
@@ -239,7 +239,7 @@ def _beyond(channel: Channel, tuning: Tuning, size: int) -> bool:
 
 
 def _silenced(report: SurveyReport, beyond: frozenset[Channel]) -> SurveyReport:
-    """The report with nothing said of channels that the filter does not let through."""
+    """Return the report with the channels outside the receiver's filter set to unknown."""
     if not beyond:
         return report
     nothing = Interval(value=float("nan"), low=0.0, high=1.0)
@@ -262,7 +262,7 @@ def _silenced(report: SurveyReport, beyond: frozenset[Channel]) -> SurveyReport:
 
 
 def _unreported(plan: SensePlan, tuning: Tuning, settings: SurveySettings) -> tuple[Unreported, ...]:
-    """What was received and asked for, but belongs to no channel."""
+    """Return the requested and received parts that belong to no channel."""
     asked, here = plan.band or received(tuning), received(tuning)
     low, high = max(asked.low_hz, here.low_hz), min(asked.high_hz, here.high_hz)
     found: list[Unreported] = []
@@ -284,7 +284,7 @@ def sense(
     *,
     on_look: Callable[[Look, LookResult], None] = lambda _look, _result: None,
 ) -> tuple[SenseResult, ...]:
-    """Run over the source until it or the plan's time ends; `on_look` is told of every look."""
+    """Run until the source or the plan's time ends; `on_look` is called with every look."""
     surveys = Surveys(source, plan)
     for look in limited(source, plan.duration_s, surveys.look_s):
         if surveys.wants(look):

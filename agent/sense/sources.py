@@ -1,4 +1,4 @@
-"""Where samples come from: a recording, or any radio that this installation can open, as a stream of looks."""
+"""Sources of samples as a stream of looks: a recording, or any radio that this installation can open."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,12 +31,12 @@ PORT_FLAGS: Final = {
     RxFlag.DEAF: SampleFlag.DEAF,
 }
 DERIVED: Final = SampleFlag.UNCALIBRATED
-"""Flags that say something of this installation and not of the samples: they are not kept with a recording."""
+"""Flags about this installation and not about the samples: they are not stored with a recording."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """How a receiver was set while it listened; what nobody wrote down is None."""
+    """A receiver's settings during a look; unknown ones are None."""
 
     center_hz: float
     sample_rate_hz: float
@@ -60,7 +60,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a source's samples are from: the unit, its place, UTC of the source's start and how sure that is.
+    """Origin of a source's samples: unit, place, UTC of the source's start, and its bound.
 
     `bound_ns` is None where the time is not known well enough to bound; `utc_ns` None where it is not known.
     """
@@ -82,16 +82,16 @@ class UtcNow:
 
 
 class Source(Protocol):
-    """Anything that can be listened to for a while."""
+    """A source of samples."""
 
     @property
     def name(self) -> str:
-        """As the user wrote it."""
+        """The source's name as the user wrote it."""
         ...
 
     @property
     def tunings(self) -> tuple[Tuning, ...]:
-        """Every tuning it will be heard at, in the order of their first look."""
+        """All tunings of the source, in the order of their first look."""
         ...
 
     @property
@@ -101,30 +101,30 @@ class Source(Protocol):
 
     @property
     def samples(self) -> int | None:
-        """How many there are, or None for a source that goes on."""
+        """Number of samples, or None for a source without an end."""
         ...
 
     @property
     def scale(self) -> Scale | None:
-        """What full scale is in dBm, where the source itself knows."""
+        """Calibration of full scale in dBm, where the source itself knows it."""
         ...
 
     @property
     def origin(self) -> Origin:
-        """Where its samples are from; complete once a look was taken."""
+        """Origin of its samples; complete once a look was taken."""
         ...
 
     def looks(self, look_s: float = LOOK_S) -> Iterator[Look]:
-        """The samples from now on, in looks of so many seconds. Raises SourceError, RadioError."""
+        """Yield the samples from now on, in looks of `look_s` seconds. Raises SourceError, RadioError."""
         ...
 
     def close(self) -> None:
-        """Let go of the file or the device."""
+        """Close the file or the device."""
         ...
 
 
 def sample_flags(flags: RxFlag) -> SampleFlag:
-    """A driver's flags as sensing's own."""
+    """Convert a driver's flags to sensing's own."""
     out = SampleFlag.NONE
     for theirs, ours in PORT_FLAGS.items():
         if theirs in flags:
@@ -133,7 +133,7 @@ def sample_flags(flags: RxFlag) -> SampleFlag:
 
 
 class FileSource:
-    """A recording in its own number format, so that nothing in it is lost before it is judged."""
+    """A recording, read in its own number format, so that nothing is lost before it is judged."""
 
     def __init__(self, name: str, recording: Recording) -> None:
         self.name, self.recording = name, recording
@@ -156,7 +156,7 @@ class FileSource:
         )
 
     def looks(self, look_s: float = LOOK_S) -> Iterator[Look]:
-        """The recording in looks, none of them over a gap; the last one of each run is short."""
+        """Yield the recording in looks, none across a gap; the last one of each run is short."""
         rate_hz = self.recording.sample_rate_hz
         step = max(LOOK_SAMPLES_MIN, round(look_s * rate_hz))
         before: Segment | None = None
@@ -179,15 +179,15 @@ class FileSource:
         return flags
 
     def close(self) -> None:
-        """The file closes with the recording."""
+        """Close the recording's file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visits:
-    """The order in which a receiver is tuned: every setting for `dwell_s`, and all of that `rounds` times.
+    """Order of a receiver's tunings: every setting for `dwell_s`, and all of that `rounds` times.
 
-    A round begins `every_s` after the one before began, or at once where that is over. Without a dwell there is one
-    setting and no end.
+    A round begins `every_s` after the start of the one before, or at once where that is past. Without a dwell there is
+    one setting and no end.
     """
 
     settings: Sequence[RxSettings]
@@ -197,7 +197,7 @@ class Visits:
 
 
 class PortSource:
-    """A receiver behind the radio port, visited at one setting or several."""
+    """A receiver behind the radio port, tuned to one setting or several in turn."""
 
     def __init__(
         self,
@@ -222,12 +222,12 @@ class PortSource:
 
     @property
     def seconds(self) -> float | None:
-        """How long it is listened to by its own plan, None for ever."""
+        """Seconds that its own plan lasts, None without an end."""
         visits = self._visits
         return None if visits.dwell_s is None else visits.dwell_s * len(visits.settings) * visits.rounds
 
     def looks(self, look_s: float = LOOK_S) -> Iterator[Look]:
-        """Looks for as long as the plan and the receiver go on."""
+        """Yield looks as long as the plan and the receiver last."""
         visits = self._visits
         due_ns: int | None = None
         last_ns = 0
@@ -263,7 +263,7 @@ class PortSource:
                 return
 
     def _look(self, block: RxBlock, tuning: Tuning, *, joined: bool) -> Look:
-        """A block at its time: right after the one before in an unbroken stream, and never before it."""
+        """Return a block as a look with its time: in an unbroken stream right after the one before, never before it."""
         if self._first_ns is None:
             self._first_ns = block.start.earliest_ns
             self._begin(block)
@@ -280,7 +280,7 @@ class PortSource:
         )
 
     def _begin(self, block: RxBlock) -> None:
-        """UTC of the first sample: by the host's clocks, for simulated time the moment it is asked for."""
+        """Set UTC of the first sample: by the host's clocks, for simulated time the moment of the call."""
         now = self._clock()
         if self._opened.simulated_time:
             self.origin = replace(self.origin, utc_ns=now.utc_ns, bound_ns=now.bound_ns)
@@ -292,7 +292,7 @@ class PortSource:
         )
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Close the device."""
         self._opened.close()
 
 
@@ -306,7 +306,7 @@ def _tuning(settings: RxSettings) -> Tuning:
 
 
 def _blocks(receiver: Receiver, samples: int) -> Iterator[RxBlock]:
-    """Blocks without a break where the receiver streams, else one after the other."""
+    """Yield blocks without a break where the receiver streams, else one by one."""
     if isinstance(receiver, Streamer):
         yield from receiver.stream(samples)
         return
@@ -318,7 +318,7 @@ def _blocks(receiver: Receiver, samples: int) -> Iterator[RxBlock]:
 
 
 def limited(source: Source, duration_s: float | None, look_s: float = LOOK_S) -> Iterator[Look]:
-    """Looks of so many seconds of listening, the last one cut where they end; None is all of them."""
+    """Yield looks of `look_s` seconds, the last one cut at `duration_s`; None is all."""
     left_s = duration_s
     for look in source.looks(look_s):
         if left_s is None:

@@ -1,4 +1,4 @@
-"""A sensing result as JSON by the published names, and as a table for people."""
+"""Formats a sensing result as JSON with the published names, and as a table for people."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -23,9 +23,9 @@ NO_RADAR: Final = "no radar, they go on for longer than its burst or no incumben
 
 
 def as_json(results: Sequence[SenseResult]) -> dict[str, Any]:
-    """The contract of `bandpact sense --json`; a number that is not known is null.
+    """Return the JSON of `bandpact sense --json`; an unknown number is null.
 
-    With several tunings `center_hz` is null, the lists hold those of all, and `tunings` has each one by itself.
+    With several tunings `center_hz` is null, the lists hold all tunings' values, and `tunings` has each by itself.
     """
     one = results[0]
     if len(results) == 1:
@@ -142,7 +142,7 @@ def _incumbent(one: Incumbent) -> dict[str, Any]:
 
 
 def as_table(result: SenseResult) -> Table:
-    """One row for each channel, 80 columns or fewer; its title and caption say what holds for all of them."""
+    """Return one row for each channel, 80 columns or fewer; title and caption say what holds for all channels."""
     report = result.report
     unit = report.channels[0].noise_floor.unit if report.channels else "dBFS/Hz"
     table = Table(title=_title(result), title_justify="left", caption=_caption(result), caption_justify="left")
@@ -155,7 +155,7 @@ def as_table(result: SenseResult) -> Table:
 
 
 def _doubt(channel: ChannelReport, result: SenseResult) -> str:
-    """Why nothing can be said of a channel, in words; empty where something can."""
+    """Return why a channel's state is unknown, in words; empty where it is known."""
     if channel.channel in result.beyond_filter:
         here = received(result.tuning)
         return f"reaches beyond the filter, {_edges(here)} MHz"
@@ -184,7 +184,7 @@ def _title(result: SenseResult) -> str:
 
 
 def _caption(result: SenseResult) -> str:
-    """What the columns mean here, and the flags that every channel carries."""
+    """Return what the columns mean here, and the flags that every channel carries."""
     channels = result.report.channels
     floor = channels[0].noise_floor if channels else None
     per = floor.unit if floor else "dBFS/Hz"
@@ -211,7 +211,7 @@ def _caption(result: SenseResult) -> str:
 
 
 def _listed(bands: list[str]) -> str:
-    """The first few of many."""
+    """Return the first few of many bands as text."""
     shown = ", ".join(bands[:BANDS_SHOWN])
     return shown if len(bands) <= BANDS_SHOWN else f"{shown} and {len(bands) - BANDS_SHOWN} more"
 
@@ -243,12 +243,12 @@ def _span(one: Incumbent) -> str:
 
 
 def _share(value: float, *, used: bool) -> str:
-    """A share of the time in per cent; what is used a little is not used at "0.0 %" of it."""
+    """Return a share of time in per cent; a channel that is in use is never shown as "0.0 %"."""
     return "<0.1%" if used and value < LEAST_SHARE else f"{value:.1%}"
 
 
 def radar_lines(result: SenseResult) -> list[str]:
-    """A sentence for each radar heard, and what can be said where none was."""
+    """Return a sentence for each radar heard, or on what can be said where none was."""
     heard = [
         f"Radar {one.kind} from {one.start_ns / 1e9:.3f} s in {one.low_hz / 1e6:.1f}-{one.high_hz / 1e6:.1f} MHz: "
         f"{one.pulses} pulses, {1e6 / one.pri_us:.0f} a second, confidence {one.confidence.value:.2f} "

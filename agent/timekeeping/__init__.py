@@ -1,1 +1,1 @@
-"""Where a node's time and place come from, as intervals it can vouch for."""
+"""A node's sources of time and place, and their intervals."""

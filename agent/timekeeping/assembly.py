@@ -1,4 +1,4 @@
-"""From configuration to a node's clock."""
+"""Builds a node's clock from its configuration."""
 
 import time
 
@@ -16,7 +16,7 @@ GIVEN = {"surveyed": PositionSource.SURVEYED, "simulated": PositionSource.SIMULA
 
 
 def clock_plan(config: NodeConfig, *, not_before_ns: int = 0, memory: TimeMemory | None = None) -> ClockPlan:
-    """What the clock is held to; `not_before_ns` is the newest record's time.
+    """Return the limits and sources of the clock; `not_before_ns` is the newest record's time.
 
     Simulated time is for simulated radios only. Raises ConfigError.
     """
@@ -36,12 +36,12 @@ def clock_plan(config: NodeConfig, *, not_before_ns: int = 0, memory: TimeMemory
 
 
 def memory_of(config: NodeConfig, process: str = "agent") -> TimeMemory | None:
-    """Where a process of the node keeps the latest time it was sure of; None where time is simulated."""
+    """Return the file in which a process stores the latest time it was sure of; None where time is simulated."""
     return TimeMemory(config.folder / f"{process}.time") if config.radio.real else None
 
 
 def place_plan(config: NodeConfig) -> PlacePlan:
-    """What the position is held to."""
+    """Return the limits on the node's position."""
     place = config.place
     given = None
     if place.source in GIVEN:
@@ -63,9 +63,9 @@ def place_plan(config: NodeConfig) -> PlacePlan:
 
 
 def timekeeper(config: NodeConfig, *, process: str = "", not_before_ns: int = 0) -> Timekeeper:
-    """The clock of a node, listening.
+    """Build the clock of a node, connected to its sources.
 
-    `process` names who keeps its own memory of time ("agent", "warden"); nobody's is kept without.
+    `process` ("agent", "warden") names the process whose time memory is used; none is kept without.
     """
     memory = memory_of(config, process) if process else None
     plan = clock_plan(config, not_before_ns=not_before_ns, memory=memory)

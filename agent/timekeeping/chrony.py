@@ -1,4 +1,4 @@
-"""What chrony knows of the system clock's error, from `chronyc -c tracking`.
+"""Reads chrony's bound on the system clock's error, from `chronyc -c tracking`.
 
 The true time lies within |system offset| + root dispersion + root delay / 2 of the system clock (chronyc(1), tracking).
 A chrony that follows nobody, or only its own `local` reference, knows nothing. One whose source fell silent goes on
@@ -21,7 +21,7 @@ from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import TimeFix, TimeSource
 
 CHRONY_BEST_US = 1.0
-"""The smallest bound of its class, us."""
+"""Smallest bound of this kind of source, us."""
 
 FIELDS = 14
 LOCAL_REFERENCE = "7F7F0101"
@@ -30,18 +30,18 @@ SYNCHRONISED = ("Normal", "Insert second", "Delete second")
 ANSWER_S = 2.0
 BOUND_NS_MAX = 10**18
 SECONDS_MAX = 10**12
-"""Beyond any time or error there is; a number of text may have a million digits."""
+"""Largest number of seconds accepted; a number in text may have a million digits."""
 AHEAD_NS_MAX = 1_000_000_000
-"""So far may the last update lie after now: the system clock was set back since, where it is more."""
+"""Largest time in ns by which the last update may lie after now; beyond, the system clock was set back since."""
 OVERDUE = 3
 INTERVAL_S_LEAST, INTERVAL_S_MOST = 1, 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tracking:
-    """One answer. `bound_ns` is None unless chrony is synchronised; `note` says to whom, or why not.
+    """One answer of chrony. `bound_ns` is None unless chrony is synchronised; `note` says to which source, or why not.
 
-    `updated_ns` is when it last heard its source, by the system clock; `every_ns` how long after the time before.
+    `updated_ns` is the time of the last update by the system clock, `every_ns` the interval between the last two.
     """
 
     bound_ns: int | None
@@ -51,7 +51,7 @@ class Tracking:
 
 
 def parse_tracking(line: str) -> Tracking | None:
-    """Read one line of `chronyc -c tracking`; None when it is not one."""
+    """Parse one line of `chronyc -c tracking`; None when it is malformed."""
     fields = line.strip().split(",")
     if len(fields) != FIELDS:
         return None
@@ -76,7 +76,7 @@ def parse_tracking(line: str) -> Tracking | None:
 
 
 def reading_of(name: str, tracking: Tracking | None, pair: Paired, *, drift_ppb: int = 0) -> Reading:
-    """A tracking answer and the host's clocks as a reading; `drift_ppb` is the undisciplined oscillator's."""
+    """Convert a tracking answer and the host's clocks to a reading; `drift_ppb` is the undisciplined oscillator's."""
     if tracking is None:
         return Reading(
             name=name, at_ns=pair.mono_ns, standing=SourceStanding.SILENT, note="chronyc gave no usable answer"
@@ -99,7 +99,7 @@ def reading_of(name: str, tracking: Tracking | None, pair: Paired, *, drift_ppb:
 
 
 class ChronySource:
-    """Asks chronyc once every `every_s`."""
+    """Queries chronyc once every `every_s`."""
 
     def __init__(
         self,
@@ -113,13 +113,13 @@ class ChronySource:
         self._drift_ppb = drift_ppb
 
     async def run(self, push: Callable[[Reading], None]) -> None:
-        """Ask for ever."""
+        """Query until cancelled."""
         while True:
             push(await self.ask())
             await asyncio.sleep(self._every_s)
 
     async def ask(self) -> Reading:
-        """One question, one reading."""
+        """Query once; returns the reading."""
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -158,9 +158,9 @@ class ChronyClock(ClockSourceSection):
 
     @property
     def best_us(self) -> float:
-        """The smallest bound it can have: the floor of its class."""
+        """Smallest bound of this source, us."""
         return CHRONY_BEST_US
 
     def listening(self, *, drift_ppb: int) -> "ChronySource":
-        """What asks chronyc again and again."""
+        """Return the source that queries chronyc periodically."""
         return ChronySource(self.name, command=self.command, every_s=self.every_s, drift_ppb=drift_ppb)

@@ -32,11 +32,11 @@ from settlement.core.fixes import TimeFix, TimeSource
 
 NS = 1_000_000_000
 CARRY_NS = 5_000_000
-"""For so long a verdict that nothing contradicted is carried on by drift alone, which takes microseconds."""
+"""Time in ns for which an uncontradicted verdict is extrapolated by drift alone, which takes microseconds."""
 STANDS_NS = 50_000_000
-"""For so long it need not be judged again just before something is heard, where drift leaves it within the budget.
+"""Time in ns for which a verdict is extrapolated just before a reading, while drift leaves it within the budget;
 
-Nor where all there is to hear was asked for, and fits it.
+also where all sources were read and agree with it.
 """
 DISTRUST = {
     SourceStanding.UNSYNCHRONISED: Cause.UNSYNCHRONISED,
@@ -44,14 +44,14 @@ DISTRUST = {
     SourceStanding.NOT_MEASURED: Cause.NOT_MEASURED,
 }
 LYING = {SourceStanding.IMPLAUSIBLE: Cause.IMPLAUSIBLE, SourceStanding.CONTRADICTORY: Cause.CONTRADICTORY}
-"""What no source says that works and is left alone."""
+"""Causes of distrust that a working source never gives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockPlan:
-    """What a clock is held to. `need` sources must stand behind it; `drift_ppb` is the oscillator's.
+    """The limits of a clock. `need` sources must agree; `drift_ppb` is the oscillator's.
 
-    `host_tolerance_ns` is how far the system clock may be from the sources; None where it is not asked.
+    `host_tolerance_ns` is the largest difference of the system clock from the sources; None: not checked.
     """
 
     budget_ns: int = 1_000_000
@@ -69,7 +69,7 @@ class ClockPlan:
 
 @dataclass(slots=True)
 class Track:
-    """One source as the clock knows it."""
+    """One source's state in the clock."""
 
     source: TimeSource
     known: UtcInterval | None = None
@@ -77,17 +77,17 @@ class Track:
     standing: SourceStanding = SourceStanding.SILENT
     jumped: bool = False
     jump_ns: int | None = None
-    """When it last jumped, monotonic."""
+    """Time of its last jump, monotonic."""
 
     def live(self, at_ns: int, stale_ns: int) -> bool:
-        """Whether it vouches for this instant itself."""
+        """Return whether the source vouches for an instant."""
         good = self.standing is SourceStanding.GOOD and not self.jumped and self.heard_ns is not None
         return good and at_ns - (self.heard_ns or 0) <= stale_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockVerdict:
-    """The clock's answer for one instant: interval (None before anything was heard), cause, and the bound that counts.
+    """The clock's answer for one instant: interval (None before any reading), cause, and the bound that counts.
 
     `reach_ns` is what is compared with the budget; `holdover_left_ns` is how long trust lasts if all sources fall
     silent now, None when it is not trusted.
@@ -101,7 +101,7 @@ class ClockVerdict:
     holdover_left_ns: int | None
 
     def fix(self) -> TimeFix:
-        """As what is signed and judged."""
+        """Return the verdict as the fix that is signed and judged."""
         known = self.interval
         return TimeFix(
             earliest_ns=max(0, known.earliest_ns) if known else 0,
@@ -113,7 +113,7 @@ class ClockVerdict:
 
 
 class IntervalClock:
-    """One node's clock. `take` what sources say, ask `now`; `at` gives instants near now, for the record."""
+    """One node's clock. `take` adds a reading, `now` judges; `at` gives the interval at instants near now."""
 
     def __init__(self, plan: ClockPlan) -> None:
         self.plan = plan
@@ -128,7 +128,7 @@ class IntervalClock:
         self._last: ClockVerdict | None = None
         self._fitted_ns: int | None = None
         self._judged: tuple[int, Cause, UtcInterval | None, int | None] | None = None
-        """The last judgement and its instant, which is not judged again before something is heard."""
+        """The last judgement with its instant; reused until the next reading."""
         self._not_before_ns = plan.not_before_ns
         self._host: tuple[int, int] | None = None
         self._woken_ns: int | None = None
@@ -136,7 +136,7 @@ class IntervalClock:
     # -- in ------------------------------------------------------------------------------------------------------
 
     def take(self, reading: Reading) -> None:
-        """Take in what a source says; a reading older than what it said before is dropped."""
+        """Add a reading; one older than the source's last is dropped."""
         at_ns = reading.at_ns if self._latest_ns is None else max(reading.at_ns, self._latest_ns)
         if self._judged is None or self._drifted(at_ns, STANDS_NS) is None:
             self._judge(at_ns)
@@ -159,7 +159,7 @@ class IntervalClock:
         self._judge(at_ns)
 
     def suspect(self, name: str, at_ns: int) -> None:
-        """Something else (its position) shows that a source lies: the same as a jump in its time."""
+        """Mark a source as lying because of other evidence (its position), as for a jump in its time."""
         self._last = None
         track = self.tracks.get(name)
         if track is not None:
@@ -167,11 +167,11 @@ class IntervalClock:
             self._judge(at_ns)
 
     def witness(self, at_ns: int, utc_ns: int) -> None:
-        """Take in what the system clock said at a monotonic instant, for rule (9)."""
+        """Note the system clock at a monotonic instant, for rule (9)."""
         self._host, self._judged = (at_ns, utc_ns), None
 
     def woken(self, at_ns: int) -> None:
-        """The host was suspended until now (monotonic): rule (10). Trust has to be won again."""
+        """Note that the host was suspended until now (monotonic), rule (10): trust must be established again."""
         if self._given is not None:
             self._not_before_ns = max(self._not_before_ns, self._given.earliest_ns)
         self.tracks.clear()
@@ -189,7 +189,7 @@ class IntervalClock:
         return claimed.latest_ns >= self._not_before_ns and claimed.earliest_ns <= self.plan.not_after_ns
 
     def _follow(self, track: Track, said: UtcInterval) -> None:
-        """Rule (2)."""
+        """Apply rule (2): update a source's track."""
         before = track.known.moved(said.at_ns, self.plan.drift_ppb) if track.known else said
         agreed = before.meet(said)
         held = self._held.moved(said.at_ns, self.plan.drift_ppb) if self._held else None
@@ -201,13 +201,13 @@ class IntervalClock:
         track.known = agreed
 
     def _lone(self, track: Track, at_ns: int) -> bool:
-        """Whether nobody else is live: then what is held is all there is to check it against."""
+        """Return whether no other source is live: then the held interval is the only check."""
         return not any(t.live(at_ns, self.plan.stale_ns) for t in self.tracks.values() if t is not track)
 
     # -- judgement -----------------------------------------------------------------------------------------------
 
     def now(self, at_ns: int) -> ClockVerdict:
-        """The verdict for now; trust is won and lost here, so ask it with monotonic time as it passes."""
+        """Judge this instant (monotonic ns); trust is gained and lost here, so call it as time passes."""
         if self._judged is not None and self._judged[0] == at_ns:
             _, cause, interval, reach_ns = self._judged
         else:
@@ -219,15 +219,15 @@ class IntervalClock:
         return self._last
 
     def carried(self, at_ns: int) -> TimeFix | None:
-        """The last verdict, a moment later; None where it has to be judged again: ask `now`."""
+        """Return the last verdict extrapolated to an instant shortly after; None where `now` must judge again."""
         fitting = self._fitted_ns is not None and 0 <= at_ns - self._fitted_ns <= CARRY_NS
         moved = self._drifted(at_ns, STANDS_NS if fitting else CARRY_NS)
         return None if moved is None else self._moved(moved)
 
     def carried_with(self, readings: Iterable[Reading], at_ns: int) -> TimeFix | None:
-        """The last verdict, where all there is to hear at this instant fits it; None where that has to be taken in.
+        """Return the last verdict where all readings at this instant fit it; None where they must be added.
 
-        Each source then stands as it stood, and may know better than the verdict, or less well.
+        Each source keeps its state, though its own interval may be narrower or wider than the verdict.
         """
         moved = self._drifted(at_ns, STANDS_NS)
         if moved is None or not all(self._fits(one, moved) for one in readings):
@@ -246,7 +246,7 @@ class IntervalClock:
         return inside and claimed.earliest_ns <= moved.latest_ns and moved.earliest_ns <= claimed.latest_ns
 
     def _moved(self, moved: UtcInterval) -> TimeFix | None:
-        """The last verdict as of the instant to which its interval was moved."""
+        """Return the last verdict for the instant to which its interval was moved."""
         last, self._given = self._last, moved
         return (
             None
@@ -261,7 +261,7 @@ class IntervalClock:
         )
 
     def _drifted(self, at_ns: int, for_ns: int) -> UtcInterval | None:
-        """The last verdict's interval by drift alone; None where it was not trusted, is older, or does not hold."""
+        """Return the last verdict's interval extrapolated by drift; None if untrusted, older, or no longer valid."""
         last = self._last
         if last is None or last.interval is None or last.reach_ns is None or not last.trusted:
             return None
@@ -273,7 +273,7 @@ class IntervalClock:
         return None if last.reach_ns + moved.bound_ns - last.interval.bound_ns > self.plan.budget_ns else moved
 
     def at(self, at_ns: int) -> TimeFix:
-        """The interval at an instant near now, past or future, as far as it is known now."""
+        """Return the interval at an instant near now, past or future, as far as it is known now."""
         known = self._given or self._held
         moved = known.moved(at_ns, self.plan.drift_ppb) if known else None
         cause = Cause.OK if self._trusted else Cause.SETTLING
@@ -298,7 +298,7 @@ class IntervalClock:
         return min(by_drift_ns, self.plan.holdover_ns)
 
     def _forward(self, interval: UtcInterval) -> UtcInterval:
-        """Rule (7)."""
+        """Apply rule (7): never return an earlier earliest instant than before."""
         if self._given is None or self._given.earliest_ns <= interval.earliest_ns:
             return interval
         earliest_ns = self._given.earliest_ns
@@ -307,7 +307,7 @@ class IntervalClock:
         )
 
     def _judge(self, at_ns: int) -> tuple[Cause, UtcInterval | None, int | None]:
-        """Rules (3) to (6): cause, interval and reach at this instant; keeps what is held and whether it is trusted."""
+        """Apply rules (3) to (6): return cause, interval and reach at this instant; updates held interval and trust."""
         self._latest_ns = at_ns
         believed = self._believed(at_ns)
         live = [name for name in believed if self.tracks[name].live(at_ns, self.plan.stale_ns)]
@@ -329,12 +329,12 @@ class IntervalClock:
         return cause, interval, reach_ns
 
     def _hold(self, common: UtcInterval, live: list[str]) -> None:
-        """Keep what is known; what only drift made of it is not kept, or rounding would widen it a little each time."""
+        """Keep the known interval; one widened by drift alone is not kept, as rounding would widen it each time."""
         if self._held is None or self._held.moved(common.at_ns, self.plan.drift_ppb) != common:
             self._held, self._held_from = common, self._narrowest(live, common.at_ns)
 
     def _believed(self, at_ns: int) -> dict[str, UtcInterval]:
-        """Tracks that count, carried on to this instant, each by what it was known last."""
+        """Return the tracks that count, extrapolated to this instant."""
         return {
             name: track.known.moved(at_ns, self.plan.drift_ppb)
             for name, track in self.tracks.items()
@@ -344,7 +344,7 @@ class IntervalClock:
         }
 
     def _common(self, believed: Mapping[str, UtcInterval], at_ns: int) -> UtcInterval | None:
-        """Rule (3): what all of them allow and, once trusted, what was held; None when they contradict each other."""
+        """Apply rule (3): intersect all tracks and, once trusted, the held interval; None when they are disjoint."""
         common = self._held.moved(at_ns, self.plan.drift_ppb) if self._held is not None else None
         for one in believed.values():
             common = one if common is None else common.meet(one)
@@ -355,7 +355,7 @@ class IntervalClock:
     def _fault(
         self, at_ns: int, live: list[str], common: UtcInterval | None, reach_ns: int | None, *, standing: int
     ) -> Cause | None:
-        """The first thing that is wrong; None when nothing is."""
+        """Return the first fault; None when there is none."""
         plan, tracks = self.plan, self.tracks.values()
         if not plan.simulated_ok and any(self._simulated(track) for track in tracks):
             return Cause.SIMULATED
@@ -381,7 +381,7 @@ class IntervalClock:
         return None if live or vouched else Cause.STALE
 
     def _host_disagrees(self, common: UtcInterval) -> bool:
-        """Rule (9)."""
+        """Apply rule (9): return whether the system clock differs too much from the sources."""
         if self.plan.host_tolerance_ns is None or self._host is None:
             return False
         at_ns, utc_ns = self._host
@@ -393,7 +393,7 @@ class IntervalClock:
         return track.standing is SourceStanding.SIMULATED or track.source is TimeSource.SIMULATED
 
     def _settle(self, fault: Cause | None, at_ns: int, live: list[str]) -> None:
-        """Rule (5)."""
+        """Apply rule (5): update trust."""
         if fault is not None:
             self._trusted, self._agreed_since_ns = False, None
             return
@@ -404,7 +404,7 @@ class IntervalClock:
         self._trusted = at_ns - self._agreed_since_ns >= self.plan.agree_ns
 
     def _narrowest(self, live: list[str], at_ns: int) -> TimeSource:
-        """The source to name: the one that knows best."""
+        """Return the source with the narrowest interval, which a record names."""
         known = [(t.known.moved(at_ns, self.plan.drift_ppb).bound_ns, t.source) for t in self._tracks(live) if t.known]
         return min(known)[1] if known else self._held_from
 
@@ -413,7 +413,7 @@ class IntervalClock:
 
 
 def _reach_ns(interval: UtcInterval | None, others: Iterable[UtcInterval]) -> int | None:
-    """Rule (4): from the middle to the farthest place the truth can be."""
+    """Apply rule (4): distance from the middle to the farthest possible instant."""
     if interval is None:
         return None
     ends = [interval.earliest_ns, interval.latest_ns]

@@ -1,4 +1,4 @@
-"""Time and place from gpsd's JSON: TPV, SKY, PPS and TOFF, through the gpsd project's own asynchronous client.
+"""Time and place from gpsd's JSON (TPV, SKY, PPS and TOFF), through the gpsd project's own asynchronous client.
 
 gpsd's error estimates are for 95 %; twice that is taken as a bound. The time inside a serial sentence arrives an
 unknown while after it was true, so it bounds nothing unless the operator says how late the receiver's port can be
@@ -24,7 +24,7 @@ from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import PositionFix, PositionSource, TimeFix, TimeSource
 
 PULSE_BEST_US = 5.0
-"""The smallest bound of a pulse, us."""
+"""Smallest bound of a pulse (PPS), us."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STATUS_SIMULATED = 8
@@ -34,14 +34,14 @@ UNMEASURED = {5: "dead reckoning", 6: "satellites and dead reckoning", 7: "surve
 NOWHERE_DEG = 0.001
 SECOND_NS = 1_000_000_000
 INBAND_AGE_NS = 15_000_000_000
-"""So old a sentence may be that still says which second a pulse begins."""
+"""Largest age in ns of a sentence that tells which second a pulse begins."""
 MODE_2D = 2
 SURE = 2.0
-"""From gpsd's 95 % to a bound: 4.9 standard deviations of a circular normal error."""
+"""Factor from gpsd's 95 % error to a bound: 4.9 standard deviations of a circular normal error."""
 PPS_EXTRA_NS = 5_000
-"""The kernel's and gpsd's own latency between a pulse and its timestamp."""
+"""Latency in ns of kernel and gpsd between a pulse and its timestamp."""
 NUMBER_MAX = 1 << 62
-"""Beyond anything that a receiver measures or counts; JSON's own numbers have no end."""
+"""Largest number accepted from a receiver; JSON's own numbers are unbounded."""
 PRECISION_BITS_MAX = 40
 RADIUS_MM_MAX = 10**9
 RETRY_S = 1.0
@@ -51,7 +51,7 @@ CLOSED_PORT = "gpsd does not answer"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpsdPlan:
-    """How far a receiver is believed."""
+    """Limits on what a receiver's messages are trusted for."""
 
     satellites_min: int = 5
     serial_ns: int | None = None
@@ -83,7 +83,7 @@ def _whole(message: Mapping[str, Any], key: str) -> int | None:
 
 
 def position_of(tpv: Mapping[str, Any]) -> PositionFix | None:
-    """The disc of a TPV; None without a place or an estimate of its error."""
+    """Return the position of a TPV as a disc; None without a place or an error estimate."""
     lat, lon = _number(tpv, "lat"), _number(tpv, "lon")
     error_m = _number(tpv, "eph")
     if error_m is None:
@@ -102,7 +102,7 @@ def position_of(tpv: Mapping[str, Any]) -> PositionFix | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Mark:
-    """UTC minus monotonic time, as a sentence or a pulse has it, known to `error_ns`; when (monotonic)."""
+    """UTC minus monotonic time by a sentence or a pulse, its error `error_ns`, and its time (monotonic)."""
 
     offset_ns: int
     error_ns: int
@@ -110,7 +110,7 @@ class _Mark:
 
 
 class GpsdReader:
-    """One receiver's messages in, readings out. No I/O: the host's clocks at a message's arrival are an argument."""
+    """Converts one receiver's messages to readings. No I/O: the host's clocks at a message's arrival are arguments."""
 
     def __init__(self, name: str, plan: GpsdPlan) -> None:
         self._name, self._plan = name, plan
@@ -121,7 +121,7 @@ class GpsdReader:
         self._sentences: dict[str, _Mark] = {}
 
     def take(self, message: Mapping[str, Any], pair: Paired) -> Reading | None:
-        """One message; None when it says nothing of time or place."""
+        """Process one message; None when it has no time or place."""
         match message.get("class"):
             case "SKY":
                 self._sky(message, pair)
@@ -174,14 +174,14 @@ class GpsdReader:
         return self._reading(pair, time=serial, position=position_of(tpv) if good else None)
 
     def _serial(self, said_ns: int, error_ns: int) -> TimeFix | None:
-        """In-band time: true when the fix was taken, up to `serial_ns` before it arrived here."""
+        """Return in-band time: valid when the fix was taken, up to `serial_ns` before it arrived here."""
         if self._plan.serial_ns is None:
             self._note += "; its serial time bounds nothing without serial_ms or PPS"
             return None
         return _fix(said_ns - error_ns, said_ns + error_ns + self._plan.serial_ns)
 
     def _pulse(self, pps: Mapping[str, Any], pair: Paired) -> Reading | None:
-        """A pulse: the system clock's offset, to the precision gpsd gives it."""
+        """Process a pulse: the system clock's offset, with gpsd's precision."""
         offset_ns, bits = _offset_ns(pps), _whole(pps, "precision")
         if offset_ns is None or bits is None or not -PRECISION_BITS_MAX <= bits <= 0:
             return None
@@ -194,7 +194,7 @@ class GpsdReader:
         return self._reading(pair, time=_fix(middle_ns - bound_ns, middle_ns + bound_ns) if good else None)
 
     def _number_pulse(self, offset_ns: int, bound_ns: int, at_ns: int) -> tuple[SourceStanding, str]:
-        """Hold a pulse's time against the receiver's own sentences: each arrives 0 to 1 s after its second."""
+        """Check a pulse's second against the receiver's sentences, each of which arrives 0 to 1 s after its second."""
         fresh = [mark for mark in self._sentences.values() if at_ns - mark.at_ns <= INBAND_AGE_NS]
         if not fresh:
             return SourceStanding.SILENT, "a pulse, and no sentence that says which second it begins"
@@ -206,7 +206,7 @@ class GpsdReader:
         return SourceStanding.GOOD, "pulse and sentences agree"
 
     def _offset(self, toff: Mapping[str, Any], pair: Paired) -> Reading | None:
-        """When a sentence began to arrive by the system clock: in-band time without our own delay."""
+        """Process a TOFF: when a sentence began to arrive by the system clock, in-band time without our own delay."""
         offset_ns = _offset_ns(toff)
         if offset_ns is not None and self._standing in (SourceStanding.GOOD, SourceStanding.CONTRADICTORY):
             utc_less_mono_ns = pair.utc_ns + offset_ns - pair.mono_ns
@@ -243,12 +243,12 @@ def _fix(earliest_ns: int, latest_ns: int) -> TimeFix:
 
 
 def printable_device(device: object) -> str:
-    """A device's name as gpsd gives it, short and without control characters."""
+    """Return a device's name from gpsd, shortened and without control characters."""
     return "".join(char if char.isprintable() else "?" for char in str(device or "unnamed"))[:64]
 
 
 def _offset_ns(message: Mapping[str, Any]) -> int | None:
-    """True time minus system time, of a PPS or TOFF."""
+    """Return true time minus system time (ns) of a PPS or TOFF."""
     parts = [_whole(message, key) for key in ("real_sec", "real_nsec", "clock_sec", "clock_nsec")]
     if any(part is None or not 0 <= part < 1 << 62 for part in parts):
         return None
@@ -257,16 +257,16 @@ def _offset_ns(message: Mapping[str, Any]) -> int | None:
 
 
 class GpsdSource:
-    """Listens to a gpsd; when it goes away, says so and tries again."""
+    """Reads from a gpsd; on loss of the connection it reports that and reconnects."""
 
     def __init__(self, name: str, plan: GpsdPlan, *, host: str = "127.0.0.1", port: int = 2947) -> None:
         self.name, self._plan, self._host, self._port = name, plan, host, port
 
     async def run(self, push: Callable[[Reading], None]) -> None:
-        """Listen for ever."""
+        """Read until cancelled."""
         from gps.client import json_error
 
-        # What the client lets through when the peer is gone, silent or talks nonsense.
+        # What the client library raises when the peer is gone, silent or sends malformed data.
         lost = (OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, json_error)
         while True:
             note = CLOSED_PORT
@@ -296,7 +296,7 @@ class GpsdSource:
                     push(said)
 
     def _reader(self, readers: dict[object, GpsdReader], device: object) -> GpsdReader:
-        """The reader of one receiver: gpsd may have several, and each is held against the others."""
+        """Return the reader of one receiver; gpsd may have several, and each is checked against the others."""
         known = device if isinstance(device, str) and (device in readers or len(readers) < RECEIVERS_MAX) else None
         if known not in readers:
             name = self.name if not readers else f"{self.name} {printable_device(known)}"
@@ -318,11 +318,11 @@ class GpsdClock(ClockSourceSection):
 
     @property
     def best_us(self) -> float:
-        """The smallest bound it can have: a pulse's."""
+        """Smallest bound of this source, us: a pulse's."""
         return PULSE_BEST_US
 
     def listening(self, *, drift_ppb: int) -> "GpsdSource":
-        """A client of the daemon."""
+        """Return the gpsd client."""
         del drift_ppb
         serial_ns = None if self.serial_ms is None else round(self.serial_ms * 1e6)
         plan = GpsdPlan(satellites_min=self.satellites_min, serial_ns=serial_ns)

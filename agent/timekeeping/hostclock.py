@@ -1,4 +1,4 @@
-"""The host's two clocks read together: how the system's idea of UTC maps to the monotonic clock, and back."""
+"""Reads the host's two clocks together: maps the system's UTC to the monotonic clock, and back."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ TRIES = 3
 
 
 def boottime_ns() -> int:
-    """Time since the host started, suspended time included; CLOCK_MONOTONIC where the system has no such clock."""
+    """Return the time in ns since the host started, suspended time included; CLOCK_MONOTONIC without CLOCK_BOOTTIME."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime_ns(clock)
 
@@ -23,7 +23,7 @@ class Paired:
 
 
 def paired(monotonic_ns: Callable[[], int] = time.monotonic_ns, system_ns: Callable[[], int] = time.time_ns) -> Paired:
-    """Read the system clock between two readings of the monotonic one; the tightest of a few tries counts."""
+    """Read the system clock between two readings of the monotonic one; the tightest of a few tries is returned."""
     found: list[tuple[int, int, int]] = []
     for _ in range(TRIES):
         before_ns = monotonic_ns()

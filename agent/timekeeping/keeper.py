@@ -1,8 +1,8 @@
-"""A node's only clock: listens to its sources in a thread, and says here and now as one fix.
+"""A node's only clock: reads its sources in a thread, and returns time and place as one fix.
 
-`fix()` never waits and takes microseconds: it takes in what the sources left, and asks the pure clock and place; what
-nothing contradicted is carried on by drift for a few milliseconds. Sources that wait for something run in one asyncio
-loop in a thread of their own; a simulated one is asked on the spot.
+`fix()` never blocks and takes microseconds: it takes in the sources' readings and asks the pure clock and place; an
+uncontradicted verdict is extrapolated by drift for a few milliseconds. Sources that wait run in one asyncio loop in a
+thread of their own; a simulated source is asked directly.
 """
 
 import asyncio
@@ -21,16 +21,16 @@ from settlement.core.fixes import Fix, PositionFix, TimeFix
 
 WAITING_MAX = 1024
 SUSPENDED_NS = 20_000_000
-"""Two clocks that count alike are read apart by microseconds, on a busy machine by a time slice."""
+"""Largest difference in ns between two clocks that were not suspended: a time slice on a busy machine."""
 REMEMBER_S = 10.0
 RESTART_S = 1.0
 LIES = frozenset({Cause.IMPLAUSIBLE, Cause.CONTRADICTORY, Cause.JUMP, Cause.DISJOINT, Cause.HOST_DISAGREES})
-"""Causes by which the time of some source is not so, and so perhaps its place."""
+"""Causes that mean a source's time, and so perhaps its place, is false."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceState:
-    """One source for people: how it stands, how old its last good word is, its bound now, and a note."""
+    """One source for people: its standing, the age of its last good reading in ns, its bound now, and a note."""
 
     name: str
     kind: str
@@ -44,7 +44,7 @@ class SourceState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeeperState:
-    """Everything a clock knows of itself at one instant."""
+    """The whole state of a clock at one instant."""
 
     verdict: ClockVerdict
     position: PositionFix
@@ -54,7 +54,7 @@ class KeeperState:
 
 
 class Timekeeper:
-    """Sources, clock and place of one node. Ask it from one thread."""
+    """Sources, clock and place of one node. Use from one thread only."""
 
     def __init__(
         self,
@@ -80,14 +80,14 @@ class Timekeeper:
     # -- life ----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to listen; nothing to do for a simulated clock."""
+        """Start reading the sources; does nothing for a simulated clock."""
         if self._running and self._thread is None:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=self._listen, args=(self._loop,), name="timekeeper", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop reading the sources."""
         loop, thread, self._thread = self._loop, self._thread, None
         if loop is not None and thread is not None:
             loop.call_soon_threadsafe(self._cancel, loop)
@@ -113,9 +113,9 @@ class Timekeeper:
         await asyncio.gather(*sources, *([self._remember(self._memory)] if self._memory else []))
 
     async def _kept_running(self, source: Source) -> None:
-        """One source, for ever: whatever its daemon says that ends it, it is silent for a moment and asked again.
+        """Run one source until cancelled: where its daemon's answer raises an error, it is restarted after a pause.
 
-        Nobody else falls silent with it.
+        Other sources are not affected.
         """
         while True:
             try:
@@ -134,7 +134,7 @@ class Timekeeper:
     # -- here and now --------------------------------------------------------------------------------------------
 
     def fix(self) -> Fix:
-        """Here and now, as far as this node can vouch for it."""
+        """Return time and place now, with the bounds that this node can vouch for."""
         if not self._waiting and not self._woken():
             now_ns = self._monotonic_ns()
             carried = self.clock.carried(now_ns)
@@ -152,7 +152,7 @@ class Timekeeper:
         return self.clock.at(monotonic_ns)
 
     def state(self) -> KeeperState:
-        """Here, now and why, for people."""
+        """Return time, place and the reason for their state, for people."""
         now_ns = self._take_in()
         verdict = self.clock.now(now_ns)
         return KeeperState(
@@ -164,16 +164,16 @@ class Timekeeper:
         )
 
     def _place(self, now_ns: int, time_cause: Cause) -> PositionFix:
-        """The place; a receiver whose time cannot be right is not believed where it is either. A surveyed place is."""
+        """Return the place; a receiver whose time is false is not trusted for its place, but a surveyed place is."""
         found = self.place.now(now_ns)
         if time_cause not in LIES or self.place.plan.surveyed is not None or not found.trusted:
             return found
         return replace(found, trusted=False, status=time_cause.value)
 
     def _slept_ns(self) -> int:
-        """How long the host was suspended since it started: CLOCK_BOOTTIME runs on then, CLOCK_MONOTONIC does not.
+        """Return how long the host was suspended since it started: CLOCK_BOOTTIME minus CLOCK_MONOTONIC, ns.
 
-        Read in this order a pause between the two readings makes it shorter, never longer.
+        In this order of reading, a pause between the readings makes the result smaller, never larger.
         """
         return 0 if self._boottime_ns is None else self._boottime_ns() - self._monotonic_ns()
 
@@ -198,7 +198,7 @@ class Timekeeper:
         return now_ns
 
     def _hear(self, reading: Reading) -> None:
-        """A place that jumps shows that the receiver lies, about the time as well."""
+        """Add a reading; a place that jumps shows that the receiver lies, about the time as well."""
         self._last[reading.name] = reading
         self.clock.take(reading)
         if self.place.take(reading):

@@ -1,7 +1,7 @@
-"""What the kernel was told of the system clock's error: ntp_adjtime(2) with modes 0, which anyone may ask.
+"""Reads the kernel's bound on the system clock's error: ntp_adjtime(2) with modes 0, allowed to any user.
 
-`maxerror` is what the daemon that disciplines the clock said, growing by 500 ppm since. Some daemons say 0 whatever
-they know (systemd-timesyncd does), so a claim below `least_ns` is not believed.
+`maxerror` was set by the daemon that disciplines the clock and has grown by 500 ppm since. Some daemons set 0 whatever
+the error (systemd-timesyncd does), so a bound below `least_ns` is raised to it.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import TimeFix, TimeSource
 
 KERNEL_BEST_US = 10.0
-"""The smallest bound of its class, us."""
+"""Smallest bound of this kind of source, us."""
 
 STA_UNSYNC = 0x0040
 STA_NANO = 0x2000
@@ -69,7 +69,7 @@ class KernelState:
 
 
 def read_state() -> KernelState:
-    """Ask the kernel; changes nothing. Raises OSError where the system does not have it."""
+    """Read the kernel's clock state, changing nothing. Raises OSError where the system has no such call."""
     try:
         ask = ctypes.CDLL(None, use_errno=True).ntp_adjtime
     except AttributeError as exc:
@@ -83,7 +83,7 @@ def read_state() -> KernelState:
 
 
 def state_of(state: int, *, status: int, max_error_us: int, offset: int, tai_s: int) -> KernelState:
-    """The kernel's numbers with their units: `offset` is in ns with STA_NANO, else in us."""
+    """Convert the kernel's numbers to units: `offset` is in ns with STA_NANO, else in us."""
     offset_ns = abs(offset) * (1 if status & STA_NANO else 1000)
     return KernelState(
         synchronised=not status & STA_UNSYNC and state != TIME_ERROR,
@@ -94,7 +94,7 @@ def state_of(state: int, *, status: int, max_error_us: int, offset: int, tai_s: 
 
 
 def reading_of(name: str, state: KernelState, pair: Paired, *, least_ns: int) -> Reading:
-    """The kernel's state and the host's clocks as a reading."""
+    """Convert the kernel's state and the host's clocks to a reading."""
     if not state.synchronised:
         note = f"the kernel's clock is unsynchronised (status {state.status:#x})"
         return Reading(name=name, at_ns=pair.mono_ns, standing=SourceStanding.UNSYNCHRONISED, note=note)
@@ -107,19 +107,19 @@ def reading_of(name: str, state: KernelState, pair: Paired, *, least_ns: int) ->
 
 
 class KernelSource:
-    """Asks the kernel once every `every_s`."""
+    """Reads the kernel's clock state once every `every_s`."""
 
     def __init__(self, name: str = "kernel", *, least_ns: int = 5_000_000, every_s: float = 1.0) -> None:
         self.name, self._least_ns, self._every_s = name, least_ns, every_s
 
     async def run(self, push: Callable[[Reading], None]) -> None:
-        """Ask for ever."""
+        """Read until cancelled."""
         while True:
             push(self.ask())
             await asyncio.sleep(self._every_s)
 
     def ask(self) -> Reading:
-        """One question, one reading."""
+        """Read once; returns the reading."""
         try:
             return reading_of(self.name, read_state(), paired(), least_ns=self._least_ns)
         except OSError as exc:
@@ -138,10 +138,10 @@ class KernelClock(ClockSourceSection):
 
     @property
     def best_us(self) -> float:
-        """The smallest bound it can have."""
+        """Smallest bound of this source, us."""
         return max(self.least_us, KERNEL_BEST_US)
 
     def listening(self, *, drift_ppb: int) -> "KernelSource":
-        """What reads the kernel again and again."""
+        """Return the source that reads the kernel periodically."""
         del drift_ppb
         return KernelSource(self.name, least_ns=round(self.least_us * 1000), every_s=self.every_s)

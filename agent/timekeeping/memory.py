@@ -1,6 +1,6 @@
-"""The latest time a node was sure of, kept in a file: after a restart nothing earlier is believed.
+"""Stores the latest time a node was sure of in a file: after a restart no earlier time is accepted.
 
-Without it a receiver that is fed a recording of last week could open settlements of last week again.
+Otherwise a receiver fed with a recording of last week could reopen last week's settlements.
 """
 
 import contextlib
@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 
 BUILT_NS = 1_793_491_200_000_000_000
-"""2026-11-01, before which this version did not exist; moved on with each release."""
+"""2026-11-01: this version did not exist before; raised with each release."""
 AHEAD_NS = 15 * 365 * 86_400 * 1_000_000_000
-"""Nothing of this version is in use 15 years later; a receiver whose week number is 1024 weeks off says 19 to 20."""
+"""Limit in ns: no node runs this version 15 years later; a receiver's week rollover is 1024 weeks, 19 to 20 years."""
 SIZE_MAX = 32
 
 
@@ -21,7 +21,7 @@ class TimeMemory:
         self._path = path
 
     def known(self) -> int:
-        """The instant kept; 0 when there is none, or nothing that can be one."""
+        """Return the stored instant; 0 when there is none, or no plausible one."""
         try:
             with self._path.open("rb") as file:
                 said = int(file.read(SIZE_MAX))
@@ -30,7 +30,7 @@ class TimeMemory:
         return said if BUILT_NS <= said <= BUILT_NS + AHEAD_NS else 0
 
     def keep(self, earliest_ns: int | None) -> None:
-        """Keep an instant, whole or not at all; without room for it the last one stands."""
+        """Store an instant, whole or not at all; on a full disk the last one stays."""
         if earliest_ns is None:
             return
         fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}")

@@ -1,6 +1,6 @@
-"""Where the node is, as a disc it can vouch for: a surveyed place, a receiver's fixes, or the one checked by the other.
+"""A node's position as a disc it can vouch for: surveyed, from a receiver's fixes, or surveyed and checked by fixes.
 
-Pure, as the clock is. Once fixes have agreed for `agree_ns` the place is known: a fix that lies farther from the known
+Pure, as the clock is. Once fixes have agreed for `agree_ns` the place is known: a fix farther from the known place than
 place than both radii and the fastest the node can move allow is a jump, however often it is repeated. A node on a mast
 (speed 0) does not move at all: only fixes at the known place are believed again, or a new start. Between fixes the disc
 of a node that moves grows with its speed.
@@ -19,12 +19,12 @@ DISTRUST = {
     SourceStanding.CONTRADICTORY: Cause.CONTRADICTORY,
     SourceStanding.IMPLAUSIBLE: Cause.IMPLAUSIBLE,
 }
-"""What a receiver says against its own place. A system clock that is unsynchronised says nothing of the place."""
+"""Standings of a receiver that make its place untrusted. An unsynchronised system clock does not affect the place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacePlan:
-    """What a position is held to; `speed_mm_per_s` is the fastest the antenna moves, 0 for one on a mast."""
+    """Limits of a position; `speed_mm_per_s` is the fastest the antenna moves, 0 for one on a mast."""
 
     surveyed: PositionFix | None = None
     budget_mm: int = 50_000
@@ -36,14 +36,14 @@ class PlacePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenPlace:
-    """A receiver's fix and when (monotonic)."""
+    """A receiver's fix and its time (monotonic ns)."""
 
     fix: PositionFix
     at_ns: int
 
 
 class Place:
-    """One node's position. `take` what receivers say, ask `now`."""
+    """One node's position. `take` adds a reading, `now` returns the position."""
 
     def __init__(self, plan: PlacePlan) -> None:
         self.plan = plan
@@ -57,7 +57,7 @@ class Place:
         self._told: tuple[PositionFix, Cause, PositionFix] | None = None
 
     def take(self, reading: Reading) -> bool:
-        """Take in a reading; True when it jumped away from what was known."""
+        """Add a reading; returns True when it jumped away from the known place."""
         if reading.position is None:
             if reading.standing in DISTRUST or reading.standing is SourceStanding.SIMULATED:
                 self._distrust(reading)
@@ -81,7 +81,7 @@ class Place:
         return jumped
 
     def _keep(self, seen: SeenPlace, *, jumped: bool) -> None:
-        """Remember where the node is; of a mast the most precise fix, so that small steps do not lead it away."""
+        """Store the position; on a mast the most precise fix, so that small steps cannot move it away."""
         before = self._known
         if before is None or jumped or self.plan.speed_mm_per_s or seen.fix.radius_mm < before.fix.radius_mm:
             self._known = seen
@@ -94,7 +94,7 @@ class Place:
         return _apart(before.fix, after.fix) <= moved_mm
 
     def now(self, at_ns: int) -> PositionFix:
-        """The disc at this instant, and whether it is trusted."""
+        """Return the disc at an instant, and whether it is trusted."""
         surveyed = self.plan.surveyed
         cause = self._cause(at_ns)
         base = surveyed if surveyed is not None else self._carried(at_ns)

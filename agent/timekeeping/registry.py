@@ -1,4 +1,4 @@
-"""Every kind of clock source. Adding one: a module with its section and what reads it, and a line here."""
+"""Registry of all kinds of clock source. To add one: a module with its section and source, and a line here."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""A clock source as a node's configuration names it: what every kind has, and how it is listened to."""
+"""Interfaces of clock sources: the configuration section of every kind, and how it is read."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -10,22 +10,22 @@ from settlement.core.fixes import TimeSource
 
 
 class Source(Protocol):
-    """Something that knows the time, the place or both, and says so when it has news."""
+    """A source of time, place or both that pushes a reading when it has one."""
 
     name: str
 
     async def run(self, push: Callable[[Reading], None]) -> None:
-        """Say what there is to say, for ever."""
+        """Push readings until cancelled."""
         ...
 
 
 class AskedSource(Protocol):
-    """Something that answers for any instant without waiting."""
+    """A source that returns a reading for any instant without blocking."""
 
     name: str
 
     def ask(self, monotonic_ns: int) -> Reading:
-        """What it says at an instant of the monotonic clock."""
+        """Return the reading at an instant of the monotonic clock."""
         ...
 
 
@@ -41,16 +41,16 @@ class ClockSourceSection(Section, ABC):
     @property
     @abstractmethod
     def best_us(self) -> float:
-        """The smallest bound it can have, us."""
+        """Smallest bound of this source, us."""
 
     def listening(self, *, drift_ppb: int) -> Source | None:
-        """What runs beside the node and hears it, where it speaks by itself.
+        """Return the source that pushes readings by itself; None for a kind that is asked.
 
-        Args: drift_ppb is the most by which the host's clock drifts.
+        Args: drift_ppb: the most by which the host's clock drifts.
         """
         del drift_ppb
         return None
 
     def asked(self) -> AskedSource | None:
-        """What answers for any instant without waiting, where it is of that kind."""
+        """Return the source that answers for any instant without blocking; None for a kind that pushes."""
         return None

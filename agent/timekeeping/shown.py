@@ -8,7 +8,7 @@ BAR = 40
 
 
 def plain(state: KeeperState) -> dict[str, Any]:
-    """The state as JSON has it; ns and mm, None where nothing is known."""
+    """Return the state as JSON values; ns and mm, None where unknown."""
     verdict, position = state.verdict, state.position
     return {
         "trusted": verdict.trusted,
@@ -46,7 +46,7 @@ def _source(source: SourceState) -> dict[str, Any]:
 
 
 def duration(ns: int | None) -> str:
-    """Nanoseconds in the unit that reads best."""
+    """Return nanoseconds as text in the most readable unit."""
     if ns is None:
         return "unknown"
     for unit, size in (("s", 10**9), ("ms", 10**6), ("us", 10**3)):
@@ -56,7 +56,7 @@ def duration(ns: int | None) -> str:
 
 
 def line(clock: dict[str, Any]) -> str:
-    """One line of `clock watch`: the bound as a part of the budget, and why."""
+    """Return one line of `clock watch`: the bound as a part of the budget, and the cause."""
     bound_ns, budget_ns = clock["bound_ns"], clock["budget_ns"]
     filled = BAR if bound_ns is None else min(BAR, -(-bound_ns * BAR // budget_ns))
     bar = "#" * filled + "." * (BAR - filled)

@@ -1,4 +1,4 @@
-"""A simulated receiver as a source: its reading for any instant, without waiting."""
+"""A simulated receiver as a clock source, which returns a reading for any instant without blocking."""
 
 import json
 from typing import Annotated, Any, ClassVar, Literal
@@ -21,13 +21,13 @@ NOTES = {status: f"simulated receiver: {status.value}" for status in ClockStatus
 
 
 class SimulatedSource:
-    """The receiver of a simulated node. In holdover it states its own, growing bound."""
+    """The receiver of a simulated node. In holdover it reports its own, growing bound."""
 
     def __init__(self, name: str, clock: SimClock) -> None:
         self.name, self._clock = name, clock
 
     def ask(self, monotonic_ns: int) -> Reading:
-        """What it says at an instant of the monotonic clock."""
+        """Return the reading at an instant of the monotonic clock."""
         said = read(self._clock, monotonic_ns)
         fix = TimeFix(earliest_ns=said.earliest_ns, latest_ns=said.latest_ns, source=TimeSource.SIMULATED, trusted=True)
         return Reading(
@@ -40,7 +40,7 @@ class SimulatedSource:
 
 
 def _clock(value: Any) -> Any:
-    """Read the clock's table by its own strict rules; a date of TOML is text there, and so no number."""
+    """Parse the clock's table by its own strict rules; a TOML date is text there, and so no number."""
     return TypeAdapter(SimClock).validate_json(json.dumps(value, default=str)) if isinstance(value, dict) else value
 
 
@@ -55,9 +55,9 @@ class SimulatedClock(ClockSourceSection):
 
     @property
     def best_us(self) -> float:
-        """The smallest bound it can have."""
+        """Smallest bound of this source, us."""
         return 0.0
 
     def asked(self) -> SimulatedSource:
-        """The receiver."""
+        """Return the simulated receiver."""
         return SimulatedSource(self.name, self.clock)

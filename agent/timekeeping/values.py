@@ -1,7 +1,7 @@
-"""What a source of time and place says, and the reasons a clock gives for not being trusted.
+"""Readings of time and place sources, and the causes for which a clock is not trusted.
 
-A `Reading` is a statement about one instant of the host's monotonic clock. `Standing` says how the source itself sees
-it: silence (nothing new, and nothing wrong) leaves the clock on what it knew; distrust closes it at once.
+A `Reading` is a statement about one instant of the host's monotonic clock. Its standing is the source's own judgement:
+silence (no news, no fault) leaves the clock on what it knew; distrust closes it at once.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Cause(StrEnum):
 
 
 class SourceStanding(Enum):
-    """How a source stands behind what it says."""
+    """A source's own judgement of its reading."""
 
     GOOD = "good"
     SILENT = "silent"
@@ -68,14 +68,14 @@ class UtcInterval:
         )
 
     def meet(self, other: "UtcInterval") -> "UtcInterval | None":
-        """What both allow, for the same instant; None when they contradict each other."""
+        """Return the intersection for the same instant; None when the intervals are disjoint."""
         earliest_ns, latest_ns = max(self.earliest_ns, other.earliest_ns), min(self.latest_ns, other.latest_ns)
         if earliest_ns > latest_ns:
             return None
         return UtcInterval(at_ns=self.at_ns, earliest_ns=earliest_ns, latest_ns=latest_ns)
 
     def widened(self, bound_ns: int) -> "UtcInterval":
-        """At least `bound_ns` to either side of the middle."""
+        """Return the interval widened to at least `bound_ns` to either side of the middle."""
         lacking_ns = 2 * bound_ns - (self.latest_ns - self.earliest_ns)
         if lacking_ns <= 0:
             return self
@@ -88,18 +88,18 @@ class UtcInterval:
 
     @property
     def middle_ns(self) -> int:
-        """Halfway."""
+        """Middle of the interval."""
         return (self.earliest_ns + self.latest_ns) // 2
 
     @property
     def bound_ns(self) -> int:
-        """Half the width, rounded up."""
+        """Half of the interval's width, rounded up."""
         return (self.latest_ns - self.earliest_ns + 1) // 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What the source `name` says for the monotonic instant `at_ns`. `note` is for people."""
+    """A reading of the source `name` for the monotonic instant `at_ns`. `note` is for people."""
 
     name: str
     at_ns: int
@@ -111,7 +111,7 @@ class Reading:
 
     @property
     def interval(self) -> UtcInterval | None:
-        """Its time as an interval at its instant."""
+        """The reading's time as an interval at its instant."""
         if self.time is None:
             return None
         return UtcInterval(at_ns=self.at_ns, earliest_ns=self.time.earliest_ns, latest_ns=self.time.latest_ns)

@@ -1,6 +1,6 @@
-"""What people do by command while a trial runs: each act of the scenario at its time, over the node's own socket.
+"""Commands that people give while a trial runs: each act of the scenario at its time, over the node's socket.
 
-An act that is refused is tried again: what it needs (a settlement, a dispute, an answer) may be on its way. A later act
+A refused act is tried again, as what it needs (a settlement, a dispute, an answer) may still come. A later act
 waits for the one before it.
 """
 
@@ -17,7 +17,7 @@ from settlement.core.reasons import Refusal
 AGAIN_S = 0.5
 FIRST_MS = 3000
 NONE = "0" * 64
-"""A name that no settlement has."""
+"""An id that no settlement has."""
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class _Doing:
 
 
 class Acts:
-    """Every act of one trial."""
+    """All acts of one trial."""
 
     def __init__(self, layout: Layout, reporter: Reporter) -> None:
         scale = layout.duration_s / layout.spec.duration_s
@@ -43,12 +43,12 @@ class Acts:
         self._all = [_Doing(plan, at_s, at_s) for plan, at_s in times]
 
     def hear(self, event: dict[str, Any]) -> None:
-        """Note whose settlement is whose: the first that each user was granted."""
+        """Note each user's first granted settlement."""
         if event["event"] == "granted" and "user" in event and "sid" in event:
             self._granted.setdefault(event["user"], event["sid"])
 
     def turn(self, now_s: float) -> None:
-        """Do what is due, in order: a later act waits for the one before it."""
+        """Do the acts that are due, in order: a later act waits for the one before it."""
         for one in self._all:
             if one.over:
                 continue
@@ -57,7 +57,7 @@ class Acts:
             return
 
     def close(self) -> None:
-        """The run ends: what was not done is told."""
+        """Report the acts that were not done when the run ends."""
         for one in [one for one in self._all if not one.over]:
             self._reporter.say(f"{one.plan.node}: {one.plan.do} came to nothing: {one.why}")
 
@@ -70,7 +70,7 @@ class Acts:
             one.due_s, one.why = now_s + AGAIN_S, why
 
     def _done(self, one: _Doing) -> str | None:
-        """Do it; why it came to nothing."""
+        """Do one act; returns why it failed, None where it was done."""
         plan = one.plan
         match plan.do:
             case "fallback":

@@ -1,6 +1,6 @@
-"""A node that is enrolled like any other and misbehaves: it replays, forges, answers late, and tries to transmit.
+"""An enrolled node that misbehaves: it replays, forges, answers late, and tries to transmit without a settlement.
 
-`python -m agent.trial.attacker NODE.toml`. It may know every byte that is public; it does not hold others' keys.
+`python -m agent.trial.attacker NODE.toml`. It may know every public byte; it does not hold others' keys.
 """
 
 import secrets
@@ -37,7 +37,7 @@ FIRST_S, GAP_S = 4.5, 0.4
 
 
 class Attacker(Node):
-    """Runs through its attacks one by one; what it gets to hear is in the holder's log."""
+    """Runs its attacks one by one; the holder's log has the answers."""
 
     def __init__(self, config: NodeConfig, path: Path) -> None:
         super().__init__(config, path)
@@ -60,10 +60,10 @@ class Attacker(Node):
             ("send samples with no settlement", self._transmit_anyway),
         ]
 
-    # -- what it hears -------------------------------------------------------------------------------------------
+    # -- receiving -----------------------------------------------------------------------------------------------
 
     def receive(self, step: Step, message: Arrived) -> None:
-        """Keep every byte; do not answer a GRANT before it is too late."""
+        """Keep every message; do not answer a GRANT before its time is over."""
         parsed = decode_message(message.data)
         if isinstance(parsed, Message):
             self._heard.append(parsed.record)
@@ -74,10 +74,10 @@ class Attacker(Node):
                 return
         super().receive(step, message)
 
-    # -- what it does --------------------------------------------------------------------------------------------
+    # -- attacking -----------------------------------------------------------------------------------------------
 
     def act(self, step: Step) -> None:
-        """One attack at a time, then the late answer."""
+        """Do one attack at a time, then the late answer."""
         since_s = self.since_start_s()
         holder = self._holder()
         if since_s is None or holder is None:
@@ -143,7 +143,7 @@ class Attacker(Node):
     def _forge(self, step: Step, holder: Subject) -> None:
         victims = [s for s in self.trust.registry.subjects() if "request" in s.scope.actions and s.transport_key]
         victim = next((s for s in victims if s.hash not in (self.trust.me.hash, holder.hash)), self.trust.me)
-        # The victim's name on the outside, our key underneath.
+        # The victim's key id with our own key.
         key = replace(self.party.identity.key, kid=victim.kid)
         self._send(step, holder, sign_record(key, self._frame(step, victim.hash, self.config.network), self._request()))
 
@@ -164,7 +164,7 @@ class Attacker(Node):
         self._send(step, holder, sign_record(self.party.identity.key, frame, self._request(replace(cell, band=wide))))
 
     def _ask(self, step: Step, _holder: Subject) -> None:
-        """Ask as any user does, so that its own log tells of it; it means to wait for longer than it may."""
+        """Send a REQUEST as any user does, so that its own log has it, with the intent to answer too late."""
         self.envelopes.describe(step)
         user, cell = self.party.user, self._request().cell
         offer = next(iter(user.offers.values()))
@@ -177,7 +177,7 @@ class Attacker(Node):
             self._send(step, holder, self._own_request)
 
     def _answer_late(self, step: Step, _holder: Subject) -> None:
-        """Accept half a second after the GRANT said until when: no user of this program would."""
+        """Send an ACCEPT half a second after the GRANT's deadline, which no honest user of this program would."""
         if self._grant is None or not step.now.time.after(self._grant.record.body.accept_by_ns + LATE_NS):
             return
         admitted, self._grant = self._grant, None
@@ -186,11 +186,11 @@ class Attacker(Node):
             step.event("attack", what="accept after the deadline")
             user = self.party.user
             user.accept(step, pair, admitted)
-            # The GRANT was kept from its log: what is kept beside the log does not name it either.
+            # The GRANT was kept out of its log, so its stored state must not name it either.
             user.store.save(step, replace(user.pairs[pair.request], grant=None))
 
     def _forged_permit(self, step: Step, holder: Subject) -> None:
-        """A settlement signed by nobody but ourselves."""
+        """Hand the warden a settlement that only this node signed."""
         own = self._own_request or sign_record(
             self.party.identity.key, self._frame(step, self.trust.me.hash, self.config.network), self._request()
         )

@@ -102,7 +102,7 @@ def _auctions_of(plans: Sequence[AuctionPlan], commodity: str, scale: float) -> 
 def auction_tables(
     auctions: Sequence[AuctionPlan], plans: Sequence[BidPlan], node: str, *, commodity: str, scale: float
 ) -> dict[str, list[dict[str, Any]]]:
-    """A node's auctions and bids as its configuration has them, stretched to the run's length."""
+    """Return a node's auctions and bids as configuration tables, with times scaled to the run's length."""
     bids = [
         BidSection(
             low_hz=one.low_hz,

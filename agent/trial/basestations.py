@@ -1,6 +1,6 @@
-"""Base stations and a SAS of a trial: their certificates, their tables in the nodes' configurations, their processes.
+"""Base stations and the SAS of a trial: certificates, tables in the nodes' configurations, processes.
 
-The SAS is a thread of the trial's own process, so that what it allowed is at hand when the run is judged; each base
+The SAS is a thread of the trial's own process, so that its grants are at hand when the run is judged; each base
 station, and the endpoint it talks to, is a process.
 """
 
@@ -24,7 +24,7 @@ TX_MAX_DBM = 28.0
 
 
 def device_for(spec: TrialSpec, node: str) -> str | None:
-    """The device a node's credential names where it has a base station below."""
+    """Return the device that a node's credential names where it has a base station below."""
     plan = spec.station_of(node)
     if plan is None:
         return None
@@ -33,12 +33,12 @@ def device_for(spec: TrialSpec, node: str) -> str | None:
 
 
 def serials(plan: BaseStationPlan) -> list[str]:
-    """The serial numbers that a plan stands for."""
+    """Return the serial numbers that a plan stands for."""
     return [plan.name, *(f"{plan.name}-{number}" for number in range(2, plan.count + 1))]
 
 
 def registration(plan: BaseStationPlan, lat_deg: float, lon_deg: float) -> dict[str, Any]:
-    """What a base station registers with."""
+    """Return a base station's registrationRequest."""
     place = {
         "latitude": lat_deg, "longitude": lon_deg, "height": 4, "heightType": "AGL", "horizontalAccuracy": 5,
         "verticalAccuracy": 2, "indoorDeployment": False, "antennaGain": 3,
@@ -51,7 +51,7 @@ def registration(plan: BaseStationPlan, lat_deg: float, lon_deg: float) -> dict[
 
 @dataclass(slots=True)
 class TrialCbrs:
-    """All of it for one run; `ports` are the SAS's and then each endpoint's."""
+    """All CBRS parts of one run; `ports` are the SAS's and then each endpoint's."""
 
     root: Path
     spec: TrialSpec
@@ -61,7 +61,7 @@ class TrialCbrs:
 
     @classmethod
     def made(cls, root: Path, spec: TrialSpec, ports: list[int]) -> "TrialCbrs":
-        """Certificates for everyone, and the SAS up and listening."""
+        """Make all certificates, and start the SAS."""
         assert spec.cbrs is not None  # noqa: S101 - asked for by the caller
         folder = root / "pki"
         folder.mkdir()
@@ -82,7 +82,7 @@ class TrialCbrs:
         }  # fmt: skip
 
     def tables(self, node: str) -> dict[str, Any]:
-        """The `[sas]` and `[cbsd]` tables of a node; none where no base station is below."""
+        """Return the `[sas]` and `[cbsd]` tables of a node; none without a base station below."""
         plan, cbrs = self.spec.station_of(node), self.spec.cbrs
         if plan is None or cbrs is None:
             return {}
@@ -97,7 +97,7 @@ class TrialCbrs:
         }  # fmt: skip
 
     def client_context(self, name: str) -> ssl.SSLContext:
-        """TLS as the holder of that certificate has it towards an endpoint."""
+        """Return a TLS client context with a named certificate, for connections to an endpoint."""
         files = self._files(name)
         made = ssl.create_default_context(cafile=files["roots"])
         made.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -105,7 +105,7 @@ class TrialCbrs:
         return made
 
     def stations(self, nodes: tuple[Station, ...]) -> tuple[Station, ...]:
-        """The base stations on the air, each beside its node."""
+        """Return the base stations on the air, each beside its node."""
         by_name = {one.name: one for one in nodes}
         cbrs = self.spec.cbrs
         return tuple(
@@ -119,7 +119,7 @@ class TrialCbrs:
         )
 
     def endpoints(self, config_of: Any) -> list[Child]:
-        """Start what base stations talk to."""
+        """Start the endpoints that base stations talk to."""
         assert self.spec.cbrs is not None  # noqa: S101 - there is one where this is made
         return [
             spawn(f"endpoint-{plan.node}", ENDPOINT, config_of(plan.node), self.root)
@@ -127,7 +127,7 @@ class TrialCbrs:
         ]
 
     def begin(self, air: str, places: dict[str, tuple[float, float]], zero_utc_s: float, scale: float) -> list[Child]:
-        """Start the base stations, and let the SAS know whom it is to suspend and when."""
+        """Start the base stations, and tell the SAS which one to suspend and when."""
         cbrs = self.spec.cbrs
         assert cbrs is not None  # noqa: S101 - there is one where this is made
         self.sas.suspend_from = {f"{FCC}/{cbrs.suspend}": zero_utc_s + cbrs.suspend_s * scale}
@@ -144,7 +144,7 @@ class TrialCbrs:
                     "operationFrequencyRange": {"lowFrequency": plan.low_hz, "highFrequency": plan.high_hz},
                 },
                 "log": str(self.root / f"{plan.name}.log"), "rate_hz": BURST_RATE_HZ, "full": 16384,
-                # 12 dB back-off of the burst, and what full output has above the EIRP wanted.
+                # 12 dB back-off of the burst, and the excess of full output over the wanted EIRP.
                 "attenuation_mdb": max(0, round((TX_MAX_DBM + 3.0 - 12.0 - plan.eirp_dbm + 1.0) * 4) * 250),
                 "seed": number, "deaf": plan.deaf,
             })  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a trial with base stations shows: time on the air inside and outside the SAS's word, and how fast ends came."""
+"""Result of a trial with base stations: time on the air inside and outside the SAS's grants, and stop times."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -16,9 +16,9 @@ NS = 1_000_000_000
 
 
 def outside_sas(judged: Iterable[Judged], sas: SimSas, station: str) -> list[Judged]:
-    """Emissions of a base station that the SAS's word does not cover, from when it was said to its transmitExpireTime.
+    """Return a base station's emissions outside the SAS's grants, each from its answer to its transmitExpireTime.
 
-    Words that follow each other without a break are one.
+    Grants that follow each other without a gap count as one.
     """
     said = [one for one in sas.allowed if one.cbsd == f"{FCC}/{station}"]
     return [one for one in judged if one.burst.radio == station and not _covered(one, said)]
@@ -34,7 +34,7 @@ def _covered(one: Judged, said: Iterable[SasAllowed]) -> bool:
 
 
 def stations_shown(plan: CbrsPlan, judged: list[Judged], sas: SimSas) -> dict[str, Any]:
-    """Per base station: seconds on the air, seconds outside the SAS's word, and what the SAS's 501 came to."""
+    """Return per base station: seconds on the air, seconds outside the SAS's grants, and the result of its 501."""
     shown: dict[str, Any] = {}
     for one in plan.stations:
         own = [j for j in judged if j.burst.radio == one.name]
@@ -53,7 +53,7 @@ def stations_shown(plan: CbrsPlan, judged: list[Judged], sas: SimSas) -> dict[st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationAnswer:
-    """A heartbeat's answer as the base station had it: when (s since the Unix epoch), the code, the interval (s)."""
+    """A heartbeat's answer at the base station: time (s since the Unix epoch), response code, interval (s)."""
 
     at_s: float
     code: int
@@ -61,7 +61,7 @@ class StationAnswer:
 
 
 def answers(log: Path) -> list[StationAnswer]:
-    """What a base station of a trial wrote of its heartbeats' answers."""
+    """Read the heartbeat answers that a base station of a trial logged."""
     found = []
     for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else ():
         at, _, rest = line.partition(" ")
@@ -76,10 +76,10 @@ def answers(log: Path) -> list[StationAnswer]:
 def after_preempt(
     plan: CbrsPlan, events: Mapping[str, list[dict[str, Any]]], logs: Path, utc_ns: int
 ) -> dict[str, Any]:
-    """Per base station whose settlement was preempted: the next heartbeat's answer, and how much later it was.
+    """Return per base station with a preempted settlement: the next heartbeat's answer, and its delay.
 
-    Counted from when its node heard the PREEMPT; `utc_ns` is UTC at second 0 of the monotonic clock. `heartbeat_ms` is
-    the interval that it was told last.
+    The delay counts from when its node received the PREEMPT; `utc_ns` is UTC at second 0 of the monotonic clock.
+    `heartbeat_ms` is the heartbeat interval told last.
     """
     shown: dict[str, Any] = {}
     for one in plan.stations:
@@ -98,7 +98,7 @@ def after_preempt(
 
 
 def by_ear(plan: CbrsPlan, events: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """Per base station, in order: what its node's receiver found after an end, and when (monotonic ns)."""
+    """Return per base station, in order: its node's receiver's findings after an end, and when (monotonic ns)."""
     found: dict[str, list[dict[str, Any]]] = {}
     for one in plan.stations:
         said = (e for e in events.get(one.node, ()) if e["event"] == "base station")
@@ -120,7 +120,7 @@ def _first_suspended(sas: SimSas, station: str) -> int | None:
 
 
 def cbrs_problems(shown: dict[str, Any]) -> list[str]:
-    """What keeps the trial from having passed."""
+    """Return the reasons why the trial has failed."""
     wrong = [f"{name} radiated {one['outside_sas_s']} s outside the SAS's word" for name, one in shown.items()
              if one["outside_sas"]]  # fmt: skip
     wrong += [f"{name} never radiated: nothing was shown" for name, one in shown.items() if not one["bursts"]]

@@ -1,4 +1,4 @@
-"""Gathers what a finished run left behind: sealed lineages audited, signed records, events, and the oracle's log."""
+"""Collects the results of a finished run: audited lineages, signed records, events, and the oracle's log."""
 
 import shutil
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from sim.oraclelog import read_log
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """Everything the result and the report are made from."""
+    """All data from which the result and the report are made."""
 
     finished: Finished
     folder: Path
@@ -42,17 +42,17 @@ class Collected:
     credentials: dict[str, bytes]
 
     def name_of(self, credential: bytes) -> str:
-        """A node's name by its credential."""
+        """Return a node's name by its credential."""
         return next((name for name, held in self.credentials.items() if held == credential), credential.hex()[:8])
 
     def seconds(self, utc_ns: int) -> float:
-        """Seconds of the start signal for an instant in UTC."""
+        """Convert UTC (ns) to seconds from the start signal."""
         layout = self.finished.layout
         return (utc_ns - layout.utc_at_zero_ns - self.finished.zero_ns) / 1e9
 
 
 def keep(finished: Finished, target: Path) -> None:
-    """Copy what outlives the run: each node's sealed lineage, and the trust anchor to verify them with."""
+    """Copy what is kept after the run: each node's sealed lineage, and the trust anchor to verify it with."""
     for issued in finished.layout.nodes:
         sealed = issued.folder / SEALED
         if not sealed.is_file():
@@ -72,7 +72,7 @@ def _oracle(finished: Finished) -> list[RadiatedBurst]:
 
 
 def collect(finished: Finished, folder: Path) -> Collected:
-    """Audit the kept lineages, read them, and judge the oracle's emissions by them. Raises TrialError."""
+    """Audit and read the kept lineages, and judge the oracle's emissions by them. Raises TrialError."""
     layout = finished.layout
     anchors = [bytes.fromhex(layout.anchor)]
     paths = {issued.name: folder / f"{issued.name}.db" for issued in layout.nodes}
@@ -83,7 +83,7 @@ def collect(finished: Finished, folder: Path) -> Collected:
         registry.admit_chain(issued.chain)
     records = {name: _records(held, registry) for name, held in leaves.items()}
     credentials = {s.name: s.hash for s in registry.subjects()}
-    granting = ("holder", "user")  # a user grants what it hands on of its own lease
+    granting = ("holder", "user")  # a user too grants what it hands on of its own lease
     holders = [node.name for node in layout.scenario.nodes if node.role in granting and node.name in credentials]
     lives = tuple(live for one in holders for live in settlements(records[one], credentials[one]).values())
     hand_on(lives, [record for one in holders for record in records[one]])
@@ -111,7 +111,7 @@ def collect(finished: Finished, folder: Path) -> Collected:
 
 
 def _antennas(finished: Finished, credentials: dict[str, bytes]) -> dict[str, JudgedRadio]:
-    """Whose each radio is, and where the scenario truly put it."""
+    """Return each radio's node, and its true position from the scenario."""
     nodes = {
         node.name: JudgedRadio(
             credential=credentials[node.name],
@@ -127,7 +127,7 @@ def _antennas(finished: Finished, credentials: dict[str, bytes]) -> dict[str, Ju
 
 
 def logged(path: Path, anchors: Sequence[bytes]) -> list[LogEntry]:
-    """The entries of a kept lineage, proven by the credentials in it."""
+    """Return the entries of a kept lineage, verified by the credentials in it."""
     return list(read_entries(enumerate(raw_entries(path)), Registry(NETWORK, anchors)))
 
 

@@ -1,4 +1,4 @@
-"""From the user's choice to a kept report: run, collect, judge, write, all or nothing."""
+"""Runs a trial by the user's options and keeps its report: run, collect, judge, write, all or nothing."""
 
 import itertools
 import shutil
@@ -30,7 +30,7 @@ EVIDENCE = ("*.db", "*.db-wal", "*.db-journal", "*.seal", "*.root", f"*{BUNDLE}"
 
 
 def _place_to_write(report: Path, json_out: Path | None) -> None:
-    """Find out before the trial, not after it, that its result has nowhere to go."""
+    """Check before the trial that its result can be written."""
     for option, folder in (("--report", report), ("--json", (json_out or report / REPORT).parent)):
         try:
             if option == "--report":
@@ -44,15 +44,15 @@ def _place_to_write(report: Path, json_out: Path | None) -> None:
 
 
 def evidence_in(folder: Path) -> Path | None:
-    """A file in a folder that a trial must not touch, evidence or a report; None where there is none."""
+    """Return a file in a folder that a trial must not touch, evidence or a report; None without one."""
     found = (one for kind in EVIDENCE for one in sorted(folder.glob(kind)))
     return next(found, None)
 
 
 def place_for(report: Path | None) -> Path:
-    """Where the report goes: the folder that was named, or else the first of the usual names that is free.
+    """Return the report's folder: the named one, or else the first of the usual names that is free.
 
-    Raises TrialError where the folder that was named holds evidence: this run deletes and overwrites nothing.
+    Raises TrialError where the named folder holds evidence: a run deletes and overwrites nothing.
     """
     if report is None:
         usual = (USUAL if n == 1 else Path(f"{USUAL}-{n}") for n in itertools.count(1))
@@ -64,7 +64,7 @@ def place_for(report: Path | None) -> Path:
 
 
 def _move_all(fresh: Path, target: Path) -> None:
-    """Move a complete result into place, over nothing. Raises TrialError where a name was taken meanwhile."""
+    """Move a complete result into place, overwriting nothing. Raises TrialError where a name was taken meanwhile."""
     taken = next((target / one.name for one in fresh.iterdir() if (target / one.name).exists()), None)
     if taken is not None:
         kept = Path(tempfile.mkdtemp(prefix=f"{target.name}-", dir=target.parent))
@@ -85,7 +85,7 @@ def run_and_report(
         with Reporter(talk, duration_s) as reporter:
             finished = run(options, Path(work), reporter)
             reporter.say("verifying every lineage and judging every emission")
-        # Only now: what draws takes half a second to load, which a mistyped option's one line need not wait for.
+        # Imported here, as it takes half a second, which the error message for a mistyped option need not wait for.
         from agent.report.render import write as write_report
 
         fresh = Path(work) / "result"
@@ -138,7 +138,7 @@ def _table(result: dict[str, Any]) -> Table:
 
 
 def _program(one: dict[str, Any]) -> str:
-    """What the oracle saw of a program's tone, and whether the program ever stood still."""
+    """Return what the oracle saw of a program's tone, and whether the program ever stood still."""
     program, tone = one["program"], one["tone"]
     if program is None:
         return "said nothing"

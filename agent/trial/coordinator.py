@@ -1,6 +1,6 @@
-"""The trial coordinator's desk, for one run: root, rule, credentials, and a folder for each node.
+"""The trial's authority for one run: makes root, rule, credentials, and a folder for each node.
 
-Long because one desk makes all that the rule and the credentials of a run hold.
+Long because one authority makes everything that the rule and the credentials of a run hold.
 """
 
 import secrets
@@ -43,17 +43,17 @@ ACTIONS = {
 }
 AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "coordinate", "observe")
 CONFIDENCE_PPM_MIN = 300_000
-"""What must be left of the confidence in what was sensed when something is settled on it."""
+"""Lowest confidence, in millionths, that sensing must have for a settlement to rest on it."""
 OPERATOR, AUTHORITY = "operator", "authority"
 
 
 class IssuingError(Exception):
-    """The coordinator made a credential that does not hold: a fault in the program or the scenario."""
+    """The authority made an invalid credential: a fault in the program or the scenario."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issued:
-    """A node's credential chain and the folder it lies in."""
+    """A node's credential chain and its folder."""
 
     name: str
     folder: Path
@@ -61,7 +61,7 @@ class Issued:
 
 
 class TrialAuthority:
-    """Issues everything a trial needs; its own records form one chain like anyone's."""
+    """Issues all credentials and rules of a trial; its own records form one chain."""
 
     def __init__(self, spec: TrialSpec, *, network: str, lat_e7: int, lon_e7: int) -> None:
         self.network, self._spec = network, spec
@@ -107,14 +107,14 @@ class TrialAuthority:
         )
 
     def _jurisdiction(self, plan: JurisdictionPlan) -> TrialJurisdiction:
-        """An authority below the root, for an area of its own."""
+        """Create an authority below the root, for its own area."""
         key = SigningKey.from_seed(secrets.token_bytes(32))
         body = bodies.Credential(level=AUTHORITY, scope=self._scope(AUTHORITY_ACTIONS, depth=1, tier=1))
         raw = self._sign_credential(self.authority, body, self._claims(key.public, plan.name, self.authority.name))
         return TrialJurisdiction(plan=plan, key=key, subject=_held(self.registry.admit(raw)))
 
     def _credential_of(self, name: str, body: bodies.Credential, public: bytes) -> bytes:
-        """A node's credential, by the authority that it belongs to."""
+        """Issue a node's credential, by the authority that it belongs to."""
         by = next((one for one in self.jurisdictions if name in one.plan.nodes), None)
         if by is None:
             return self._sign_credential(self.authority, body, self._claims(public, name, self.authority.name))
@@ -156,7 +156,7 @@ class TrialAuthority:
 
     @property
     def anchor(self) -> str:
-        """What every node trusts by configuration."""
+        """The trust anchor that every node configures."""
         return records.digest(self.root).hex()
 
     def enrol(self, name: str, role: str, device: str, folder: Path, *, status_index: int | None = None) -> Issued:
@@ -176,16 +176,16 @@ class TrialAuthority:
         return Issued(name=name, folder=folder, chain=subject.chain)
 
     def _tier(self, name: str, role: str) -> int:
-        """The strongest tier of a node: the scenario's word, else 1 for holders and 2 for all others.
+        """Return a node's strongest tier: the scenario's, else 1 for holders and 2 for all others.
 
-        Tier 1 is the incumbent's; a holder speaks for it when it takes a band back.
+        Tier 1 is the incumbent's; a holder uses it when it takes a band back.
         """
         return self._spec.node_tiers.get(name, 1 if role == "holder" else 2)
 
     def _shards(self) -> tuple[bodies.Shard, ...] | None:
-        """All holders of a trial may grant the same cells: where there are several they co-sign for each other.
+        """Return the rule's shards: where several holders may grant the same cells, they co-sign for each other.
 
-        In a coalition they vote instead.
+        In a coalition they vote instead, and there are no shards.
         """
         if self._spec.terms.coalition is not None:
             return None
@@ -197,7 +197,7 @@ class TrialAuthority:
         return tuple(one.link(self.network, self._spec.terms, effective, self._fix) for one in self.jurisdictions)
 
     def says(self, body: Any) -> bytes:
-        """A record of the authority's own."""
+        """Sign a record as the authority."""
         self._seq += 1
         frame = records.Frame(
             network=self.network,
@@ -211,7 +211,7 @@ class TrialAuthority:
         return raw
 
     def _auctions(self, duration_s: float) -> AuctionRule | None:
-        """What the rule asks of auctions, stretched with the run."""
+        """Return the rule's auction terms, with times scaled to the run's length."""
         plan, group, scale = self._spec.terms.auction, self._spec.group, duration_s / self._spec.duration_s
         if plan is None or group is None:
             return None
@@ -227,14 +227,14 @@ class TrialAuthority:
         )
 
     def _consent(self, plan: ConsentPlan | None) -> ApprovalRule | None:
-        """What the rule asks for before a GRANT."""
+        """Return the rule's approval terms for a GRANT."""
         group = self._spec.group
         if plan is None or group is None:
             return None
         return ApprovalRule(members=group.name, function=plan.function, need=plan.need, vote_ns=int(plan.vote_s * NS))
 
     def members_word(self, issued: Iterable[Issued], duration_s: float) -> bytes | None:
-        """The signed list of who decides together; None where the scenario has none."""
+        """Sign the list of members that decide together; None where the scenario has none."""
         group = self._spec.group
         if group is None:
             return None
@@ -259,7 +259,7 @@ class TrialAuthority:
         )
 
     def rule_on(self, case: bytes) -> bytes | Refusal:
-        """The ruling on a dispute's case file, as an authority's desk would sign it; why there is none."""
+        """Return the ruling on a dispute's case file, as an authority's desk would sign it; or the refusal."""
         found = read_case(case, network=self.network, anchors=self.registry.anchors)
         if isinstance(found, Refusal):
             return found
@@ -267,7 +267,7 @@ class TrialAuthority:
         return due if isinstance(due, Refusal) else self.says(due)
 
     def entitle(self, public: bytes, subject: str, body: bodies.Credential) -> bytes:
-        """A credential for somebody who is not enrolled."""
+        """Issue a credential for a key that is not enrolled."""
         return self._sign_credential(self.authority, body, self._claims(public, subject, self.authority.name))
 
     def make_rule(self, duration_s: float, *, witness_quorum: int = 1) -> tuple[bytes, ...]:

@@ -1,4 +1,4 @@
-"""Lays out a trial's folder: keys, credentials, rule and configuration of every node, and the air's."""
+"""Creates a trial's folder: keys, credentials, rule and configuration of every node, and the air's."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ from sim.stations import Emitter, Hardware, Station
 NETWORK = "trial"
 WORDS = "words"
 PLUTO_GUARD_US = 10_000
-"""What a burst takes to a Pluto over a network, and half as much again."""
+"""Time in us that a burst takes to a Pluto over a network, plus half as much."""
 ARM_MAX_S, ARM_SPARE_S = 86_400.0, 600.0
 LOOK_OFFSET_US, LOOK_STEP_US, LOOK_STEPS = 6_000, 4_000, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where everything of one run lies, and what was issued."""
+    """Paths of one run's files, and the credentials issued."""
 
     root: Path
     scenario: Scenario
@@ -37,32 +37,32 @@ class Layout:
     ports: tuple[int, ...]
     desk: TrialAuthority
     cbrs: TrialCbrs | None = None
-    """Base stations below and the SAS above; None where there are none."""
+    """Base stations below and the SAS above; None without them."""
     pluto_ports: tuple[int, ...] = ()
-    """Where each node's simulated Pluto listens; empty where nodes have simulated radios without one."""
+    """Port of each node's simulated Pluto; empty where nodes have simulated radios without one."""
 
     @property
     def air_endpoint(self) -> str:
-        """Where the air answers."""
+        """Endpoint of the simulated air."""
         return f"ipc://{self.root}/air"
 
     @property
     def start_file(self) -> Path:
-        """Appears when the trial starts."""
+        """File that appears when the trial starts."""
         return self.root / "start.json"
 
     @property
     def oracle_log(self) -> Path:
-        """What the oracle saw."""
+        """File with the emissions that the oracle recorded."""
         return self.root / "oracle.json"
 
     def config_of(self, name: str) -> Path:
-        """A node's configuration file."""
+        """Return the path of a node's configuration file."""
         return self.root / name / "node.toml"
 
 
 def stretched(scenario: Scenario, scale: float) -> tuple[Emitter, ...]:
-    """The emitters with their times stretched to the run's length."""
+    """Return the emitters with their times scaled to the run's length."""
     return tuple(
         Emitter(**{**_fields(e), "start_s": e.start_s * scale, "stop_s": e.stop_s * scale if e.stop_s else None})
         for e in scenario.emitters
@@ -85,9 +85,9 @@ def prepare(
     status: Mapping[str, int] | None = None,
     cbrs: TrialCbrs | None = None,
 ) -> Layout:
-    """Make everything the nodes need; the clocks' mapping from monotonic time to UTC is fixed here.
+    """Create everything that the nodes need; fixes the clocks' mapping from monotonic time to UTC.
 
-    `status`: places in the authority's status list, of nodes that may be revoked.
+    `status`: indices in the authority's status list, for nodes that may be revoked.
     """
     indices = status or {}
     centre = scenario.first("holder")
@@ -127,7 +127,7 @@ def prepare(
 
 
 def device_of(station: Station, *, pluto: bool) -> str:
-    """The identity a node's radio gives itself."""
+    """Return the identity of a node's radio, as it reports it."""
     return f"pluto {station.hardware.serial}" if pluto else f"bandpact-sim {station.hardware.serial}"
 
 
@@ -150,7 +150,7 @@ def _config(layout: Layout, number: int, node: ScenarioNode, folder: Path) -> di
     clock = layout.scenario.clock(node.name, utc_at_zero_ns=layout.utc_at_zero_ns, zero_ns=0)
     values: dict[str, Any] = {
         "name": node.name,
-        # Who breaks the rules is configured as any user is: an attacker is another program, not another kind of node.
+        # An attacker is configured as a user is: it is another program, not another kind of node.
         "role": "holder" if node.role == "holder" else "user",
         "network": NETWORK,
         "listen": f"tcp://127.0.0.1:{layout.ports[number]}",
@@ -216,13 +216,13 @@ def _radio(layout: Layout, number: int, node: ScenarioNode) -> dict[str, Any]:
         "rx_gain_mdb": radio.gain_mdb,
         "rx_full_scale_mdbm": round(1000 * Hardware().rx_full_scale_dbm) - radio.gain_mdb,
         "noise_figure_mdb": round(1000 * node.noise_figure_db),
-        # Nobody stands by to arm a trial's radios; the run's own length, and what it may take to come up.
+        # No operator arms a trial's radios: they are armed for the run's length and the start-up time.
         "arm_for_s": min(ARM_MAX_S, layout.duration_s + ARM_SPARE_S),
-        # A holder does not transmit, so it may listen at any phase of the others' frames, and hears them transmit.
+        # A holder does not transmit, so a different frame length lets its looks meet the others' transmissions.
         "frame_us": 19_000 if node.role == "holder" else 20_000,
-        # Those with nothing to protect or to send need not listen to every frame.
+        # Nodes that neither protect nor transmit need not look in every frame.
         "look_every": 1 if node.role in ("holder", "user") else 10,
-        # All in the quiet part of the frame, but not all at the same instant: one simulated air serves them in turn.
+        # All looks lie in the quiet part of the frame, but staggered: one simulated air serves them in turn.
         "look_offset_us": LOOK_OFFSET_US + LOOK_STEP_US * (number % LOOK_STEPS),
         "full_scale_eirp_mdbm": round((node.tx_max_dbm + node.antenna_gain_dbi) * 1000),
         **framed,

@@ -1,4 +1,4 @@
-"""Leases that changed hands in a trial, from signed records and the oracle: each chain back to the licence."""
+"""Leases handed on in a trial, from signed records and the oracle, each with its chain back to the licence."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +11,11 @@ from settlement.records.handingterms import TRANSFER
 from settlement.records.handover import Handover, Reclaim
 
 RECLAIM, CLOCK = "RECLAIM", "the clock"
-"""By what a part is its old user's again: a record that says so, or the end that stands in the HANDOVER."""
+"""What returns a part to its old user: a RECLAIM record, or the end stated in the HANDOVER."""
 
 
 def handed_on(c: Collected, found: Sequence[Record]) -> list[dict[str, Any]]:
-    """One row for each settlement that hands on another's lease, in the order in which they were confirmed."""
+    """Return one row for each settlement that hands on another's lease, in the order of their confirmation."""
     return [_row(c, found, one) for one in all_handed_on(found)]
 
 
@@ -48,10 +48,10 @@ def _row(c: Collected, found: Sequence[Record], one: HandoverRecords) -> dict[st
 
 
 def back_of(body: Handover, reclaim: Record | None, parent: Live | None) -> tuple[int | None, str | None]:
-    """When what was handed on is its old user's again (UTC, ns), and by what; None where it never is.
+    """Return when a part is its old user's again (UTC, ns), and by what; None where it never is.
 
-    A RECLAIM says so where it came to nothing or ended early. A sublease that ran to its end has no such record: the
-    part is back by the clock, where the lease that it is of goes on.
+    A RECLAIM returns it where the sublease failed or ended early. A sublease that ran to its end has no such record:
+    the part returns by the clock, if the lease that it belongs to is still in force.
     """
     if reclaim is not None:
         return signed_ns(reclaim), RECLAIM

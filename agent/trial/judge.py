@@ -1,6 +1,6 @@
-"""Judges what the oracle saw against what the lineages prove: every emission lies inside a live settlement, or not.
+"""Judges the oracle's emissions by the lineages: each one lies inside a live settlement, or is a violation.
 
-Pure. The nodes' own belief about their gates plays no part: only signed records on one side, antennas on the other.
+Pure. The nodes' own view of their gates is not used: only signed records, and the antennas' emissions.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from sim.oracle import RadiatedBurst
 
 @dataclass(slots=True)
 class Live:
-    """One confirmed settlement: who may radiate where, until when, by the holder's signed records (UTC ns)."""
+    """One confirmed settlement: its user, band, area and times by the holder's signed records (UTC ns)."""
 
     sid: bytes
     user: bytes
@@ -31,10 +31,10 @@ class Live:
     ended_ns: int | None = None
     outcome: str = ""
     handed: list[tuple[Band, int, int]] = field(default_factory=list)
-    """Bands that its user handed on, and from when to when (UTC ns): there it may not radiate."""
+    """Bands that its user handed on, with start and end (UTC ns), in which it may not transmit."""
 
     def leased_until(self, start_ns: int) -> int:
-        """How far leases reach without a break: each must be signed before the one before ran out."""
+        """Return the end of unbroken leases: each must be signed before the one before it ran out."""
         reach_ns = start_ns
         while True:
             further_ns = max((until for signed, until in self.leases if signed <= reach_ns), default=0)
@@ -44,9 +44,9 @@ class Live:
 
 
 def settlements(records: Iterable[Record], holder: bytes | None = None) -> dict[bytes, Live]:
-    """What a holder's admitted records say of each settlement, in the order of its log.
+    """Return each settlement by a holder's admitted records, in the order of its log.
 
-    A log also has the GRANTs that others were asked to co-sign: with a `holder`, only what that one granted counts.
+    A log also holds GRANTs that other holders asked it to co-sign: with `holder`, only that holder's count.
     """
     found: dict[bytes, Live] = {}
     for record in records:
@@ -69,7 +69,7 @@ def settlements(records: Iterable[Record], holder: bytes | None = None) -> dict[
 
 
 def hand_on(lives: Iterable[Live], records: Iterable[Record]) -> None:
-    """Take out of each settlement what its user handed on: from its word of silence to its window's end, or back."""
+    """Exclude from each settlement what its user handed on: from the silence it reported to the end or return."""
     known, said = {live.sid: live for live in lives}, {record.digest: record for record in records}
     back = {r.body.handover: r.frame.attestation.earliest_ns for r in said.values() if isinstance(r.body, Reclaim)}
     for record in said.values():
@@ -116,7 +116,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedRadio:
-    """Whose radio it is, and where it truly stands."""
+    """A radio's node, and its true position."""
 
     credential: bytes
     lat_e7: int
@@ -125,10 +125,10 @@ class JudgedRadio:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BesideLimits:
-    """What the rule and the service allow beside a channel: at most a level (mdBm per MHz) from so far beyond it on.
+    """Limits of rule and service beside a channel: pairs of offset from the channel and highest level (mdBm per MHz).
 
-    `guarded` are levels outside a range of frequencies, wherever the channel is; `peak_mdb` is what the loudest sample
-    may have above the permitted EIRP.
+    `guarded` are limits outside a fixed range of frequencies; `peak_mdb` is the most by which the strongest sample
+    may exceed the permitted EIRP.
     """
 
     beside: tuple[tuple[int, int], ...]
@@ -139,7 +139,7 @@ class BesideLimits:
 def _uncovered(
     live: Live, burst: RadiatedBurst, span_ns: tuple[int, int], antenna: JudgedRadio, service: BesideLimits
 ) -> str:
-    """Why a settlement does not cover an emission; "" when it does."""
+    """Return why a settlement does not cover an emission; "" when it does."""
     return (
         _out_of_time(live, *span_ns)
         or _handed_on(live, burst, *span_ns)
@@ -209,7 +209,7 @@ def _mhz(hz: float) -> str:
 
 
 def _reach(burst: RadiatedBurst, level_mdbm: int) -> tuple[int, int] | None:
-    """How far it reaches at a level, by the highest one told that is not above it; everywhere when none was told."""
+    """Return an emission's band edges at a level, by the highest recorded level not above it; else everything."""
     told = max((level for level in burst.levels_mdbm if level <= level_mdbm), default=None)
     if told is None:
         return 0, 2**63
@@ -226,8 +226,8 @@ def judge(
 ) -> list[Judged]:
     """Find for each emission the settlement that covers it.
 
-    Args: stations: who and where each radio is, by name. utc_at_zero_ns: true UTC at monotonic zero. service: what is
-        allowed beside a channel.
+    Args: stations: each radio's node and position, by name. utc_at_zero_ns: true UTC at monotonic zero. service: limits
+        beside a channel.
     """
     judged: list[Judged] = []
     for burst in bursts:
@@ -245,7 +245,7 @@ def judge(
 
 
 def seconds(judged: Iterable[Judged]) -> float:
-    """Time on the air; where emissions of one radio overlap (its carrier under its samples) it counts once."""
+    """Return time on the air; overlapping emissions of one radio (its carrier under its samples) count once."""
     total_ns = 0
     reached: dict[str, int] = {}
     for one in sorted(judged, key=lambda j: j.start_ns):

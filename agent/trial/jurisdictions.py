@@ -1,4 +1,4 @@
-"""The authorities of a trial's jurisdictions: each below the trial's root, with a key, nodes and a rule of its own."""
+"""Authorities of a trial's jurisdictions: each is below the trial's root, with its own key, nodes and rule."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ PRICE_MOST = 1_000_000
 
 @dataclass(slots=True)
 class TrialJurisdiction:
-    """One authority: its plan, its key, its credential, and the number of the last record that it signed."""
+    """One authority: its plan, key and credential, and the number of its last signed record."""
 
     plan: JurisdictionPlan
     key: SigningKey
@@ -27,14 +27,14 @@ class TrialJurisdiction:
 
     @property
     def area(self) -> Area:
-        """What belongs to it."""
+        """The area that belongs to the authority."""
         plan = self.plan
         return Area(
             lat_e7=round(plan.lat_deg * 1e7), lon_e7=round(plan.lon_deg * 1e7), radius_mm=round(plan.radius_m * 1000)
         )
 
     def link(self, network: str, terms: Terms, effective: Window, fix: Callable[[], Fix]) -> JurisdictionLink:
-        """Its rule, signed, with its credentials."""
+        """Return its signed rule with its credentials."""
         body = Jurisdiction(
             name=self.plan.name,
             clause=self.plan.clause,

@@ -1,4 +1,4 @@
-"""What a trial's scenario set out to show and did not: the reader must not take its passing for that."""
+"""Lists what a scenario was to show and did not, so that a passed trial is not mistaken for proof of it."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from agent.trial.spec import TrialSpec
 
 
 def points_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
-    """One line for each thing that is not shown; `shown` is the trial's `scenario` in JSON."""
+    """Return one line for each thing not shown; `shown` is the trial's `scenario` in JSON."""
     said = []
     if any(want.partial for want in spec.wants) and not any(len(wish["parts"]) > 1 for wish in shown["wishes"]):
         said.append("no wish was filled by more than one holder: partial fill is not shown")
@@ -35,7 +35,7 @@ def points_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
 
 
 def _consent_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
-    """What approvals of a scenario were to show and did not."""
+    """Return what a scenario's approvals were to show and did not."""
     rows = shown.get("approvals", [])
     if spec.terms.approval is None and spec.terms.coalition is None:
         return []
@@ -44,7 +44,7 @@ def _consent_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
 
 
 def _disputes_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
-    """What acts set out to show and did not."""
+    """Return what a scenario's acts were to show and did not."""
     doing, said = {act.do for act in spec.acts}, []
     rulings = [one["ruling"] for one in shown.get("disputes", []) if one["ruling"] is not None]
     if "fallback" in doing and not (shown.get("moved") or shown.get("broken")):

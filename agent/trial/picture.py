@@ -1,4 +1,4 @@
-"""Turns what was collected into the values the report is drawn from, all in seconds of the start signal."""
+"""Converts collected data to the report's values, all times in seconds from the start signal."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from agent.trial.refused import all_refusals
 
 
 def _waterfall(c: Collected) -> WaterfallPicture | None:
-    """What the first holder heard."""
+    """Return the first holder's waterfall."""
     layout = c.finished.layout
     holder = layout.scenario.first("holder").name
     path = layout.root / holder / WATERFALL
@@ -59,7 +59,7 @@ def _settlement(c: Collected, live: Live) -> SettlementRow:
 
 
 def _grants(c: Collected, user: str, sid: str) -> tuple[tuple[float, str], ...]:
-    """How the grant stood on its user's side, by the user's own word."""
+    """Return the states of a grant on its user's side, by the user's own events."""
     return tuple(
         ((e["mono_ns"] - c.finished.zero_ns) / 1e9, e["state"])
         for e in c.events.get(user, [])
@@ -111,7 +111,7 @@ def _refusals(c: Collected) -> list[RefusalRow]:
 
 
 def report_data(c: Collected, result: dict[str, Any]) -> ReportData:
-    """Everything on the page."""
+    """Return all data of the report."""
     layout = c.finished.layout
     return ReportData(
         title="bandpact trial",

@@ -1,4 +1,4 @@
-"""What a trial's scenario came to: what signed records say of its market, and the oracle of hand-overs."""
+"""Results of a trial's scenario: its market by signed records, and hand-overs by the oracle."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from agent.trial.handedpoints import handed_on
 
 
 def points(c: Collected) -> dict[str, Any]:
-    """The trial's `scenario` in JSON."""
+    """Return the trial's `scenario` in JSON."""
     scenario = c.finished.layout.scenario
     found = list({r.digest: r for records in c.records.values() for r in records}.values())
     parties = {issued.name: issued.chain for issued in c.finished.layout.nodes}

@@ -1,4 +1,4 @@
-"""The trial's processes: the air and the nodes, each in a session of its own, ended in order whatever happens."""
+"""The trial's processes, air and nodes: each in its own session, and all ended in order after any error."""
 
 import json
 import os
@@ -10,32 +10,32 @@ from pathlib import Path
 
 STOP_S = 12.0
 AIR_STOP_S = 130.0
-"""The air's: its oracle first measures all that was sent, which a busy machine may have put off."""
+"""Seconds that the air may take to end: its oracle first measures all emissions, delayed on a busy machine."""
 KEPT_BYTES = str(256 << 20)
-# Many processes share few cores here: a linear-algebra library's waiting threads would only burn them.
+# Many processes share few cores here: waiting threads of a linear-algebra library would waste them.
 FRUGAL = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # So would giving every look's memory back to the kernel and taking it again (the glibc settings; others ignore them):
 # for what plays the radio's side alone, as a node is to take the memory here that it takes at its operator's.
 KEEPING = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), KEPT_BYTES)
 SIMULATED = "sim."
 COMMAND = "agent.cli.main"
-"""The module of the command `bandpact`."""
+"""The module of the `bandpact` command."""
 
 
 class TrialError(Exception):
-    """The trial cannot go on: one line with the thing and the mend."""
+    """The trial cannot go on; the message is one line with the cause and the remedy."""
 
 
 @dataclass(slots=True)
 class Child:
-    """A running process and where it writes what goes wrong."""
+    """A running process, and the file for its errors."""
 
     name: str
     process: "subprocess.Popen[bytes]"
     errors: Path
 
     def failed(self) -> str | None:
-        """What it said last, when it has ended; None while it runs."""
+        """Return its last error line when it has ended; None while it runs."""
         if self.process.poll() is None:
             return None
         lines = self.errors.read_text(errors="replace").strip().splitlines()
@@ -68,7 +68,7 @@ def _begun(name: str, words: list[str], folder: Path, environment: dict[str, str
 
 
 def stop(children: list[Child], wait_s: float = STOP_S) -> list[str]:
-    """Ask all to end, wait, kill what does not; returns the names of those that had to be killed."""
+    """Ask all processes to end, wait, kill those that do not; returns the names of those killed."""
     for child in children:
         if child.process.poll() is None:
             child.process.terminate()
@@ -84,7 +84,7 @@ def stop(children: list[Child], wait_s: float = STOP_S) -> list[str]:
 
 
 def free_ports(count: int, base: int | None) -> list[int]:
-    """Loopback ports to listen on: from `base` upwards, or any. Raises TrialError when one is in use."""
+    """Return free loopback ports: from `base` upwards, or any. Raises TrialError when one is in use."""
     held = [socket.socket() for _ in range(count)]
     ports: list[int] = []
     try:

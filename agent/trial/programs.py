@@ -1,4 +1,4 @@
-"""The applications of a trial's nodes: GNU Radio flowgraphs, started beside them, and what became of their samples."""
+"""The applications of a trial's nodes: starts GNU Radio flowgraphs beside them, and reports on their samples."""
 
 import json
 import os
@@ -23,7 +23,7 @@ PARTS = {"agent.node.process": "agent", "agent.node.warden_process": "warden", "
 
 
 def missing() -> str | None:
-    """Why no flowgraph can be run here; None where one can."""
+    """Return why no flowgraph can be run here; None where one can."""
     try:
         probe = subprocess.run(
             [PYTHON, "-c", "from gnuradio import analog, blocks, gr, zeromq"],
@@ -41,7 +41,7 @@ def missing() -> str | None:
 
 
 def _environment() -> dict[str, str]:
-    """Without what belongs to this program's own interpreter."""
+    """Return the environment without variables of this program's own interpreter."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
 
 
@@ -77,7 +77,7 @@ def _start(layout: Layout, program: Program) -> Child:
 
 @dataclass(slots=True)
 class _Spent:
-    """CPU seconds at the first and at the last look, and when those were (monotonic s)."""
+    """CPU seconds at the first and at the last reading, with their times (monotonic s)."""
 
     first: float
     first_at: float
@@ -95,12 +95,12 @@ class CpuMeter:
         self._spent: dict[tuple[str, str], _Spent] = {}
 
     def event(self, event: dict[str, Any]) -> None:
-        """Follow the gates."""
+        """Follow the gates' states."""
         if event["event"] == "gate" and event["node"] in self._open and not event["asked"]:
             self._open[event["node"]] = event["state"] == "OPEN"
 
     def look(self, now_s: float) -> None:
-        """Note what was spent so far, twice a second."""
+        """Read the CPU time so far, twice a second."""
         if now_s < self._next_s:
             return
         self._next_s = now_s + LOOK_S
@@ -112,11 +112,11 @@ class CpuMeter:
                 spent.last, spent.last_at = used, now_s
 
     def all(self) -> dict[str, dict[str, float]]:
-        """The shares of every node whose gate was open."""
+        """Return the shares of every node whose gate was open."""
         return {node: self.shares(node) for node in sorted({node for node, _ in self._spent})}
 
     def shares(self, node: str) -> dict[str, float]:
-        """Each process's share of one core while the gate was open."""
+        """Return each process's share of one core while the gate was open."""
         return {
             part: round((s.last - s.first) / (s.last_at - s.first_at), 4)
             for (name, part), s in self._spent.items()
@@ -125,7 +125,7 @@ class CpuMeter:
 
 
 def _used(root: int) -> dict[str, float]:
-    """CPU seconds of a node's agent and of its children, by what they are."""
+    """Return CPU seconds of a node's agent and of its children, by kind of process."""
     found: dict[str, float] = {}
     for pid in [root, *_children(root)]:
         try:
@@ -150,7 +150,7 @@ def _children(pid: int) -> list[int]:
 
 
 def told(layout: Layout, meter: CpuMeter) -> tuple[dict[str, Any], ...]:
-    """What each program and its node's door last said of themselves, and what the path cost."""
+    """Return each program's and its node's door's last state, and the CPU cost."""
     return tuple(
         {
             "node": program.node,
@@ -172,12 +172,12 @@ def _json(path: Path) -> dict[str, Any] | None:
 
 
 def unshown(told_: tuple[dict[str, Any], ...]) -> list[str]:
-    """What keeps a trial from having shown anything of a program: it sent or received nothing."""
+    """Return why a trial showed nothing of a program: it sent or received nothing."""
     return [f"{one['node']}: its program sent or received nothing" for one in told_ if not _ran(one["program"])]
 
 
 def faults(told_: tuple[dict[str, Any], ...]) -> list[str]:
-    """What makes a trial fail over a program: that it stood still."""
+    """Return why a trial fails because of a program: it stood still."""
     return [
         f"{one['node']}: nothing was {what} for {1000 * one['program'][f'{what}_still_s']:.0f} ms by its program"
         for one in told_

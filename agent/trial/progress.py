@@ -1,4 +1,4 @@
-"""What a trial says while it runs: a bar on a terminal, plain lines otherwise."""
+"""Progress output of a running trial: a bar on a terminal, plain lines otherwise."""
 
 from typing import Any, Self
 
@@ -25,7 +25,7 @@ SPOKEN = {
 
 
 def sentence(event: dict[str, Any]) -> str | None:
-    """One line for people about an event; None for those that are not worth one."""
+    """Return one line for people on an event; None for an event that is not shown."""
     if event["event"] == "gate":
         if "OPEN" in (event["state"], event["previous"]):
             why = f": {event['reason']}" if event["reason"] else ""
@@ -36,7 +36,7 @@ def sentence(event: dict[str, Any]) -> str | None:
 
 
 class Reporter:
-    """Speaks to standard error, so that standard output stays for results."""
+    """Writes to standard error, so that standard output stays for results."""
 
     def __init__(self, console: Console, duration_s: float) -> None:
         self._console = console
@@ -57,11 +57,11 @@ class Reporter:
             self._bar.stop()
 
     def say(self, text: str) -> None:
-        """A line of its own."""
+        """Print a line of its own."""
         (self._bar.console if self._bar else self._console).print(text, highlight=False, markup=False)
 
     def event(self, event: dict[str, Any], at_s: float | None) -> None:
-        """Tell of an event, if it is worth telling; of the same bytes refused again, as when resent, only once."""
+        """Print an event that is shown; the same bytes refused again, as when resent, only once."""
         if event["event"] == "refusal":
             refusal = event["node"], event["peer"], event["detail"]
             if refusal in self._refusals:
@@ -73,6 +73,6 @@ class Reporter:
             self.say(f"{clock}  {event['node']:<9} {text}")
 
     def advance(self, done_s: float) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         if self._bar is not None:
             self._bar.update(self._task, completed=done_s)

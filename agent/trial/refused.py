@@ -1,6 +1,6 @@
-"""Every refusal of a trial, once: what the logs, the wardens and the doors of the mesh turned away.
+"""Every refusal of a trial, each once: by the logs, the wardens, and the mesh's connection checks.
 
-Whatever counts or lists refusals, the result, the banner, the metrics or the page, counts and lists these.
+Result, banner, metrics and page all count and list these.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from settlement.core.reasons import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusalEntry:
-    """One thing refused: when (s of the trial), by which node, whose it was, and why."""
+    """One refusal: time (s of the trial), the refusing node, the author, and the reason."""
 
     at_s: float
     node: str
@@ -22,7 +22,7 @@ class RefusalEntry:
 
 
 def all_refusals(c: Collected) -> list[RefusalEntry]:
-    """All of them, in the order of time."""
+    """Return all refusals, by time."""
     found = [*_logged(c), *_by_wardens(c), *_at_doors(c)]
     return sorted(found, key=lambda one: one.at_s)
 
@@ -58,7 +58,7 @@ def _by_wardens(c: Collected) -> list[RefusalEntry]:
 
 
 def _at_doors(c: Collected) -> list[RefusalEntry]:
-    """Strangers at the mesh's door are counted when the node ends, not one by one."""
+    """Return the refused connections of strangers, which a node counts until it ends."""
     return [
         RefusalEntry(
             at_s=(event["mono_ns"] - c.finished.zero_ns) / 1e9,
@@ -76,12 +76,12 @@ def _at_doors(c: Collected) -> list[RefusalEntry]:
 
 
 def counted(c: Collected) -> Counter[str]:
-    """How often each reason was given."""
+    """Return how often each reason occurred."""
     return Counter(one.reason for one in all_refusals(c))
 
 
 def blocked(c: Collected) -> dict[str, object]:
-    """The same counts as the metrics name them; a record that came again is answered, and no offence."""
+    """Return the same counts under the metrics' names; a repeated record is answered, and is no offence."""
     counts = counted(c)
     replays = counts.pop(Reason.REPLAY.value, 0)
     return {

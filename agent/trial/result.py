@@ -21,7 +21,7 @@ TONE_WITHIN_HZ = 100_000
 
 
 def close_latencies(c: Collected) -> list[float]:
-    """For each closing of a gate: from the cause to the last power the oracle saw, in ms; 0 if silent before."""
+    """Return for each closing of a gate the time in ms from cause to the oracle's last power; 0 if silent before."""
     latencies: list[float] = []
     for node, events in c.events.items():
         own = sorted((j.burst.start_ns, j.burst.end_ns) for j in c.judged if j.burst.radio == node)
@@ -36,7 +36,7 @@ def close_latencies(c: Collected) -> list[float]:
 
 
 def incumbent(c: Collected) -> dict[str, Any]:
-    """When the first radar truly began, when it was first heard, and when the channel it hit was silent."""
+    """Return when the first radar began, when it was first heard, and when the affected channel was silent."""
     zero_ns = c.finished.zero_ns
     length_s = c.finished.layout.duration_s
     radars = [e for e in c.finished.layout.scenario.emitters if e.kind == "radar" and e.start_s < length_s]
@@ -49,8 +49,8 @@ def incumbent(c: Collected) -> dict[str, Any]:
     false_alarms = len(heard) - len(after)
     first_ns = min(after, default=None)
     resumed_ns = min((e["mono_ns"] for e in _told(c, "resumed") if e["mono_ns"] > began_ns), default=None)
-    # What falls silent because its window ends was not silenced by a radar that nobody heard; and what a settlement
-    # that waited the radar out sends once it was resumed is not sent in spite of the radar.
+    # A gate whose window ended was not closed by an unheard radar; and what a settlement that was suspended
+    # for the radar transmits after its RESUME is no violation.
     silenced = [
         j.burst.end_ns
         for j in c.judged
@@ -77,7 +77,7 @@ def _told(c: Collected, name: str) -> list[dict[str, Any]]:
 
 
 def programs(c: Collected) -> list[dict[str, Any]]:
-    """What became of each program's samples; of its tone, the seconds that the oracle saw in and out of settlements."""
+    """Return each program's sample counts, and the oracle's seconds of its tone inside and outside settlements."""
     found: list[dict[str, Any]] = []
     for one in c.finished.programs:
         own = [j for j in c.judged if j.burst.radio == one["node"] and j.burst.kind == "burst"]
@@ -94,7 +94,7 @@ def _middle(burst: RadiatedBurst) -> float:
 
 
 def problems(c: Collected) -> list[str]:
-    """Everything that makes the trial fail, in words."""
+    """Return everything that makes the trial fail, in words."""
     found = [f"{j.burst.radio} radiated {j.why} at {c.seconds(j.start_ns):.3f} s" for j in c.judged if j.sid is None]
     for audited in c.audited:
         found += [f"{audited.path.name}: {p}" for p in audited.findings.problems]
@@ -107,7 +107,7 @@ def problems(c: Collected) -> list[str]:
 
 
 def warnings(settled: int, inside_s: float, heard: Mapping[str, Any] | None = None) -> list[str]:
-    """What keeps a trial that broke no rule from having shown all that it is there to show."""
+    """Return what a trial without violations still failed to show."""
     unheard = ["a radar was on the air and nobody heard it, so nothing fell silent for it: protection is not shown"]
     missed = unheard if heard is not None and heard["present"] and not heard["detected"] else []
     if settled == 0:
@@ -119,7 +119,7 @@ def warnings(settled: int, inside_s: float, heard: Mapping[str, Any] | None = No
 
 
 def _below(c: Collected) -> dict[str, Any] | None:
-    """What base stations did; None where there are none."""
+    """Return the results of base stations; None without any."""
     layout = c.finished.layout
     if layout.cbrs is None or layout.spec.cbrs is None:
         return None
@@ -130,7 +130,7 @@ def _below(c: Collected) -> dict[str, Any] | None:
 
 
 def summary(c: Collected, report: Path) -> dict[str, Any]:
-    """The trial's JSON. These names are a contract: keys are added, never renamed."""
+    """Return the trial's JSON. Its keys are a contract: keys are added, never renamed."""
     layout = c.finished.layout
     outside = [j for j in c.judged if j.sid is None]
     took = [e["took_ms"] for events in c.events.values() for e in events if e["event"] == "settled" and "took_ms" in e]

@@ -41,7 +41,7 @@ NODE = "agent.node.process"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the user chose."""
+    """The user's options."""
 
     scenario: str
     seed: int
@@ -50,24 +50,24 @@ class Options:
     base_port: int | None
     radio: Literal["sim", "pluto"] = "sim"
     page_port: int | None = 0
-    """Port of the page of the whole trial; None for the usual one or the next that is free, 0 for no page."""
+    """Port of the whole trial's page; None for the usual one or the next free one, 0 for no page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A run that came to its end: where its files are and when second 0 was (monotonic ns)."""
+    """A finished run: where its files are and when second 0 was (monotonic ns)."""
 
     layout: Layout
     zero_ns: int
     killed: tuple[str, ...]
     programs: tuple[dict[str, Any], ...] = ()
-    """What the nodes' programs and their doors said last, by `programs.told`."""
+    """Last state of the nodes' programs and their doors, from `programs.told`."""
     cpu: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By node and process: the share of one core that it took while the node's gate was open."""
+    """By node and process, the share of one core used while the node's gate was open."""
 
 
 def scenario_of(options: Options) -> tuple[Scenario, TrialSpec, float]:
-    """The scenario with what the options add. Raises ScenarioError, SourceError."""
+    """Return the scenario with the options applied. Raises ScenarioError, SourceError."""
     scenario = load_scenario(options.scenario)
     try:
         spec = read_spec(scenario.trial)
@@ -82,7 +82,7 @@ def scenario_of(options: Options) -> tuple[Scenario, TrialSpec, float]:
 
 
 def _recorded(path: Path, scenario: Scenario, spec: TrialSpec) -> Emitter:
-    """A recording as one more emitter, in the midst of the nodes. Raises SourceError when it cannot be used."""
+    """Return a recording as one more emitter, placed amid the nodes. Raises SourceError when it cannot be used."""
     load_recording(path)
     count = len(scenario.nodes)
     return Emitter(
@@ -104,7 +104,7 @@ class _Tail:
         self._at = dict.fromkeys(self._paths, 0)
 
     def read(self) -> list[dict[str, Any]]:
-        """New whole lines of all nodes."""
+        """Return new whole lines of all nodes."""
         events: list[dict[str, Any]] = []
         for name, path in self._paths.items():
             if not path.is_file():
@@ -137,12 +137,12 @@ def _await_ready(tail: _Tail, children: list[Child], count: int) -> None:
 
 
 def await_ready(layout: Layout, children: list[Child]) -> None:
-    """Wait until every node of `children` says that it is up; raises TrialError."""
+    """Wait until every node of `children` reports ready; raises TrialError."""
     _await_ready(_Tail(layout), children, len(children))
 
 
 def start_air(layout: Layout) -> tuple[Child, int]:
-    """Start the air with its second 0 a little ahead, so that everything is listening by then."""
+    """Start the air with its second 0 a little ahead, so that all processes are listening by then."""
     zero_ns = time.monotonic_ns() + LEAD_NS
     air = layout.scenario.air_config(seed=layout.seed, zero_ns=zero_ns)
     if layout.cbrs is not None:
@@ -165,7 +165,7 @@ def start_air(layout: Layout) -> tuple[Child, int]:
 
 
 def start_stations(layout: Layout, zero_ns: int) -> list[Child]:
-    """Start the base stations on the air; none if none are."""
+    """Start the base stations of the scenario, if any."""
     if layout.cbrs is None:
         return []
     places = {node.name: (node.lat_deg, node.lon_deg) for node in layout.scenario.nodes}
@@ -174,9 +174,9 @@ def start_stations(layout: Layout, zero_ns: int) -> list[Child]:
 
 
 def start_plutos(layout: Layout, *, quiet: bool = True) -> list[Child]:
-    """Start the simulated Plutos on the air's stations; none if none are.
+    """Start the simulated Plutos on the air's stations, if any.
 
-    They come up muted, as units with the dead-man do, or, not `quiet`, transmitting as stock ones do.
+    They start muted, as units with the dead-man do, or, not `quiet`, transmitting as stock units do.
     """
     if not layout.pluto_ports:
         return []
@@ -191,7 +191,7 @@ def start_plutos(layout: Layout, *, quiet: bool = True) -> list[Child]:
 
 
 def _watch(layout: Layout, children: list[Child], zero_ns: int, follow: "_Follow") -> None:
-    """Until the time is up: tell what happens, and notice when a process is lost."""
+    """Report events until the time is up; raises where a process is lost."""
     tail, reporter, meter = follow.tail, follow.reporter, follow.meter
     acts = Acts(layout, reporter)
     end_ns = zero_ns + int((layout.duration_s + SETTLE_S) * 1e9)
@@ -210,7 +210,7 @@ def _watch(layout: Layout, children: list[Child], zero_ns: int, follow: "_Follow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Follow:
-    """What is followed, and told, while a trial runs."""
+    """What is followed and reported while a trial runs."""
 
     tail: _Tail
     reporter: Reporter
@@ -222,7 +222,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def run(options: Options, work: Path, reporter: Reporter) -> Finished:
-    """Run a whole trial in the folder `work`; whatever happens, no process is left. Raises TrialError."""
+    """Run a whole trial in the folder `work`; no process is left after any error. Raises TrialError."""
     scenario, spec, duration_s = scenario_of(options)
     count = len(scenario.nodes)
     ports = free_ports(2 * count if options.radio == "pluto" else count, options.base_port)
@@ -280,7 +280,7 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
 
 
 def _compile(reporter: Reporter) -> None:
-    """Have the loops of sensing compiled once, before every node of the trial does it for itself."""
+    """Compile the loops of sensing once, before each node of the trial would."""
     if is_ready():
         return
     reporter.say("compiling the loops of sensing, once for this installation; half a minute or so")
@@ -290,7 +290,7 @@ def _compile(reporter: Reporter) -> None:
 
 
 def page_of(layout: Layout, options: Options) -> PageBeside:
-    """The page of all nodes of a trial; nothing is kept of it when the trial is over."""
+    """Return the page of all nodes of a trial; nothing of it is kept after the trial."""
     served = [
         ServedNode(
             name=issued.name,
@@ -304,7 +304,7 @@ def page_of(layout: Layout, options: Options) -> PageBeside:
 
 
 def work_folder() -> "tempfile.TemporaryDirectory[str]":
-    """A short-named temporary folder, gone when left: local sockets cannot have long names."""
+    """Yield a short-named temporary folder, removed afterwards: paths of local sockets are limited."""
     usual = tempfile.gettempdir()
     folder = usual if len(os.fsencode(usual)) <= TMP_BYTES_MAX else "/tmp"  # noqa: S108 - made 0700 with a fresh name
     return tempfile.TemporaryDirectory(prefix="bandpact-", dir=folder, ignore_cleanup_errors=True)

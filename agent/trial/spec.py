@@ -241,15 +241,15 @@ class TrialSpec(_Table):
     acts: list[ActPlan] = []
 
     def station_of(self, node: str) -> BaseStationPlan | None:
-        """The base station below a node; None where there is none."""
+        """Return the base station below a node; None where there is none."""
         return next((one for one in (self.cbrs.stations if self.cbrs else []) if one.node == node), None)
 
     def program_of(self, node: str) -> Program | None:
-        """The program of a node; None where it has none."""
+        """Return the program of a node; None where it has none."""
         return next((one for one in self.programs if one.node == node), None)
 
     def offers_of(self, node: str, *, scale: float, duration_s: float) -> list[OfferSection]:
-        """A node's offers, stretched to the run's length."""
+        """Return a node's offers, with times scaled to the run's length."""
         return [
             OfferSection(
                 low_hz=o.low_hz,
@@ -268,7 +268,7 @@ class TrialSpec(_Table):
         ]
 
     def wants_of(self, node: str, *, scale: float) -> list[WantSection]:
-        """A node's wants, stretched to the run's length."""
+        """Return a node's wants, with times scaled to the run's length."""
         return [
             WantSection(
                 bands_hz=w.bands_hz,
@@ -288,7 +288,7 @@ class TrialSpec(_Table):
         ]
 
     def hands_of(self, node: str, *, scale: float) -> list[HandSection]:
-        """What a node hands on, stretched to the run's length."""
+        """Return a node's hand-overs, with times scaled to the run's length."""
         return [
             HandSection(
                 kind=h.kind,
@@ -307,7 +307,7 @@ class TrialSpec(_Table):
 
 
 def read_spec(table: dict[str, Any]) -> TrialSpec:
-    """Check the table. Raises ScenarioError naming the key."""
+    """Parse and check the table. Raises ScenarioError, which names the key."""
     try:
         spec = TrialSpec(**table)
     except ValidationError as exc:
@@ -321,7 +321,7 @@ def read_spec(table: dict[str, Any]) -> TrialSpec:
 
 
 def _check_consent(spec: TrialSpec) -> None:
-    """Approval and coalition need the group that decides, and leave the user time to wait for it."""
+    """Check that approval and coalition have a group of members, and leave the user time for the votes."""
     for key in ("approval", "coalition"):
         asked: ConsentPlan | None = getattr(spec.terms, key)
         if asked is None:

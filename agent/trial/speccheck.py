@@ -1,4 +1,4 @@
-"""A scenario read as a trial would read it, without running it: what is in it, or the key that is wrong."""
+"""Checks a scenario without running it: returns its content, or the key at fault."""
 
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ EXPECTED: Final = (RadioError,)
 
 
 def checked_scenario(name_or_path: str) -> dict[str, Any]:
-    """What a scenario holds. Raises ScenarioError, SourceError: one line with the key and the mend."""
+    """Return a scenario's content. Raises ScenarioError, SourceError: one line with the key and the remedy."""
     options = Options(scenario=name_or_path, seed=1, duration_s=None, recording=None, base_port=None)
     scenario, spec, duration_s = scenario_of(options)
     return {
@@ -24,7 +24,7 @@ def checked_scenario(name_or_path: str) -> dict[str, Any]:
 
 
 def in_words(said: dict[str, Any]) -> str:
-    """What is in a scenario, in a few lines."""
+    """Return a scenario's content in a few lines."""
     nodes = ", ".join(f"{node['name']} ({node['role']})" for node in said["nodes"])
     emitters = ", ".join(f"{one['name']} ({one['kind']}) from {one['start_s']:g} s" for one in said["emitters"])
     lines = [

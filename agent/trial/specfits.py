@@ -1,4 +1,4 @@
-"""What each table of a scenario allows by itself and the whole does not: found before a trial begins, with its key."""
+"""Checks that a scenario's tables agree with each other, before a trial begins; errors name the key."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from sim.scenario import Scenario, ScenarioError
 
 
 def judge_fits(scenario: Scenario, spec: TrialSpec) -> None:
-    """Raises ScenarioError for the first key that does not go with the rest."""
+    """Check all tables against each other. Raises ScenarioError for the first key in conflict."""
     scenario.first("holder")
     for wrong in _unheard(scenario):
         raise ScenarioError(wrong)
@@ -45,7 +45,7 @@ def _misfits(scenario: Scenario, spec: TrialSpec) -> Iterator[str]:
 
 
 def _named(spec: TrialSpec) -> Iterator[tuple[str, str]]:
-    """Every node that the table names, each with the key that names it."""
+    """Yield every node that the table names, with the key that names it."""
     kinds: list[tuple[str, Sequence[Any]]] = [("offers", spec.offers), ("wants", spec.wants), ("hands", spec.hands)]
     kinds += [("programs", spec.programs), ("auctions", spec.auctions), ("bids", spec.bids), ("acts", spec.acts)]
     kinds += [("group.members", spec.group.members)] if spec.group is not None else []
@@ -65,7 +65,7 @@ def _jurisdictions(spec: TrialSpec) -> list[str]:
 
 
 def _roles(scenario: Scenario, spec: TrialSpec) -> Iterator[str]:
-    """Somebody to offer, and who does a thing is entitled to it."""
+    """Check that there is a holder with an offer, and that each node's role allows what it does."""
     asked: list[tuple[str, Sequence[Any], str]] = [("offers", spec.offers, "holder"), ("wants", spec.wants, "user")]
     asked += [("auctions", spec.auctions, "holder"), ("bids", spec.bids, "user")]
     for kind, rows, role in asked:
@@ -75,7 +75,7 @@ def _roles(scenario: Scenario, spec: TrialSpec) -> Iterator[str]:
 
 
 def _bands(spec: TrialSpec) -> Iterator[str]:
-    """Everything offered, asked for, sold and bid for lies in the band that the rule governs."""
+    """Check that everything offered, requested, sold and bid for lies in the rule's band."""
     rows = [(f"offers[{n}]", one.low_hz, one.high_hz) for n, one in enumerate(spec.offers)]
     rows += [(f"auctions[{n}]", one.low_hz, one.high_hz) for n, one in enumerate(spec.auctions)]
     rows += [(f"bids[{n}]", one.low_hz, one.high_hz) for n, one in enumerate(spec.bids)]
@@ -91,7 +91,7 @@ def _bands(spec: TrialSpec) -> Iterator[str]:
 
 
 def _unheard(scenario: Scenario) -> Iterator[str]:
-    """Emitters whose middle lies outside what the radios take samples of: no node would ever hear them."""
+    """Yield emitters whose centre lies outside the radios' received band: no node could hear them."""
     radio = scenario.radio
     low_hz, high_hz = radio.center_hz - radio.sample_rate_hz // 2, radio.center_hz + radio.sample_rate_hz // 2
     for n, one in enumerate(scenario.emitters):
@@ -116,7 +116,7 @@ def _times(spec: TrialSpec) -> Iterator[str]:
 
 
 def _terms(spec: TrialSpec) -> Iterator[str]:
-    """What is asked for by number or name stands in the rule's catalogue."""
+    """Check that whatever is requested by number or name is in the rule's catalogue."""
     disputes, catalogue = spec.terms.disputes, [one.number for one in spec.terms.fallbacks]
     for n, want in enumerate(spec.wants):
         if want.fallback is not None and want.fallback not in catalogue:
@@ -137,7 +137,7 @@ def _terms(spec: TrialSpec) -> Iterator[str]:
 
 
 def _consents(spec: TrialSpec) -> Iterator[str]:
-    """So many as have to agree can, and no others can agree otherwise."""
+    """Check that the required number of approvers exists, and that no disjoint group could approve too."""
     for key in ("approval", "coalition"):
         asked = getattr(spec.terms, key)
         if asked is None or spec.group is None:

@@ -24,7 +24,7 @@ from hw_profiles.printable import printable
 
 REFRESH_S = 0.25
 WIDE, TALL = 110, 36
-"""Characters across from which two tables stand side by side; lines from which the waterfall has all of its own."""
+"""Width in characters from which two tables stand side by side; height in lines from which the waterfall is full."""
 FALL_LINES, FALL_S = 12, 0.5
 STYLES = {"OPEN": "bold green", "ARMED": "bold yellow", "LATCHED": "bold red", "UNKNOWN": "bold reverse red"}
 TABLES = {
@@ -36,7 +36,7 @@ TABLES = {
 
 
 class WatchApp(App[int]):
-    """The terminal's page."""
+    """The terminal application."""
 
     TITLE = "bandpact watch"
     CSS = """
@@ -71,7 +71,7 @@ class WatchApp(App[int]):
         self._levels = (60, 160)
 
     def compose(self) -> ComposeResult:
-        """Everything there is to see."""
+        """Yield the widgets."""
         yield Static(id="head")
         yield Static(id="why")
         yield Static(id="said")
@@ -85,7 +85,7 @@ class WatchApp(App[int]):
         yield Footer()
 
     async def on_mount(self) -> None:
-        """Begin to follow the feed."""
+        """Start following the feed."""
         for name, columns in TABLES.items():
             self.query_one(f"#{name}", DataTable).add_columns(*columns)
         self._zmq = zmq.asyncio.Context(io_threads=1)
@@ -95,7 +95,7 @@ class WatchApp(App[int]):
         self.set_interval(FALL_S, partial(self._while_up, self._fall_on))
 
     def _while_up(self, draw: Callable[[], None]) -> None:
-        """Draw, unless the screen is being taken down: a timer may fire once more then."""
+        """Draw, unless the screen is being closed: a timer may fire once more then."""
         if all(self.query(f"#{name}") for name in ("head", "why", "all", "node", "fall", *TABLES)):
             draw()
 
@@ -112,7 +112,7 @@ class WatchApp(App[int]):
                 self._row = codes if len(codes) != len(self._row) else bytes(map(max, codes, self._row))
 
     async def on_unmount(self) -> None:
-        """Let go."""
+        """Stop following the feed."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -122,7 +122,7 @@ class WatchApp(App[int]):
     # -- showing -------------------------------------------------------------------------------------------------
 
     def show(self) -> None:
-        """Put the state on the screen; what is not of now looks so."""
+        """Show the state; an outdated one is marked."""
         snapshot = self.live.snapshot()
         stale = lines.is_stale(snapshot, 0)
         self.query_one("#head", Static).update(Text(lines.head_line(snapshot, stale=stale)))
@@ -172,11 +172,11 @@ class WatchApp(App[int]):
         said.update(Text(printable(text)))
 
     def action_keys(self) -> None:
-        """Say which keys there are."""
+        """List the keys."""
         self._say("k: STOP, silence the radio now   q: leave   ?: these keys   arrows, PageUp, PageDown: scroll")
 
     async def action_stop(self) -> None:
-        """Silence the radio now, as `bandpact stop` does."""
+        """Mute the radio now, as `bandpact stop` does."""
         self._say("Stopping…")
         self._begin(self._stop())
 

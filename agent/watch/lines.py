@@ -1,4 +1,4 @@
-"""What the terminal shows, as plain lines: pure, from a snapshot as the page's API gives it."""
+"""Text lines of the terminal view: pure, from a snapshot in the form of the page's API."""
 
 import time
 from typing import Any
@@ -27,13 +27,13 @@ Row = tuple[str, ...]
 
 
 def is_stale(snapshot: dict[str, Any], waited_ms: float) -> bool:
-    """Whether what is shown is not of now."""
+    """Return whether the shown state is out of date."""
     age = snapshot["age_ms"]
     return age is None or age + waited_ms > STALE_MS
 
 
 def why_lines(snapshot: dict[str, Any], *, stale: bool) -> list[str]:
-    """Why the radio is silent: title, meaning, values, mend."""
+    """Return why the radio is silent: title, meaning, values, remedy."""
     why = snapshot["silence"]
     if stale and why["state"] == "UNKNOWN" and snapshot["age_ms"] is not None:
         return [TITLES["UNKNOWN"], why["meaning"], "", f"do: k; {why['mend']}"]
@@ -49,7 +49,7 @@ def why_lines(snapshot: dict[str, Any], *, stale: bool) -> list[str]:
 
 
 def head_line(snapshot: dict[str, Any], *, stale: bool) -> str:
-    """Node, kind, time, age."""
+    """Return one line: node, simulation or real radio, time, age of the snapshot."""
     found = snapshot["status"]
     if found is None:
         return "waiting for the node"
@@ -60,7 +60,7 @@ def head_line(snapshot: dict[str, Any], *, stale: bool) -> str:
 
 
 def left_text(ns: int) -> str:
-    """A length of time that runs out."""
+    """Return a remaining time as text."""
     seconds = ns // 10**9
     if seconds < 60:
         return f"{ns / 1e9:.1f} s"
@@ -70,7 +70,7 @@ def left_text(ns: int) -> str:
 
 
 def market_rows(status: dict[str, Any], now_ns: int) -> list[Row]:
-    """Settlements first, then offers: state, side, band, EIRP, what is left."""
+    """Return settlements, then offers: state, side, band, EIRP, time left."""
     rows: list[Row] = []
     for one in sorted(boxes_of(status), key=lambda box: box["kind"] == "offer"):
         start, end = one["start_ns"], one["end_ns"]
@@ -85,7 +85,7 @@ def market_rows(status: dict[str, Any], now_ns: int) -> list[Row]:
 
 
 def channel_rows(status: dict[str, Any]) -> list[Row]:
-    """Band, what was heard, occupancy, floor; what was not sensed says so."""
+    """Return each channel's band, state, occupancy and noise floor; an unsensed channel is marked."""
     rows: list[Row] = []
     for one in status["channels"]:
         full = one["occupancy"]
@@ -98,7 +98,7 @@ def channel_rows(status: dict[str, Any]) -> list[Row]:
 
 
 def neighbour_rows(status: dict[str, Any], now_mono_ns: int) -> list[Row]:
-    """Name, when heard, the head of its log seen, how much of ours it witnessed."""
+    """Return each neighbour's name, last contact, the head seen of its log, how much of ours it witnessed."""
     heard = {one["name"]: one["heard_mono_ns"] for one in status["neighbours"]}
     rows: list[Row] = []
     for one in status["places"]:
@@ -112,7 +112,7 @@ def neighbour_rows(status: dict[str, Any], now_mono_ns: int) -> list[Row]:
 
 
 def node_lines(snapshot: dict[str, Any]) -> list[str]:
-    """Clock, place, log, disk, and what is not ready."""
+    """Return clock, place, log, disk, and the parts that are not ready."""
     status = snapshot["status"]
     clock, log = status["clock"], status["log"]
     place = clock["position"]
@@ -138,7 +138,7 @@ def node_lines(snapshot: dict[str, Any]) -> list[str]:
 
 
 def market_lines(snapshot: dict[str, Any]) -> list[str]:
-    """What is under way in the market, jurisdictions and base stations, as `bandpact status` says them."""
+    """Return market activity, jurisdictions and base stations in the words of `bandpact status`."""
     status, below = snapshot["status"], snapshot["base_stations"]
     return [
         *map(auction_line, status.get("auctions", [])),
@@ -151,7 +151,7 @@ def market_lines(snapshot: dict[str, Any]) -> list[str]:
 
 
 def event_rows(events: list[dict[str, Any]], utc_ns: int, mono_ns: int, most: int = 30) -> list[Row]:
-    """The latest first: time of day, event, what."""
+    """Return the events, latest first: time of day, name, fields."""
     rows: list[Row] = []
     for one in list(reversed(events))[:most]:
         at = time.strftime("%H:%M:%S", time.gmtime((utc_ns - (mono_ns - one["mono_ns"])) / 1e9))
@@ -165,7 +165,7 @@ def event_rows(events: list[dict[str, Any]], utc_ns: int, mono_ns: int, most: in
 
 
 def fall_line(codes: bytes, width: int, low: int, high: int) -> str:
-    """One row of the waterfall in characters, the strongest of each group of bins; `?` where nothing was sensed."""
+    """Return a waterfall row as characters, the strongest of each group of bins; `?` where nothing was sensed."""
     out = []
     for x in range(width):
         first = x * len(codes) // width

@@ -1,1 +1,1 @@
-"""A stock witness of logs over HTTP (C2SP tlog-witness): serving one, and asking one."""
+"""A standard witness of logs over HTTP (C2SP tlog-witness): server and client."""

@@ -1,4 +1,4 @@
-"""One POST to a server that may be hostile: so many bytes, so many seconds in all, no redirect, nothing unpacked."""
+"""One POST request to an untrusted server: bounded bytes and total time, no redirect, no decompression."""
 
 import contextlib
 import socket
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def posted(url: str, content: bytes, *, limit: int, within_s: float) -> tuple[int, bytes] | str:
-    """Status and body of the answer, or why there is none; never raises.
+    """Return status and body of the answer, or why there is none; never raises.
 
-    Args: limit: bytes that are read at the most. within_s: for connecting and for the whole answer, however slowly its
-    header or its body comes. An answer that is packed (gzip) is refused: a few bytes of it may be any number.
+    Args: limit: most bytes read. within_s: seconds for connecting and for the whole answer, however slowly its
+    header or its body comes. A compressed answer (gzip) is refused: a few bytes of it may unpack to any number.
     """
     try:
         import httpx
@@ -42,7 +42,7 @@ def posted(url: str, content: bytes, *, limit: int, within_s: float) -> tuple[in
 
 
 class _Deadline:
-    """Cuts an exchange's connections when its time is up: httpx bounds each wait, and not their sum."""
+    """Closes an exchange's connections at its deadline: httpx bounds each wait, not their sum."""
 
     def __init__(self, within_s: float) -> None:
         self.passed = threading.Event()
@@ -57,7 +57,7 @@ class _Deadline:
         self._timer.cancel()
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
-        """What httpx tells of an exchange: keeps each connection that is made."""
+        """Handle a trace event of httpx: keep each connection that is made."""
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._sockets.append(info["return_value"].get_extra_info("socket"))
             if self.passed.is_set():

@@ -16,7 +16,7 @@ ASK_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessAnswer:
-    """What came of asking a witness: its lines that count, the size it says it knows, or why there is nothing."""
+    """Result of asking a witness: its valid lines, the log size it knows, or why there is no line."""
 
     lines: tuple[str, ...] = ()
     knows: int | None = None

@@ -17,7 +17,7 @@ from settlement.formats.vkey import LOG, VerifierKey, read_key
 def cosigned(
     path: Path, url: str, trusted: Sequence[str], *, anchors: Sequence[str] | None, network: str | None
 ) -> tuple[Path, list[str]]:
-    """Ask, and keep the lines; returns their file and whose they are. Raises AuditError with the reason."""
+    """Ask the witness and store its lines; returns their file and the signers' names. Raises AuditError."""
     keys = [_witness(text) for text in trusted]
     found = logs(path, anchors=anchors, network=network)
     if path.is_dir() or len(found) != 1:
@@ -45,7 +45,7 @@ def _witness(text: str) -> VerifierKey:
 
 
 def _asked(log: FinishedLog, head: Head, url: str, keys: Sequence[VerifierKey]) -> WitnessAnswer:
-    """Ask from size 0, and once more from the size the witness says it knows."""
+    """Ask from size 0, and once more from the size that the witness says it knows."""
     first = ask(url, AddCheckpoint(old=0, proof=(), note=log.note), head, keys)
     if first.knows is None or not 0 < first.knows <= head.size:
         return first

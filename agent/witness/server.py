@@ -1,8 +1,8 @@
-"""A stock witness of logs (C2SP tlog-witness) as a small HTTP service of its own.
+"""A standard witness of logs (C2SP tlog-witness) as a small HTTP service.
 
-The witness has a folder: its keys, the logs it knows, and the head of each that it cosigned last. It is no node: it has
-no credential, and whose lines count is said by whoever checks a proof. It listens on loopback; the operator's own proxy
-is what the world sees.
+Its folder holds its keys, the logs it knows, and the head of each that it cosigned last. It is no node and has no
+credential; whoever checks a proof decides which witnesses count. It listens on loopback, behind the operator's own
+proxy.
 """
 
 import json
@@ -40,14 +40,14 @@ class Cosigner:
     quantum: mldsa.SeededSigner | None
 
     def handed_out(self) -> list[VerifierKey]:
-        """What is handed out."""
+        """Verifier keys to hand out."""
         found = [VerifierKey(name=self.name, kind=COSIGNER, public=self.key.public)]
         if self.quantum is not None:
             found.append(VerifierKey(name=self.name, kind=COSIGNER_MLDSA, public=self.quantum.public))
         return found
 
     def lines(self, head: Head, time_s: int) -> str:
-        """Its lines under a head."""
+        """Return its signature lines for a head."""
         line = cosign(head, name=self.name, key=self.key, time_s=time_s)
         if self.quantum is not None:
             line += mldsa.cosign(head, name=self.name, key=self.quantum, time_s=time_s)
@@ -68,7 +68,7 @@ def make(folder: Path, name: str) -> Cosigner:
 
 
 def load(folder: Path) -> Cosigner:
-    """A witness's name and keys. Raises ConfigError."""
+    """Load a witness's name and keys. Raises ConfigError."""
     try:
         name = (folder / NAME).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as exc:
@@ -82,7 +82,7 @@ def load(folder: Path) -> Cosigner:
 
 
 def known_logs(folder: Path) -> dict[str, bytes]:
-    """The logs a witness knows: a verifier key a line in logs.txt. Raises ConfigError."""
+    """Return the logs that a witness knows, from logs.txt, one verifier key per line. Raises ConfigError."""
     found: dict[str, bytes] = {}
     try:
         lines = (folder / LOGS).read_text(encoding="utf-8").splitlines()
@@ -101,10 +101,10 @@ def known_logs(folder: Path) -> dict[str, bytes]:
 
 
 class CosignedHeads:
-    """The head of each log that was cosigned last, durable before anything is answered."""
+    """The last cosigned head of each log, on disk before anything is answered."""
 
     def __init__(self, path: Path) -> None:
-        """Read what was cosigned. Raises ConfigError where the file makes no sense: guessing could undo a log."""
+        """Read the stored heads. Raises ConfigError for a malformed file: a guess could contradict a cosignature."""
         self._path = path
         self._known: dict[str, Head] = {}
         if not path.exists():
@@ -116,11 +116,11 @@ class CosignedHeads:
             raise ConfigError(f"{path}: {exc}; restore it from a copy: without it a log could be rolled back") from exc
 
     def last(self, origin: str) -> Head | None:
-        """The head of an origin; None where none was cosigned."""
+        """Return the last head of an origin; None where none was cosigned."""
         return self._known.get(origin)
 
     def keep(self, head: Head) -> None:
-        """Remember a head. Raises OSError: then nothing may be answered."""
+        """Store a head. Raises OSError: then nothing may be answered."""
         known = {**self._known, head.origin: head}
         table = {one.origin: [one.size, one.root.hex()] for one in known.values()}
         write_whole(self._path, json.dumps(table, indent=1).encode())
@@ -128,7 +128,7 @@ class CosignedHeads:
 
 
 def application(folder: Path) -> Starlette:
-    """The service. Raises ConfigError."""
+    """Build the service. Raises ConfigError."""
     cosigner, logs, heads = load(folder), known_logs(folder), CosignedHeads(folder / HEADS)
 
     async def add_checkpoint(request: Request) -> Response:
@@ -137,7 +137,7 @@ def application(folder: Path) -> Starlette:
             body += chunk
             if len(body) > BODY_MAX:
                 return Response(f"more than {BODY_MAX} bytes\n", 413)
-        # No await from here to the end: no other request comes between the question and what is remembered.
+        # No await from here to the end: no other request runs between the check and the stored head.
         answer = tlogwitness.judge(
             bytes(body), logs=logs, last=heads.last, sign=lambda head: cosigner.lines(head, int(time.time()))
         )

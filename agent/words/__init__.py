@@ -1,1 +1,1 @@
-"""What people read and write: quantities with units, cells and leases in words, spreads of measured values."""
+"""Text that people read and write: quantities with units, cells and leases, spreads of measured values."""

@@ -1,4 +1,4 @@
-"""What a record or a lease is about, in words: band, power, place and times."""
+"""Text on the content of a record or a lease: band, power, place and times."""
 
 import time
 from typing import Any
@@ -17,14 +17,14 @@ def utc_text(utc_ns: int) -> str:
 
 
 def window_text(window: Window) -> str:
-    """From when to when; the day is said twice only where it changes."""
+    """Return start and end of a window; the day is repeated only where it changes."""
     start, end = utc_text(window.start_ns), utc_text(window.end_ns)
     same = start[:10] == end[:10] and len(start) == len(end)
     return f"{start} to {end[11:] if same else end}"
 
 
 def area_text(area: Area) -> str:
-    """A circle, or an outline by the number of its corners."""
+    """Return a circle as text, or an outline by its number of corners."""
     where = place_text(*area.anchor)
     if area.outline is not None:
         return f"an outline of {len(area.outline)} corners from {where}"
@@ -32,13 +32,13 @@ def area_text(area: Area) -> str:
 
 
 def cell_text(cell: Cell, eirp_mdbm: int | None = None) -> str:
-    """Band, power, place and window of what was offered, asked for or granted."""
+    """Return band, power, place and window of what was offered, requested or granted."""
     power = f", {power_text(eirp_mdbm)} EIRP" if eirp_mdbm is not None else ""
     return f"{cell.band}{power}, {window_text(cell.window)}, {area_text(cell.area)}"
 
 
 def about(body: Any) -> str:
-    """What a record's body says of band, power, place and times; nothing where it has none of them."""
+    """Return a record body's band, power, place and times as text; "" where it has none."""
     cell: Cell | None = getattr(body, "cell", None)
     eirp: int | None = getattr(body, "eirp_mdbm", getattr(body, "max_eirp_mdbm", None))
     said = [cell_text(cell, eirp)] if cell is not None else []

@@ -1,10 +1,10 @@
-"""A dispute in words, from the fields that a running node tells of it."""
+"""Text on a dispute, from the fields of a running node's state."""
 
 from typing import Any
 
 
 def dispute_line(one: dict[str, Any]) -> str:
-    """One dispute in a line, for people."""
+    """Return one dispute as a line for people."""
     said = [
         f"dispute {one['dispute'][:12]} of {one['sid'][:12]}: {one['by']} against {one['against']}, {one['ground']}"
     ]

@@ -1,6 +1,6 @@
-"""Figures in which every text stands as it is: a file's or a node's name with `$` in it is no formula to Matplotlib.
+"""Matplotlib figures that show every text literally: `$` in a file's or a node's name starts no formula.
 
-What Matplotlib takes for a formula that is none ends the picture, and a stranger gives names.
+Matplotlib raises for text that it takes for a malformed formula, and names come from strangers.
 """
 
 import matplotlib as mpl

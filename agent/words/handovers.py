@@ -1,4 +1,4 @@
-"""Leases that change hands, and jurisdictions, in words, from the fields that a running node tells of them."""
+"""Text on leases handed on and on jurisdictions, from the fields of a running node's state."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from agent.words.units import band_text, length_text, place_text, power_text
 
 
 def handover_line(one: dict[str, Any]) -> str:
-    """One lease that is handed on, in a line for people."""
+    """Return one handed-on lease as a line for people."""
     band, loud = band_text(one["low_hz"], one["high_hz"]), power_text(one["eirp_mdbm"])
     why = f": {one['why']}" if one["why"] else ""
     child = f", {one['child'][:12]}" if one["child"] else ""
@@ -17,7 +17,7 @@ def handover_line(one: dict[str, Any]) -> str:
 
 
 def where_text(area: dict[str, Any]) -> str:
-    """An area from its plain values in degrees and metres."""
+    """Return an area as text from its plain values in degrees and metres."""
     if "outline" in area:
         return f"an outline of {len(area['outline'])} corners"
     place = place_text(round(area["lat_deg"] * 1e7), round(area["lon_deg"] * 1e7))
@@ -25,7 +25,7 @@ def where_text(area: dict[str, Any]) -> str:
 
 
 def jurisdiction_line(one: dict[str, Any]) -> str:
-    """One jurisdiction of the rule in force, in a line for people."""
+    """Return one jurisdiction of the rule in force as a line for people."""
     loud = ", ".join(f"{terms['commodity']} {power_text(terms['max_eirp_mdbm'])}" for terms in one["classes"])
     policy = one["reconciliation"] or "no policy with neighbours"
     touched = f", {len(one['settlements'])} settlements of this node" if one["settlements"] else ""

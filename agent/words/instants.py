@@ -1,4 +1,4 @@
-"""Instants inside a sentence, which records say as ns since 1970, as people read them."""
+"""Replaces instants in a sentence, which records give as ns since 1970, by readable UTC."""
 
 import re
 import time
@@ -8,7 +8,7 @@ _INTERVAL = re.compile(r"\[([1-8][0-9]{18}), ([1-8][0-9]{18})\] ns\b")
 
 
 def with_instants(text: str) -> str:
-    """The sentence with every instant of the years 2001 to 2255 as UTC, to the microsecond; other numbers stay."""
+    """Return the sentence with every instant of the years 2001 to 2255 as UTC, to the microsecond."""
     text = _INTERVAL.sub(lambda found: f"[{_utc(int(found[1]))}, {_utc(int(found[2]))}]", text)
     return _INSTANT.sub(lambda found: _utc(int(found[1])), text)
 

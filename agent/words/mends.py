@@ -1,4 +1,4 @@
-"""What to do about each refusal, for whoever runs a node; `report/meanings` says what each of them means."""
+"""The remedy for each refusal, for a node's operator; `report/meanings` has each one's meaning."""
 
 from typing import Final
 

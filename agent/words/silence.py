@@ -1,4 +1,4 @@
-"""Why a radio is silent, in words for whoever stands beside it: the clause, what was measured, what to do about it."""
+"""Text on why a radio is silent: the clause, the measured value, and the remedy."""
 
 import re
 import time
@@ -50,7 +50,7 @@ CAME_TO = {
     "refused": "its request {sid} was refused at {at}",
     "aborted": "its request {sid} came to nothing at {at}",
 }
-"""What is told of the last settlement or request, by the event that ended it."""
+"""Text on the last settlement or request, by the event that ended it."""
 ASKED = frozenset({"requested", "accepted"})
 REASONS = {
     "INCUMBENT": "a radar or another incumbent was heard in the band",
@@ -69,7 +69,7 @@ AFTERWARDS = (
     ("last heard", "see whether the node still runs: `bandpact status`"),
     ("", "`bandpact doctor`"),
 )
-"""What to do once it is surely silent, by how the cause begins for which nobody can tell."""
+"""Advice for an unknown state, once the radio is certainly silent, by the beginning of the cause."""
 _NS = re.compile(r"(?<![\w.])(-?\d{4,})\s?ns\b")
 _BAND = re.compile(r"Band\(low_hz=(\d+), high_hz=(\d+)\)")
 _UTC_FROM_NS = 10**18
@@ -86,16 +86,16 @@ def _readable(match: re.Match[str]) -> str:
 
 
 def readable(text: str) -> str:
-    """A measured or required value as people read it: times of day for instants, ms for thousands of us, MHz."""
+    """Return a measured or required value in readable form: times of day, ms for thousands of us, MHz."""
     text = _BAND.sub(lambda m: f"{int(m[1]) / 1e6:g}–{int(m[2]) / 1e6:g} MHz", text)
     return _NS.sub(_readable, text)
 
 
 def before_it(events: Iterable[dict[str, Any]]) -> dict[str, str]:
-    """What this node's last settlement or request came to, from its events, the newest last; empty where it had none.
+    """Return how this node's last settlement or request ended, from its events, newest last; empty without one.
 
-    A gate without a permit says only that there is none: this says since when, why, and where it was an incumbent the
-    mend. What others asked of this node is not meant.
+    A gate without a permit says only that there is none; this adds when and why, and for an incumbent the remedy.
+    Requests by other nodes are not considered.
 
     Returns: `before`, and `mend` where there is a better one than that of the gate's reason.
     """
@@ -113,9 +113,9 @@ def before_it(events: Iterable[dict[str, Any]]) -> dict[str, str]:
 
 
 def silence(state: str, gate: dict[str, Any] | None, why: str = "") -> dict[str, Any]:
-    """What keeps the radio silent: `state` as `gate_now` has it, `gate` the warden's last word.
+    """Return what keeps the radio silent: `state` as from `gate_now`, `gate` the warden's last report.
 
-    Args: why: for an UNKNOWN state, what `gate_now` says of it.
+    Args: why: for an UNKNOWN state, the cause from `gate_now`.
     Returns: state, silent (None where nobody can tell), reason, clause, measured, required, meaning, mend.
     """
     said = gate or {}

@@ -1,4 +1,4 @@
-"""How measured values spread, said no surer than their number allows."""
+"""Summary of measured values, with no percentile that their number does not support."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,13 +6,13 @@ from typing import Final
 import numpy as np
 
 FEWEST: Final = 20
-"""A percentile of fewer values would be one of the values themselves, dressed up."""
+"""Fewest values for a percentile: with fewer it would be just one of the values."""
 
 
 def spread(values: Sequence[float]) -> dict[str, float | int | None]:
-    """Number, smallest, median and largest of some values, rounded; percentiles only where there are enough of them.
+    """Return number, smallest, median and largest of the values, rounded; percentiles only of at least FEWEST values.
 
-    None stands for what was not measured, or cannot be said of so few.
+    None stands for what was not measured, or cannot be said of so few values.
     """
     if not values:
         return {"count": 0, "min": None, "median": None, "p50": None, "p99": None, "max": None}
@@ -29,7 +29,7 @@ def spread(values: Sequence[float]) -> dict[str, float | int | None]:
 
 
 def spread_text(found: dict[str, float | int | None], unit: str = "ms") -> str:
-    """The spread in words."""
+    """Return the summary as text."""
     if not found["count"]:
         return "not measured"
     if found["p99"] is None:

@@ -44,7 +44,7 @@ _BEFORE_UNIT: Final = re.compile(r"(?<=[0-9°])\s+(?=[A-Za-z°])")
 
 
 _LIKE_HERTZ: Final = re.compile(r"[a-z]?hz.?|[kmgt]h[sxy]?|[kmgt]z|.*hert[zs].*", re.IGNORECASE)
-"""Units that are hertz, mistyped: nobody means a class of commodity that is counted in `MHx`, `THz` or `Mz`."""
+"""Mistyped spellings of hertz, which are not taken for a commodity's unit: `MHx`, `THz` or `Mz`."""
 
 
 class UnitMissing(ValueError):
@@ -56,7 +56,7 @@ class BandUnreadable(UnitMissing):
 
 
 def _quantity(text: str, units: Mapping[str, Decimal], complaint: UnitMissing) -> Decimal:
-    """The number times its unit. Raises the complaint."""
+    """Return the number times its unit. Raises the complaint."""
     match = _QUANTITY.fullmatch(text.translate(_AS_TYPED))
     if match is None or match[2] not in units:
         raise complaint
@@ -71,11 +71,11 @@ def _whole(value: Decimal, finest: UnitMissing) -> int:
 
 
 LONGEST_NS: Final = 36_525 * 86_400 * 10**9
-"""No time that people give is longer; what is counted from now on with it is still an instant that can be signed."""
+"""Longest time accepted: an instant that much later than now can still be signed."""
 
 
 def is_count(text: str) -> bool:
-    """Whether a text is a whole number in plain digits, and no longer than a record's numbers are."""
+    """Return whether a text is a whole number in plain digits, no longer than a record's numbers are."""
     return _COUNT.fullmatch(text) is not None
 
 
@@ -237,7 +237,7 @@ def _listed(units: Mapping[str, Decimal]) -> str:
 
 
 def _short(value: float) -> str:
-    """Up to nine digits, with none that say nothing."""
+    """Return a number with up to nine digits, without trailing zeros."""
     return f"{value:.9g}"
 
 

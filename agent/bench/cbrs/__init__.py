@@ -1,1 +1,1 @@
-"""The SAS-CBSD interface on this machine: batches of heartbeats answered, and a SAS's suspension to RF off."""
+"""Benchmarks of the SAS-CBSD interface: answering batches of heartbeats, and a SAS's suspension to RF off."""

@@ -1,7 +1,7 @@
-"""Base stations below a real warden and a real endpoint: how fast a batch of heartbeats is answered, and what it costs.
+"""Benchmark of base stations below a real warden and endpoint: response time and cost of a batch of heartbeats.
 
-Real processes, mutual TLS and a disk; the bench stands in the agent's place and settles with a holder of its own. The
-base stations are one proxy's, over one connection.
+Real processes, mutual TLS and a disk; the benchmark acts as the agent and settles with its own holder. The
+base stations are behind one domain proxy, over one connection.
 """
 
 import http.client
@@ -38,7 +38,7 @@ TICKS_PER_S: Final = 100
 
 @dataclass(slots=True)
 class BenchProxy:
-    """One domain proxy's connection, and what its base stations were told last."""
+    """One domain proxy's connection, and the last answers to its base stations."""
 
     port: int
     context: ssl.SSLContext
@@ -48,7 +48,7 @@ class BenchProxy:
     _connection: http.client.HTTPSConnection | None = None
 
     def post(self, method: str, items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], float]:
-        """One batch: its answers, and how long they took to come, ms."""
+        """Send one batch; returns its answers, and their delay in ms."""
         if self._connection is None:
             self._connection = http.client.HTTPSConnection("localhost", self.port, context=self.context, timeout=10)
         body = json.dumps({f"{method}Request": items})
@@ -71,7 +71,7 @@ class BenchProxy:
                 self.grants[answer["cbsdId"]] = answer["grantId"]
 
     def beat(self, ids: list[str]) -> float:
-        """A heartbeat of each in one batch; ms."""
+        """Send a heartbeat of each in one batch; returns the delay in ms."""
         states = ["AUTHORIZED" if one in self.good else "GRANTED" for one in ids]
         items = [
             {"cbsdId": one, "grantId": self.grants[one], "operationState": state}
@@ -87,7 +87,7 @@ class BenchProxy:
         return took_ms
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.close()
 
@@ -97,7 +97,7 @@ def _parts(names: list[str]) -> Iterator[list[str]]:
 
 
 def _cpu_s(pids: list[int]) -> float:
-    """CPU time that processes took so far, s."""
+    """Return the CPU time that processes have used, s."""
     fields = [Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split() for pid in pids]
     return sum(int(one[11]) + int(one[12]) for one in fields) / TICKS_PER_S
 
@@ -116,7 +116,7 @@ def _layout(root: Path, count: int) -> Layout:
 
 
 def _without_sas(layout: Layout) -> Path:
-    """The user's configuration with base stations below and no SAS above: what is measured is this node's alone."""
+    """Return the user's configuration with base stations below and no SAS above, to measure this node alone."""
     path = layout.config_of(USER)
     values = load(path).model_dump(mode="json", exclude_none=True, exclude={"sas"})
     values["cbsd"]["experimental"] = True
@@ -127,7 +127,7 @@ def _without_sas(layout: Layout) -> Path:
 
 @contextmanager
 def _pumping(rig: Rig) -> Iterator[None]:
-    """The bench lives an agent's life meanwhile."""
+    """Act as the agent while the context lasts."""
     ended = threading.Event()
 
     def live() -> None:
@@ -160,7 +160,7 @@ def _await_port(port: int, failed: Any) -> None:
 
 
 def measure(count: int, rounds: int) -> list[dict[str, Any]]:
-    """`rounds` batches of 100 heartbeats, then as many single ones, of `count` base stations. Raises TrialError."""
+    """Time `rounds` batches of 100 heartbeats, then as many single ones, of `count` stations. Raises TrialError."""
     with work_folder() as work:
         layout = _layout(Path(work), count)
         if layout.cbrs is None or layout.spec.cbrs is None:
@@ -197,7 +197,7 @@ def _measured(proxy: BenchProxy, layout: Layout, plan: Any, pids: list[int], rou
     node = next(one for one in layout.scenario.nodes if one.name == plan.node)
     width_hz = plan.high_hz - plan.low_hz
     names = serials(plan)
-    # All of them together are no louder than the settlement allows; a little is left for rounding.
+    # Together they are no louder than the settlement allows, with a margin for rounding.
     each = density_mdbm_per_mhz(EIRP_DBM, width_hz) / 1000 - density_mdbm_per_mhz(0, len(names) * 1_000_000) / -1000
     operation = {
         "maxEirp": each - 0.1,
@@ -212,7 +212,7 @@ def _measured(proxy: BenchProxy, layout: Layout, plan: Any, pids: list[int], rou
     idle = _cpu_s(pids)
     time.sleep(IDLE_S)
     idle = (_cpu_s(pids) - idle) / IDLE_S
-    for part in parts:  # their time ran out meanwhile, as it may
+    for part in parts:  # their time may have run out meanwhile
         proxy.beat(part)
     proxy.refused = 0
     batches, batch_s = _timed(proxy, [parts[n % len(parts)] for n in range(rounds)], pids, idle)
@@ -234,7 +234,7 @@ def _measured(proxy: BenchProxy, layout: Layout, plan: Any, pids: list[int], rou
 
 
 def _timed(proxy: BenchProxy, batches: list[list[str]], pids: list[int], idle: float) -> tuple[list[float], float]:
-    """How long each took, ms, and the CPU time of both processes beyond what they take idle, s."""
+    """Return each batch's delay in ms, and the CPU time of both processes beyond their idle time, s."""
     before_s, began = _cpu_s(pids), time.monotonic()
     took = [proxy.beat(one) for one in batches]
     return took, max(0.0, _cpu_s(pids) - before_s - idle * (time.monotonic() - began))

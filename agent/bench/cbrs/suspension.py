@@ -1,4 +1,4 @@
-"""A SAS above suspends the node's own radio: from its answer to the last power that the oracle saw, again and again.
+"""Benchmark of a SAS that suspends the node's own radio: from its answer to the last power that the oracle saw.
 
 A real warden with its client towards a real SAS over mutual TLS, on the simulated air. The cause is the instant at
 which the SAS made the heartbeat's answer that says 501.
@@ -30,7 +30,7 @@ HOLDER, USER = "holder", "user-a"
 FCC, SERIAL = "bandpact1", "own"
 LEASE_S = 240.0
 WINDOW_NS, LAST_NS = 230 * NS, 215 * NS
-"""One settlement serves closings until `LAST_NS` after it opened; then the next is made."""
+"""One settlement is used until `LAST_NS` after it opened; then the next is made."""
 WHILE_OPEN_NS = 60_000_000
 OUTSIDE = "OUTSIDE_AUTHORISATION"
 
@@ -64,7 +64,7 @@ def _below_sas(layout: Layout, server: SasServer, files: dict[str, str]) -> Path
 
 
 def suspended(rig: Rig, sas: SimSas, opened_ns: int) -> ClosingRound:
-    """One closing of a gate that is open since then: the SAS suspends, and lets it go on once it closed."""
+    """Do one closing of an open gate: the SAS suspends the grant, and resumes it once the gate has closed."""
     cbsd, sid = f"{FCC}/{SERIAL}", rig.sid
     rig.live_until(opened_ns + WHILE_OPEN_NS)
     seen = len(sas.seen)
@@ -94,7 +94,7 @@ def _is_501(answer: Any) -> bool:
 
 
 def measure(rounds: int, talk: Console) -> dict[str, Any]:
-    """Close the gate by the SAS so often. Raises RigFailed, TrialError."""
+    """Have the SAS close the gate `rounds` times. Raises RigFailed, TrialError."""
     with work_folder() as work:
         root = Path(work)
         layout = _layout(root)
@@ -125,7 +125,7 @@ def measure(rounds: int, talk: Console) -> dict[str, Any]:
 
 
 def _rounds(rig: Rig, sas: SimSas, rounds: int) -> list[ClosingRound]:
-    """Closings one after the other under one settlement, as long as it lasts."""
+    """Do closings one after the other under one settlement, as long as it lasts."""
     done: list[ClosingRound] = []
     while len(done) < rounds:
         opened_ns, _ = rig.open(for_ns=WINDOW_NS)

@@ -1,1 +1,1 @@
-"""How long from a cause to silence: each cause many times, on real processes, timed by the RF oracle."""
+"""Benchmark of the time from a cause to RF off: each cause many times, on real processes, timed by the RF oracle."""

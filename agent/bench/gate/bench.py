@@ -1,4 +1,4 @@
-"""`bandpact bench gate`: cause to RF off for every cause, as distributions, by the RF oracle."""
+"""`bandpact bench gate`: distributions of the time from each cause to RF off, by the RF oracle."""
 
 import signal
 import time
@@ -32,7 +32,7 @@ Kind: TypeAlias = Literal["sim", "pluto"]
 def _layout(root: Path, *, duration_s: float | None, radio: Kind) -> Layout:
     options = Options(scenario="neighbours", seed=7, duration_s=duration_s, recording=None, base_port=None)
     scenario, spec, length_s = scenario_of(options)
-    # What closes a gate is asked here, not what may be settled: nobody senses, so nothing can rest on envelopes.
+    # This measures what closes a gate, not what may be settled: without sensing, nothing can rest on envelopes.
     spec = spec.model_copy(update={"terms": spec.terms.model_copy(update={"envelope_required": False})})
     count = len(scenario.nodes)
     ports = free_ports(2 * count if radio == "pluto" else count, None)
@@ -40,9 +40,9 @@ def _layout(root: Path, *, duration_s: float | None, radio: Kind) -> Layout:
 
 
 def closings(rounds: int, talk: Console, *, radio: Kind) -> list[dict[str, Any]]:
-    """Every cause that leaves both processes alive, `rounds` times each."""
+    """Measure every cause that leaves both processes alive, `rounds` times each."""
     with work_folder() as work:
-        # An hour's scenario: its radar is far off, so nothing closes a gate but what is meant to.
+        # An hour's scenario, whose radar is far off, so that only the intended cause closes a gate.
         layout = _layout(Path(work), duration_s=LONG_S, radio=radio)
         air, _ = start_air(layout)
         plutos = start_plutos(layout, quiet=False)
@@ -89,7 +89,7 @@ def _row(cause: str, rounds: Sequence[ClosingRound], log: Sequence[RadiatedBurst
     after_decision = [max(0.0, (end - r.decided_ns) / MS) for end, r in zip(off, rounds, strict=True)]
     after_cause = [max(0.0, (end - r.cause_ns) / MS) for end, r in zip(off, rounds, strict=True)]
     row = {"cause": cause, "count": len(rounds), "reasons": sorted({r.reason for r in rounds})}
-    if cause == "reboot":  # what radiates is the device's own doing: nobody decides before it does
+    if cause == "reboot":  # the device itself radiates: no gate decided it
         hot = sum(any(_booted(b) and one.cause_ns <= b.start_ns < one.over_ns for b in log) for one in rounds)
         row |= {"came_up_transmitting": hot, "after_cause_ms": spread(after_cause), "limit_ms": LOST_PROCESS_MS}
         return row | {"met": max(after_cause) <= LOST_PROCESS_MS and hot == len(rounds)}
@@ -104,7 +104,7 @@ def _row(cause: str, rounds: Sequence[ClosingRound], log: Sequence[RadiatedBurst
 
 
 def within(found: dict[str, float | int | None], limit_ms: float) -> bool:
-    """By the 99th percentile where there are enough rounds for one, else by the largest."""
+    """Return whether a limit is met, by the 99th percentile with enough rounds for one, else by the largest."""
     decisive = found["p99"] if found["p99"] is not None else found["max"]
     return decisive is not None and decisive <= limit_ms
 
@@ -114,12 +114,12 @@ def _booted(burst: RadiatedBurst) -> bool:
 
 
 def _off_ns(one: ClosingRound, log: Sequence[RadiatedBurst]) -> int:
-    """When the last power of a round ended: samples or the leaking oscillator, whichever was later."""
+    """Return when the last power of a round ended: samples or the leaking oscillator, whichever was later."""
     return max((b.end_ns for b in log if b.end_ns > one.opened_ns and b.start_ns < one.over_ns), default=0)
 
 
 def plugs(rounds: int, talk: Console, *, radio: Kind) -> list[dict[str, Any]]:
-    """Agents and wardens killed and stopped, `rounds` times each."""
+    """Measure killed and stopped agents and wardens, `rounds` times each."""
     took: dict[tuple[str, str], list[float]] = defaultdict(list)
     for number in (signal.SIGKILL, signal.SIGSTOP):
         talk.print(f"agents and wardens, {number.name}: {rounds} rounds", highlight=False)
@@ -147,7 +147,7 @@ def _plug_row(victim: str, name: str, values: Sequence[float]) -> dict[str, Any]
 
 
 def run(*, rounds: int, pulls: int, talk: Console, radio: Kind = "sim") -> dict[str, Any]:
-    """Measure everything, on simulated radios or through the Pluto driver; `met` says whether every limit was."""
+    """Measure everything, on simulated radios or through the Pluto driver; `met`: whether every limit was met."""
     rows = closings(rounds, talk, radio=radio) + (plugs(pulls, talk, radio=radio) if pulls else [])
     return {"radio": radio, "met": _all_met(rows), "causes": rows}
 

@@ -1,4 +1,4 @@
-"""The causes that close a gate while both sides live, each brought about once."""
+"""The causes that close a gate while both processes live; each function brings one about once."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ OUTAGE_EVERY_NS = 1500 * MS
 
 
 def expiry(rig: Rig) -> ClosingRound:
-    """The window ends; the gate has to decide before it does."""
+    """End the window; the gate has to decide before that."""
     opened_ns, _ = rig.open(for_ns=OPEN_NS)
     return rig.closed("expiry", cause_ns=None, opened_ns=opened_ns)
 
@@ -33,17 +33,17 @@ def _withdrawn(rig: Rig, cause: str, reason: Reason) -> ClosingRound:
 
 
 def revocation(rig: Rig) -> ClosingRound:
-    """The agent learns that a credential was revoked."""
+    """Tell the agent that a credential was revoked."""
     return _withdrawn(rig, "revocation", Reason.REVOKED)
 
 
 def preemption(rig: Rig) -> ClosingRound:
-    """The agent learns that its holder takes the band back."""
+    """Tell the agent that its holder takes the band back."""
     return _withdrawn(rig, "preemption", Reason.PREEMPTED)
 
 
 def radar(rig: Rig) -> ClosingRound:
-    """The agent's sensing finds a radar in the band."""
+    """Report a radar in the band to the agent's protection."""
     opened_ns, _ = rig.open(for_ns=4 * OPEN_NS)
     rig.live_until(opened_ns + WHILE_OPEN_NS)
     cause_ns = time.monotonic_ns()
@@ -55,7 +55,7 @@ def radar(rig: Rig) -> ClosingRound:
 
 
 def heartbeat(rig: Rig) -> ClosingRound:
-    """The agent says nothing any more; the decision is due when the last beat is older than its limit."""
+    """Stop the agent's heartbeats; the decision is due when the last one is older than its limit."""
     limit_ns = rig.config.heartbeat_limit_ms * MS
     opened_ns, _ = rig.open(for_ns=4 * OPEN_NS + limit_ns)
     rig.live_until(opened_ns + WHILE_OPEN_NS)
@@ -64,7 +64,7 @@ def heartbeat(rig: Rig) -> ClosingRound:
 
 
 def reboot(rig: Rig, cut_power: Callable[[], None]) -> ClosingRound:
-    """The device loses power and comes up transmitting, as stock firmware does; it is to be muted at once."""
+    """Cut the device's power; it restarts transmitting, as stock firmware does, and must be muted at once."""
     opened_ns, _ = rig.open(for_ns=4 * OPEN_NS)
     rig.live_until(opened_ns + WHILE_OPEN_NS)
     cause_ns = time.monotonic_ns()
@@ -84,7 +84,7 @@ CAUSES: dict[str, Callable[[Rig], ClosingRound]] = {
 
 
 def with_outages(layout: Layout, rounds: int, *, from_ns: int) -> tuple[Path, list[int]]:
-    """A configuration of the user's whose clock is lost for a moment again and again; returns it and the instants."""
+    """Return a user's configuration whose clock fails repeatedly for a moment, and the instants of failure."""
     starts = [from_ns + n * OUTAGE_EVERY_NS for n in range(rounds)]
     path = layout.config_of(USER)
     config = load(path)
@@ -96,12 +96,12 @@ def with_outages(layout: Layout, rounds: int, *, from_ns: int) -> tuple[Path, li
     source = {"kind": "simulated", "clock": asdict(replace(clock, outages=outages))}
     lost = path.with_name("node-lost.toml")
     write_config(lost, {**values, "clock": {"agree_s": 0.0, "sources": [source]}})
-    # What the warden compares is seconds as floating point: the instant meant is where those begin.
+    # The warden compares seconds as floating point, so the instants are computed from those.
     return lost, [round(o.from_s * NS) + clock.zero_ns for o in outages]
 
 
 def lost_clock(rig: Rig, starts: list[int]) -> Iterator[ClosingRound]:
-    """The clock is no longer trusted, at each of the instants."""
+    """Yield a closing for each instant at which the clock loses its trust."""
     for start_ns in starts:
         rig.live_until(start_ns - OUTAGE_EVERY_NS * 2 // 3)
         opened_ns, _ = rig.open(for_ns=OUTAGE_EVERY_NS * 2 // 3)

@@ -1,4 +1,4 @@
-"""Plugs pulled on whole nodes in mid-transmission: an agent and a warden, killed or stopped, again and again."""
+"""Kills or stops an agent and a warden of whole nodes while they transmit, repeatedly."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ USERS = ("user-a", "user-b")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulled:
-    """One plug: what was done to which process (agent or warden), and how long its radio still had power."""
+    """One interruption: signal, process (agent or warden), and how long its radio still had power."""
 
     victim: str
     signal: str
@@ -30,7 +30,7 @@ class Pulled:
 
 
 class Nodes:
-    """Holder and users with their air."""
+    """A holder and users with their simulated air."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -83,7 +83,7 @@ class Nodes:
         return bool(self.client.state()["radios"][name]["rf"] == "off")
 
     def close(self) -> None:
-        """End everything that was started here."""
+        """End all processes started here."""
         for pid in self._stopped:
             os.kill(pid, signal.SIGCONT)
         stop(list(self._children.values()))

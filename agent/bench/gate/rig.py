@@ -1,6 +1,6 @@
-"""One real warden on the simulated air, with the bench in its agent's place: it settles, beats, sends, and then stops.
+"""Test rig: one real warden on the simulated air, with the benchmark as its agent, which settles, beats and sends.
 
-What closes the gate is done at a known instant of the monotonic clock; when the power ended is the oracle's to say.
+The cause of a closing happens at a known instant of the monotonic clock; the oracle says when the power ended.
 """
 
 import time
@@ -32,12 +32,12 @@ ARM_S = 3600
 
 
 class RigFailed(Exception):
-    """The warden did not do what it was brought to do; the message says what was awaited."""
+    """The warden did not act as expected; the message says what was awaited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosingRound:
-    """One closing: when its cause was (monotonic ns), when the gate decided and when it had muted, and what to look at.
+    """One closing: times of its cause (monotonic ns), of the gate's decision and of muting, and its emissions' bounds.
 
     Power between `opened_ns` and `over_ns` belongs to it.
     """
@@ -52,7 +52,7 @@ class ClosingRound:
 
 
 class Rig:
-    """The bench's end of one warden."""
+    """The benchmark's end of one warden."""
 
     def __init__(self, layout: Layout, config_path: Path, settler: Settler) -> None:
         self.config = load(config_path)
@@ -72,7 +72,7 @@ class Rig:
         self._said_last: WardenBeat | None = None
 
     def pump(self) -> None:
-        """A few milliseconds of an agent's life: hear what the gate tells, beat, send when there is a settlement."""
+        """Act as the agent for a few milliseconds: read the gate's messages, beat, send while a settlement is open."""
         self.warden.link.wait(1)
         now_ns = time.monotonic_ns()
         heard = self.warden.link.receive()
@@ -87,7 +87,7 @@ class Rig:
                 self.warden.burst(self.sid, self._traffic.burst())
 
     def until(self, what: str, found: Callable[[GateChange], bool]) -> GateChange:
-        """Live until the gate tells what is looked for; raises RigFailed."""
+        """Act as the agent until the gate reports what is awaited; raises RigFailed."""
         deadline_ns = time.monotonic_ns() + PATIENCE_NS
         last = "nothing"
         while time.monotonic_ns() < deadline_ns:
@@ -108,12 +108,12 @@ class Rig:
             self.pump()
 
     def live_until(self, at_ns: int) -> None:
-        """Live until an instant of the monotonic clock."""
+        """Act as the agent until an instant of the monotonic clock."""
         while time.monotonic_ns() < at_ns:
             self.pump()
 
     def open(self, *, for_ns: int) -> tuple[int, int]:
-        """Settle the next free stretch of time and wait for an open gate; returns when it was, and its end.
+        """Settle the next free time and wait for an open gate; returns when it opened, and the window's end.
 
         Both monotonic ns.
         """
@@ -128,10 +128,10 @@ class Rig:
         return opened.at_ns, (begin_ns + for_ns + self._utc_ns) // MS * MS - self._utc_ns
 
     def closed(self, cause: str, *, cause_ns: int | None, opened_ns: int) -> ClosingRound:
-        """Wait until the gate closes; `cause_ns` None is the instant it decided in."""
+        """Wait until the gate closes; with `cause_ns` None the cause is the instant of its decision."""
         change = self.until(f"a closed gate ({cause})", lambda c: c.previous == "OPEN" and c.state != "OPEN")
         self.live_until(time.monotonic_ns() + AFTER_NS)
-        # It may open again at once, as when a clock comes back: what is sent from then on is not of this closing.
+        # The gate may reopen at once, as when a clock recovers: later samples do not belong to this closing.
         reopened = next((c.at_ns for c in self._told if c.state == "OPEN" and not c.asked), None)
         over_ns = time.monotonic_ns() if reopened is None else reopened
         self._told.clear()
@@ -147,7 +147,7 @@ class Rig:
         )
 
     def come_back(self) -> None:
-        """After a fault, as its operator: wait for a device that is silent, clear, arm; raises RigFailed."""
+        """Recover from a fault as an operator: wait for a silent device, clear, arm; raises RigFailed."""
         deadline_ns = time.monotonic_ns() + PATIENCE_NS
         while "error" in (said := self._ask({"op": "clear"})):
             if time.monotonic_ns() > deadline_ns:

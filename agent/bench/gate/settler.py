@@ -1,4 +1,4 @@
-"""Settlements on demand: a holder and a user in one process, with real records and durable logs, and no network."""
+"""Makes settlements on demand: holder and user in one process, with real records and durable logs, no network."""
 
 import time
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ OFFER_S = 3600
 
 
 PATIENCE_NS, TURN_S = 3_000_000_000, 0.005
-"""How long a settlement may wait for a witness, and how often the two look again meanwhile."""
+"""Longest wait in ns for a witness, and interval in seconds between checks meanwhile."""
 
 
 class NotSettled(Exception):
-    """The two did not agree: a fault in the program, not in what is measured."""
+    """The two parties did not settle: a fault in the program, not in the measured part."""
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class _Side:
 
 
 class Settler:
-    """Two parties that settle whatever is asked for."""
+    """A holder and a user that settle any request."""
 
     def __init__(self, layout: Layout, *, holder: str, user: str) -> None:
         self._sides: dict[bytes, _Side] = {}
@@ -55,7 +55,7 @@ class Settler:
         self._offer(layout)
 
     def _greet(self) -> None:
-        """Ask each other which head of one's log the other saw, as nodes do at their start before they sign."""
+        """Exchange the heads that each saw of the other's log, as nodes do at their start before they sign."""
         for side in self._sides.values():
             with side.party.step(self.now) as step:
                 side.party.hello(step)
@@ -63,7 +63,7 @@ class Settler:
 
     @property
     def now(self) -> Fix:
-        """The holder's here and now."""
+        """Return the holder's time and place now."""
         return self._clock.fix()
 
     def _offer(self, layout: Layout) -> None:
@@ -95,7 +95,7 @@ class Settler:
                 continue
             with receiver.party.step(self.now) as step:
                 refused = receiver.party.receive(step, one.data, sender.transport_key)
-            # What was sent again because an answer is late is no refusal of what is being settled.
+            # A message repeated because its answer is late is no refusal of the settlement.
             again = refused is not None and refused.reason is Reason.REPLAY
             self._refused = self._refused if again else refused or self._refused
             self._carry(receiver, step.outgoing)
@@ -113,7 +113,7 @@ class Settler:
         artifact = user.lineage.get("artifact", sid)
         late_ns = time.monotonic_ns() + PATIENCE_NS
         while artifact is None and self._refused is None and time.monotonic_ns() < late_ns:
-            # A witness that was just asked is asked again in its turn: both sides go on as nodes do.
+            # A witness is asked again only after its interval: both sides continue as nodes do.
             self._let_end()
             time.sleep(TURN_S)
             artifact = user.lineage.get("artifact", sid)
@@ -122,7 +122,7 @@ class Settler:
         return sid, artifact
 
     def _let_end(self) -> None:
-        """What is over ends on both sides, so that it does not count as open."""
+        """End expired settlements on both sides, so that they do not count as open."""
         for side in list(self._sides.values()):
             with side.party.step(self.now) as step:
                 side.party.tick(step)

@@ -1,1 +1,1 @@
-"""The benchmark table: every figure the project aims at, measured on this machine, beside what bounds it."""
+"""The benchmark table: every figure with a target, measured on this machine, beside its bound."""

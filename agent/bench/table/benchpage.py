@@ -1,4 +1,4 @@
-"""The benchmark table as a page: every figure, its target, what it stands beside, the machine, the time."""
+"""The benchmark table as a page: every figure, its target, its baseline, the machine, the time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SHOWN = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchTable:
-    """All rows of one run, and where and when it was."""
+    """All rows of one run, with machine and time."""
 
     rows: tuple[BenchRow, ...]
     ran: tuple[Ran, ...]
@@ -31,11 +31,11 @@ class BenchTable:
     quick: bool
 
     def counts(self) -> dict[str, int]:
-        """How many rows have each verdict."""
+        """Return the number of rows by verdict."""
         return {one.value: sum(row.verdict is one for row in self.rows) for one in BenchVerdict}
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {
             "date": self.date,
             "version": self.version,
@@ -50,7 +50,7 @@ class BenchTable:
 
 
 def page(table: BenchTable) -> str:
-    """Markdown."""
+    """Return the page in Markdown."""
     lines = ["# Benchmarks", "", *_head(table)]
     for area in dict.fromkeys(row.area for row in table.rows):
         lines += ["", f"## {area}", "", *HEADING, *(_line(row) for row in table.rows if row.area == area)]

@@ -1,4 +1,4 @@
-"""One line of the benchmark table: what was measured, what it stands beside, what it should be."""
+"""One line of the benchmark table: the figure, its baseline, its target."""
 
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -16,18 +16,18 @@ class BenchVerdict(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a figure should be: at most or at least a limit; by the ratio to its anchor where `by_ratio`."""
+    """A target: an upper or lower limit; on the ratio to the anchor where `by_ratio`."""
 
     limit: float
     least: bool = False
     by_ratio: bool = False
 
     def holds(self, value: float) -> bool:
-        """Whether a value meets it; the bound itself does."""
+        """Return whether a value meets the target; the limit itself does."""
         return value >= self.limit if self.least else value <= self.limit
 
     def text(self, unit: str) -> str:
-        """As it stands in the table."""
+        """Return the target as shown in the table."""
         sign = "≥" if self.least else "≤"
         return f"{sign} {number(self.limit)} ×" if self.by_ratio else f"{sign} {number(self.limit)} {unit}".rstrip()
 
@@ -36,7 +36,7 @@ class Target:
 class BenchRow:
     """A figure of ours in `unit`, the anchor measured in the same run, and the target.
 
-    `ours` None is "not measured", and `why` says what stood in the way. `note` says on what the figure rests: counts,
+    `ours` None means "not measured", for the reason `why`. `note` says what the figure rests on: counts,
     intervals, sizes.
     """
 
@@ -52,12 +52,12 @@ class BenchRow:
 
     @property
     def ratio(self) -> float | None:
-        """Ours over the anchor's; None where either is missing or the anchor's is nothing."""
+        """Ratio of ours to the anchor's; None where either is missing or the anchor's is 0."""
         return self.ours / self.beside if self.ours is not None and self.beside else None
 
     @property
     def verdict(self) -> BenchVerdict:
-        """Met, missed, not measured, or a figure that nobody set a target for."""
+        """Return the verdict: met, missed, not measured, or no target."""
         if self.ours is None:
             return BenchVerdict.UNMEASURED
         if self.target is None:
@@ -68,12 +68,12 @@ class BenchRow:
         return BenchVerdict.MET if self.target.holds(judged) else BenchVerdict.MISSED
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {**asdict(self), "ratio": self.ratio, "verdict": self.verdict.value}
 
 
 def number(value: float) -> str:
-    """A figure with as many digits as it deserves: three, and whole above a thousand."""
+    """Return a figure with three digits, and whole above a thousand."""
     if value == int(value) and abs(value) < 1e12:
         return f"{int(value):,}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

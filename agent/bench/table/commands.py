@@ -1,4 +1,4 @@
-"""Runs the benches of the table, each a process of its own under a time limit, and keeps what each said or why not."""
+"""Runs the table's benchmarks, each in its own process with a time limit, and keeps each result or failure."""
 
 import json
 import os
@@ -22,14 +22,14 @@ from agent.bench.table.worldrows import AREA as WORLD
 from agent.bench.table.worldrows import identity_rows, world_rows
 
 ENDS_S = 30.0
-"""Time a bench has to end its processes when its time is up."""
+"""Seconds for a benchmark to end its processes when its time is up."""
 ANSWERED = (0, 1)
-"""1 is a bench's own "not every limit was met": its figures are figures all the same."""
+"""Exit codes with figures: 1 means that some limit was not met."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchCommand:
-    """One `bandpact bench` of the table: its words in full and quick, its share of the time, what its JSON becomes."""
+    """One `bandpact bench` of the table: its arguments in full and quick, its share of the time, its rows."""
 
     name: str
     area: str
@@ -39,7 +39,7 @@ class BenchCommand:
     rows: Callable[[Any], Iterator[BenchRow]]
 
     def words(self, *, quick: bool) -> tuple[str, ...]:
-        """The command's arguments."""
+        """Return the command's arguments."""
         return ("bench", self.name, *(self.quick if quick else self.full).split(), "--json")
 
 
@@ -88,7 +88,7 @@ COMMANDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """A bench that was run, or not: its words, how long it took, its rows."""
+    """A benchmark that was run, or not: its arguments, duration, rows."""
 
     words: tuple[str, ...]
     took_s: float
@@ -97,7 +97,7 @@ class Ran:
 
 
 def run_command(command: BenchCommand, folder: Path, *, quick: bool, left_s: float) -> Ran:
-    """Run one bench in `folder` for at most its own limit and what is left of the whole run's."""
+    """Run one benchmark in `folder`, for at most its own limit and the time left of the whole run."""
     words = list(command.words(quick=quick))
     if command.name == "detection":
         words += ["--out", str(folder)]
@@ -122,7 +122,7 @@ def _nothing(command: BenchCommand, took_s: float, why: str, *, quick: bool) -> 
 
 
 def _answer(words: list[str], folder: Path, limit_s: float) -> tuple[Any, str]:
-    """What a command prints as JSON, or why there is nothing."""
+    """Return a command's JSON output, or why there is none."""
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "agent.cli.main", *words],
         cwd=folder,
@@ -151,7 +151,7 @@ def _answer(words: list[str], folder: Path, limit_s: float) -> tuple[Any, str]:
 
 
 def _ended(process: "subprocess.Popen[str]") -> tuple[str, str]:
-    """Interrupt a bench so that it ends its own processes; after a while end its whole session."""
+    """Interrupt a benchmark so that it ends its own processes; after a while, end its whole session."""
     process.send_signal(signal.SIGINT)
     try:
         return process.communicate(timeout=ENDS_S)

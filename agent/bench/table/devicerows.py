@@ -1,4 +1,4 @@
-"""Rows of the benchmark table about a node at work: silence after a cause, idle cost, the Pluto driver."""
+"""Rows of the benchmark table on a working node: silence after a cause, idle cost, the Pluto driver."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ PLUTO_MSPS = 61.44
 
 
 def gate_rows(found: Any) -> Iterator[BenchRow]:
-    """From `bench gate`: each cause by its 99th percentile, or by the largest where there are too few for one."""
+    """Yield the rows of `bench gate`: each cause's 99th percentile, or largest with too few rounds for one."""
     for one in found["causes"]:
         decided = one.get("after_decision_ms")
         took = decided if decided is not None else one["after_cause_ms"]
@@ -32,7 +32,7 @@ def gate_rows(found: Any) -> Iterator[BenchRow]:
 
 
 def node_rows(found: Any) -> Iterator[BenchRow]:
-    """From `bench node`: share of a core and memory of both processes of both sides."""
+    """Yield the rows of `bench node`: share of a core and memory of both processes of both sides."""
     for part, limits in found["targets"].items():
         for whose, row in (("settled", found[part]), ("granting", found["granting"][part])):
             yield BenchRow(
@@ -54,21 +54,21 @@ def node_rows(found: Any) -> Iterator[BenchRow]:
 
 
 def _loop_note(part: str, row: Any) -> str:
-    """Where a process spends its time: in its loop, or beside it."""
+    """Return where a process spends its time: in its loop, or beside it."""
     loop, beside = 100 * row["loop_share"], 100 * max(0.0, row["cpu_share"] - row["loop_share"])
     beside_it = "sensing each look" if part == "agent" else "the radio's threads"
     return f"{loop:.1f} its loop, {beside:.1f} {beside_it}"
 
 
 def _memory_note(found: Any) -> str:
-    """What of the memory the loops of sensing take."""
+    """Return how much of the memory the loops of sensing take."""
     if found["linked"]:
         return f"resident; the loops are linked, their compiler would add {found['compiler_mb']:g}"
     return f"resident, {found['compiler_mb']:g} of it numba and LLVM: the loops are not linked here"
 
 
 def start_rows(found: Any) -> Iterator[BenchRow]:
-    """From `bench start`: the help text, and a node from its command to its event `ready`."""
+    """Yield the rows of `bench start`: the help text, and a node from its command to its event `ready`."""
     for name, what in (("help", "bandpact --help"), ("ready", "bandpact run, until the node is ready")):
         row = found[name]
         yield BenchRow(
@@ -82,7 +82,7 @@ def start_rows(found: Any) -> Iterator[BenchRow]:
 
 
 def radio_rows(found: Any) -> Iterator[BenchRow]:
-    """From `bench radio`: both ways at 4 MS/s, and in alone beside a Pluto's full rate."""
+    """Yield the rows of `bench radio`: both ways at 4 MS/s, and receiving alone beside a Pluto's full rate."""
     both, alone = found["both_ways"], found["receive_alone"]
     yield BenchRow(
         area=DRIVER,

@@ -1,4 +1,4 @@
-"""Rows of the benchmark table about the log: durable entries, proofs, verification, audit."""
+"""Rows of the benchmark table on the log: durable entries, proofs, verification, audit."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ INSERT, SIGNATURE = "a bare durable INSERT of as many bytes", "bare Ed25519 veri
 
 
 def chain_rows(found: Any) -> Iterator[BenchRow]:
-    """From `bench chain`."""
+    """Yield the rows of `bench chain`."""
     size = f"log of {found['entries']:,} entries"
     yield BenchRow(
         area=AREA, what="one durable entry, p50", unit="µs", ours=found["append_p50_us"], anchor=INSERT,
@@ -43,7 +43,7 @@ MILLION, AUDIT_S = 1_000_000, 60.0
 
 
 def audit_rows(found: Any) -> Iterator[BenchRow]:
-    """From `bench audit`: what a log of a million entries takes at the rate found, and how memory grows."""
+    """Yield the rows of `bench audit`: time for a million entries at the measured rate, and memory growth."""
     each_us, bare_us = found["cpu_us_per_entry"], found["bare_verify_us"]
     on_cores = MILLION / 1e6 / found["cores"]
     yield BenchRow(

@@ -1,4 +1,4 @@
-"""The machine a benchmark table was made on, as the system describes it."""
+"""The machine of a benchmark table, as the system describes it."""
 
 import os
 import platform
@@ -20,12 +20,12 @@ class Machine:
     load_5: float
 
     def as_dict(self) -> dict[str, object]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 
 def this_machine() -> Machine:
-    """As it is now."""
+    """Return the machine's present state."""
     import numpy as np
 
     load_1, load_5, _ = os.getloadavg()

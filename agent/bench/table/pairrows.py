@@ -1,4 +1,4 @@
-"""Rows of the benchmark table about settlements: latency beside its floor, cost with peers, rate."""
+"""Rows of the benchmark table on settlements: latency beside its lower bound, cost with peers, rate."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ FLOOR = "its signatures, round trips and commits, bare"
 
 
 def pair_rows(found: Any) -> Iterator[BenchRow]:
-    """From `bench settlement`: the bare settlement, each mode, growth with peers, rate."""
+    """Yield the rows of `bench settlement`: bare settlement, each mode, growth with peers, rate."""
     profiles = {one["mode"]: one["percent"] for one in found["profile"]}
     for one in found["latency"]:
         yield _latency(one, f"{one['mode']}, {one['peers']} peers", profiles)
@@ -62,7 +62,7 @@ def _latency(one: Any, what: str, profiles: dict[str, dict[str, float]]) -> Benc
 
 
 def _witnessed(one: Any, bare: Any) -> BenchRow:
-    """A witness adds a round trip, and what that takes is what it adds to the floor."""
+    """Return the row of a witness's cost: it adds a round trip, compared with that of the lower bound."""
     trip_ms = max(0.0, one["floor_p50_ms"] - bare["floor_p50_ms"])
     return BenchRow(
         area=AREA,
@@ -85,7 +85,7 @@ def _in_turns(few: Any, many: Any) -> str:
 
 
 def _growth(rows: Any) -> Iterator[BenchRow]:
-    """What a settlement costs among many peers: with none beside it, where no commit is shared, and with many."""
+    """Yield the cost of a settlement among many peers: one at a time, without shared commits, and many at once."""
     for few, many in zip(rows[::2], rows[1::2], strict=True):
         flying = many["in_flight"]
         how, note = "one at a time", _in_turns(few, many)

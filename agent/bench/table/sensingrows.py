@@ -1,4 +1,4 @@
-"""Rows of the benchmark table about sensing: speed from `bench sensing`, rates from `bench detection`."""
+"""Rows of the benchmark table on sensing: speed from `bench sensing`, rates from `bench detection`."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,11 +11,11 @@ PLAIN_MSPS, EVERYTHING_MSPS = 245.0, 123.0
 RADAR_SHARE, TRAFFIC_SHARE = 0.99, 0.97
 COUNTED = "95 % interval"
 WITHIN = ("False alarms", "Coverage", "Detection, energy")
-"""Groups of the detection table whose rows have a share that theory or design expects."""
+"""Groups of the detection table with an expected share, by theory or design."""
 
 
 def speed_rows(found: Any) -> Iterator[BenchRow]:
-    """One core: each pipeline beside the bare transform, and the whole beside welch."""
+    """Yield the rows of one core: each pipeline beside the bare transform, and the whole beside welch."""
     for one in found:
         name = one["name"]
         whole, plain = name.startswith("everything"), name.startswith("full")
@@ -37,7 +37,7 @@ def speed_rows(found: Any) -> Iterator[BenchRow]:
 
 
 def rate_rows(found: Any) -> Iterator[BenchRow]:
-    """Radar found, and in how many conditions a counted share contradicts what is expected of it."""
+    """Yield radar detection, and in how many conditions a counted share contradicts the expected one."""
     radars = [one for one in found if one["group"].startswith("Radar") and one["expected"] and one["trials"] > 0]
     for one in radars:
         if one["condition"].startswith("heard at"):
@@ -63,7 +63,7 @@ def _share(one: Any, what: str, least: float) -> BenchRow:
 
 
 def _contradicted(head: str, rows: Sequence[Any]) -> BenchRow:
-    """Of so many 95 % intervals one in twenty misses by chance; the target is what chance exceeds once in a hundred."""
+    """Return contradictions among 95 % intervals; the target is the number exceeded by chance once in a hundred."""
     from scipy.stats import binom
 
     out = [one for one in rows if not one["low"] <= one["expected"] <= one["high"]]
@@ -82,7 +82,7 @@ def _contradicted(head: str, rows: Sequence[Any]) -> BenchRow:
 
 
 def _where(found: Any) -> str:
-    """What keeps it from being faster: where a profile finds the time."""
+    """Return what limits the speed, by the stages of a profile."""
     shares = sorted(found["shares"].items(), key=lambda one: -one[1])
     parts = ", ".join(f"{stage} {share:.0%}" for stage, share in shares)
     return (
@@ -92,7 +92,7 @@ def _where(found: Any) -> str:
 
 
 def load_rows(found: Any) -> Iterator[BenchRow]:
-    """From `bench load`: two cores at once, and pulses all the time, both beside one core in noise."""
+    """Yield the rows of `bench load`: two cores at once, and continuous pulses, both beside one core in noise."""
     head, size = "all that a node runs", f"FFT {found['n_fft']}"
     yield BenchRow(
         area=SPEED,

@@ -1,4 +1,4 @@
-"""Targets that no bench measures, each with the reason: a table without them would look better than it is."""
+"""Targets that no benchmark measures, each with the reason, so that the table does not omit them."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from agent.bench.table.devicerows import SILENCE
 
 
 def unmeasured_rows() -> Iterator[BenchRow]:
-    """One row a target."""
+    """Yield one row for each target."""
     yield BenchRow(
         area=SILENCE,
         what="another program moves the device, until it is muted and latched",

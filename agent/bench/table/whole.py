@@ -1,4 +1,4 @@
-"""The whole benchmark table: one bench after another within the time, then the targets nothing here measures."""
+"""The whole benchmark table: runs all benchmarks within the time limit, then adds the targets not measured."""
 
 import tempfile
 import time
@@ -21,7 +21,7 @@ def run(
     tell: Callable[[str], None],
     commands: Sequence[BenchCommand] = COMMANDS,
 ) -> BenchTable:
-    """Run every bench in a folder under `folder`; `tell` is told of each before it begins. Takes `limit_s` at most."""
+    """Run every benchmark in a folder under `folder`, in at most `limit_s`; `tell` is called before each."""
     before, began_s = this_machine(), time.monotonic()
     ran: list[Ran] = []
     with tempfile.TemporaryDirectory(dir=folder, prefix=".bench-table-") as work:

@@ -1,4 +1,4 @@
-"""Rows of the benchmark table about virtual time."""
+"""Rows of the benchmark table on virtual time and identity directories."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ CITY_MEMBERS = 256
 
 
 def world_rows(found: Any) -> Iterator[BenchRow]:
-    """From `bench world`: virtual seconds for each second of one core, and seeds that broke an invariant."""
+    """Yield the rows of `bench world`: virtual seconds per second of one core, and seeds that broke an invariant."""
     said = f"{found['seeds']} random worlds of {found['members_mean']:g} members, {found['settled']} settlements"
     plain, city = found["plain"], found["city"]
     for what, one, limit in (
@@ -48,7 +48,7 @@ LOOKUP_US, FLAT = 1000.0, 1.1
 
 
 def identity_rows(found: Any) -> Iterator[BenchRow]:
-    """From `bench identities`: processor time, log and memory of a node, and how long a look in the directory takes."""
+    """Yield the rows of `bench identities`: processor time, log and memory of a node, and directory lookup time."""
     many, few = f"{found['identities']:,}", f"at {found['beside']:,} identities"
     note = f"{found['neighbours']} neighbours, least of {found['nodes']} nodes each"
     for key, what, unit in (

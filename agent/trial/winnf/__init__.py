@@ -1,1 +1,1 @@
-"""The certification's questions to a CBSD and to a domain proxy, each answered by an oracle instead of by a person."""
+"""The certification tests of a CBSD and of a domain proxy, judged by an oracle instead of by a person."""

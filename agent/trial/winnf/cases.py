@@ -1,8 +1,8 @@
-"""The questions, as a table: what is done to the subject, and what must hold afterwards.
+"""The certification test cases as a table: what is done to the device under test, and what must hold afterwards.
 
-Each case is asked of one device and of a domain proxy with two where that makes a difference. The RF questions of the
-certification (did it transmit at any time, did it stop within 60 s, before AUTHORIZED, only in the granted range,
-before it relinquished) are numbers of the oracle, in milliseconds.
+Each case runs with one device, and with a domain proxy of two where that makes a difference. The RF criteria of the
+certification (any transmission at all, stop within 60 s, none before AUTHORIZED, only in the granted range, stop
+before relinquishment) are numbers of the oracle, in milliseconds.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ Checks = Iterator["RfCheck"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RfCheck:
-    """One question, whether it holds, and the oracle's number where it has one."""
+    """One criterion, whether it holds, and the oracle's number where it has one."""
 
     question: str
     holds: bool
@@ -27,7 +27,7 @@ class RfCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """One case: its name, what happens, and for whom; `not_applicable` says why it is not asked."""
+    """One case: its name, what happens, and with which devices; `not_applicable` says why it is not run."""
 
     name: str
     act: Callable[[CbsdRig], Checks] | None
@@ -36,7 +36,7 @@ class Scene:
 
 
 def code(number: Any, *, only: int | None = None, **members: Any) -> Script:
-    """That code over an otherwise honest answer, times ahead and all; `only` for the device of that place."""
+    """Return a script that puts a response code into otherwise correct answers; `only`: the index of one device."""
 
     def changed(_sas: Any, _items: list[Json], honest: list[Json]) -> list[Any]:
         made = {**members, "response": {"responseCode": number}}
@@ -46,7 +46,7 @@ def code(number: Any, *, only: int | None = None, **members: Any) -> Script:
 
 
 def members(**changes: Any) -> Script:
-    """The honest answer with some members changed; None takes one out."""
+    """Return a script that changes members of the correct answer; None removes one."""
 
     def changed(_sas: Any, _items: list[Json], honest: list[Json]) -> list[Any]:
         return [{k: v for k, v in {**one, **changes}.items() if v is not ...} for one in honest]
@@ -55,7 +55,7 @@ def members(**changes: Any) -> Script:
 
 
 def silence(_sas: Any, _items: list[Json], _honest: list[Json]) -> Raw:
-    """No answer."""
+    """Give no answer."""
     return Raw(status=503)
 
 
@@ -108,14 +108,14 @@ def _silent_first(rig: CbsdRig) -> RfCheck:
 
 
 def _next_beat(rig: CbsdRig) -> float:
-    """Let time pass up to the next heartbeat and its answer; when that was."""
+    """Let time pass up to the next heartbeat and its answer; returns when that was."""
     sent = len(rig.asked)
     rig.run(30, lambda: any(method == "heartbeat" for _, method, _, _ in rig.asked[sent:]))
     return next((at for at, method, _, _ in rig.asked[sent:] if method == "heartbeat"), rig.now_s)
 
 
 def registered(rig: CbsdRig) -> Checks:
-    """A registration that succeeds, and everything that follows."""
+    """A registration succeeds, with everything that follows."""
     rig.authorize()
     rig.run(15)
     yield RfCheck(question="registered with all it has to say", holds=bool(rig.items("registration")[0].get("fccId")))
@@ -127,7 +127,7 @@ def registered(rig: CbsdRig) -> Checks:
 
 
 def refused_registration(number: int) -> Callable[[CbsdRig], Checks]:
-    """A registration that is answered by a code."""
+    """A registration is answered by an error code."""
 
     def act(rig: CbsdRig) -> Checks:
         rig.sas.script("registration", *[code(number)] * 100)
@@ -139,7 +139,7 @@ def refused_registration(number: int) -> Callable[[CbsdRig], Checks]:
 
 
 def refused_grant(number: int) -> Callable[[CbsdRig], Checks]:
-    """A grant that is refused."""
+    """A grant is refused by a response code."""
 
     def act(rig: CbsdRig) -> Checks:
         rig.sas.script("grant", *[code(number)] * 100)
@@ -151,14 +151,14 @@ def refused_grant(number: int) -> Callable[[CbsdRig], Checks]:
 
 
 def bad_grant(rig: CbsdRig) -> Checks:
-    """A grant that does not say when it ends."""
+    """A grant is answered without an expiry time."""
     rig.sas.script("grant", *[members(grantExpireTime=...)] * 100)
     rig.run(65)
     yield _never(rig)
 
 
 def first_beat(script: Script, then: str | None) -> Callable[[CbsdRig], Checks]:
-    """Something is wrong with the first heartbeats' answers; `then` is what must be asked next."""
+    """The first heartbeats get a faulty answer; `then` is the request that must follow."""
 
     def act(rig: CbsdRig) -> Checks:
         rig.sas.script("heartbeat", *[script] * 100)
@@ -171,7 +171,7 @@ def first_beat(script: Script, then: str | None) -> Callable[[CbsdRig], Checks]:
 
 
 def later_beat(script: Script, then: str | None, *, again: bool = False) -> Callable[[CbsdRig], Checks]:
-    """Something comes with a heartbeat's answer while it transmits."""
+    """A heartbeat during transmission gets a special answer; `then` is the request that must follow."""
 
     def act(rig: CbsdRig) -> Checks:
         rig.authorize()
@@ -196,7 +196,7 @@ def later_beat(script: Script, then: str | None, *, again: bool = False) -> Call
 
 
 def one_of_two(rig: CbsdRig) -> Checks:
-    """500 for one device of the batch: the other goes on."""
+    """One device of a batch gets code 500; the other continues."""
     rig.authorize()
     rig.sas.script("heartbeat", code(500, only=0))
     rig.sas.script("grant", *[code(400)] * 100)
@@ -208,7 +208,7 @@ def one_of_two(rig: CbsdRig) -> Checks:
 
 
 def lost_for_good(rig: CbsdRig) -> Checks:
-    """No answer to heartbeats any more."""
+    """Heartbeats get no answer any more."""
     rig.authorize()
     rig.sas.script("heartbeat", *[silence] * 1000)
     last = max(one.until_s for one in rig.sas.allowed) - 1_700_000_000
@@ -220,7 +220,7 @@ def lost_for_good(rig: CbsdRig) -> Checks:
 
 
 def lost_for_a_while(rig: CbsdRig) -> Checks:
-    """No answer for a while, then again."""
+    """Heartbeats get no answer for a while, then answers again."""
     rig.authorize()
     rig.sas.script("heartbeat", *[silence] * 3)
     rig.run(60)
@@ -228,7 +228,7 @@ def lost_for_a_while(rig: CbsdRig) -> Checks:
 
 
 def renewal(rig: CbsdRig) -> Checks:
-    """The grant's end comes near."""
+    """The grant approaches its expiry."""
     rig.sas.grant_s = 40
     rig.authorize()
     rig.run(35)
@@ -256,7 +256,7 @@ def measured(kind: str, method: str) -> Callable[[CbsdRig], Checks]:
 
 
 def gave_back(last: str) -> Callable[[CbsdRig], Checks]:
-    """The operator has it relinquish, and deregister."""
+    """The operator makes the device relinquish, and deregister."""
 
     def act(rig: CbsdRig) -> Checks:
         rig.authorize()

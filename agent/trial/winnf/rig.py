@@ -1,7 +1,7 @@
-"""A CBSD, or a domain proxy with two, against a SAS that can be scripted, in virtual time; an oracle watches the RF.
+"""A CBSD, or a domain proxy with two, against a scripted SAS in virtual time; an oracle records the RF.
 
-The radio is the plainest there is: on while the session lets it be, looked at every `STEP_S` and right after every
-answer. The oracle keeps when it was on, in which range, and what the SAS had said by then.
+The radio is the simplest one: on while the session allows it, checked every `STEP_S` and right after every
+answer. The oracle records when it was on, in which range, and the SAS's answers by then.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ PLACE: Item = {
 
 
 def registration(number: int, **changes: Any) -> Item:
-    """What device `number` registers with."""
+    """Return the registrationRequest of device `number`."""
     return {
         "userId": "operator",
         "fccId": "bandpact1",
@@ -51,7 +51,7 @@ class RfSpan:
 
 @dataclass(slots=True)
 class CbsdRig:
-    """The subject (`count` devices), its SAS and the oracle. Times are seconds from the case's begin."""
+    """The device under test (`count` devices), its SAS and the oracle. Times are seconds from the case's start."""
 
     count: int = 1
     sas: SimSas = field(default_factory=lambda: SimSas(transmit_s=30, heartbeat_s=10))
@@ -59,13 +59,13 @@ class CbsdRig:
     spans: list[RfSpan] = field(default_factory=list)
     session: Session = field(default_factory=Session)
     asked: list[tuple[float, str, int, Item]] = field(default_factory=list)
-    """Every request: when, the method, which device, the item."""
+    """Every request: time, method, device number, item."""
     sent_on: set[tuple[str, int]] = field(default_factory=set)
-    """Requests that left while their device was on the air."""
+    """Requests sent while their device was transmitting."""
     _on: dict[int, RfSpan] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Take the devices in; each wants its own range."""
+        """Add the devices, each with its own wanted range."""
         self.sas.clock = lambda: BEGIN_S + self.now_s
         self.session.measured = {"rcvdPowerMeasReports": [
             {"measFrequency": RANGES[0][0], "measBandwidth": 10_000_000, "measRcvdPower": -95}
@@ -76,12 +76,12 @@ class CbsdRig:
             self.session.want(str(number), Operation(low_hz=low_hz, high_hz=high_hz, max_eirp=10.0))
 
     def fix(self) -> TimeFix:
-        """Now, to a microsecond."""
+        """Return the time now, to a microsecond."""
         at = BEGIN_S * NS + round(self.now_s * NS)
         return TimeFix(earliest_ns=at - 1000, latest_ns=at + 1000, source=TimeSource.SIMULATED, trusted=True)
 
     def run(self, seconds: float, until: Callable[[], bool] | None = None) -> None:
-        """Let time pass, at most so long; less where something was waited for."""
+        """Let at most `seconds` pass; less where `until` becomes true."""
         end_s = self.now_s + seconds
         while self.now_s < end_s and not (until is not None and until()):
             calls = self.session.due(self.fix())
@@ -117,21 +117,21 @@ class CbsdRig:
                 )
 
     def rf(self, number: int | None = None) -> list[RfSpan]:
-        """When RF was on, of one device or of all; what is on still has no end."""
+        """Return the spans with RF on, of one device or of all; one that is still on has no end."""
         return [one for one in [*self.spans, *self._on.values()] if number in (None, one.device)]
 
     def on(self, number: int = 0) -> bool:
-        """Whether a device is on now."""
+        """Return whether a device is on now."""
         return number in self._on
 
     def first(self, method: str, number: int = 0) -> float | None:
-        """When a device first sent that request."""
+        """Return when a device first sent a request of a method."""
         return next((at for at, name, who, _ in self.asked if (name, who) == (method, number)), None)
 
     def items(self, method: str, number: int = 0) -> list[Item]:
-        """What a device sent."""
+        """Return the items that a device sent by a method."""
         return [item for _, name, who, item in self.asked if (name, who) == (method, number)]
 
     def authorize(self) -> None:
-        """Until every device is on; a case that waits here for ever ends without RF, and its checks say so."""
+        """Run until every device is on; a case that never gets there ends without RF, and its checks say so."""
         self.run(60, lambda: all(self.on(number) for number in range(self.count)))

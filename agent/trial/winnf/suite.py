@@ -1,4 +1,4 @@
-"""Asks all of it and says how each went: pass, fail, or not applicable with the reason."""
+"""Runs all certification cases and returns each result: pass, fail, or not applicable with the reason."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def _scene(scene: Scene, subject: str, count: int) -> dict[str, Any]:
 
 
 def run_suite() -> dict[str, Any]:
-    """Every case for one device and for a domain proxy with two; the TLS cases once, they are of the one client."""
+    """Run every case for one device and for a domain proxy with two; TLS cases once, as both share one client."""
     cases = [_scene(scene, subject, count) for subject, count in SUBJECTS.items() for scene in SCENES]
     cases += [_result(name, "client", asked) for name, asked in tls_cases()]
     verdicts = [case["verdict"] for case in cases]

@@ -1,4 +1,4 @@
-"""The certification's TLS questions, over real sockets of the loopback: no session, so nothing is said and no RF."""
+"""The certification's TLS cases, over real loopback sockets: a failed handshake means no request and no RF."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ CASES = {
 
 
 def tls_cases() -> Iterator[tuple[str, list[RfCheck]]]:
-    """Each case with its answers."""
+    """Yield each case with its checks."""
     with TemporaryDirectory(prefix="bandpact-") as folder:
         root = Path(folder)
         known, stranger = SimPki(root), SimPki(root, name="stranger")
