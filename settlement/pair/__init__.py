@@ -1,1 +1,1 @@
-"""The two-party settlement protocol: messages, machines, cells and the artifact."""
+"""The two-party settlement protocol between holder and user: state tables, both sides, and the proof (artifact)."""

@@ -1,4 +1,4 @@
-"""The settlement as one artifact that anyone can verify offline, with the trust anchors and nothing else.
+"""The artifact of a settlement: one file that anyone can verify offline with the trust anchors alone.
 
     (1) well formed, sizes capped
     (2) both credential chains and the rule's chain end at an anchor
@@ -76,7 +76,7 @@ __all__ = [
 NS = 1_000_000_000
 ARTIFACT_LIMIT = 512 * 1024
 CORNERS_MAX = 512
-"""Corners of all outlines in the credentials of an artifact, and of those that it hands on the lease of, together."""
+"""Most corners of all credential outlines of an artifact and of the artifacts whose lease it hands on, together."""
 _CHANGES = ", ".join(TYPE_OF[one] for one in CHANGES)
 _RAW = blob(0, MAX_RECORD_BYTES, least=1)
 
@@ -90,7 +90,7 @@ class Links:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogProof:
-    """That an entry is in a signed log; `witnesses` are the chains of those whose lines stand under the checkpoint."""
+    """Proof that an entry is in a signed log; `witnesses` are the credential chains of the checkpoint's cosigners."""
 
     leaf: bytes = blob(1, LEAF_LIMIT, least=1)
     index: int = uint(2)
@@ -109,7 +109,7 @@ class Countersigned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Companion:
-    """Another part of the same whole: its GRANT, ACCEPT and CONFIRM, and its holder's credentials, root first."""
+    """Another part of the same whole: its GRANT, ACCEPT and CONFIRM, and its holder's credential chain, root first."""
 
     grant: bytes = blob(1, MAX_RECORD_BYTES, least=1)
     accept: bytes = blob(2, MAX_RECORD_BYTES, least=1)
@@ -119,9 +119,9 @@ class Companion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupProof:
-    """What a group decided before the GRANT: lists of members, PROPOSALs, TALLYs, OUTCOMEs, and who signed and voted.
+    """The records of a group's decision before the GRANT: lists of members, PROPOSALs, TALLYs, OUTCOMEs, credentials.
 
-    In a class with auctions REQUEST and offer are among the records: the form of the price is seen there.
+    In a class with auctions REQUEST and offer are among the records: they show the form of the price.
     """
 
     records: tuple[bytes, ...] = array(1, _RAW, 10, low=1)
@@ -130,7 +130,7 @@ class GroupProof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """Everything a stranger needs to verify a settlement."""
+    """All records and proofs that a stranger needs to verify a settlement."""
 
     grant: bytes = blob(1, MAX_RECORD_BYTES, least=1)
     accept: bytes = blob(2, MAX_RECORD_BYTES, least=1)
@@ -154,7 +154,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedPermit:
-    """What a verified settlement allows. Made by `verify` alone; while `suspended_for` something, nothing.
+    """What a verified settlement permits. Only `verify` makes one; while `suspended_for` is set, nothing is permitted.
 
     `ruled` is the rule it was made under, with the bytes that prove it; `granted` when and where its GRANT was signed.
     `parent` is the settlement whose lease it hands on, where it does; `part` the wish of which it fills a part, and its
@@ -182,12 +182,12 @@ class VerifiedPermit:
 
     @property
     def depth(self) -> int:
-        """How often its lease changed hands below the licence's holder."""
+        """How many times the lease changed hands since the licence's holder."""
         return 0 if self.parent is None else self.parent.depth + 1
 
     @property
     def as_parent(self) -> ParentLease:
-        """What bounds whoever is handed this lease, or a part of it."""
+        """Return the limits of this lease for a party to whom all or part of it is handed on."""
         above = self.parent.rules if self.parent is not None else ()
         return ParentLease(
             sid=self.sid,
@@ -217,14 +217,14 @@ def _typed(raw: bytes, registry: Registry, body: type[Any], author: Subject, rul
 
 
 def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPermit | Refusal:
-    """Checks (1) to (13) on an artifact's bytes. Pure: the verdict never depends on when or where it is asked."""
+    """Run checks (1) to (13) on an artifact's bytes. Pure: the verdict does not depend on when or where it is made."""
     return _verified(data, network=network, anchors=anchors, links=0, outlines=OutlineBudget(CORNERS_MAX))
 
 
 def _verified(
     data: bytes, *, network: str, anchors: Iterable[bytes], links: int, outlines: OutlineBudget
 ) -> VerifiedPermit | Refusal:
-    """One link of a chain of leases; the first is number 0. All of them share one budget for outlines."""
+    """Verify one link of a chain of leases, the first being number 0. All links share one budget for outlines."""
     anchors = tuple(anchors)
     if links > DEPTH_MAX:
         return refuse(Reason.DEPTH, "artifact.depth", links, f"<= {DEPTH_MAX} leases below the licence's")
@@ -275,7 +275,7 @@ def _handed(
     rule: RuleInForce,
     reading: tuple[int, OutlineBudget],
 ) -> ParentLease | Refusal | None:
-    """Check (11): None for a settlement of the licence's own holder, else the lease that it hands on."""
+    """Check (11): return None for a settlement of the licence's own holder, else the lease that it hands on."""
     grant, confirm = pair
     if handed is None:
         named = grant.record.body.handover
@@ -296,7 +296,7 @@ def _handed(
 
 
 def decode_handover(raw: bytes) -> Handover | Refusal:
-    """What a HANDOVER says, from its bytes, unproven; it holds the artifact that has to be verified first."""
+    """Decode a HANDOVER from its bytes, unproven; the artifact inside has to be verified first."""
     unproven = parse(raw)
     opened = unproven if isinstance(unproven, Refusal) else unproven.opened()
     if isinstance(opened, Refusal):
@@ -312,7 +312,7 @@ def judge_handed_on(
     registry: Registry,
     rule: RuleInForce,
 ) -> ParentLease | Refusal:
-    """The records of a lease that changed hands, against the GRANT and the CONFIRM of the one it became."""
+    """Judge the records of a lease that changed hands against GRANT and CONFIRM of the new settlement."""
     grant, confirm = pair
     handover = _typed(handed.handover, registry, Handover, grant.author, rule)
     vacated = _typed(handed.vacated, registry, Vacated, grant.author, rule)
@@ -343,7 +343,7 @@ def judge_handed_on(
 
 
 def _waited(grant: Grant, rule: Rule) -> bool:
-    """Does its CONFIRM wait for somebody: for co-signers, or for the other parts of a whole?"""
+    """Whether the CONFIRM waits for others: for co-signers, or for the other parts of a whole."""
     return grant.whole is not None or bool(shards_of(rule, grant.cell))
 
 
@@ -405,7 +405,7 @@ def _logged(artifact: Artifact, confirm: Admitted, holder: Subject) -> Refusal |
 
 
 def stock_lines(note: str, rule: Rule) -> tuple[bytes, ...]:
-    """The keys of the witnesses over HTTP, of those the rule names, whose lines stand under a note."""
+    """Return the keys of the HTTP witnesses named by the rule whose cosignature lines a note has."""
     return tuple(
         one.key
         for one in rule.stock_witnesses or ()
@@ -414,7 +414,7 @@ def stock_lines(note: str, rule: Rule) -> tuple[bytes, ...]:
 
 
 def _witnessed(proof: LogProof, holder: Subject, rule: Rule, registry: Registry) -> Refusal | None:
-    """Check (8): every line under the checkpoint is a witness's that the rule lets speak, and they are enough."""
+    """Check (8): the rule allows the witness of every line in the checkpoint, and the lines are enough."""
     chains = proof.witnesses or ()
     found = {public for public in stock_lines(proof.checkpoint, rule) if public != holder.public}
     lines, known = signature_count(proof.checkpoint), len(chains) + len(found)
@@ -439,7 +439,7 @@ def _witnessed(proof: LogProof, holder: Subject, rule: Rule, registry: Registry)
 
 
 def _beneath(raws: Iterable[bytes], registry: Registry, rule: Rule) -> list[Record] | Refusal:
-    """Records that a settlement rests on: their authors may say them, and knew when and where they were."""
+    """Prove the records that a settlement rests on: their authors may say them, and knew time and place well enough."""
     found = []
     for raw in raws:
         one = prove(raw, registry)
@@ -453,7 +453,7 @@ def _beneath(raws: Iterable[bytes], registry: Registry, rule: Rule) -> list[Reco
 
 
 def _recognised(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: Registry, rule: Rule) -> Refusal | None:
-    """Check (5), by the class's own rule: what the GRANT comes from is there, and the rule itself is in force."""
+    """Check (5) by the class's recognition rule: the GRANT's source records are there, and the rule is in force."""
     grant, accept = (one.record for one in pair)
     beneath = _beneath(artifact.derivation or (), registry, rule)
     terms = rule.terms(grant.body.commodity)
@@ -474,7 +474,7 @@ def _recognised(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: R
 
 
 def _enveloped(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: Registry, rule: Rule) -> Refusal | None:
-    """Check (10): the envelopes are what their authors may say, and the pair lies inside what they come to."""
+    """Check (10): the authors may say these envelopes, and the pair lies inside their composite."""
     grant, accept = (one.record for one in pair)
     known = _beneath(artifact.envelopes or (), registry, rule)
     terms = rule.terms(grant.body.commodity)
@@ -492,7 +492,7 @@ def _enveloped(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: Re
 def _coordinated(
     artifact: Artifact, pair: tuple[Admitted, Admitted], rule: RuleInForce, registry: Registry
 ) -> Refusal | None:
-    """Check (9)."""
+    """Check (9): every shard that the cell touches has enough co-signatures."""
     grant, accept = pair
     signed = []
     for one in artifact.coordination or ():
@@ -510,7 +510,7 @@ def _coordinated(
 
 
 def _decided(decided: GroupProof | None, grant: Record, registry: Registry, rule: RuleInForce) -> Refusal | None:
-    """Check (13), by records whose authors may say them."""
+    """Check (13) by records whose authors may say them."""
     for links in decided.chains or () if decided is not None else ():
         author = registry.admit_chain(links.credentials)
         if isinstance(author, Refusal):
@@ -572,7 +572,7 @@ def _permit(
 
 
 def extend(permit: VerifiedPermit, raw: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPermit | Refusal:
-    """What a RENEW, SUSPEND or RESUME makes of the permit it names: signed by its holder, numbers and fences rising."""
+    """Apply a RENEW, SUSPEND or RESUME to its permit: signed by the holder, with rising number and fence."""
     registry = Registry(network, anchors)
     registry.admit_chain(permit.holder.chain)
     admitted = prove(raw, registry)

@@ -1,8 +1,8 @@
-"""The bands a holder keeps free for an incumbent: by whose word, where that word reaches, and until when.
+"""Bands that a holder keeps free for an incumbent: on whose report, in which area, and until when.
 
-A node's own finding blocks wherever it holds. Another's word blocks inside its author's area alone, a bounded number of
-bands each, and no word for longer than BLOCK_MAX_NS from when it is looked at: an incumbent that is still there is
-reported again. What lies in the log's state from before is cut to the same length at the first look.
+A node's own finding blocks wherever the node holds a right. Another author's report blocks only inside that author's
+area, for a bounded number of bands each, and no longer than BLOCK_MAX_NS from when it is read: an incumbent that is
+still there is reported again. Blocks stored by the log earlier are shortened to the same length at the first look.
 """
 
 from collections.abc import Iterable
@@ -14,15 +14,15 @@ from settlement.core.fixes import TimeFix
 from settlement.pair.work import Work, stored_as
 
 BLOCKED = "blocked"
-"""State: a band (and its author, where that is another) to the end of its block in 8 bytes (and its area)."""
+"""State kind: key is a band (and its author, if another node), value the block's end in 8 bytes (and its area)."""
 BLOCK_MAX_NS = 3600 * 1_000_000_000
 EACH_MAX = 64
-"""Bands that one author may have blocked at a time; more push out those that end first."""
+"""Most bands that one author may have blocked at a time; further ones replace those that end first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whose:
-    """What a stored block is found by: its band, and its author where that is not this node."""
+    """The storage key of another author's block: its band and author."""
 
     band: Band = nested(1, Band)
     author: bytes | None = blob(2, 32, optional=True)
@@ -38,26 +38,26 @@ class Block:
     area: Area | None = nested(4, Area, optional=True)
 
     def touches(self, cell: Cell) -> bool:
-        """Could the incumbent be in this cell's band and area?"""
+        """Whether the incumbent may be in this cell's band and area."""
         return self.band.overlaps(cell.band) and (self.area is None or self.area.overlaps(cell.area))
 
     @property
     def _key(self) -> bytes:
-        # A block by this node itself is found by its band alone, as ever.
+        # A block by this node itself is stored under its band alone.
         return encode(self.band) if self.author is None else encode(Whose(band=self.band, author=self.author))
 
     def keep(self, work: Work) -> None:
-        """Remember it."""
+        """Store the block."""
         value = self.until_ns.to_bytes(8, "big") + (encode(self.area) if self.area is not None else b"")
         work.put(BLOCKED, self._key, value)
 
     def forget(self, work: Work) -> None:
-        """Forget it."""
+        """Delete the stored block."""
         work.drop(BLOCKED, self._key)
 
 
 def stored_block(key: bytes, value: bytes) -> Block:
-    """A block as it was kept. Raises StoredStateError."""
+    """Decode a stored block. Raises StoredStateError."""
     until_ns, area = int.from_bytes(value[:8], "big"), stored_as(Area, value[8:], BLOCKED) if value[8:] else None
     if area is None:
         return Block(band=stored_as(Band, key, BLOCKED), until_ns=until_ns)
@@ -74,14 +74,14 @@ class Blocks:
         self._unchecked = bool(held)
 
     def bands(self) -> dict[Band, int]:
-        """Each band with the end of its longest block."""
+        """Return each blocked band with the end of its longest block (UTC, ns)."""
         ends: dict[Band, int] = {}
         for one in self._held.values():
             ends[one.band] = max(one.until_ns, ends.get(one.band, 0))
         return ends
 
     def add(self, work: Work, block: Block) -> None:
-        """Keep a band free, for as long as the longest of what was said of it by this author, within bounds."""
+        """Block a band until the latest end that this author reported, within bounds."""
         key, latest_ns = (block.author, block.band), work.now.time.latest_ns
         before = self._held.get(key)
         until_ns = min(max(block.until_ns, before.until_ns if before is not None else 0), latest_ns + BLOCK_MAX_NS)
@@ -97,11 +97,11 @@ class Blocks:
         block.forget(work)
 
     def on(self, cell: Cell, now: TimeFix) -> Block | None:
-        """A block that may touch a cell and is not surely over."""
+        """Return a block that may touch a cell and is not surely over; None if there is none."""
         return next((one for one in self._held.values() if not now.after(one.until_ns) and one.touches(cell)), None)
 
     def tick(self, work: Work) -> None:
-        """Forget what is over; cut what was stored before to the longest that may be."""
+        """Delete the blocks that are over; shorten stored ones to the maximum length."""
         now, most_ns = work.now.time, work.now.time.latest_ns + BLOCK_MAX_NS
         for one in [b for b in self._held.values() if now.after(b.until_ns)]:
             self._drop(work, one)

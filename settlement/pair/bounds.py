@@ -1,7 +1,7 @@
-"""The envelopes of its own that a node goes by: what it found of each channel last, and what its radio can do.
+"""A node's own envelopes: the newest place envelope of each channel, and the unit envelope of its radio.
 
-Rebuilt from stored state after a restart. A channel's word is replaced by the next about the same channel, so what is
-kept is bounded by the channels a node senses.
+Rebuilt from stored state after a restart. The newest envelope of a channel replaces the last, so that storage is
+bounded by the channels that a node senses.
 """
 
 from collections.abc import Iterable
@@ -18,11 +18,11 @@ UNIT_ROW = b"unit"
 
 
 class OwnFaultError(ValueError):
-    """This node was about to sign what its own rule refuses; nothing was signed."""
+    """The program tried to sign a record that the node's own rule refuses; nothing was signed."""
 
 
 class Bounds:
-    """Newest place envelope of each channel, and the unit envelope; records of this node alone."""
+    """The newest place envelope of each channel, and the unit envelope; records of this node alone."""
 
     def __init__(self, places: Iterable[Record] = (), units: Iterable[Record] = ()) -> None:
         self.places: dict[Band, Record] = {}
@@ -33,7 +33,7 @@ class Bounds:
             self.unit = record
 
     def observe(self, work: Work, body: Envelope) -> Record:
-        """Sign what was found at this place, and go by it from here on. Raises OwnFaultError for another kind."""
+        """Sign a place envelope and use it from now on. Raises OwnFaultError for another kind."""
         record = _signed(work, body, PLACE)
         for channel in body.channels:
             self.places[channel.band] = record
@@ -41,13 +41,13 @@ class Bounds:
         return record
 
     def describe(self, work: Work, body: Envelope) -> Record:
-        """Sign what this node's radio can do; its REQUESTs name it. Raises OwnFaultError for another kind."""
+        """Sign the envelope of this node's radio, which its REQUESTs name. Raises OwnFaultError for another kind."""
         self.unit = _signed(work, body, UNIT)
         work.put(UNITS, UNIT_ROW, self.unit.raw)
         return self.unit
 
     def held(self, name: bytes | None) -> Record | None:
-        """A place envelope gone by here, by its name."""
+        """Return a current place envelope by its hash; None if there is none."""
         return next((record for record in self.places.values() if record.digest == name), None)
 
 
@@ -58,7 +58,7 @@ def _signed(work: Work, body: Envelope, kind: str) -> Record:
 
 
 def beside(bound: Bound | None, composite: Record | None) -> tuple[bytes, ...]:
-    """What travels beside a GRANT: the composite, and the place envelopes; the unit's came with the REQUEST."""
+    """Return the records sent beside a GRANT: composite and place envelopes; the unit's came with the REQUEST."""
     if bound is None or composite is None:
         return ()
     return (composite.raw, *(place.raw for place in bound.places))

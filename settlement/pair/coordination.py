@@ -1,4 +1,4 @@
-"""Who must co-sign a settlement where infrastructure is shared, and whether they have. Pure.
+"""Which co-signatures a settlement needs where infrastructure is shared, and which are missing. Pure.
 
 A rule divides what it covers into shards, by sub-band, by area, or not at all. Every shard that a cell touches applies:
 
@@ -19,19 +19,19 @@ from settlement.core.reasons import Reason, Refusal, refuse
 
 AUTHORITY, NEIGHBOURS = 0, 1
 HOLDS = "grant"
-"""The action that makes a node a holder, and so a neighbour that may sign where there is no authority."""
+"""The action whose bearers are holders, and so neighbours that may co-sign where there is no authority."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoordinationSigned:
-    """A co-signature and whose it is."""
+    """A co-signature and its author."""
 
     author: Subject
     body: Coordination
 
 
 def shards_of(rule: Rule, cell: Cell) -> tuple[Shard, ...]:
-    """Every shard that a cell touches; one without a band or area covers all of it."""
+    """Return every shard that a cell touches; a shard without band or area covers everything."""
     return tuple(
         shard
         for shard in rule.coordination or ()
@@ -41,19 +41,19 @@ def shards_of(rule: Rule, cell: Cell) -> tuple[Shard, ...]:
 
 
 def may_sign(shard: Shard, author: Subject) -> bool:
-    """May that author co-sign in this shard?"""
+    """Whether that author may co-sign in this shard."""
     if shard.mode == AUTHORITY:
         return author.hash in shard.authorities
     return HOLDS in author.scope.actions
 
 
 def authorities_of(shards: Iterable[Shard]) -> set[bytes]:
-    """Credentials of everyone with a say by the rule itself."""
+    """Return the credentials of all authorities that the rule names for these shards."""
     return {name for shard in shards if shard.mode == AUTHORITY for name in shard.authorities}
 
 
 def belongs(body: Coordination, grant: Grant, grant_name: bytes, accept_name: bytes) -> Refusal | None:
-    """Is this co-signature over this very GRANT and ACCEPT, for the whole window?"""
+    """Refuse a co-signature that is not over this GRANT and ACCEPT for the whole window."""
     if (body.sid, body.grant, body.accept) != (grant.sid, grant_name, accept_name):
         return refuse(Reason.TERMS, "coordination.over", body.grant.hex()[:16], grant_name.hex()[:16])
     if body.until_ns < grant.cell.window.end_ns:
@@ -62,7 +62,7 @@ def belongs(body: Coordination, grant: Grant, grant_name: bytes, accept_name: by
 
 
 def lacking(rule: Rule, cell: Cell, holder: bytes, signed: Iterable[CoordinationSigned]) -> Refusal | None:
-    """QUORUM for the first shard that has too few; nobody counts twice, and the holder never."""
+    """QUORUM for the first shard with too few co-signatures; no author counts twice, and the holder never counts."""
     held = list(signed)
     for shard in shards_of(rule, cell):
         found = {

@@ -1,11 +1,11 @@
-"""One who co-signs settlements of others: each part of the spectrum once, the same answer to the same question.
+"""The co-signer's side: signs settlements of other holders, each part of the spectrum once.
 
-    (1) the rule gives this node a say in a shard that the cell touches
+    (1) the rule names this node for a shard that the cell touches
     (2) the ACCEPT beside the GRANT is its user's, over this GRANT, and answers its challenge
     (3) the holder may still confirm
     (4) no cell overlaps that was co-signed before, or that this node holds itself, but that of a lease it hands on
 
-What was signed for is free again when its holder aborts, or after its window.
+A co-signed cell is free again when its holder aborts, or after its window.
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,12 +35,12 @@ class Coordinated:
     cell: Cell = nested(3, Cell)
     until_ns: int = uint(4)
     of: bytes | None = blob(5, 32, optional=True)
-    """The settlement whose lease it hands on, or a part of it."""
+    """The settlement whose lease, or a part of it, this cell's settlement hands on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A GRANT between others with the ACCEPT beside it, put to `me` under a rule.
+    """A GRANT between others with its ACCEPT, sent to the node `me` for co-signature under a rule.
 
     `of` is the settlement whose lease it hands on, by a HANDOVER that was judged with it.
     """
@@ -54,7 +54,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cosigning:
-    """A GRANT and its ACCEPT that this node will co-sign, in the shards in which it has a say."""
+    """A GRANT and its ACCEPT that this node will co-sign, with the shards for which it may sign."""
 
     grant: Admitted
     accept: Admitted
@@ -63,14 +63,14 @@ class Cosigning:
 
 
 class Coordinator:
-    """All that one node has co-signed. Rebuilt from stored state after a restart."""
+    """All cells that one node has co-signed. Rebuilt from stored state after a restart."""
 
     def __init__(self, *, stored: Iterable[bytes]) -> None:
         held = [stored_as(Coordinated, raw, STORE) for raw in stored]
         self.known = {one.sid: one for one in held}
 
     def judge(self, question: Question, now: TimeFix, own: Mapping[bytes, Cell]) -> Cosigning | Refusal:
-        """Clauses (1) to (4); `own` are the cells this node holds settlements on, by their ids."""
+        """Check clauses (1) to (4); `own` are the cells of this node's own settlements, by settlement id."""
         grant, accept = question.grant, question.accept
         body: Grant = grant.record.body
         mine = self.shards(question)
@@ -87,7 +87,7 @@ class Coordinator:
         return refusal or Cosigning(grant=grant, accept=accept, shards=mine, of=question.of)
 
     def _above(self, of: bytes | None) -> set[bytes]:
-        """The settlements down to the licence that one hands on, as far as they were co-signed here."""
+        """Return the co-signed settlements above one whose lease is handed on, up to the licence."""
         found: set[bytes] = set()
         while of is not None and of not in found:
             found.add(of)
@@ -106,7 +106,7 @@ class Coordinator:
 
     @staticmethod
     def shards(question: Question) -> tuple[Shard, ...]:
-        """The shards of a cell in which this node may speak; nobody does for itself."""
+        """Return the shards of a cell in which this node may co-sign; none for its own settlements."""
         others = question.grant.author.hash != question.me.hash
         touched = shards_of(question.rule, question.grant.record.body.cell)
         return tuple(shard for shard in touched if others and may_sign(shard, question.me))
@@ -124,7 +124,7 @@ class Coordinator:
         return None
 
     def sign(self, work: Work, judged: Cosigning) -> None:
-        """Co-sign, remember, and tell the holder."""
+        """Co-sign a settlement, store that, and send the co-signature to the holder."""
         grant, accept = judged.grant, judged.accept
         body: Grant = grant.record.body
         until_ns = body.cell.window.end_ns
@@ -142,17 +142,17 @@ class Coordinator:
         work.event("coordinated", sid=body.sid, band=body.cell.band, holder=grant.author.name)
 
     def knows(self, admitted: Admitted) -> bool:
-        """Is this ABORT its holder's, of something signed for here?"""
+        """Whether this ABORT is of a co-signed settlement, by its holder."""
         held = self.known.get(admitted.record.body.sid)
         return held is not None and held.holder == admitted.author.hash
 
     def release(self, work: Work, sid: bytes) -> None:
-        """The holder gave it up: the cell may be signed for again."""
+        """Free a cell that its holder gave up: it may be co-signed again."""
         del self.known[sid]
         work.drop(STORE, sid)
 
     def tick(self, work: Work) -> None:
-        """Forget what is over."""
+        """Delete the co-signed cells whose windows are over."""
         for sid in [one.sid for one in self.known.values() if work.now.time.after(one.until_ns)]:
             self.release(work, sid)
 
@@ -174,5 +174,5 @@ def _one_pair(grant: Admitted, accept: Admitted) -> Refusal | None:
 
 
 def has_neighbours(shards: Iterable[Shard]) -> bool:
-    """Is any of these shards left to the neighbours?"""
+    """Whether any of these shards is left to the neighbours."""
     return any(shard.mode == NEIGHBOURS for shard in shards)

@@ -1,12 +1,12 @@
-"""Which of many settlements the passing of time can have done anything to: the others are not looked at."""
+"""A queue of deadlines: which of many settlements a tick has to look at; it skips the others."""
 
 import heapq
 
 
 class Deadlines:
-    """Keys by the first time at which they are to be looked at; from then on until they are set anew.
+    """Keys by the time from which they are due; a due key stays due until its deadline is set anew.
 
-    Setting one costs the logarithm of how many there are, asking only what is due.
+    Setting a deadline costs O(log n) time; only due keys are visited.
     """
 
     def __init__(self) -> None:
@@ -15,7 +15,7 @@ class Deadlines:
         self._due: dict[bytes, None] = {}
 
     def set(self, key: bytes, at_ns: int) -> None:
-        """Look at this one from `at_ns` on (UTC), and no longer when it was to be looked at before."""
+        """Set a key's deadline to `at_ns` (UTC); its earlier deadline is dropped."""
         was_due = key in self._due
         self._due.pop(key, None)
         if self._at.get(key) == at_ns and not was_due:
@@ -26,17 +26,17 @@ class Deadlines:
             self._heap = sorted((at, one) for one, at in self._at.items() if one not in self._due)
 
     def forget(self, key: bytes) -> None:
-        """It is over."""
+        """Remove a key."""
         self._at.pop(key, None)
         self._due.pop(key, None)
 
     def look_at_all(self) -> None:
-        """What was set rests on something that has changed: all are to be looked at."""
+        """Make all keys due, because something that all deadlines depend on has changed."""
         self._due = dict.fromkeys(self._at)
         self._heap = []
 
     def next_ns(self) -> int | None:
-        """The first time at which one is to be looked at, 0 where one already is; None where none ever is."""
+        """Return the first deadline (UTC, ns): 0 where a key is due already, None where there are no keys."""
         if self._due:
             return 0
         while self._heap and self._at.get(self._heap[0][1]) != self._heap[0][0]:
@@ -44,7 +44,7 @@ class Deadlines:
         return self._heap[0][0] if self._heap else None
 
     def due(self, latest_ns: int) -> list[bytes]:
-        """Those to look at when it may be `latest_ns` (UTC), in the order in which they fell due."""
+        """Return the keys due at `latest_ns` (UTC), in the order in which they fell due."""
         while self._heap and self._heap[0][0] <= latest_ns:
             at_ns, key = heapq.heappop(self._heap)
             if self._at.get(key) == at_ns:

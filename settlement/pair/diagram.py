@@ -12,7 +12,7 @@ E = TypeVar("E", bound=Enum)
 
 
 def mermaid(table: Mapping[tuple[S, E], S], start: S) -> str:
-    """One diagram: an arrow for every move, the events between two states on one arrow, in the table's order."""
+    """Return one diagram: an arrow for each pair of states, labelled with its events, in the table's order."""
     between: dict[tuple[S, S], list[str]] = {}
     for (before, event), after in table.items():
         between.setdefault((before, after), []).append(event.value)
@@ -24,7 +24,7 @@ def mermaid(table: Mapping[tuple[S, E], S], start: S) -> str:
 
 
 def page() -> str:
-    """The generated part of docs/pair.md."""
+    """Return the generated part of docs/pair.md."""
     parts = (
         ("Holder", mermaid(HOLDER, HolderState.NONE)),
         ("User", mermaid(USER, UserState.NONE)),

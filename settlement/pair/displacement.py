@@ -1,4 +1,4 @@
-"""What stands in the way of a REQUEST at its holder, and what of it the REQUEST's tier may displace. Pure."""
+"""Which settlements are in the way of a REQUEST at its holder, and which of them its tier may displace. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ SETTLED = (HolderState.CONFIRMED, HolderState.SUSPENDED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Displacing:
-    """A settlement that makes room: by when its radio is silent (UTC, ns), and what its user is owed."""
+    """A settlement that is to be displaced: by when its radio is silent (UTC, ns), and what its user is owed."""
 
     pair: HolderPair
     vacate_by_ns: int
@@ -26,9 +26,9 @@ class Displacing:
 def judge_in_the_way(
     pairs: Iterable[HolderPair], body: Request, terms: ClassTerms, now: TimeFix
 ) -> tuple[Displacing, ...] | Refusal:
-    """The settlements that a REQUEST displaces, none where its cell is free; CONFLICT or TIER where it may not.
+    """Return the settlements that a REQUEST displaces, none where its cell is free; CONFLICT or TIER where it may not.
 
-    Where the class lets several users share a cell, that many stand beside each other.
+    Where the class lets several users share a cell, up to that many settlements coexist.
     """
     found: list[Displacing] = []
     beside = 0

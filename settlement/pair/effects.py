@@ -1,7 +1,7 @@
-"""What a step asks of whoever runs the node, once it is durable: a closed set, each with all that is needed to do it.
+"""Effects: what the program around a node has to do once a step is durable; a closed set of classes.
 
-Log events (`Work.event`) only tell; nothing is done because of one. What is to be done is one of these, and whoever
-runs a node matches them all.
+Log events (`Work.event`) only inform; no action follows from one. Every action is one of these classes, and the
+program that runs a node handles them all.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from settlement.core.reasons import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandPermit:
-    """Give the warden the artifact of a settlement of ours, and make ready to transmit."""
+    """Give the warden the artifact of a settlement of this node, and prepare to transmit."""
 
     sid: bytes
     artifact: bytes
@@ -21,7 +21,7 @@ class HandPermit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandLease:
-    """Give the warden a RENEW, SUSPEND or RESUME of a settlement of ours."""
+    """Give the warden a RENEW, SUSPEND or RESUME of a settlement of this node."""
 
     sid: bytes
     record: bytes
@@ -46,9 +46,9 @@ class WithdrawPermit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandOn:
-    """Give the warden a HANDOVER or a RECLAIM of a settlement of ours: what of it may be radiated becomes less, or all.
+    """Give the warden a HANDOVER or RECLAIM of a settlement of this node: it narrows the permit, or restores it.
 
-    After a HANDOVER the warden says when the radio is silent in what was handed on.
+    After a HANDOVER the warden reports when the radio is silent in the handed-on part.
     """
 
     sid: bytes
@@ -56,7 +56,7 @@ class HandOn:
 
 
 class SettlementNews(Enum):
-    """Where a settlement that this node asked for has got to."""
+    """Progress of a settlement that this node requested."""
 
     REQUESTED = "requested"
     ACCEPTED = "accepted"
@@ -72,7 +72,7 @@ class SettlementNews(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestProgress:
-    """Tell whoever asked for a settlement how it goes, and why where there is a reason."""
+    """Report the progress of a settlement to whoever asked for it, with the reason where there is one."""
 
     sid: bytes
     news: SettlementNews
@@ -84,7 +84,7 @@ class RequestProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerIntent:
-    """A user said what it looks for: offer it what this node has of it, where it has any."""
+    """Offer a user what this node has of the spectrum that the user's INTENT looks for, where it has any."""
 
     user: bytes
     cell: Cell

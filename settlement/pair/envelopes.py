@@ -1,8 +1,9 @@
-"""What an offer, a request and a settlement may cover: envelopes held against them, in integers, pure.
+"""Checks of offers, requests and settlements against envelopes, in integers. Pure.
 
-A place envelope says what a holder found where it offers, a unit envelope what a user's radio can do; the composite is
-both at once over one cell, signed by the holder with its GRANT, and anyone who has the parts can make it again. Where
-several place envelopes speak of one frequency the newest counts. What none speaks of is unknown, and that is not free.
+A place envelope says what a holder measured where it offers, a unit envelope what a user's radio can do; the composite
+is the intersection of both over one cell, signed by the holder with its GRANT, and anyone who has the parts can
+compute it again. Where several place envelopes cover one frequency the newest counts. A frequency that none covers is
+unknown, and unknown is not free.
 
 Confidence fades linearly: `level_ppm` until the end of the observation, nothing at the end of the validity.
 """
@@ -20,12 +21,12 @@ from settlement.core.reasons import Reason, Refusal, refuse
 PLACE, UNIT, COMPOSITE = "place", "unit", "composite"
 FREE, ABLE, UNKNOWN, BEYOND = "free", "able", "unknown", "beyond the unit"
 PARTS_MAX = 8
-"""Envelopes one composite may rest on: the unit's, and the places' that speak of its cell."""
+"""Most envelopes that one composite may rest on: the unit's, and the place envelopes over its cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """What a GRANT will rest on: the composite to sign, and the records it is made from, the unit's first."""
+    """The basis of a GRANT: the composite to sign, and the records it is computed from, the unit's first."""
 
     composite: Envelope
     unit: Record
@@ -33,7 +34,7 @@ class Bound:
 
 
 def confidence_ppm(envelope: Envelope, at_ns: int) -> int:
-    """What is left at an instant of the confidence an envelope was made with; 0 from the end of its validity on."""
+    """Return an envelope's remaining confidence at an instant, ppm; 0 from the end of its validity on."""
     made_ns, until_ns = envelope.observed.end_ns, envelope.valid_until_ns
     if at_ns >= until_ns:
         return 0
@@ -41,7 +42,7 @@ def confidence_ppm(envelope: Envelope, at_ns: int) -> int:
 
 
 def allows(envelope: Envelope, band: Band, *, eirp_mdbm: int, at_ns: int, rule: Rule, state: str) -> Refusal | None:
-    """Does an envelope speak of every Hz of a band, in that state, as loud, as wide, and is it still sure of it?"""
+    """Refuse unless an envelope covers every Hz of a band in `state`, at this EIRP and width, with confidence left."""
     for piece, channel in _pieces(band, [(0, b"", c) for c in envelope.channels]):
         if channel is None or channel.state != state:
             found = "not spoken of" if channel is None else channel.state
@@ -67,7 +68,7 @@ def _sure(envelope: Envelope, at_ns: int, rule: Rule) -> Refusal | None:
 
 
 def covers_offer(envelope: Record | None, author: bytes, offer: Declaration, at_ns: int, rule: Rule) -> Refusal | None:
-    """Does an offer lie inside the envelope it names: its author's own, of a place inside its area, free all over?"""
+    """Refuse an offer outside its envelope: same author, measured inside the offer's area, free in the whole band."""
     terms = rule.terms(offer.commodity)
     if offer.envelope is None:
         needed = terms is not None and terms.envelope_required
@@ -83,12 +84,12 @@ def covers_offer(envelope: Record | None, author: bytes, offer: Declaration, at_
 
 
 def _placed(envelope: Record, cell: Cell) -> Refusal | None:
-    """Was it observed inside the area it is to speak for?"""
+    """Refuse an envelope that was not measured inside the cell's area."""
     return author_inside(envelope.frame.attestation, cell.area, "envelope.place")
 
 
 def covers_request(unit: Record | None, author: bytes, request: Request, at_ns: int, rule: Rule) -> Refusal | None:
-    """Can the radio that asks do what it asks for, by its own signed word?"""
+    """Refuse a REQUEST that its user's own unit envelope says the radio cannot do."""
     if request.envelope is None or unit is None:
         named = "none" if request.envelope is None else request.envelope.hex()[:16]
         return refuse(Reason.ENVELOPE, "request.envelope", named, "a unit envelope sent with its REQUEST")
@@ -98,13 +99,14 @@ def covers_request(unit: Record | None, author: bytes, request: Request, at_ns: 
     return allows(held, request.cell.band, eirp_mdbm=request.eirp_mdbm, at_ns=at_ns, rule=rule, state=ABLE)
 
 
-# -- both at once ------------------------------------------------------------------------------------------------------
+# -- the composite
+# -----------------------------------------------------------------------------------------------------
 
 Spoken = tuple[int, bytes, ChannelObservation]
 
 
 def _pieces(band: Band, spoken: Sequence[Spoken]) -> list[tuple[Band, ChannelObservation | None]]:
-    """A band cut where what is said of it changes; of two that speak of one frequency the last in order counts."""
+    """Split a band where its observations change; of two observations of one frequency the last in order counts."""
     edges = {band.low_hz, band.high_hz}
     for _, _, channel in spoken:
         edges |= {edge for edge in (channel.band.low_hz, channel.band.high_hz) if band.low_hz < edge < band.high_hz}
@@ -118,7 +120,7 @@ def _pieces(band: Band, spoken: Sequence[Spoken]) -> list[tuple[Band, ChannelObs
 
 
 def relevant(band: Band, places: Sequence[Record]) -> tuple[Record, ...]:
-    """The place envelopes that decide about a band, each once, in the order of its frequencies."""
+    """Return the place envelopes that decide about a band, each once, in the order of its frequencies."""
     by_name = {place.digest: place for place in places}
     spoken = [(p.body.observed.end_ns, p.digest, c) for p in by_name.values() for c in p.body.channels]
     deciding = [
@@ -130,9 +132,9 @@ def relevant(band: Band, places: Sequence[Record]) -> tuple[Record, ...]:
 
 
 def intersect(cell: Cell, unit: Record, places: Sequence[Record], at_ns: int) -> Envelope:
-    """The composite over a cell's band: of each piece the newest place's word, where the unit reaches it at all.
+    """Compute the composite over a cell's band: each piece has its newest place observation, where the unit covers it.
 
-    It is no louder, wider or longer valid than any part, and as confident as the least confident of them at `at_ns`.
+    It is no louder, wider or longer valid than any part, and has the least of their confidences at `at_ns`.
     """
     bodies: list[Envelope] = [unit.body, *(place.body for place in places)]
     spoken = [(p.body.observed.end_ns, p.digest, c) for p in places for c in p.body.channels]
@@ -168,7 +170,7 @@ def _channel(piece: Band, said: ChannelObservation | None, unit: Envelope) -> Ch
 
 
 def bind(unit: Record, places: Sequence[Record], request: Request, at_ns: int, rule: Rule) -> Bound | Refusal:
-    """What a holder would grant a REQUEST on: refused where place and unit together do not allow it."""
+    """Return the basis for granting a REQUEST; a refusal where place and unit together do not allow it."""
     deciding = relevant(request.cell.band, places)
     if len(deciding) >= PARTS_MAX:
         return refuse(Reason.ENVELOPE, "envelope.parts", len(deciding), f"< {PARTS_MAX} place envelopes")
@@ -180,11 +182,11 @@ def bind(unit: Record, places: Sequence[Record], request: Request, at_ns: int, r
 
 
 def judge_bound(grant: Record, envelopes: Sequence[Record], rule: Rule, terms: ClassTerms) -> Refusal | None:
-    """Does a GRANT lie inside the composite it names? Asked by the user before its ACCEPT, and of the artifact offline.
+    """Refuse a GRANT outside its composite; the user checks before its ACCEPT, and `artifact` checks offline.
 
     (1) a class that requires envelopes has a composite, the holder's own
     (2) its parts are there: the user's unit envelope, then place envelopes of the holder from inside the cell's area
-    (3) it is what those parts come to at the instant it was signed
+    (3) it equals the composite of those parts at the instant it was signed
     (4) it allows the band and EIRP at the GRANT's signing, and is valid until the last instant to accept
     """
     body: Grant = grant.body

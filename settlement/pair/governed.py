@@ -1,4 +1,4 @@
-"""The rule that a node's machines work under: one place for all of them, so that none goes by another than the rest."""
+"""The rule in force, in one object that all of a node's protocol machines share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ from settlement.chain.bodies import ClassTerms
 
 
 def never_handed(_handover: bytes) -> int:
-    """Nothing is handed on, so no lease of it reaches anywhere."""
+    """Return 0: no HANDOVER exists, so no lease under one may be given."""
     return 0
 
 
 @dataclass(slots=True)
 class Governed:
-    """The rule in force here and now; its owner exchanges it when another comes into force.
+    """The rule in force now; its owner replaces it when another comes into force.
 
-    `handed_until_ns` says how far (UTC) a lease may reach that is given under a HANDOVER of this node, by its name.
+    `handed_until_ns` returns how far (UTC, ns) a lease under one of this node's HANDOVERs may reach, by its hash.
     """
 
     rule: RuleInForce
     handed_until_ns: Callable[[bytes], int] = never_handed
 
     def terms(self, commodity: str) -> ClassTerms | None:
-        """The terms of a class under it."""
+        """Return the terms of a class in the rule; None for an unknown class."""
         return self.rule.rule.terms(commodity)
 
     def lease_ns(self, commodity: str) -> int:
-        """How long a lease of a class is under it; 0 of a class that it does not know."""
+        """Return the longest lease of a class, ns; 0 for a class that the rule does not know."""
         terms = self.terms(commodity)
         return 0 if terms is None else terms.lease_ns

@@ -1,4 +1,4 @@
-"""Where a settlement stands in the words of CBRS: IDLE, GRANTED, AUTHORIZED. A table, and what moves it; pure.
+"""The state of a settlement in CBRS terms: IDLE, GRANTED, AUTHORIZED; a transition table and its events. Pure.
 
     IDLE         nothing is settled, or it is over
     GRANTED      settled: the cell is reserved, nothing may radiate
@@ -23,7 +23,7 @@ class GrantState(Enum):
 
 
 class GrantEvent(Enum):
-    """What moves a grant."""
+    """Events that change a grant's state."""
 
     SETTLED = "settled"
     FRESH = "lease fresh inside the window"
@@ -40,12 +40,12 @@ GRANTS = {
     (GrantState.AUTHORIZED, GrantEvent.SUSPENDED): GrantState.GRANTED,
     (GrantState.AUTHORIZED, GrantEvent.OVER): GrantState.IDLE,
 }
-"""The whole machine; what is not in it leaves the state as it is."""
+"""The transition table; a pair that is not in it leaves the state unchanged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What a grant rests on: a settlement in force or not, its window, its lease (UTC ns)."""
+    """The facts behind a grant's state: settlement in force or not, its window, its lease (UTC, ns)."""
 
     in_force: bool
     suspended: bool
@@ -54,7 +54,7 @@ class Held:
 
 
 def event_of(held: Held, now: TimeFix) -> GrantEvent:
-    """What these facts say now. Time that is unknown or undecided counts as a lease that is out."""
+    """Return the event that these facts imply now. Unknown or undecided time counts as an expired lease."""
     if not held.in_force:
         return GrantEvent.OVER
     if held.suspended:
@@ -65,7 +65,7 @@ def event_of(held: Held, now: TimeFix) -> GrantEvent:
 
 
 def grant_state(state: GrantState, held: Held, now: TimeFix) -> GrantState:
-    """The grant's state, from the one before; it takes every step that is due, in order."""
+    """Return a grant's state from the previous one, applying all due transitions in order."""
     if state is GrantState.IDLE and held.in_force:
         state = GRANTS[state, GrantEvent.SETTLED]
     return GRANTS.get((state, event_of(held, now)), state)

@@ -1,9 +1,9 @@
-"""What a node has handed on of its own leases: how far each has got, and what a CONFIRM under it still waits for.
+"""Handovers of a node's own leases: how far each has got, and what a CONFIRM under it waits for.
 
 offered   the HANDOVER is signed; only the party it names may ask for it, once
-begun     that party has accepted: the warden closes, the holder is asked where the class wants its consent
-silent    the warden says so, and VACATED is signed; with the CONSENT, where one is needed, the CONFIRM follows
-back      a RECLAIM is signed: it came to nothing, or ended early; past its window it is forgotten without one
+begun     that party has accepted: the warden closes the gate; the holder is asked where the class wants its consent
+silent    the warden has reported silence, and VACATED is signed; the CONFIRM follows, after any CONSENT needed
+back      a RECLAIM is signed: the handover failed or ended early; after its window it is deleted without one
 """
 
 from collections.abc import Callable, Iterable
@@ -25,7 +25,7 @@ STORE = "handing"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handing:
-    """One HANDOVER of this node as it is stored, by its name; hashes name records in the log.
+    """One HANDOVER of this node as it is stored, by its hash; hashes name records in the log.
 
     `child` is the settlement it became, `until_ns` how far the lease reached when VACATED was signed. `asks` 1 where a
     CONSENT is needed, `begun` 1 once the warden was told, `settled` 1 once its CONFIRM is signed: a transfer cannot
@@ -52,12 +52,12 @@ class Handing:
 
     @property
     def open(self) -> bool:
-        """It still takes something of the lease it is of."""
+        """Whether it still takes something from the lease."""
         return self.reclaim is None and self.declined is None
 
 
 class Handings:
-    """Every HANDOVER of this node that still matters, by its name."""
+    """Every HANDOVER of this node that still matters, by its hash."""
 
     def __init__(self, stored: Iterable[tuple[bytes, bytes]]) -> None:
         self.known = {name: stored_as(Handing, raw, STORE) for name, raw in stored}
@@ -66,17 +66,17 @@ class Handings:
         return handover in self.known
 
     def save(self, work: Work, handing: Handing) -> Handing:
-        """Remember one as it stands now."""
+        """Store a handover in its present form."""
         self.known[handing.handover] = handing
         work.put(STORE, handing.handover, encode(handing, limit=2 * 65_536))
         return handing
 
     def of(self, sid: bytes) -> list[Handing]:
-        """What is handed on of one settlement and not back."""
+        """Return the handovers of one settlement's lease that are not back."""
         return [one for one in self.known.values() if one.sid == sid and one.open]
 
     def judge_new(self, sid: bytes, cell: Cell, now_ns: int) -> Refusal | None:
-        """Nothing is handed on twice: what is offered or handed on of a lease already shares nothing with it."""
+        """Refuse a second handover of the same part: a new one overlaps none that is offered or handed on."""
         for one in self.of(sid):
             if one.cell.window.end_ns > now_ns and one.cell.overlaps(cell):
                 measured = f"{one.cell.band} handed on by {one.handover.hex()[:16]}"
@@ -84,7 +84,7 @@ class Handings:
         return None
 
     def judge_request(self, body: Request, author: bytes) -> Refusal | None:
-        """A REQUEST under a HANDOVER: by the party that it names, once, and for all of it where it is a transfer."""
+        """Judge a REQUEST under a HANDOVER: by the party that it names, once, and for the whole of a transfer."""
         handing = self.known.get(body.declaration)
         if handing is None:
             return None
@@ -105,20 +105,20 @@ class Handings:
         )
 
     def granted(self, work: Work, pair: HolderPair) -> None:
-        """A GRANT under a HANDOVER is signed."""
+        """Note that a GRANT under a HANDOVER is signed."""
         handing = self.known.get(pair.handover) if pair.handover is not None else None
         if handing is not None:
             self.save(work, replace(handing, child=pair.sid))
 
     def begin(self, work: Work, pair: HolderPair) -> None:
-        """The next user has accepted: the radio here closes first."""
+        """Begin a handover whose next user has accepted: this node's radio closes first."""
         handing = self.known.get(pair.handover) if pair.handover is not None else None
         if handing is not None and handing.begun is None:
             self.save(work, replace(handing, begun=1))
             work.ask(HandOn(sid=handing.sid, record=handing.raw))
 
     def lacks(self, pair: HolderPair) -> Reason | None:
-        """What a CONFIRM under a HANDOVER waits for; None where it waits for nothing."""
+        """Return what a CONFIRM under a HANDOVER waits for; None where it waits for nothing."""
         if pair.handover is None:
             return None
         handing = self.known.get(pair.handover)
@@ -127,27 +127,27 @@ class Handings:
         return Reason.TIMEOUT if handing.vacated is None else None
 
     def waits(self, pair: HolderPair) -> bool:
-        """Whether a CONFIRM has to wait."""
+        """Whether a CONFIRM under a HANDOVER has to wait."""
         return self.lacks(pair) is not None
 
     def beside(self, pair: HolderPair) -> tuple[bytes, ...]:
-        """Records that travel beside the CONFIRM, by their names."""
+        """Return the hashes of records that travel beside the CONFIRM."""
         handing = self.known.get(pair.handover) if pair.handover is not None else None
         if handing is None:
             return ()
         return tuple(name for name in (handing.vacated, handing.consent) if name is not None)
 
     def until_ns(self, handover: bytes, by_sid: Callable[[bytes], UserPair | None]) -> int:
-        """How far a lease under a HANDOVER may reach (UTC): no further than the lease it is of; 0 while that rests."""
+        """Return how far (UTC, ns) a lease under a HANDOVER may reach: to its parent lease's end; 0 while suspended."""
         handing = self.known.get(handover)
         pair = by_sid(handing.sid) if handing is not None else None
         if handing is None or pair is None or not pair.in_force or pair.suspended is not None:
             return 0
         held_ns = pair.transmit_until_ns or 0
-        # The CONFIRM rests on the lease that VACATED shows; what is renewed after it, on the lease of then.
+        # The CONFIRM is bound by the lease that VACATED shows; later renewals by the parent lease at that time.
         return held_ns if handing.settled or handing.until_ns is None else min(held_ns, handing.until_ns)
 
     def forget(self, work: Work, handover: bytes) -> None:
-        """Nothing of it can matter any more."""
+        """Delete a handover that no longer matters."""
         if self.known.pop(handover, None) is not None:
             work.drop(STORE, handover)

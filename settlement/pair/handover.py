@@ -1,4 +1,4 @@
-"""A lease that changes hands, judged by one function: its user, its holder, the next user, the warden and the auditor.
+"""Checks on a lease that changes hands, used alike by its user, its holder, the next user, warden and auditor.
 
     (1) the HANDOVER is of this very settlement, signed by its user, to the party that the GRANT names
     (2) the class lets leases change hands this way, and not deeper below the licence than it says
@@ -7,7 +7,7 @@
     (5) the old user's radio was silent, by its signed word, before the CONFIRM that lets the new one radiate
     (6) no lease of the next user reaches beyond the lease it comes from
 
-Pure. What is not there yet (a GRANT that is not confirmed) is judged as far as it goes.
+Pure. A part that does not exist yet (a GRANT that is not confirmed) is skipped.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ from settlement.records.handover import Consent, Handover, Vacated
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandedOn:
-    """What proves that a lease changed hands, as it stands in an artifact: records as bytes."""
+    """The records, as bytes, that prove in an artifact that a lease changed hands."""
 
     handover: bytes = blob(1, MAX_RECORD_BYTES, least=1)
     vacated: bytes = blob(2, MAX_RECORD_BYTES, least=1)
@@ -37,7 +37,7 @@ class HandedOn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseExtent:
-    """How far a lease reaches on every axis on which a part of it may be no wider."""
+    """The extent of a lease on every axis on which a part of it may be no wider."""
 
     cell: Cell
     max_eirp_mdbm: int
@@ -54,7 +54,7 @@ class GrantedUnder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParentLease:
-    """The settlement that is handed on, as far as it bounds what comes of it; `holder` and `user` are their hashes.
+    """The settlement that is handed on, as limits for its parts; `holder` and `user` are their credentials' hashes.
 
     `depth` is how often it changed hands itself; `until_ns` (UTC) how far its newest lease reaches, as far as is known.
     `rules` has the rule of it, and of each settlement above it that it hands on the lease of.
@@ -74,18 +74,18 @@ class ParentLease:
 
     @property
     def extent(self) -> LeaseExtent:
-        """What no part of it may reach beyond."""
+        """The limits that no part of the lease may exceed."""
         return LeaseExtent(cell=self.cell, max_eirp_mdbm=self.max_eirp_mdbm, tier=self.tier)
 
 
 def judge_above(chain: Sequence[RuleInForce], above: Iterable[GrantedUnder]) -> Refusal | None:
-    """None where every lease above a handed-on one was granted under the rule in force then; `chain`: oldest first."""
+    """Refuse unless each lease above a handed-on one was granted under the rule of its time; `chain`: oldest first."""
     found = (judge_before(chain, one.ruled.rule, one.granted) for one in above)
     return next((refusal for refusal in found if refusal is not None), None)
 
 
 def judge_handover(handover: Record, parent: ParentLease, terms: ClassTerms | None) -> Refusal | None:
-    """Checks (1) to (3), of a HANDOVER alone."""
+    """Run checks (1) to (3) on a HANDOVER alone."""
     body: Handover = handover.body
     if (body.sid, body.confirm) != (parent.sid, parent.confirm):
         return refuse(Reason.TERMS, "handing.sid", body.sid.hex()[:16], f"the settlement {parent.sid.hex()[:16]}")
@@ -96,7 +96,7 @@ def judge_handover(handover: Record, parent: ParentLease, terms: ClassTerms | No
 
 
 def judge_handing(body: Handover, parent: ParentLease, terms: ClassTerms | None) -> Refusal | None:
-    """Checks (2) and (3), before anything is signed."""
+    """Run checks (2) and (3), before anything is signed."""
     handing = terms.handing if terms is not None else None
     if handing is None or body.kind not in handing.kinds:
         allowed = " or ".join(handing.kinds) if handing is not None else "no lease changes hands"
@@ -116,7 +116,7 @@ def _class_of(commodity: str, parent: ParentLease) -> Refusal | None:
 
 
 def no_wider(part: LeaseExtent, of: LeaseExtent, *, whole: bool = False) -> Refusal | None:
-    """None where a lease is no wider than the one it comes from on any axis; the first axis on which it is.
+    """Refuse a lease that is wider than its parent on an axis, naming the first such axis; None where it is not.
 
     Args: whole: a transfer hands on all of it: band, area, EIRP and end are the lease's own.
     """
@@ -137,7 +137,7 @@ def no_wider(part: LeaseExtent, of: LeaseExtent, *, whole: bool = False) -> Refu
 
 
 def _ends(lease: LeaseExtent) -> tuple[object, ...]:
-    """All that a transfer leaves as it is; it begins when it begins."""
+    """The values that a transfer may not change; its start is not among them."""
     return lease.cell.band, lease.cell.area, lease.cell.window.end_ns, lease.max_eirp_mdbm
 
 
@@ -148,7 +148,7 @@ def _span(cell: Cell) -> str:
 def judge_granted_under(
     grant: Record, handover: Record, parent: ParentLease, terms: ClassTerms | None
 ) -> Refusal | None:
-    """Checks (1) to (3), of a GRANT and the HANDOVER that it names."""
+    """Run checks (1) to (3) on a GRANT and the HANDOVER that it names."""
     given: Grant = grant.body
     body: Handover = handover.body
     if given.handover != handover.digest:
@@ -171,14 +171,14 @@ def judge_granted_under(
 
 
 def asks_consent(terms: ClassTerms | None) -> bool:
-    """Whether leases of a class change hands only by their holder's consent: unless the rule asks for none."""
+    """Whether leases of a class change hands only with their holder's consent: the default where the rule is silent."""
     return terms is None or terms.handing is None or bool(terms.handing.consent)
 
 
 def consent_needed(parent: ParentLease, terms: ClassTerms | None) -> bool:
-    """Whether its holder is asked: by the rule of now, or by the one under which the lease was granted.
+    """Whether the holder's consent is needed: by the rule now, or by the rule under which the lease was granted.
 
-    What a holder does with its lease, lend it to a base station for instance, it does by the rule of that time.
+    A holder uses its lease, for instance for a base station, by the rule of the time of the grant.
     """
     then = parent.rules[0].ruled.rule.rule.terms(parent.commodity) if parent.rules else terms
     return asks_consent(then) or asks_consent(terms)
@@ -187,7 +187,7 @@ def consent_needed(parent: ParentLease, terms: ClassTerms | None) -> bool:
 def judge_consent(
     handover: Record, consent: Record | None, parent: ParentLease, terms: ClassTerms | None
 ) -> Refusal | None:
-    """Check (4)."""
+    """Run check (4): the holder's CONSENT, where it is needed."""
     needed = consent_needed(parent, terms)
     if consent is None:
         absent = refuse(Reason.CONSENT, "handing.consent", "none", "the CONSENT of the settlement's holder")
@@ -200,7 +200,7 @@ def judge_consent(
 
 
 def judge_vacated(handover: Record, vacated: Record, confirm: Record, parent: ParentLease) -> Refusal | None:
-    """Checks (5) and (6): said by the old user before it signed the CONFIRM, and no lease beyond its own."""
+    """Run checks (5) and (6): VACATED is earlier than the CONFIRM, and no new lease outlasts the old user's lease."""
     body: Vacated = vacated.body
     over = vacated.frame.author == handover.frame.author and body.handover == handover.digest and body.sid == parent.sid
     if not over:
