@@ -1,9 +1,9 @@
-"""The holder's side: offers a band, reserves a cell, decides once, renews the transmit lease, takes it back.
+"""The holder's side: offers a band, reserves a cell, decides once, renews the transmit lease, withdraws the settlement.
 
 Judging is pure and comes first; acting signs, stores and sends inside the step's transaction. A cell is busy from the
 GRANT until the holder's clock is surely past the end (it opens late, as the user closes early).
 
-Long because one class is the whole of the holder's side, each of its parts a keeper.
+Long because one class is the whole of the holder's side, with a helper class for each of its parts.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -44,16 +44,16 @@ __all__ = ["BLOCKED", "OFFERS", "STORE", "GrantableRequest", "Holder", "HolderPa
 
 OFFERS = "offer"
 OPEN_MAX = 8
-"""Reservations and settlements one user may hold open at a time with one holder."""
+"""Most reservations and settlements that one user may have open at a time with one holder."""
 ABORTED_MAX = 256
-"""Aborted settlements of one user that are remembered because their windows are not over."""
+"""Most aborted settlements of one user that are remembered because their windows are not over."""
 ABORTS_MAX = 64
-"""Deadlines one step works off; the rest follow in the next, so that no step is long."""
+"""Most deadlines that one step works off; the rest follow in the next, so that no step takes long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantableRequest:
-    """A REQUEST that may be granted: its settlement's id, and the terms of its class that the GRANT will hold to."""
+    """A REQUEST that may be granted: its settlement's id, and the class terms that the GRANT will hold to."""
 
     admitted: Admitted
     sid: bytes
@@ -62,12 +62,12 @@ class GrantableRequest:
 
     @property
     def author(self) -> Subject:
-        """Who asks."""
+        """The credential of the user that asks."""
         return self.admitted.author
 
 
 class Holder:
-    """All settlements of one holder, each part of it by a keeper: decisions, leases, co-signatures, patience."""
+    """All settlements of one holder, with helpers for decisions, leases, co-signatures and back-off."""
 
     def __init__(
         self,
@@ -100,11 +100,11 @@ class Holder:
 
     @property
     def rule(self) -> RuleInForce:
-        """The rule that is gone by."""
+        """The rule in force."""
         return self.governed.rule
 
     def ruled(self) -> None:
-        """Another rule is in force: what is due when may have changed."""
+        """Recompute all deadlines, because another rule is in force."""
         self._pairs.ruled()
 
     @property
@@ -114,15 +114,15 @@ class Holder:
 
     @property
     def busy(self) -> dict[bytes, HolderPair]:
-        """Those that are not over in every respect."""
+        """The settlements that are not completely over, by id."""
         return self._pairs.busy
 
     def busy_in(self, window: Window) -> list[HolderPair]:
-        """Those of them whose windows share an instant with this one."""
+        """Return the settlements, not completely over, whose windows overlap this one."""
         return self._pairs.busy_in(window)
 
     def next_due_ns(self) -> int | None:
-        """The first time (UTC) at which a settlement may need something of a tick; None where none does."""
+        """Return when (UTC, ns) a settlement may first need a tick; None where none does."""
         return self._pairs.next_due_ns()
 
     @property
@@ -131,7 +131,7 @@ class Holder:
         return self._blocks.bands()
 
     def declare(self, work: Work, body: Declaration) -> Record:
-        """Sign an offer. Raises OwnFaultError where it reaches beyond the envelope it names."""
+        """Sign an offer. Raises OwnFaultError where the offer reaches beyond the envelope that it names."""
         envelope = self.bounds.held(body.envelope)
         refusal = covers_offer(envelope, self.me, body, work.now.time.latest_ns, self.rule.rule)
         if refusal is not None:
@@ -144,7 +144,7 @@ class Holder:
     # -- REQUEST -------------------------------------------------------------------------------------------------
 
     def judge_request(self, admitted: Admitted, now: TimeFix) -> GrantableRequest | Refusal:
-        """What a REQUEST would be granted as."""
+        """Judge a REQUEST; return the settlement that it may be granted as."""
         body: Request = admitted.record.body
         offer = self.offers.get(body.declaration)
         if offer is None:
@@ -176,11 +176,11 @@ class Holder:
         return GrantableRequest(admitted=admitted, sid=sid, terms=terms, displaces=room)
 
     def _terms(self, body: Request, user: Subject, now: TimeFix) -> Refusal | None:
-        """Everything that this node would refuse to see granted by another, it does not grant itself."""
+        """Check the terms by the same function as every other party: this node grants nothing that it would refuse."""
         return judge_terms(deal_of_request(body, now), self.rule.rule, holder=self.own or user, user=user)
 
     def _within_budget(self, user: bytes) -> Refusal | None:
-        """One user cannot tie up a holder with reservations it never takes up, nor fill its memory with them."""
+        """Refuse a user with too many open reservations or too many remembered aborts: bounds blocking and memory."""
         (held, aborted), most = self._pairs.of_user(user), self.patience.open_max(user, OPEN_MAX)
         if held >= most:
             return refuse(Reason.BUDGET, "request.open", held, f"< {most} open at a time")
@@ -189,7 +189,7 @@ class Holder:
         return None
 
     def _barred(self, cell: Cell, now: TimeFix) -> Refusal | None:
-        """Is the cell protected for an incumbent, or co-signed for another holder?"""
+        """Refuse a cell that is protected for an incumbent, or co-signed for another holder."""
         blocked = self._blocks.on(cell, now)
         if blocked is not None:
             measured = f"{blocked.band} protected until {blocked.until_ns} ns"
@@ -206,11 +206,11 @@ class Holder:
         bound: Bound | None = None,
         decided: GroupDecisions = UNDECIDED,
     ) -> HolderPair:
-        """Reserve the cell and sign the GRANT, and with it the composite envelope that bounds it.
+        """Reserve the cell and sign the GRANT, and with it the composite envelope that bounds the GRANT.
 
-        It names what a group decided on it, and those records travel beside it.
+        The GRANT names the group decisions on it, and their records travel beside it.
 
-        What stands in the way of a stronger tier is displaced first, and owed for.
+        Settlements of weaker tiers in the way are displaced first, and their compensation recorded.
         """
         admitted, terms = asked.admitted, asked.terms
         body: Request = admitted.record.body
@@ -280,7 +280,7 @@ class Holder:
     # -- ACCEPT --------------------------------------------------------------------------------------------------
 
     def judge_accept(self, admitted: Admitted, now: TimeFix) -> HolderPair | Refusal:
-        """The settlement of the ACCEPT that its GRANT asked for, surely in time."""
+        """Return the settlement whose GRANT this ACCEPT answers, surely in time."""
         body: Accept = admitted.record.body
         pair = self.pairs.get(body.sid)
         if pair is None or pair.user != admitted.author.hash:
@@ -302,7 +302,7 @@ class Holder:
     # -- after the commit ----------------------------------------------------------------------------------------
 
     def judge_of_user(self, admitted: Admitted, event: Event) -> HolderPair | Refusal:
-        """The settlement of a RELINQUISH or USAGE: from its user, in a state that takes it."""
+        """Return the settlement of a RELINQUISH or USAGE: sent by its user, in a state that allows it."""
         pair = self.pairs.get(admitted.record.body.sid)
         if pair is None or pair.user != admitted.author.hash or pair.decision != admitted.record.body.confirm:
             return refuse(Reason.UNKNOWN_SID, "pair.sid", admitted.record.body.sid.hex()[:16], "a settlement of both")
@@ -310,7 +310,7 @@ class Holder:
         return moved if isinstance(moved, Refusal) else pair
 
     def relinquished(self, work: Work, pair: HolderPair) -> None:
-        """The user says it has stopped; its warden may still go by the lease we signed, so the cell waits for that."""
+        """Note that the user stopped; the cell stays busy to the end of the signed lease, which a warden may go by."""
         if pair.state == HolderState.ENDED:
             self._pairs.move(work, pair, Event.RELINQUISH, notice=None)
             return
@@ -318,7 +318,7 @@ class Holder:
         work.event("ended", sid=pair.sid, reason="relinquished")
 
     def tick(self, work: Work) -> None:
-        """Let deadlines pass: abort what was not accepted, see to the leases, lay aside what is over."""
+        """Process deadlines: abort what was not accepted, renew or end leases, lay aside settlements that are over."""
         now = work.now.time
         due = self._pairs.due(now)
         late = [p for p in due if p.state == HolderState.RESERVED and now.after(p.accept_by_ns)]
@@ -332,7 +332,7 @@ class Holder:
         self._forget_offers(work)
 
     def _forget_offers(self, work: Work) -> None:
-        """Nobody can ask from an offer whose window is over."""
+        """Delete the offers whose windows are over: nobody can request from them."""
         over = [name for name, offer in self.offers.items() if work.now.time.after(offer.cell.window.end_ns)]
         for name in over:
             del self.offers[name]
@@ -340,7 +340,7 @@ class Holder:
 
 
 def _why_not_accepted(pair: HolderPair, accept: bytes, out_of_order: Refusal) -> Refusal:
-    """An ACCEPT in a state that takes none: a second one, or one that came after the deadline aborted."""
+    """Why a state takes no ACCEPT: it is a second one, or came after the deadline aborted the settlement."""
     if pair.accept not in (None, accept):
         return refuse(Reason.EQUIVOCATION, "accept.once", "a second ACCEPT", "one for each sid")
     if pair.state == HolderState.ABORTED:
@@ -363,7 +363,7 @@ def restored_holder(
     elsewhere: Mapping[bytes, Coordinated],
     neighbours: Callable[[Cell], set[bytes]],
 ) -> Holder:
-    """A holder with its keepers, from what is durable. Raises StoredStateError."""
+    """Build a holder with its helpers from stored state. Raises StoredStateError."""
     pairs, blocks, patience = HolderPairs(stored, governed.lease_ns), Blocks(blocked), Patience(failing)
     decisions = WholeDecisions(governed=governed, pairs=pairs, patience=patience)
     return Holder(

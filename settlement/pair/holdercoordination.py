@@ -1,6 +1,7 @@
-"""The holder's side of a co-signature: asks everyone with a say between ACCEPT and CONFIRM, and waits until confirm_by.
+"""The holder's side of co-signatures: requests them after the ACCEPT and waits for them until `confirm_by`.
 
-CONFIRM stays the only commit point: it is signed once nothing is lacking. One refusal, or `confirm_by`, aborts.
+CONFIRM stays the only commit point: it is signed once no co-signature is missing. One refusal, or `confirm_by`,
+aborts.
 """
 
 from collections.abc import Callable
@@ -21,11 +22,11 @@ from settlement.pair.table import Event, HolderState, next_holder
 from settlement.pair.work import Work
 
 Known = Callable[[bytes], Admitted | None]
-"""A logged record by its name, proven."""
+"""A function that returns a logged record by its hash, proven."""
 
 
 class CosigningKeeper:
-    """The co-signatures that a holder may need before it decides."""
+    """Collects the co-signatures that a holder needs before it decides on a settlement."""
 
     def __init__(
         self,
@@ -36,13 +37,13 @@ class CosigningKeeper:
         decisions: DecisionKeeper,
         neighbours: Callable[[Cell], set[bytes]],
     ) -> None:
-        """Keep co-signatures; `neighbours` are the other holders this node has heard of in the area of a cell."""
+        """Start with these parts; `neighbours` returns the other holders heard of in the area of a cell."""
         self.me, self.neighbours = me, neighbours
         self._governed, self._pairs, self._decisions = governed, pairs, decisions
         self.handings = Handings(())
 
     def accepted(self, work: Work, pair: HolderPair, accept: bytes) -> None:
-        """Decide at once, or ask those who must co-sign."""
+        """After an ACCEPT, decide at once or request the co-signatures."""
         rule = self._governed.rule.rule
         shards = shards_of(rule, pair.cell)
         waits = self.handings.waits(pair)
@@ -78,7 +79,7 @@ class CosigningKeeper:
     # -- the answers ---------------------------------------------------------------------------------------------
 
     def judge(self, admitted: Admitted, granted: Grant | None) -> HolderPair | Refusal:
-        """The settlement that a co-signature is over, where its author was asked."""
+        """Return the settlement that a co-signature is for, where its author was asked to sign."""
         body: Coordination = admitted.record.body
         pair = self._pairs.known.get(body.sid)
         if pair is None or granted is None or admitted.author.hash not in (pair.asked or ()):
@@ -89,7 +90,7 @@ class CosigningKeeper:
         return belongs(body, granted, pair.grant, pair.accept or b"") or pair
 
     def coordinated(self, work: Work, pair: HolderPair, admitted: Admitted, known: Known) -> None:
-        """One more has signed; decide when nothing is lacking."""
+        """Add a co-signature; decide when none is missing."""
         if pair.state != HolderState.COORDINATING or pair.accept is None:
             return
         pair = self._pairs.move(
@@ -102,7 +103,7 @@ class CosigningKeeper:
         self.decide_when_ready(work, pair, known)
 
     def decide_when_ready(self, work: Work, pair: HolderPair, known: Known) -> None:
-        """Confirm once nothing is lacking: no co-signature, and nothing of a lease that changes hands."""
+        """Confirm once nothing is missing: neither a co-signature nor a step of a lease that changes hands."""
         if pair.state != HolderState.COORDINATING or self.handings.waits(pair):
             return
         found = [known(name) for name in pair.cosigned or ()]
@@ -114,17 +115,17 @@ class CosigningKeeper:
             self._decisions.confirm(work, pair, pair.accept or b"", Event.COORDINATED, beside)
 
     def _unanswered(self, pair: HolderPair) -> set[bytes]:
-        """Neighbours that were asked and have not signed: without an authority each of them counts."""
+        """Return the neighbours that were asked and have not signed: without an authority each of them is needed."""
         shards = shards_of(self._governed.rule.rule, pair.cell)
         return set(pair.asked or ()) - authorities_of(shards) - set(pair.answered or ())
 
     def refusing(self, author: bytes, subject: bytes) -> HolderPair | None:
-        """The settlement that a verdict of that author ends, because it was asked to co-sign it."""
+        """Return the settlement that this author's refusal ends, because it was asked to co-sign; else None."""
         waiting = (p for p in self._pairs.busy.values() if p.state == HolderState.COORDINATING and p.grant == subject)
         return next((p for p in waiting if author in (p.asked or ())), None)
 
     def dissent(self, work: Work, pair: HolderPair, author: bytes, reason: Reason) -> None:
-        """One who was asked knows why not: abort, and tell the others."""
+        """Abort after a co-signer's refusal, and tell the other co-signers."""
         left = replace(pair, asked=tuple(other for other in pair.asked or () if other != author))
         self._pairs.save(work, left)
         self._decisions.abort(work, left, Event.VERDICT, reason, pair.accept)
@@ -132,7 +133,7 @@ class CosigningKeeper:
     # -- the passing of time -------------------------------------------------------------------------------------
 
     def tick(self, work: Work) -> None:
-        """Ask again those who have not answered; give up at confirm_by."""
+        """Ask again those that have not answered; abort at `confirm_by`."""
         now = work.now.time
         for pair in [p for p in self._pairs.due(now) if p.state == HolderState.COORDINATING]:
             if not now.before(pair.confirm_by_ns or 0):

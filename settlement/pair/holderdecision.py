@@ -11,11 +11,11 @@ from settlement.pair.transmit import furthest
 from settlement.pair.work import Work
 
 UNTAKEN = frozenset({Reason.TIMEOUT, Reason.CHALLENGE})
-"""Reasons of an ABORT that only the user could have kept from coming about."""
+"""Reasons of an ABORT that only the user could have prevented."""
 
 
 def lease_until_ns(governed: Governed, work: Work, pair: HolderPair) -> int:
-    """How far a lease given now reaches (UTC): no longer than class and GRANT, or a FALLBACK, let it."""
+    """Return how far (UTC, ns) a lease given now may reach: at most to the limits of class, GRANT and FALLBACK."""
     terms = governed.terms(pair.commodity)
     if terms is None:
         raise ValueError(f"class {pair.commodity} is not in the rule")
@@ -27,13 +27,13 @@ def lease_until_ns(governed: Governed, work: Work, pair: HolderPair) -> int:
 
 
 class DecisionKeeper:
-    """Decides settlements of one holder, each once."""
+    """Decides each settlement of one holder exactly once."""
 
     def __init__(self, *, governed: Governed, pairs: HolderPairs, patience: Patience) -> None:
         self._governed, self._pairs, self._patience = governed, pairs, patience
 
     def confirm(self, work: Work, pair: HolderPair, accept: bytes, event: Event, cosigned: tuple[bytes, ...]) -> None:
-        """The commit point, over the GRANT and an ACCEPT of it."""
+        """Sign the CONFIRM of a GRANT and its ACCEPT: the commit point."""
         until_ns = lease_until_ns(self._governed, work, pair)
         body = Confirm(
             sid=pair.sid,
@@ -50,7 +50,7 @@ class DecisionKeeper:
         work.event("settled", sid=pair.sid, band=pair.cell.band)
 
     def abort(self, work: Work, pair: HolderPair, event: Event, reason: Reason, accept: bytes | None = None) -> None:
-        """The other terminal decision; frees the cell."""
+        """Sign the ABORT, the other final decision, and free the cell."""
         record = work.sign(Abort(sid=pair.sid, grant=pair.grant, reason=reason.value, accept=accept))
         self._pairs.move(work, pair, event, accept=accept, decision=record.digest, busy_until_ns=0)
         if reason.value in UNANSWERED:

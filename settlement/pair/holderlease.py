@@ -1,7 +1,7 @@
-"""The holder's side after the commit: renews transmit leases, suspends and resumes them, takes settlements back.
+"""The holder's side after CONFIRM: renews transmit leases, suspends and resumes them, preempts settlements.
 
-What takes something away (PREEMPT, SUSPEND), and the RESUME that gives it back, may be lost: the same bytes go out
-again, ever less often, until the user says that it heard, or nothing depends on it any more.
+A PREEMPT, SUSPEND or RESUME may be lost: the same bytes are sent again, at growing intervals, until the user
+acknowledges them or nothing depends on them any more.
 """
 
 from dataclasses import replace
@@ -24,13 +24,13 @@ from settlement.records.endings import UNDELIVERED
 __all__ = ["BLOCKED", "SUSPENDS", "LeaseKeeper"]
 
 SHOWN_BYTES_MAX = 8192
-"""A sighting of a node's own has a few hundred bytes; whoever signs a long envelope sends it to all itself."""
+"""Longest envelope sent as evidence, bytes: a node's own has a few hundred; authors send longer ones themselves."""
 SUSPENDS = 1
-"""`on_incumbent` of a class whose settlements wait an incumbent out."""
+"""The value of a class's `on_incumbent` by which its settlements are suspended, not ended, for an incumbent."""
 
 
 def _shown_by(work: Work, body: Any) -> tuple[bytes, ...]:
-    """The envelope for which something is taken away, where it is short: it travels with it, and to many at once."""
+    """Return the envelope that is the reason of a PREEMPT or SUSPEND, where it is short enough to travel with that."""
     name: bytes | None = getattr(body, "evidence", None)
     raw = work.on_record(name) if name is not None else None
     return () if raw is None or len(raw) > SHOWN_BYTES_MAX else (raw,)
@@ -43,7 +43,7 @@ def _said_in(notice: bytes) -> Any:
 
 
 class LeaseKeeper:
-    """Every lease of one holder, and the bands it protects."""
+    """Every lease of one holder, and the bands that the holder protects."""
 
     def __init__(
         self, *, governed: Governed, pairs: HolderPairs, blocks: Blocks, decisions: DecisionKeeper, debts: Debts
@@ -53,7 +53,7 @@ class LeaseKeeper:
 
     @staticmethod
     def over_ns(work: Work, pair: HolderPair) -> int:
-        """When nobody can go by a lease of ours any more: the last one we signed, and not before now."""
+        """Return when (UTC, ns) no lease signed for this settlement is valid any more; not before now."""
         return max(work.now.time.latest_ns, pair.transmit_until_ns or 0)
 
     # -- protecting a band ---------------------------------------------------------------------------------------
@@ -70,9 +70,9 @@ class LeaseKeeper:
         author: bytes | None = None,
         area: Area | None = None,
     ) -> int:
-        """Protect a band until `until_ns`: displace or suspend what touches it and is of no higher tier; how many.
+        """Protect a band until `until_ns`: displace or suspend what overlaps it at no higher tier; return how many.
 
-        By another `author`'s word, only what lies in that author's `area`, or may.
+        On another `author`'s report only settlements that lie, or may lie, in that author's `area`.
         """
         block = Block(band=band, until_ns=until_ns, author=author, area=area)
         self._blocks.add(work, block)
@@ -109,20 +109,20 @@ class LeaseKeeper:
         work.event("preempted", sid=pair.sid, reason=reason, band=pair.cell.band)
 
     def take_back(self, work: Work, pair: HolderPair, *, reason: str) -> None:
-        """End a settlement because the lease it hands on is over; one that is not decided yet is aborted."""
+        """End a settlement because its parent lease is over; abort one that is not decided yet."""
         if pair.decision is None:
             self._decisions.abort(work, pair, Event.PREEMPT, Reason.PREEMPTED, pair.accept)
         else:
             self._preempt_one(work, pair, pair.decision, tier=pair.tier, reason=reason, evidence=None)
 
     def pause(self, work: Work, pair: HolderPair, *, reason: str) -> None:
-        """Suspend a settlement because the lease it hands on is suspended; it is resumed with that one."""
+        """Suspend a settlement because its parent lease is suspended; both are resumed together."""
         if pair.state == HolderState.CONFIRMED and pair.decision is not None:
             until_ns = pair.cell.window.end_ns
             self._suspend(work, pair, pair.decision, reason=reason, until_ns=until_ns, evidence=None)
 
     def displace_for(self, work: Work, one: Displacing, *, tier: int, request: bytes) -> None:
-        """Displace a settlement for a REQUEST of a stronger tier; the PREEMPT names what is owed, signed before it."""
+        """Displace a settlement for a REQUEST of a stronger tier; the PREEMPT names the COMPENSATION."""
         pair = one.pair
         if pair.decision is None:
             raise ValueError("only what is settled is displaced")
@@ -151,7 +151,7 @@ class LeaseKeeper:
         work.event("preempted", sid=pair.sid, reason=told.reason, band=pair.cell.band, owed=one.owed)
 
     def undeliver(self, work: Work, pair: HolderPair) -> None:
-        """End a settlement for nobody stronger: what was granted is not delivered, and both have that on record."""
+        """End a settlement with no stronger user: the holder fails to deliver its grant, and both logs record it."""
         if pair.decision is None:
             raise ValueError("only what is settled is taken back")
         self._preempt_one(work, pair, pair.decision, tier=pair.tier, reason=UNDELIVERED, evidence=None)
@@ -174,7 +174,7 @@ class LeaseKeeper:
     # -- what must be heard --------------------------------------------------------------------------------------
 
     def _notify(self, work: Work, pair: HolderPair, event: Event, body: Any, **changes: Any) -> None:
-        """Sign what moves the settlement, keep it to be sent again, send it."""
+        """Sign the record that moves a settlement, store it for sending again, and send it."""
         record, now_ns = work.sign(body), work.now.time.latest_ns
         told = {"notice": record.raw, "noticed_ns": now_ns, "notice_since_ns": now_ns}
         self._pairs.move(work, pair, event, **changes, **told)
@@ -191,7 +191,7 @@ class LeaseKeeper:
         work.send(pair.user, pair.notice, _shown_by(work, _said_in(pair.notice)))
 
     def heard(self, work: Work, subject: bytes) -> None:
-        """The user says that it has a SUSPEND, RESUME or PREEMPT of ours: no need to say it again."""
+        """Stop resending a SUSPEND, RESUME or PREEMPT that the user acknowledged."""
         for pair in [self._pairs.known[sid] for sid in self._pairs.unheard]:
             if pair.notice is not None and digest(pair.notice) == subject:
                 self._pairs.save(work, replace(pair, notice=None))
@@ -200,7 +200,7 @@ class LeaseKeeper:
     # -- the passing of time -------------------------------------------------------------------------------------
 
     def tick(self, work: Work) -> None:
-        """Say again what was not heard, resume what may go on, renew what runs down, end what is over."""
+        """Resend unacknowledged records, resume and renew leases, end settlements that are over."""
         now = work.now.time
         self._blocks.tick(work)
         self.debts.tick(work)
@@ -227,12 +227,12 @@ class LeaseKeeper:
             self._extend(work, pair, pair.decision)
 
     def _extend(self, work: Work, pair: HolderPair, confirm: bytes | None) -> None:
-        """Sign a longer lease: a RENEW; a RESUME where it was suspended and the user has not said that it goes on."""
+        """Sign a longer lease: a RENEW; a RESUME where suspended, or while a notice to the user is unacknowledged."""
         if confirm is None or self._governed.terms(pair.commodity) is None:
             return
         until_ns, number = lease_until_ns(self._governed, work, pair), pair.renewals + 1
         if pair.handover is not None and until_ns <= work.now.time.latest_ns:
-            return  # the lease it comes from is suspended, or over
+            return  # the parent lease is suspended, or over
         resumes = pair.state == HolderState.SUSPENDED or pair.notice is not None
         body = (Resume if resumes else Renew)(
             sid=pair.sid, confirm=confirm, number=number, transmit_until_ns=until_ns, fence=work.count("fence")

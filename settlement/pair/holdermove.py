@@ -1,7 +1,7 @@
-"""The holder's side of a fallback: moves a settlement to the substitute that it was bound to offer.
+"""The holder's side of a fallback: moves a settlement to the substitute that the holder committed to.
 
-The first settlement gets no lease beyond the instant of the move, which is not before the last lease that was signed
-ends: its radio is silent by its warden's own word before the substitute's window opens.
+The first settlement gets no lease beyond the instant of the move, which is not before the end of the last signed
+lease: by its own warden the radio is silent before the substitute's window opens.
 """
 
 from dataclasses import dataclass, replace
@@ -21,12 +21,12 @@ from settlement.records.market import Declaration, Request
 
 MS = 1_000_000
 SPARE_NS = 100 * MS
-"""A FALLBACK is signed a little after it was thought of; its notice must still be kept."""
+"""Margin, ns, because a FALLBACK is signed a little after it was planned and still has to keep its notice time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubstituteOffer:
-    """An offer that a substitute may be asked from, and who made it."""
+    """The offer from which a substitute may be requested, and its author."""
 
     declaration: bytes
     body: Declaration
@@ -35,13 +35,13 @@ class SubstituteOffer:
 
 
 class MoveKeeper:
-    """Every settlement of one holder that was moved, or is to be."""
+    """Every settlement of one holder that was moved, or is to be moved."""
 
     def __init__(self, *, governed: Governed, pairs: HolderPairs, leases: LeaseKeeper) -> None:
         self._governed, self._pairs, self._leases = governed, pairs, leases
 
     def plan(self, work: Work, pair: HolderPair, band: Band, offer: SubstituteOffer, *, me: str) -> Fallback | Refusal:
-        """The FALLBACK that moves a settlement to a band of an offer; why it would not keep what was promised."""
+        """Plan the FALLBACK of a settlement to a band of an offer; a refusal where it would break the commitment."""
         moved = next_holder(HolderState(pair.state), Event.FALLBACK)
         terms = self._governed.terms(pair.commodity)
         bound = fallback_terms(terms, pair.fallback) if terms is not None else None
@@ -83,7 +83,7 @@ class MoveKeeper:
         return judge_substitute(bound, pair.cell, one) or body
 
     def move(self, work: Work, pair: HolderPair, body: Fallback) -> Record:
-        """Sign and send a planned FALLBACK; what its terms owe for the move is owed with it."""
+        """Sign and send a planned FALLBACK, with the COMPENSATION that its terms require."""
         record = work.sign(body)
         self._leases.debts.say(work, record, pair.user)
         busy_ns = max(body.from_ns, pair.transmit_until_ns or 0)
@@ -104,12 +104,12 @@ class MoveKeeper:
         return record
 
     def judge_replacing(self, body: Request, user: bytes) -> Refusal | None:
-        """Is a REQUEST for a substitute of a FALLBACK of this holder for just that cell, by the user that was moved?"""
+        """Refuse a REQUEST for a substitute that differs from this holder's FALLBACK in cell or user."""
         if body.replaces is None:
             return None
         pair = next((one for one in self._pairs.known.values() if one.moved == body.replaces), None)
         if pair is None:
-            return None  # another holder's: what it moved is between that holder and the user
+            return None  # another holder's FALLBACK, which concerns only that holder and the user
         if pair.user != user or pair.moved_cell != body.cell:
             return refuse(Reason.TERMS, "request.replaces", body.cell.band, f"{pair.moved_cell}, by the user moved")
         return None

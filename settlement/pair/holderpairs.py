@@ -1,4 +1,4 @@
-"""A holder's settlements: how one is stored, which still need looking at, and when one is forgotten."""
+"""A holder's settlements: their stored form, their deadlines, and when each is deleted."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ from settlement.pair.work import STORED_LIMIT, Work, stored_as
 STORE = "holder"
 LIVE = (HolderState.RESERVED, HolderState.COORDINATING, HolderState.CONFIRMED, HolderState.SUSPENDED)
 KEPT_MAX = 1024
-"""Settlements that are over in every respect and still remembered, for what their users may say late."""
+"""Most settlements that are completely over and still remembered, for late messages of their users."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,19 +73,19 @@ class HolderPair:
 
     @property
     def live(self) -> bool:
-        """Reserved, waiting for co-signatures, confirmed or suspended."""
+        """True while reserved, waiting for co-signatures, confirmed or suspended."""
         return self.state in LIVE
 
     def said_again_ns(self) -> int:
-        """When what is not answered is sent again."""
+        """When an unacknowledged record is sent again (UTC, ns)."""
         sent_ns = self.noticed_ns or 0
         since_ns = sent_ns if self.notice_since_ns is None else self.notice_since_ns
         return sent_ns + pause_ns(since_ns, sent_ns, self.sid)
 
     def due_ns(self, lease_ns: int) -> int:
-        """The first time (UTC) at which the passing of time can have anything to do with it; not too late, maybe early.
+        """Return the first time (UTC, ns) at which a tick may have to act on the settlement; may be early, never late.
 
-        Args: lease_ns: how long a lease of its class is, half of which before its end it is made longer.
+        Args: lease_ns: longest lease of its class; a lease is renewed half of that before its end.
         """
         if self.state == HolderState.SUSPENDED:
             return 0
@@ -104,19 +104,19 @@ class HolderPair:
         return min(times)
 
     def done(self, now: TimeFix) -> bool:
-        """Nothing of it can matter any more: nobody waits, its cell is free, and no REQUEST can name it again."""
+        """True when nothing can depend on the settlement: nobody waits, its cell is free, no REQUEST can name it."""
         over_ns = max(self.busy_until_ns, self.cell.window.end_ns)
         return not self.live and self.notice is None and now.after(over_ns)
 
 
 class HolderPairs:
-    """All that are remembered; `busy` are those a REQUEST has to look at, of them `due` those a tick has to.
+    """All remembered settlements of a holder; `busy` those that a REQUEST checks, `due` those that a tick checks.
 
-    `unheard` are those of which something is said again until it is answered.
+    `unheard` are the settlements with an unacknowledged record.
     """
 
     def __init__(self, stored: Iterable[bytes], lease_ns: Callable[[str], int]) -> None:
-        """Args: lease_ns: how long a lease of a class is under the rule in force."""
+        """Args: lease_ns: returns the longest lease of a class under the rule in force."""
         pairs = [stored_as(HolderPair, raw, STORE) for raw in stored]
         self.known = {pair.sid: pair for pair in pairs}
         self.busy: dict[bytes, HolderPair] = {}
@@ -129,22 +129,22 @@ class HolderPairs:
         self._theirs: Counter[bytes] = Counter()
 
     def move(self, work: Work, pair: HolderPair, event: Event, **changes: Any) -> HolderPair:
-        """The only way from one state to another: the table's, with what the event changes beside it.
+        """Move a settlement to its next state by the transition table, with the event's changes: the only way to do so.
 
-        Raises IllegalMoveError, before anything is changed, where the table knows no such move.
+        Raises IllegalMoveError, before anything is changed, where the table has no such transition.
         """
         moved = replace(pair, state=moved_holder(pair.state, event), **changes)
         self.save(work, moved)
         return moved
 
     def save(self, work: Work, pair: HolderPair) -> None:
-        """Remember a settlement as it stands now, in the state that it is in."""
+        """Store a settlement in its present form and state."""
         self.known[pair.sid] = pair
         self._put_busy(pair)
         work.put(STORE, pair.sid, encode(pair, limit=STORED_LIMIT))
 
     def _put_busy(self, pair: HolderPair) -> None:
-        """Have it among those that a REQUEST or a tick looks at, as it stands now."""
+        """Add or update a settlement in the indexes that a REQUEST or a tick uses."""
         self._count(self.busy.get(pair.sid), -1)
         self._count(pair, 1)
         self.busy[pair.sid] = pair
@@ -156,7 +156,7 @@ class HolderPairs:
         self._deadlines.set(pair.sid, pair.due_ns(self._lease_ns(pair.commodity)))
 
     def _drop_busy(self, sid: bytes) -> None:
-        """Have it no longer among them; nothing of it is left to say, or it would not be over."""
+        """Remove a settlement that is over from the indexes; it has no unacknowledged record left."""
         self._count(self.busy.pop(sid), -1)
         self._by_time.drop(sid)
         self._deadlines.forget(sid)
@@ -168,27 +168,27 @@ class HolderPairs:
             self._aborted[pair.user] += by
 
     def of_user(self, user: bytes) -> tuple[int, int]:
-        """How many of a user's settlements are live, and how many were aborted and are not over yet."""
+        """Return how many of a user's settlements are live, and how many were aborted and are not over yet."""
         return self._live[user], self._aborted[user]
 
     def busy_in(self, window: Window) -> list[HolderPair]:
-        """Those not over whose windows share an instant with this one."""
+        """Return the settlements, not completely over, whose windows overlap this one."""
         return [self.busy[sid] for sid in self._by_time.touching(window)]
 
     def next_due_ns(self) -> int | None:
-        """The first time (UTC) at which `due` has one to name, 0 where it has already; None where it never will."""
+        """Return when (UTC, ns) the first settlement is due: 0 if one is now, None if none ever will be."""
         return self._deadlines.next_ns()
 
     def due(self, now: TimeFix) -> list[HolderPair]:
-        """Those that the passing of time may have something to do with."""
+        """Return the settlements whose deadlines have come."""
         return [self.known[sid] for sid in self._deadlines.due(now.latest_ns)]
 
     def ruled(self) -> None:
-        """Another rule is in force: what is due when may have changed."""
+        """Recompute all deadlines, because another rule is in force."""
         self._deadlines.look_at_all()
 
     def sweep(self, work: Work) -> None:
-        """Lay aside what is done with, and forget the oldest of it beyond KEPT_MAX, of whoever has the most."""
+        """Lay aside settlements that are over; beyond KEPT_MAX delete the oldest of the user with the most."""
         for pair in [p for p in self.due(work.now.time) if p.done(work.now.time)]:
             self._drop_busy(pair.sid)
             self._over[pair.sid] = None

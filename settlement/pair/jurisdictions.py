@@ -1,4 +1,4 @@
-"""Areas belong to authorities: whether a settlement has each of those that its cell touches, and keeps to their terms.
+"""Checks that a settlement respects every authority in whose area its cell lies: representation and terms.
 
     (1) the cell touches jurisdictions of the rule: each of them is represented, by a credential in the holder's or the
         user's chain that is its authority's, or by a co-signature of that authority which the rule asks for
@@ -23,7 +23,7 @@ from settlement.records.jurisdiction import LEAD, STRICTER, Jurisdiction, Jurisd
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TouchedJurisdiction:
-    """A jurisdiction that a cell touches, its authority's credential and the name of the record that says so."""
+    """A jurisdiction that a cell touches, with its authority's credential and the hash of its record."""
 
     record: bytes
     authority: bytes
@@ -32,7 +32,7 @@ class TouchedJurisdiction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JurisdictionCase:
-    """A settlement as its jurisdictions see it; `named` is what the GRANT names, None before there is one.
+    """A settlement as input to the jurisdiction checks; `named` is what the GRANT names, None before the GRANT.
 
     `chains` are the credentials, as bytes, of holder and user, each from the root down.
     """
@@ -54,7 +54,7 @@ def _read(record: bytes) -> Jurisdiction | None:
 
 
 def jurisdictions_of(rule: Rule) -> tuple[TouchedJurisdiction, ...]:
-    """Every jurisdiction of a rule."""
+    """Return every jurisdiction of a rule."""
     found = [(link, _read(link.record)) for link in rule.jurisdictions or ()]
     return tuple(
         TouchedJurisdiction(record=digest(link.record), authority=digest(link.chain[-1]), body=body)
@@ -64,12 +64,12 @@ def jurisdictions_of(rule: Rule) -> tuple[TouchedJurisdiction, ...]:
 
 
 def touched_by(rule: Rule, cell: Cell) -> tuple[TouchedJurisdiction, ...]:
-    """The jurisdictions of a rule that a cell touches, or may."""
+    """Return the jurisdictions of a rule that a cell touches, or may touch."""
     return tuple(one for one in jurisdictions_of(rule) if one.body.area.overlaps(cell.area))
 
 
 def judge_jurisdictions(case: JurisdictionCase, rule: Rule) -> Refusal | None:
-    """Checks (1) to (4); None for a rule without jurisdictions, and where the cell touches none."""
+    """Run checks (1) to (4); None for a rule without jurisdictions, and where the cell touches none."""
     touched = touched_by(rule, case.cell)
     names = tuple(one.record for one in touched)
     if case.named is not None and case.named != names:
@@ -81,7 +81,7 @@ def judge_jurisdictions(case: JurisdictionCase, rule: Rule) -> Refusal | None:
 
 
 def represented_by(one: TouchedJurisdiction, chains: Sequence[Sequence[bytes]], rule: Rule, cell: Cell) -> str | None:
-    """How an authority is represented in a settlement: credential, or co-signature; None where it is not."""
+    """Return how an authority is represented in a settlement: by credential or co-signature; None where it is not."""
     if any(digest(raw) == one.authority for chain in chains for raw in chain):
         return "credential"
     for shard in rule.coordination or ():
@@ -121,7 +121,7 @@ def _reconciled(touched: Sequence[TouchedJurisdiction], case: JurisdictionCase) 
 
 
 def _inside(one: TouchedJurisdiction, case: JurisdictionCase) -> Refusal | None:
-    """Whether a settlement keeps to the terms of one jurisdiction: all that bind together are the stricter of each."""
+    """Refuse a settlement outside one jurisdiction's terms; to check several is to apply the strictest of each term."""
     terms = next((t for t in one.body.classes if t.commodity == case.commodity), None)
     clause = f"jurisdiction.{one.body.name}"
     if terms is None:

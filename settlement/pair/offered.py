@@ -1,4 +1,4 @@
-"""Whether a REQUEST stays inside the offer it names, and names the price that the offer has for it. Pure."""
+"""Whether a REQUEST stays inside the offer that it names, and at the offer's price. Pure."""
 
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.market.prices import Pricing, judge_price
@@ -7,7 +7,7 @@ from settlement.records.market import Declaration, Request
 
 
 def inside_offer(body: Request, offer: Declaration, terms: ClassTerms) -> Refusal | None:
-    """The first axis on which a REQUEST reaches beyond its offer, or its price; None where there is none."""
+    """Return the first axis, or price, on which a REQUEST deviates from its offer; None where there is none."""
     cell, offered = body.cell, offer.cell
     checks = (
         ("band", offered.band.holds(cell.band), cell.band, offered.band),

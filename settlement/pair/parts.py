@@ -1,9 +1,9 @@
-"""A wish filled by several holders: what its user shows of the parts it has, and how the next holder judges them.
+"""A wish filled by several holders: what the user proves of its earlier parts, and how the next holder judges them.
 
 (1) each part is shown by its GRANT, ACCEPT and CONFIRM, and all three verify
-(2) they are of one settlement, and its user is the one who asks now
+(2) they are of one settlement, whose user is the one that asks now
 (3) the GRANT says of which wish it is which part, and the parts before this one are all there
-(4) all parts lie inside what was asked, and no two overlap; this one neither
+(4) all parts, this one too, lie inside what was asked, and no two overlap
 """
 
 from collections.abc import Callable
@@ -21,9 +21,9 @@ CLAUSE = "fill.residual"
 
 
 def judge_part(body: Request, line: tuple[bytes, ...], prove: Callable[[bytes], Admitted | Refusal]) -> Refusal | None:
-    """May this REQUEST be one of several parts? Judged from what it shows alone.
+    """Judge from a REQUEST alone whether it may be one of several parts of a wish.
 
-    Args: line: the author of the REQUEST and whom it succeeded. prove: verifies the signature of a record.
+    Args: line: credentials of the REQUEST's author, newest first. prove: verifies the signature of a record.
     """
     part = body.part
     if part is None:
@@ -43,7 +43,7 @@ def judge_part(body: Request, line: tuple[bytes, ...], prove: Callable[[bytes], 
 def _granted(
     shown: ShownPart, number: int, line: tuple[bytes, ...], prove: Callable[[bytes], Admitted | Refusal]
 ) -> Grant | Refusal:
-    """The GRANT of a settled part, once all three of its records verify and belong together."""
+    """Return the GRANT of a settled part, once all three of its records verify and belong together."""
     here = f"fill.shown[{number}]"
     proven = [prove(raw) for raw in (shown.grant, shown.accept, shown.confirm)]
     wrong = next((one for one in proven if isinstance(one, Refusal)), None)
@@ -65,7 +65,7 @@ def _granted(
 
 
 def record_residual(work: Work, request: bytes, filled: FilledWish) -> None:
-    """Put on record how far a wish was filled, under the name of the first REQUEST for it."""
+    """Record in the log how far a wish was filled, under the hash of the first REQUEST for it."""
     left = ", ".join(str(cell.band) for cell in filled.residual) or "nothing"
     measured, required = f"{filled.filled_hz_ns} Hz ns filled, left {left}"[:512], f"{filled.asked_hz_ns} Hz ns"
     said = Verdict(subject=request, reason=Reason.RESIDUAL.value, clause=CLAUSE, measured=measured, required=required)

@@ -1,8 +1,8 @@
-"""How long a holder does not listen to a user that lets its reservations run out: longer with each, forgiven in halves.
+"""Back-off of a holder towards a user that lets reservations expire: grows with each, halves with each success.
 
-A GRANT that nobody accepts keeps a cell from everyone until `accept_by`, and costs its user nothing. Two in a row may
-be bad luck on the way. From the second on the next REQUEST waits GROWTH times as long each time, and fewer may be open
-at once; a settlement that comes about forgives half of it.
+A GRANT that nobody accepts keeps a cell from everyone until `accept_by`, and costs its user nothing. Each failure
+halves how many reservations the user may have open at once. The first may be bad luck and causes no wait; from the
+second on the next REQUEST has to wait, each time GROWTH times as long. A settlement halves the count of failures.
 """
 
 from collections.abc import Iterable
@@ -21,20 +21,20 @@ PAUSE_MAX_NS = 3600 * 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failing:
-    """Reservations of one user that ran out and were not made up for, and until when it is not listened to."""
+    """A user's expired reservations that are not made up for, and until when its REQUESTs are refused."""
 
     count: int = uint(1)
     until_ns: int = uint(2)
 
 
 class Patience:
-    """What a holder remembers of users that do not take up what they asked for. Rebuilt after a restart."""
+    """A holder's record of users that let reservations expire. Rebuilt after a restart."""
 
     def __init__(self, stored: Iterable[tuple[bytes, bytes]]) -> None:
         self._failing = {user: stored_as(Failing, raw, STORE) for user, raw in stored}
 
     def judge(self, user: bytes, now: TimeFix) -> Refusal | None:
-        """May this user ask again already? A wait that reaches further than any may is of another clock, and void."""
+        """Refuse a REQUEST during the user's back-off; a stored wait beyond the maximum is void (another clock's)."""
         held = self._failing.get(user)
         if held is None or now.after(held.until_ns) or held.until_ns > now.latest_ns + PAUSE_MAX_NS:
             return None
@@ -42,12 +42,12 @@ class Patience:
         return refuse(Reason.BUDGET, "request.patience", measured, f"a REQUEST after {held.until_ns} ns")
 
     def open_max(self, user: bytes, most: int) -> int:
-        """How many reservations and settlements a user may hold open at a time."""
+        """Return how many reservations and settlements a user may hold open at a time."""
         held = self._failing.get(user)
         return most if held is None else max(1, most >> min(held.count, 16))
 
     def failed(self, work: Work, user: bytes, accept_ns: int) -> None:
-        """A reservation ran out."""
+        """Count a reservation that expired."""
         held = self._failing.get(user)
         count = 1 if held is None else held.count + 1
         pause_ns = max(accept_ns, PAUSE_LEAST_NS) * GROWTH ** min(count - 1, 16) if count > 1 else 0
@@ -55,13 +55,13 @@ class Patience:
         self._keep(work, user, Failing(count=count, until_ns=until_ns))
 
     def taken_up(self, work: Work, user: bytes) -> None:
-        """A settlement came about."""
+        """Count a completed settlement in the user's favour."""
         held = self._failing.get(user)
         if held is not None:
             self._keep(work, user, replace(held, count=held.count // 2))
 
     def succeeded(self, work: Work, old: bytes, new: bytes) -> None:
-        """A new key is no new identity."""
+        """Carry a user's record over to its new key."""
         held = self._failing.get(old)
         if held is not None:
             self._keep(work, new, held)

@@ -1,4 +1,4 @@
-"""By what two parties know that they mean the same thing: the recognition rule of a class, held against the records.
+"""The recognition rule of a class: by which records both parties know that they mean the same settlement.
 
     content     the GRANT has, in each named field, what the REQUEST asked for
     handshake   the ACCEPT answers the GRANT's challenge
@@ -6,8 +6,8 @@
                 one it comes from; the ACCEPT lists them
     all, any    of the parts
 
-A rule is a tree, written as a list: the first node is the root, and a node's parts are numbers of nodes behind it. What
-is not of this form, or of a kind not named here, recognises nothing. A class without a rule asks for the handshake.
+A rule is a tree, written as a list: the first node is the root, and a node's parts are the numbers of later nodes. A
+rule of another form, or with an unknown kind of node, accepts nothing. A class without a rule requires the handshake.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ from settlement.records.registry import TYPE_OF
 
 CONTENT, HANDSHAKE, DERIVATION, ALL, ANY = "content", "handshake", "derivation", "all", "any"
 OFFERED = TYPE_OF[Declaration]
-"""The type that a HANDOVER may stand in for."""
+"""The record type that a HANDOVER may replace."""
 KINDS = (CONTENT, HANDSHAKE, DERIVATION, ALL, ANY)
 DEPTH_MAX = 3
 FIELDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
@@ -38,16 +38,16 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "price": (lambda r: r.price, lambda g: g.price),
     "eirp": (lambda r: r.eirp_mdbm, lambda g: g.max_eirp_mdbm),
 }
-"""What may be compared, and how it is read from a REQUEST and from a GRANT."""
+"""Fields that may be compared, with the functions that read each from a REQUEST and from a GRANT."""
 SOURCES = tuple(TYPE_OF[one] for one in (Request, Declaration, Envelope, Rule))
-"""Types that a right may derive from; each names the next."""
+"""Record types that a right may derive from; each record names the next."""
 HANDSHAKE_ALONE = (Recognition(kind=HANDSHAKE),)
 Find = Callable[[bytes], Record | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecognitionGrounds:
-    """What there is to recognise a settlement by; before the ACCEPT is signed there is none."""
+    """The records by which a settlement is recognised; the ACCEPT is None before it is signed."""
 
     grant: Record
     accept: Record | None
@@ -55,12 +55,12 @@ class RecognitionGrounds:
 
 
 def rule_of(terms: ClassTerms) -> tuple[Recognition, ...]:
-    """The recognition rule of a class."""
+    """Return the recognition rule of a class."""
     return HANDSHAKE_ALONE if terms.recognition is None else terms.recognition
 
 
 def flaw(nodes: Sequence[Recognition]) -> Refusal | None:
-    """What keeps a list of nodes from being a rule that this code knows."""
+    """Return why a list of nodes is not a rule that this code knows; None where it is one."""
     for number, node in enumerate(nodes):
         parts, fields = node.parts or (), node.fields or ()
         known = {CONTENT: tuple(FIELDS), DERIVATION: SOURCES}.get(node.kind, ())
@@ -79,7 +79,7 @@ def flaw(nodes: Sequence[Recognition]) -> Refusal | None:
 
 
 def _depth(nodes: Sequence[Recognition]) -> int:
-    """Every node stands before its parts, so one pass from the last to the first is enough."""
+    """Return the depth of a rule, in one pass from the last node to the first: every node stands before its parts."""
     deep = [1] * len(nodes)
     for number in range(len(nodes) - 1, -1, -1):
         deep[number] = 1 + max((deep[part] for part in nodes[number].parts or ()), default=0)
@@ -87,7 +87,7 @@ def _depth(nodes: Sequence[Recognition]) -> int:
 
 
 def recognise(nodes: Sequence[Recognition], evidence: RecognitionGrounds) -> Refusal | None:
-    """Do the two parties mean the same, by this rule?"""
+    """Refuse unless the records satisfy the rule: both parties then mean the same settlement."""
     return flaw(nodes) or _judge(nodes, 0, evidence)
 
 
@@ -134,7 +134,7 @@ def _handshake(evidence: RecognitionGrounds) -> Refusal | None:
 
 
 def _listed(evidence: RecognitionGrounds) -> Find:
-    """What the ACCEPT lists counts, nothing else; before there is one, all that is known."""
+    """Return a finder of the records that the ACCEPT lists; before there is an ACCEPT, of all known records."""
     if evidence.accept is None:
         return evidence.find
     listed = evidence.accept.body.derived_from or ()
@@ -142,10 +142,10 @@ def _listed(evidence: RecognitionGrounds) -> Find:
 
 
 def derive(types: Sequence[str], grant: Record, find: Find) -> tuple[Record, ...] | Refusal:
-    """The records a GRANT derives from, nearest first: one of each type, each named by the one before.
+    """Return the records that a GRANT derives from, nearest first: one of each type, each named by the one before.
 
-    A HANDOVER stands where the declaration would, and ends the chain: what it hands on comes from lies in the artifact
-    that it holds, and is recognised with that.
+    A HANDOVER stands in place of the declaration and ends the chain: the artifact inside it holds its own sources,
+    which are recognised with that artifact.
     """
     chain: list[Record] = []
     before = grant
@@ -172,7 +172,7 @@ def _named(body: Any, typ: str) -> bytes | None:
 
 
 def _rightful(record: Record, grant: Record) -> Refusal | None:
-    """The user speaks in the REQUEST, the holder in offer and envelope; a rule is by whoever rules, and is found so."""
+    """Refuse a source by the wrong author: REQUEST by the user, offer and envelope by the holder."""
     match record.body:
         case Request():
             speaks = grant.body.user
@@ -186,7 +186,7 @@ def _rightful(record: Record, grant: Record) -> Refusal | None:
 
 
 def _narrower(child: Record, parent: Record) -> Refusal | None:
-    """No record gives more than the one it comes from (I7)."""
+    """Refuse a record that gives more than the record it derives from (I7)."""
     given: Cell | None = getattr(child.body, "cell", None)
     had: Cell | None = getattr(parent.body, "cell", None)
     if given is None or had is None:
@@ -198,7 +198,7 @@ def _narrower(child: Record, parent: Record) -> Refusal | None:
 
 
 def sources(nodes: Sequence[Recognition], grant: Record, find: Find) -> tuple[bytes, ...]:
-    """What an ACCEPT lists: every record that a derivation in the rule goes back to, as far as they are known."""
+    """Return the records that an ACCEPT lists: all known records that a derivation in the rule goes back to."""
     chains = [derive(node.fields or (), grant, find) for node in nodes if node.kind == DERIVATION]
     records = [one for chain in chains if not isinstance(chain, Refusal) for one in chain]
     return tuple(dict.fromkeys(record.digest for record in records))

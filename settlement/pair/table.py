@@ -1,9 +1,9 @@
-"""Every state a settlement can be in on either side, and every move between them.
+"""The transition tables of a settlement: every state on either side, and every move between states.
 
-The holder decides: CONFIRM is the only commit point. From ACCEPT to the decision the user is in doubt and does nothing
-but ask again, for as long as a CONFIRM could still allow it anything. A pair (state, event) that is not in the table is
-refused and changes nothing. The two tables alone yield a state: `HolderPairs.move` and `UserPairs.move` look it up, and
-nothing else writes one.
+The holder decides: CONFIRM is the only commit point. From ACCEPT to the decision the user is in doubt and only asks
+again, for as long as a CONFIRM could still allow it anything. A pair (state, event) that is not in the table is
+refused and changes nothing. Only the two tables yield a state: `HolderPairs.move` and `UserPairs.move` look it up, and
+no other code writes one.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 
 
 class HolderState(IntEnum):
-    """Where a settlement stands for the holder; part of the stored form."""
+    """State of a settlement at the holder; part of the stored form."""
 
     NONE = 0
     RESERVED = 1
@@ -26,7 +26,7 @@ class HolderState(IntEnum):
 
 
 class UserState(IntEnum):
-    """Where a settlement stands for the user; part of the stored form."""
+    """State of a settlement at the user; part of the stored form."""
 
     NONE = 0
     REQUESTED = 1
@@ -39,7 +39,7 @@ class UserState(IntEnum):
 
 
 class Event(Enum):
-    """What moves a settlement."""
+    """Events that move a settlement to another state."""
 
     REQUEST = "request"
     GRANT = "grant"
@@ -79,12 +79,12 @@ HOLDER = {
     (HolderState.COORDINATING, Event.DEADLINE): HolderState.ABORTED,
     (HolderState.COORDINATING, Event.PREEMPT): HolderState.ABORTED,
     (HolderState.COORDINATING, Event.BARRED): HolderState.ABORTED,
-    # More signed than were needed.
+    # More co-signatures than were needed.
     (HolderState.CONFIRMED, Event.COORDINATION): HolderState.CONFIRMED,
     (HolderState.CONFIRMED, Event.RENEW): HolderState.CONFIRMED,
     (HolderState.CONFIRMED, Event.USAGE): HolderState.CONFIRMED,
     (HolderState.CONFIRMED, Event.SUSPEND): HolderState.SUSPENDED,
-    # Said again with a new lease, as long as the user has not said that it heard.
+    # A RESUME resent with a new lease, until the user acknowledges it.
     (HolderState.CONFIRMED, Event.RESUME): HolderState.CONFIRMED,
     (HolderState.CONFIRMED, Event.RELINQUISH): HolderState.ENDED,
     (HolderState.CONFIRMED, Event.PREEMPT): HolderState.ENDED,
@@ -99,7 +99,7 @@ HOLDER = {
     (HolderState.SUSPENDED, Event.MOVED): HolderState.ENDED,
     (HolderState.SUSPENDED, Event.WINDOW_END): HolderState.ENDED,
     (HolderState.ENDED, Event.USAGE): HolderState.ENDED,
-    # A RELINQUISH and a PREEMPT may cross on the way: neither is anyone's fault.
+    # A RELINQUISH and a PREEMPT may cross on the way: neither is an error.
     (HolderState.ENDED, Event.RELINQUISH): HolderState.ENDED,
 }
 
@@ -108,19 +108,19 @@ USER = {
     (UserState.REQUESTED, Event.GRANT): UserState.ACCEPTED,
     (UserState.REQUESTED, Event.VERDICT): UserState.REFUSED,
     (UserState.REQUESTED, Event.COUNTER): UserState.REQUESTED,
-    # One part of several is granted: none is accepted before all are.
+    # One part of several is granted: none is accepted before all are granted.
     (UserState.REQUESTED, Event.HELD): UserState.REQUESTED,
-    # A REQUEST at the price agreed on takes the place of the first, under the same id.
+    # A REQUEST at the agreed price replaces the first, under the same id.
     (UserState.REQUESTED, Event.PRICED): UserState.REFUSED,
     (UserState.REQUESTED, Event.DEADLINE): UserState.REFUSED,
     (UserState.ACCEPTED, Event.CONFIRM): UserState.SETTLED,
     (UserState.ACCEPTED, Event.ABORT): UserState.ABORTED,
-    # No CONFIRM can allow anything any more: its window is over, or its holder's word counts no longer.
+    # No CONFIRM can allow anything any more: the window is over, or the holder's credential is no longer valid.
     (UserState.ACCEPTED, Event.DEADLINE): UserState.ABORTED,
     (UserState.ACCEPTED, Event.BARRED): UserState.ABORTED,
     (UserState.SETTLED, Event.RENEW): UserState.SETTLED,
     (UserState.SETTLED, Event.SUSPEND): UserState.SUSPENDED,
-    # A RESUME that overtook its SUSPEND, or one said again; the SUSPEND then comes under too low a fence.
+    # A RESUME that overtook its SUSPEND, or one resent; the SUSPEND then arrives with too low a fence.
     (UserState.SETTLED, Event.RESUME): UserState.SETTLED,
     (UserState.SETTLED, Event.RELINQUISH): UserState.ENDED,
     (UserState.SETTLED, Event.PREEMPT): UserState.ENDED,
@@ -128,7 +128,7 @@ USER = {
     (UserState.SETTLED, Event.MOVED): UserState.ENDED,
     (UserState.SETTLED, Event.WINDOW_END): UserState.ENDED,
     (UserState.SUSPENDED, Event.RESUME): UserState.SETTLED,
-    # Suspended anew, by a holder whose RESUME was lost.
+    # A new SUSPEND, from a holder whose RESUME was lost.
     (UserState.SUSPENDED, Event.SUSPEND): UserState.SUSPENDED,
     (UserState.SUSPENDED, Event.RELINQUISH): UserState.ENDED,
     (UserState.SUSPENDED, Event.PREEMPT): UserState.ENDED,
@@ -140,23 +140,23 @@ USER = {
 
 
 def next_holder(state: HolderState, event: Event) -> HolderState | Refusal:
-    """The holder's next state, or OUT_OF_ORDER."""
+    """Return the holder's next state, or a refusal OUT_OF_ORDER."""
     found = HOLDER.get((state, event))
     return _out_of_order("pair.holder", HOLDER, state, event) if found is None else found
 
 
 def next_user(state: UserState, event: Event) -> UserState | Refusal:
-    """The user's next state, or OUT_OF_ORDER."""
+    """Return the user's next state, or a refusal OUT_OF_ORDER."""
     found = USER.get((state, event))
     return _out_of_order("pair.user", USER, state, event) if found is None else found
 
 
 class IllegalMoveError(Exception):
-    """This program was about to move a settlement as no table allows: its own fault, and nothing was changed."""
+    """A fault of this program: it tried a move that no table has; nothing was changed."""
 
 
 def moved_holder(state: int, event: Event) -> HolderState:
-    """The holder's next state. Raises IllegalMoveError where there is none."""
+    """Return the holder's next state. Raises IllegalMoveError where there is none."""
     found = next_holder(HolderState(state), event)
     if isinstance(found, Refusal):
         raise IllegalMoveError(str(found))
@@ -164,7 +164,7 @@ def moved_holder(state: int, event: Event) -> HolderState:
 
 
 def moved_user(state: int, event: Event) -> UserState:
-    """The user's next state. Raises IllegalMoveError where there is none."""
+    """Return the user's next state. Raises IllegalMoveError where there is none."""
     found = next_user(UserState(state), event)
     if isinstance(found, Refusal):
         raise IllegalMoveError(str(found))

@@ -1,7 +1,7 @@
-"""The terms of one settlement, held against its class, its rule and both parties' credentials. Pure.
+"""Checks of one settlement's terms against its class, its rule and both parties' credentials. Pure.
 
-Holder (before the GRANT), user (before the ACCEPT), whoever co-signs, warden and auditor judge by `judge_terms`, each
-for itself: a pair that agrees on more than its rule and its credentials give agrees on nothing.
+Holder (before the GRANT), user (before the ACCEPT), co-signer, warden and auditor each call `judge_terms`: a
+settlement beyond its rule and credentials is invalid even where both parties agree.
 
     class       known to the rule, and in both credentials; the band counts what the class counts
     band, area  inside the rule and both credentials, the band's edges on the class's raster
@@ -31,7 +31,7 @@ from settlement.pair.windows import not_too_far
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deal:
-    """What is asked for or granted; the signing as an interval (UTC, ns); what is not fixed yet is None."""
+    """The terms asked for or granted, with the signing time as an interval (UTC, ns); terms not fixed yet are None."""
 
     cell: Cell
     commodity: str
@@ -48,7 +48,7 @@ class Deal:
 
 
 def deal_of_request(body: Request, now: TimeFix) -> Deal:
-    """What a REQUEST asks for, were it granted now."""
+    """Return the terms of a REQUEST, as if it were granted now."""
     return Deal(
         cell=body.cell,
         commodity=body.commodity,
@@ -62,7 +62,7 @@ def deal_of_request(body: Request, now: TimeFix) -> Deal:
 
 
 def deal_of_grant(grant: Record) -> Deal:
-    """What a GRANT gives."""
+    """Return the terms of a GRANT."""
     body: Grant = grant.body
     signed = grant.frame.attestation
     return Deal(
@@ -82,7 +82,7 @@ def deal_of_grant(grant: Record) -> Deal:
 
 
 def judge_terms(deal: Deal, rule: Rule, *, holder: Subject, user: Subject) -> Refusal | None:
-    """None where the rule, the class and both credentials allow the deal; else the first term beyond them."""
+    """Return the first term that the rule, the class or a credential does not allow; None where all are allowed."""
     terms = rule.terms(deal.commodity)
     if terms is None:
         return refuse(Reason.TERMS, "terms.class", deal.commodity, [known.name for known in rule.classes])
@@ -110,7 +110,7 @@ def _case_of(deal: Deal, holder: Subject, user: Subject) -> JurisdictionCase:
 
 
 def lease_ceiling_ns(rule: Rule, cell: Cell) -> int:
-    """How long a transmit lease of that cell may be: 240 s, or what the rule says outside its protected areas."""
+    """Return the longest transmit lease of a cell, ns: 240 s, or the rule's value outside its protected areas."""
     long = rule.long_leases
     if long is None or any(area.overlaps(cell.area) for area in long.protected):
         return LEASE_MAX_NS

@@ -1,7 +1,7 @@
-"""The transmit lease: how far one may reach, and whether a RENEW, SUSPEND or RESUME may change it. Pure.
+"""The transmit lease: its longest reach, and whether a RENEW, SUSPEND or RESUME may change it. Pure.
 
-User and warden judge by the same code, each from the bytes. Numbers and fences only rise, over all three types, so that
-whatever comes late or again changes nothing. While a lease is suspended only a RESUME gives one again.
+User and warden run the same code on the same bytes. Numbers and fences only rise, over all three types, so that a late
+or repeated record changes nothing. While a lease is suspended only a RESUME extends it.
 """
 
 import hashlib
@@ -13,18 +13,18 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.records.lease import Renew, Suspend
 
 LEASE_MAX_NS = 240_000_000_000
-"""How far ahead a lease may reach: what CBRS allows (47 CFR 96.39(c)(2) and WINNF-TS-0016, transmitExpireTime)."""
+"""Longest reach of a lease, ns, as in CBRS (47 CFR 96.39(c)(2) and WINNF-TS-0016, transmitExpireTime)."""
 LEASE_LONGEST_NS = 24 * 3600 * 1_000_000_000
-"""How far it may reach where the rule has `long_leases`, outside the areas they protect."""
+"""Longest reach where the rule has `long_leases`, outside the areas that they protect, ns."""
 RESEND_NS = 300_000_000
 RESEND_MAX_NS = 10_000_000_000
 GROWTH = 8
-"""A pause is an eighth of the time since the first sending, within the two bounds."""
+"""Divisor of a resend interval: an eighth of the time since the first sending, within the two bounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransmitLease:
-    """What a lease stands at; `number` and `fence` are its newest change's, `length_ns` the longest it may be."""
+    """A lease's present state; `number` and `fence` are of its newest change, `length_ns` the longest it may be."""
 
     confirm: bytes
     cell: Cell
@@ -35,17 +35,17 @@ class TransmitLease:
 
 
 def lease_limit(record: Record, cell: Cell, length_ns: int) -> int:
-    """How far a lease signed in that record may reach: the window's end, at most a lease's length ahead. UTC, ns."""
+    """Return how far (UTC, ns) a lease in that record may reach: at most its length ahead and to the window's end."""
     return furthest(record.frame.attestation.latest_ns, cell, length_ns)
 
 
 def furthest(now_ns: int, cell: Cell, length_ns: int) -> int:
-    """How far a lease given at `now_ns` may reach; it begins with the window where that is still to come. UTC, ns."""
+    """Return how far (UTC, ns) a lease given at `now_ns` may reach; before the window, counted from its start."""
     return min(cell.window.end_ns, max(now_ns, cell.window.start_ns) + min(length_ns, LEASE_LONGEST_NS))
 
 
 def judge_change(held: TransmitLease, record: Record) -> Refusal | None:
-    """May this RENEW, SUSPEND or RESUME of the settlement's holder change the lease?"""
+    """Judge whether this RENEW, SUSPEND or RESUME of the settlement's holder may change the lease."""
     body, typ = record.body, record.typ
     if body.confirm != held.confirm:
         return refuse(Reason.TERMS, f"{typ}.confirm", body.confirm.hex()[:16], held.confirm.hex()[:16])
@@ -62,7 +62,7 @@ def judge_change(held: TransmitLease, record: Record) -> Refusal | None:
 
 
 def pause_ns(since_ns: int, sent_ns: int, salt: bytes) -> int:
-    """How long to wait before the same bytes are sent again: longer and longer, within bounds, nobody in step.
+    """Return the wait, ns, before the same bytes are sent again: growing, bounded, and spread over the nodes.
 
     Args: since_ns, sent_ns: when they were sent first and last, one clock. salt: spreads those who wait by up to 1/16.
     """

@@ -1,9 +1,9 @@
-"""The user's side: asks, accepts exactly what it asked for, waits for the decision, and stops in time.
+"""The user's side: requests, accepts exactly what it requested, waits for the decision, and stops in time.
 
 From ACCEPT until the holder's decision the user is in doubt: it transmits nothing, it cannot end the settlement by
-itself, it only sends the same bytes again. The doubt is over without a decision where none could allow anything: after
-the window, and once the holder's credential is revoked or has ended. The cell stays the holder's until it aborts, or
-until the window is over; the user has nothing that it could free.
+itself, it only sends the same bytes again. The doubt ends without a decision once no decision could allow anything:
+after the window, or once the holder's credential is revoked or has ended. The cell stays reserved at the holder until
+the holder aborts or the window is over; the user holds no reservation that it could free.
 
 Long because every way in which a settlement begins, goes on and ends for its user stands in one order.
 """
@@ -32,7 +32,7 @@ from settlement.records.wholeparts import LaterPart, WholeOf
 __all__ = ["HEARD", "STORE", "WAITING", "Offer", "User", "UserPair", "restored_user"]
 
 HEARD, HANDED = "heard", "handed"
-"""Where offers to everybody, and HANDOVERs to this node, are kept."""
+"""State kinds under which offers to everybody, and HANDOVERs to this node, are stored."""
 
 
 def _never(_holder: bytes) -> None:
@@ -41,7 +41,7 @@ def _never(_holder: bytes) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A declaration a user may ask from, and who made it; `handed` is the kind of a HANDOVER to this very user."""
+    """A declaration that a user may request from, with its author; `handed`: it is a HANDOVER to this user."""
 
     declaration: bytes
     holder: bytes
@@ -50,13 +50,13 @@ class Offer:
 
 
 def offers_again(new: Declaration, old: Declaration) -> bool:
-    """Does a holder's new offer say anew what an old one said: the same class, band and place up to the same end?"""
+    """Whether a holder's new offer replaces an old one: the same class, band and place up to the same end."""
     a, b = new.cell, old.cell
     return (new.commodity, a.band, a.area, a.window.end_ns) == (old.commodity, b.band, b.area, b.window.end_ns)
 
 
 class User:
-    """All settlements of one user; what follows the commit is its lease taker's."""
+    """All settlements of one user; its `leases` handle what follows CONFIRM."""
 
     def __init__(self, *, me: bytes, governed: Governed, pairs: UserPairs, leases: LeaseTaker, bounds: Bounds) -> None:
         self.me, self.governed, self.bounds, self.leases, self.store = me, governed, bounds, leases, pairs
@@ -72,11 +72,11 @@ class User:
 
     @property
     def busy(self) -> dict[bytes, UserPair]:
-        """Those that are not over in every respect."""
+        """The settlements that are not completely over."""
         return self.store.busy
 
     def hear(self, admitted: Admitted) -> None:
-        """Remember an offer."""
+        """Store an offer that was heard."""
         record = admitted.record
         handed = isinstance(record.body, Handover)
         self.offers[record.digest] = Offer(
@@ -87,7 +87,7 @@ class User:
         )
 
     def superseded(self, holder: bytes, new: Declaration) -> list[bytes]:
-        """Offers of a holder that a new one of its says anew."""
+        """Return a holder's offers that its new offer replaces."""
         return [n for n, o in self.offers.items() if o.holder == holder and offers_again(new, o.body)]
 
     def request(
@@ -133,7 +133,7 @@ class User:
         return self._ask(work, body, offer.holder, price_max)
 
     def _ask(self, work: Work, body: Request, holder: bytes, price_max: int | None) -> UserPair:
-        """Sign a REQUEST, remember it, send it."""
+        """Sign a REQUEST, store it and send it."""
         record, cell = work.sign(body), body.cell
         terms = self.governed.terms(body.commodity)
         now_ns = work.now.time.latest_ns
@@ -164,18 +164,18 @@ class User:
     # -- COUNTER -------------------------------------------------------------------------------------------------
 
     def bargains_on(self, work: Work, pair: UserPair, counter: Record, give_up_ns: int) -> None:
-        """Wait for the answer to a COUNTER of ours, and say it again until it comes."""
+        """Wait for the answer to a COUNTER of this node, and resend the COUNTER until it comes."""
         now_ns = work.now.time.latest_ns
         sent = {"last": counter.raw, "sent_ns": now_ns, "since_ns": now_ns, "give_up_ns": give_up_ns}
         self.store.move(work, pair, Event.COUNTER, **sent)
 
     def takes_price(self, work: Work, pair: UserPair, body: Request) -> UserPair:
-        """Ask again at the price agreed on; the new REQUEST takes the place of the first, under the same id."""
+        """Request again at the agreed price; the new REQUEST replaces the first, under the same id."""
         self.store.move(work, pair, Event.PRICED, ended="a price was agreed on", last=b"")
         return self._ask(work, body, pair.holder, pair.price_max)
 
     def declines(self, work: Work, pair: UserPair, price: int) -> None:
-        """Give up: no price is left that this user can bear."""
+        """Give up a request, because no price within this user's limit is left."""
         self.store.move(work, pair, Event.PRICED, ended=Reason.PRICE.value, last=b"")
         said = {"reason": Reason.PRICE.value, "clause": "counter.price", "measured": str(price)}
         required = f"<= {pair.price_max}, the most it may cost"
@@ -185,7 +185,7 @@ class User:
     # -- GRANT ---------------------------------------------------------------------------------------------------
 
     def judge_grant(self, admitted: Admitted, request: Request | None, now: TimeFix) -> UserPair | Refusal:
-        """The settlement of a GRANT that answers our REQUEST, word for word."""
+        """Return the settlement of a GRANT that matches this node's REQUEST in every field."""
         body: Grant = admitted.record.body
         pair = self.pairs.get(body.request)
         if pair is None or request is None or pair.holder != admitted.author.hash or body.user != self.me:
@@ -217,12 +217,12 @@ class User:
     # -- a whole -------------------------------------------------------------------------------------------------
 
     def hold(self, work: Work, pair: UserPair, grant: bytes) -> UserPair:
-        """A part of a whole is granted: keep the GRANT until every part is."""
+        """Store the GRANT of a part of a whole until every part is granted."""
         work.event("part granted", sid=pair.sid, band=pair.cell.band)
         return self.store.move(work, pair, Event.HELD, grant=grant)
 
     def gives_up(self, work: Work, pair: UserPair, why: str) -> None:
-        """A part that is not accepted, because the whole cannot stand."""
+        """Give up a part that is not accepted, because the whole cannot be completed."""
         reason = Reason.INCOMPLETE.value
         self.store.move(work, pair, Event.DEADLINE, ended=reason, last=b"")
         work.event("refused", sid=pair.sid, band=pair.cell.band, reason=reason, detail=why)
@@ -230,11 +230,11 @@ class User:
 
     @property
     def wholes(self) -> dict[bytes, dict[int, bytes]]:
-        """The wholes that are remembered, each with the REQUESTs of its parts by their places."""
+        """The remembered wholes, each with the REQUESTs of its parts by their places."""
         return self.store.wholes
 
     def parts_of(self, whole: bytes) -> list[UserPair]:
-        """The parts of a whole, in their order."""
+        """Return the parts of a whole, in order of their places."""
         return self.store.parts_of(whole)
 
     # -- ACCEPT --------------------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ class User:
         derived_from: tuple[bytes, ...] | None = None,
         later: tuple[LaterPart, ...] | None = None,
     ) -> None:
-        """Sign the ACCEPT, with what the GRANT derives from; from here on in doubt."""
+        """Sign the ACCEPT, naming the records that the GRANT derives from; from here on the user is in doubt."""
         grant: Grant = admitted.record.body
         envelope = pair.unit if grant.composite is not None else None
         body = Accept(
@@ -275,7 +275,7 @@ class User:
         work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.ACCEPTED))
 
     def judge_verdict(self, admitted: Admitted) -> UserPair | Refusal:
-        """The settlement that a refusal of our REQUEST ends, from the holder we asked."""
+        """Return the settlement that a refusal of this node's REQUEST ends; only the asked holder's refusal counts."""
         pair = self.pairs.get(admitted.record.body.subject)
         if pair is None or pair.holder != admitted.author.hash:
             return refuse(Reason.UNKNOWN_SID, "verdict.subject", "not a REQUEST of ours", "a REQUEST of ours to it")
@@ -283,7 +283,7 @@ class User:
         return moved if isinstance(moved, Refusal) else pair
 
     def refused(self, work: Work, pair: UserPair, said: Verdict) -> None:
-        """Our REQUEST was refused."""
+        """End a settlement whose REQUEST was refused."""
         self.store.move(work, pair, Event.VERDICT, ended=said.reason, last=b"")
         why = {"reason": said.reason, "clause": said.clause, "measured": said.measured, "required": said.required}
         work.event("refused", sid=pair.sid, band=pair.cell.band, **why)
@@ -292,7 +292,7 @@ class User:
     # -- the decision --------------------------------------------------------------------------------------------
 
     def judge_decision(self, admitted: Admitted, event: Event) -> UserPair | Refusal:
-        """The settlement of a CONFIRM or ABORT, over our very GRANT and ACCEPT."""
+        """Return the settlement of a CONFIRM or ABORT, over exactly this node's GRANT and ACCEPT."""
         pair = self.leases.judge(admitted, event)
         if isinstance(pair, Refusal):
             known = self.by_sid(admitted.record.body.sid)
@@ -307,7 +307,7 @@ class User:
         return pair
 
     def settled(self, work: Work, pair: UserPair, admitted: Admitted) -> None:
-        """CONFIRM arrived: the settlement stands."""
+        """Put a settlement in force after its CONFIRM."""
         body: Confirm = admitted.record.body
         self.store.move(
             work,
@@ -323,7 +323,7 @@ class User:
         work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.SETTLED))
 
     def aborted(self, work: Work, pair: UserPair, admitted: Admitted) -> None:
-        """ABORT arrived: nothing stands."""
+        """End a settlement after its ABORT."""
         reason = admitted.record.body.reason
         self.store.move(work, pair, Event.ABORT, decision=admitted.record.digest, ended=reason, last=b"")
         work.event("aborted", sid=pair.sid, reason=reason)
@@ -332,9 +332,9 @@ class User:
     # -- the passing of time -------------------------------------------------------------------------------------
 
     def tick(self, work: Work, silenced: Silenced = _never) -> list[UserPair]:
-        """Ask again where an answer is due, ever less often; give up where it never came; returns what ended.
+        """Resend, at growing intervals, what has no answer; give up where none came; return the settlements that ended.
 
-        `silenced` says of a holder why no word of it is ever taken here again, where that is so.
+        `silenced` returns why no record of a holder is ever accepted again, or None.
         """
         ended: list[UserPair] = []
         due = self.store.due(work.now.time)
@@ -366,20 +366,20 @@ class User:
             self.leases.again(work, pair)
 
     def _undecided(self, work: Work, pair: UserPair, event: Event, why: Refusal) -> None:
-        """End a doubt that no decision can end; what the holder may have confirmed, no warden here was ever given."""
+        """End a doubt that no decision can end; even if the holder confirmed, no warden of this node had a permit."""
         self.store.move(work, pair, event, ended=why.reason.value, last=b"")
         said = {"reason": why.reason.value, "clause": why.clause, "measured": why.measured, "required": why.required}
         work.event("aborted", sid=pair.sid, band=pair.cell.band, **said)
         work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.ABORTED, **said))
 
     def _forget_offers(self, work: Work) -> None:
-        """Nothing can be asked of an offer whose window is over."""
+        """Delete the offers whose windows are over: nothing can be requested from them."""
         for name in [n for n, o in self.offers.items() if work.now.time.after(o.body.cell.window.end_ns)]:
             offer = self.offers.pop(name)
             work.drop(HEARD if offer.handed is None else HANDED, name)
 
 
 def restored_user(*, me: bytes, governed: Governed, bounds: Bounds, stored: Iterable[bytes]) -> User:
-    """A user with its lease taker, from what is durable. Raises StoredStateError."""
+    """Build a user with its lease handling from stored state. Raises StoredStateError."""
     pairs = UserPairs(stored)
     return User(me=me, governed=governed, pairs=pairs, leases=LeaseTaker(pairs=pairs, bounds=bounds), bounds=bounds)

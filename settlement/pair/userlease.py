@@ -1,6 +1,6 @@
-"""The user's side after the commit: takes longer leases, stops at a SUSPEND, ends early, tells what it used.
+"""The user's side after CONFIRM: takes renewed leases, stops at a SUSPEND, ends early, reports usage.
 
-A RELINQUISH goes out again, ever less often, until the holder says that it has it or the window is over.
+A RELINQUISH is resent at growing intervals until the holder acknowledges it or the window is over.
 """
 
 from dataclasses import replace
@@ -19,20 +19,20 @@ from settlement.pair.work import Work
 
 
 def beside_request(bounds: Bounds, pair: UserPair) -> tuple[bytes, ...]:
-    """The unit envelope that a REQUEST names travels with it: the holder may not have it yet."""
+    """Return the unit envelope that a REQUEST names, to travel with it: the holder may not have it yet."""
     unit = bounds.unit
     waits = pair.state == UserState.REQUESTED and unit is not None and unit.digest == pair.unit
     return (unit.raw,) if waits and unit is not None else ()
 
 
 class LeaseTaker:
-    """Every settlement of one user, as far as its lease and its end go."""
+    """The leases and endings of all of one user's settlements."""
 
     def __init__(self, *, pairs: UserPairs, bounds: Bounds) -> None:
         self._pairs, self._bounds = pairs, bounds
 
     def _pair_of(self, admitted: Admitted) -> UserPair | Refusal:
-        """The settlement with the author that a record speaks of."""
+        """Return the settlement, with the record's author as its holder, that a record names."""
         sid = admitted.record.body.sid
         pair = self._pairs.by_sid(sid)
         if pair is None or pair.holder != admitted.author.hash:
@@ -40,7 +40,7 @@ class LeaseTaker:
         return pair
 
     def judge(self, admitted: Admitted, event: Event) -> UserPair | Refusal:
-        """The settlement that a record of its holder moves, where the table has such a move."""
+        """Return the settlement that a record of its holder moves, where the table has such a move."""
         pair = self._pair_of(admitted)
         if isinstance(pair, Refusal):
             return pair
@@ -50,7 +50,7 @@ class LeaseTaker:
     # -- the lease -----------------------------------------------------------------------------------------------
 
     def judge_lease(self, admitted: Admitted, event: Event) -> UserPair | Refusal:
-        """The settlement in force that a RENEW, SUSPEND or RESUME is of; what comes late is told by its fence."""
+        """Return the settlement in force that a RENEW, SUSPEND or RESUME is for; the fence shows late records."""
         pair = self._pair_of(admitted)
         if isinstance(pair, Refusal):
             return pair
@@ -68,7 +68,7 @@ class LeaseTaker:
         return judge_change(held, admitted.record) or pair
 
     def renewed(self, work: Work, pair: UserPair, admitted: Admitted) -> UserPair:
-        """Take up the longer lease of a RENEW or a RESUME."""
+        """Apply the longer lease of a RENEW or a RESUME."""
         body: Renew | Resume = admitted.record.body
         resumed = isinstance(body, Resume)
         moved = self._pairs.move(
@@ -87,7 +87,7 @@ class LeaseTaker:
         return moved
 
     def suspended(self, work: Work, pair: UserPair, admitted: Admitted) -> UserPair:
-        """Nothing may radiate until a RESUME; the settlement stands."""
+        """Apply a SUSPEND: nothing may be transmitted until a RESUME; the settlement stays."""
         body: Suspend = admitted.record.body
         moved = self._pairs.move(
             work,
@@ -106,7 +106,7 @@ class LeaseTaker:
     # -- the end -------------------------------------------------------------------------------------------------
 
     def judge_preempt(self, admitted: Admitted, grant: Grant | None) -> UserPair | Refusal:
-        """The settlement that is displaced by its holder, for a tier that is not below the granted one."""
+        """Return the settlement that its holder displaces for a tier not below the granted one."""
         pair = self.judge(admitted, Event.PREEMPT)
         if isinstance(pair, Refusal):
             return pair
@@ -118,14 +118,14 @@ class LeaseTaker:
         return pair
 
     def end(self, work: Work, pair: UserPair, event: Event, reason: str) -> UserPair:
-        """A settlement in force is over for us, whatever the cause; RF is already off."""
+        """End a settlement in force at this user, whatever the cause; RF is already off."""
         ended = self._pairs.move(work, pair, event, ended=reason)
         work.event("ended", sid=pair.sid, reason=reason)
         work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.ENDED, reason=reason))
         return ended
 
     def relinquish(self, work: Work, sid: bytes, reason: str) -> Record | None:
-        """End early and tell the holder, until it has heard; call only once RF is off."""
+        """End a settlement early and tell the holder, until it acknowledges; call only once RF is off."""
         held = self._pairs.by_sid(sid)
         if held is None or not held.in_force or held.decision is None:
             return None
@@ -137,13 +137,13 @@ class LeaseTaker:
         return record
 
     def heard(self, work: Work, subject: bytes) -> None:
-        """The holder has our RELINQUISH: no need to say it again."""
+        """Stop resending a RELINQUISH that the holder acknowledged."""
         for pair in [self._pairs.known[request] for request in self._pairs.unheard]:
             if digest(pair.last) == subject:
                 self._pairs.save(work, replace(pair, last=b""))
 
     def report_usage(self, work: Work, sid: bytes, *, used: Window | None, airtime_ns: int, bursts: int) -> None:
-        """Tell the holder what was done with the settlement."""
+        """Send the holder a USAGE report: window used, airtime in ns, number of bursts."""
         pair = self._pairs.by_sid(sid)
         if pair is None or pair.decision is None:
             return
@@ -160,7 +160,7 @@ class LeaseTaker:
     # -- the passing of time -------------------------------------------------------------------------------------
 
     def end_windows(self, work: Work) -> list[UserPair]:
-        """End what may be over by now, or goes on at its substitute; returns it."""
+        """End and return the settlements whose windows may be over, or that continue at their substitute."""
         now = work.now.time
         due = self._pairs.due(now) if now.trusted else []
         moved = [p for p in due if p.in_force and p.moving is not None and not now.before(p.moving.from_ns)]
@@ -175,13 +175,13 @@ class LeaseTaker:
         return ended + [self.end(work, pair, Event.WINDOW_END, "window end") for pair in over]
 
     def again(self, work: Work, pair: UserPair) -> None:
-        """Send the same bytes once more, where it is time to."""
+        """Send a settlement's last bytes again, where it is time."""
         if work.now.time.after(pair.said_again_ns()):
             self._pairs.save(work, replace(pair, sent_ns=work.now.time.latest_ns))
             work.send(pair.holder, pair.last, beside_request(self._bounds, pair))
 
     def tell_ends(self, work: Work) -> None:
-        """Say again what a holder has not heard of; after the window nobody needs it."""
+        """Resend endings that a holder has not acknowledged; after the window nobody needs them."""
         for pair in [p for p in self._pairs.due(work.now.time) if p.state == UserState.ENDED and p.last]:
             if work.now.time.after(pair.cell.window.end_ns):
                 self._pairs.save(work, replace(pair, last=b""))

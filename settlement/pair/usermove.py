@@ -1,4 +1,4 @@
-"""The user's side of a fallback: takes a FALLBACK, asks for its substitute, and ends the first settlement in time."""
+"""The user's side of a fallback: accepts a FALLBACK, requests its substitute, and ends the first settlement in time."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,7 +16,7 @@ from settlement.records.grant import Grant
 
 
 class Asker(Protocol):
-    """The user whose settlements are moved."""
+    """The part of `User` that this module needs."""
 
     governed: Governed
     offers: Any
@@ -24,23 +24,23 @@ class Asker(Protocol):
 
     @property
     def request(self) -> Callable[..., UserPair]:
-        """Signs a REQUEST for a cell of an offer."""
+        """The function that signs a REQUEST for a cell of an offer."""
         ...
 
     @property
     def busy(self) -> Mapping[bytes, UserPair]:
-        """Settlements that are not over in every respect."""
+        """The settlements that are not completely over."""
         ...
 
 
 class MoveTaker:
-    """Every settlement of one user that its holder moves."""
+    """Every settlement of one user that its holder moves to a substitute."""
 
     def __init__(self, user: Asker) -> None:
         self._user = user
 
     def take(self, work: Work, pair: UserPair, admitted: Admitted, granted: Grant) -> None:
-        """Take a FALLBACK that was judged: the settlement ends at its instant, its substitute is asked for."""
+        """Accept a judged FALLBACK: the settlement ends at its instant, and its substitute is requested."""
         body: Fallback = admitted.record.body
         moving = Moving(
             fallback=admitted.record.digest,
@@ -56,15 +56,15 @@ class MoveTaker:
         self.tick(work)
 
     def tick(self, work: Work) -> None:
-        """Ask for each substitute, as soon as the offer that it is asked from was heard; once."""
-        due = self._user.store.due(work.now.time)  # those that wait are always due
+        """Request each substitute once, as soon as its offer was heard."""
+        due = self._user.store.due(work.now.time)  # settlements that wait are always due
         waiting = [p for p in due if p.moving is not None and p.substitute is None and p.in_force]
         for pair in waiting:
             if pair.moving is not None and work.now.time.before(pair.moving.from_ns):
                 self._ask(work, pair, pair.moving)
 
     def _offer(self, pair: UserPair, moving: Moving) -> Any:
-        """The offer that the FALLBACK names, or one by which its holder has since said the same anew."""
+        """Return the offer that the FALLBACK names, or a newer one of the holder that replaces it."""
         named = self._user.offers.get(moving.declaration)
         if named is not None:
             return named
@@ -86,7 +86,7 @@ class MoveTaker:
         eirp_mdbm = min(moving.eirp_mdbm, offer.body.max_eirp_mdbm)
         price = price_of(Pricing.of(offer.body, terms.tariff), moving.cell, eirp_mdbm)
         if moving.price is not None and not isinstance(price, Refusal) and price > moving.price:
-            return  # an offer that came after the FALLBACK; nobody here chose that price
+            return  # an offer that came after the FALLBACK, at a price that nobody here agreed to
         asked = self._user.request(
             work,
             offer,

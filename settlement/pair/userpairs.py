@@ -1,4 +1,4 @@
-"""A user's settlements: how one is stored, which still need looking at, and when one is forgotten."""
+"""A user's settlements: their stored form, their deadlines, and when each is deleted."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -17,12 +17,12 @@ STORE = "user"
 WAITING = (UserState.REQUESTED, UserState.ACCEPTED)
 IN_FORCE = (UserState.SETTLED, UserState.SUSPENDED)
 KEPT_MAX = 1024
-"""Settlements that are over in every respect and still remembered, for what their holders may say late."""
+"""Most settlements that are completely over and still remembered, for late messages of their holders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moving:
-    """A FALLBACK that was taken: when the settlement ends for it (UTC, ns), and what is asked for instead."""
+    """An accepted FALLBACK: when the settlement ends for it (UTC, ns), and what is requested instead."""
 
     fallback: bytes = blob(1, 32)
     from_ns: int = uint(2)
@@ -73,21 +73,21 @@ class UserPair:
 
     @property
     def longest_ns(self) -> int:
-        """How long a lease of it may be."""
+        """The longest lease of this settlement, ns."""
         return LEASE_MAX_NS if self.lease_ns is None else self.lease_ns
 
     @property
     def in_force(self) -> bool:
-        """Settled, be it suspended or not."""
+        """Whether the settlement is confirmed and not over, suspended or not."""
         return self.state in IN_FORCE
 
     def said_again_ns(self) -> int:
-        """When what is not answered is sent again."""
+        """When an unanswered record is sent again (UTC, ns)."""
         since_ns = self.asked_ns if self.since_ns is None else self.since_ns
         return self.sent_ns + pause_ns(since_ns, self.sent_ns, self.request)
 
     def due_ns(self) -> int:
-        """The first time (UTC) at which the passing of time can have anything to do with it; maybe early."""
+        """Return the first time (UTC, ns) at which a tick may have to act on the settlement; may be early."""
         times = [self.cell.window.end_ns]
         if self.moving is not None and self.in_force:
             times.append(self.moving.from_ns if self.substitute is not None else 0)
@@ -98,14 +98,14 @@ class UserPair:
         return min(times)
 
     def done(self, now: TimeFix) -> bool:
-        """Nothing of it can matter any more: nothing is waited for, and its window is over."""
+        """True when nothing can depend on the settlement: no answer is awaited, and the window is over."""
         return self.state not in (*WAITING, *IN_FORCE) and not self.last and now.after(self.cell.window.end_ns)
 
 
 class UserPairs:
-    """All that are remembered; `busy` are those not over in every respect, of them `due` those a tick has to look at.
+    """All remembered settlements of a user; `busy` those not completely over, of them `due` those that a tick checks.
 
-    `unheard` are those that ended and of which the holder has not heard.
+    `unheard` are those that ended and whose end the holder has not acknowledged.
     """
 
     def __init__(self, stored: Iterable[bytes]) -> None:
@@ -118,28 +118,28 @@ class UserPairs:
             self._deadlines.set(pair.request, pair.due_ns())
         self._by_sid = {pair.sid: pair.request for pair in pairs}
         self.wholes: dict[bytes, dict[int, bytes]] = {}
-        """REQUESTs of each whole that has not come to an end, by the places of its parts."""
+        """The REQUESTs of each unfinished whole, by the places of its parts."""
         for pair in pairs:
             self._note_whole(pair)
         self._over: dict[bytes, None] = {}
         self._theirs: Counter[bytes] = Counter()
 
     def by_sid(self, sid: bytes) -> UserPair | None:
-        """The settlement with that id."""
+        """Return the settlement with that id; None if there is none."""
         request = self._by_sid.get(sid)
         return None if request is None else self.known[request]
 
     def move(self, work: Work, pair: UserPair, event: Event, **changes: Any) -> UserPair:
-        """The only way from one state to another: the table's, with what the event changes beside it.
+        """Move a settlement to its next state by the transition table, with the event's changes: the only way to do so.
 
-        Raises IllegalMoveError, before anything is changed, where the table knows no such move.
+        Raises IllegalMoveError, before anything is changed, where the table has no such transition.
         """
         moved = replace(pair, state=moved_user(pair.state, event), **changes)
         self.save(work, moved)
         return moved
 
     def save(self, work: Work, pair: UserPair) -> None:
-        """Remember a settlement as it stands now, in the state that it is in."""
+        """Store a settlement in its present form and state."""
         self.known[pair.request] = self.busy[pair.request] = pair
         self._by_sid[pair.sid] = pair.request
         self._note_whole(pair)
@@ -155,19 +155,19 @@ class UserPairs:
             self.wholes.setdefault(pair.whole, {})[pair.place or 0] = pair.request
 
     def parts_of(self, whole: bytes) -> list[UserPair]:
-        """The parts of a whole that are remembered, in their order."""
+        """Return the remembered parts of a whole, in order of their places."""
         return [self.known[name] for _, name in sorted(self.wholes.get(whole, {}).items()) if name in self.known]
 
     def next_due_ns(self) -> int | None:
-        """The first time (UTC) at which `due` has one to name, 0 where it has already; None where it never will."""
+        """Return when (UTC, ns) the first settlement is due: 0 if one is now, None if none ever will be."""
         return self._deadlines.next_ns()
 
     def due(self, now: TimeFix) -> list[UserPair]:
-        """Those that the passing of time may have something to do with."""
+        """Return the settlements whose deadlines have come."""
         return [self.known[request] for request in self._deadlines.due(now.latest_ns)]
 
     def sweep(self, work: Work) -> None:
-        """Lay aside what is done with, and forget the oldest of it beyond KEPT_MAX, of whoever has the most."""
+        """Lay aside settlements that are over; beyond KEPT_MAX delete the oldest of the holder with the most."""
         for pair in [p for p in self.due(work.now.time) if p.done(work.now.time)]:
             self._deadlines.forget(pair.request)
             del self.busy[pair.request]

@@ -1,4 +1,4 @@
-"""One settlement over several classes, all parts or none: its id, what a holder is shown, and one decision for all.
+"""A settlement over several classes (a whole), all parts or none: its id, its proofs, and one decision for all parts.
 
 The parts stand in an order in which each holder's are together. The user ACCEPTs from the last holder to the first,
 once every part is granted; each ACCEPT shows the CONFIRMs of all later holders. A holder confirms all its parts of a
@@ -35,18 +35,18 @@ Prove = Callable[[bytes], Admitted | Refusal]
 
 
 def terms_hash(commodity: str, cell: Cell, tier: int, eirp_mdbm: int, price: int) -> bytes:
-    """SHA-256 over the terms of one part."""
+    """Return SHA-256 over the terms of one part."""
     return hashlib.sha256(cbor2.dumps([commodity, codec.to_map(cell), tier, eirp_mdbm, price])).digest()
 
 
 def whole_id(user: bytes, nonce: bytes, declarations: Sequence[bytes], terms: Sequence[bytes]) -> bytes:
-    """Name a whole: SHA-256 over its user, a nonce and every part."""
+    """Return the id of a whole: SHA-256 over its user, a nonce and every part."""
     named = [b"bandpact/1/whole", user, nonce, list(declarations), list(terms)]
     return hashlib.sha256(cbor2.dumps(named)).digest()
 
 
 def judge_whole(body: Request, user: bytes) -> Refusal | None:
-    """Is a REQUEST the part that it says it is, of a whole whose id is over all its parts?"""
+    """Refuse a REQUEST that does not match its stated part of a whole, whose id is over all its parts."""
     whole = body.whole
     if whole is None:
         return None
@@ -62,13 +62,13 @@ def judge_whole(body: Request, user: bytes) -> Refusal | None:
 
 
 def named_part(body: Request) -> dict[str, Any]:
-    """Which part of which whole a GRANT of this REQUEST says it is."""
+    """Return the fields with which a GRANT of this REQUEST names its whole and its part."""
     whole = body.whole
     return {} if whole is None else {"whole": whole.id, "place": whole.index, "parts": len(whole.terms)}
 
 
 def own_part(body: Request, offers: Container[bytes]) -> dict[str, Any]:
-    """Which part of which whole a holder keeps of this REQUEST, and how many of it are of its own offers."""
+    """Return the fields with which a holder stores the whole and part of this REQUEST, and its own number of parts."""
     whole = body.whole
     if whole is None:
         return {}
@@ -79,7 +79,7 @@ def own_part(body: Request, offers: Container[bytes]) -> dict[str, Any]:
 def judge_later(
     whole: WholeOf, shown: Sequence[LaterPart], mine: set[int], user: bytes, prove: Prove, *, rule: RuleInForce
 ) -> Refusal | None:
-    """Does an ACCEPT show that every later part is confirmed which another holder has, and may grant by the rule?
+    """Refuse an ACCEPT that does not show every later part of other holders as confirmed, each as the rule allows.
 
     Args: mine: the places of this holder's own parts. user: who accepts. prove: verifies the signature of a record.
     """
@@ -108,7 +108,7 @@ def _judge_shown(shown: LaterPart, whole: WholeOf, user: bytes, prove: Prove, ru
 
 
 def part_flaw(proven: Sequence[Admitted], here: str, whole: WholeOf, place: int, user: bytes) -> Refusal | None:
-    """What keeps a GRANT, an ACCEPT and a CONFIRM, proven, from being a confirmed part of a whole."""
+    """Return why a proven GRANT, ACCEPT and CONFIRM are not a confirmed part of a whole; None where they are."""
     grant, accept, confirm = (one.record for one in proven)
     given, taken, decided = grant.body, accept.body, confirm.body
     if not (isinstance(given, Grant) and isinstance(taken, Accept) and isinstance(decided, Confirm)):
@@ -129,10 +129,10 @@ def part_flaw(proven: Sequence[Admitted], here: str, whole: WholeOf, place: int,
 
 
 class WholeDecisions(DecisionKeeper):
-    """Decides a holder's parts of a whole together: all CONFIRMed in one step, or all ABORTed."""
+    """Decides a holder's parts of a whole together: all confirmed in one step, or all aborted."""
 
     def confirm(self, work: Work, pair: HolderPair, accept: bytes, event: Event, cosigned: tuple[bytes, ...]) -> None:
-        """The commit point; a part of a whole waits for this holder's others."""
+        """Sign the CONFIRM, the commit point; a part of a whole waits for this holder's other parts."""
         if pair.whole is None:
             super().confirm(work, pair, accept, event, cosigned)
             return
@@ -156,7 +156,7 @@ class WholeDecisions(DecisionKeeper):
             super().confirm(work, part, part.accept or b"", Event.COORDINATED, part.cosigned or ())
 
     def abort(self, work: Work, pair: HolderPair, event: Event, reason: Reason, accept: bytes | None = None) -> None:
-        """The other terminal decision; none of this holder's other parts of the whole is confirmed either."""
+        """Sign the ABORT, the other final decision; none of this holder's parts of the whole is then confirmed."""
         late = pair.ready and event is Event.DEADLINE
         super().abort(work, pair, event, Reason.INCOMPLETE if late else reason, accept)
         if pair.whole is None:
@@ -166,7 +166,7 @@ class WholeDecisions(DecisionKeeper):
                 super().abort(work, other, Event.BARRED, Reason.INCOMPLETE, other.accept)
 
     def _parts(self, pair: HolderPair) -> list[HolderPair]:
-        """This holder's parts of the whole, in their order."""
+        """Return this holder's parts of the whole, in order."""
         same = [p for p in self._pairs.busy.values() if (p.whole, p.user) == (pair.whole, pair.user)]
         return sorted(same, key=lambda one: one.place or 0)
 
@@ -175,11 +175,11 @@ class WholeDecisions(DecisionKeeper):
 
 
 def in_order(holders: Sequence[bytes]) -> list[int]:
-    """The places of parts so that each holder's are together, in the order in which the holders appear first."""
+    """Return the places of parts with each holder's together, in the order in which the holders first appear."""
     first = {holder: n for n, holder in reversed(list(enumerate(holders)))}
     return sorted(range(len(holders)), key=lambda n: (first[holders[n]], n))
 
 
 def stood(parts: Sequence[UserPair]) -> bool:
-    """Was the first part ever confirmed, and with it the whole?"""
+    """Whether the first part, and so the whole, was ever confirmed."""
     return any(part.place == 0 and part.transmit_until_ns is not None for part in parts)

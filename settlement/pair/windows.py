@@ -1,4 +1,4 @@
-"""The windows of a settlement in place and time, beyond what admission asks of every record. Pure.
+"""Time and place checks of a settlement, beyond the checks that admission makes of every record. Pure.
 
 What is not surely inside is refused, with what was measured and what was required.
 """
@@ -12,17 +12,17 @@ from settlement.core.reasons import Reason, Refusal, refuse
 
 
 def accepted_from(accept: Record, cell: Cell) -> Refusal | None:
-    """Was the ACCEPT signed inside the cell's area? A user may have moved since its REQUEST."""
+    """Refuse an ACCEPT signed outside the cell's area: a user may have moved since its REQUEST."""
     return author_inside(accept.frame.attestation, cell.area, "accept.place")
 
 
 def still_here(position: PositionFix, area: Area) -> Refusal | None:
-    """Is this user itself inside the area of what it is granted, before it accepts?"""
+    """Refuse a grant whose area this user's own position is not surely inside; checked before it accepts."""
     return area.place(position, "grant.place")
 
 
 def not_too_far(cell: Cell, earliest_ns: int, terms: ClassTerms) -> Refusal | None:
-    """Does the window surely start no further ahead than the class allows? `earliest_ns` is now at its earliest."""
+    """Refuse a window that may start further ahead than the class allows; `earliest_ns`: the earliest now."""
     if terms.max_ahead_ns is None:
         return None
     ahead_ns = cell.window.start_ns - earliest_ns
