@@ -1,1 +1,1 @@
-"""A party: receives a message, judges it, acts on what holds, and hands over what is to be sent."""
+"""A party (one node's protocol logic): receives a message, judges it, acts on valid records, queues replies."""

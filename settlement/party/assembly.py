@@ -1,7 +1,7 @@
-"""What a node itself says of proposals, as time passes: bids, reveals, the tally, its one vote, the certified outcome.
+"""A node's own records in group decisions, as time passes: bids, reveals, tally, its one vote, the certified outcome.
 
-All of it follows from what is durable, so a node that was restarted says the same. Each word is signed once, in the
-step that keeps it, and leaves when that step is durable.
+Each record depends only on durable state, so a restarted node makes the same. Each is signed once, in the step that
+stores it, and is sent when that step is durable.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ BESIDE_MAX = 64
 
 
 def propose(state: NodeState, step: Step, body: Proposal) -> Record:
-    """Put a question to a list of members. Raises OwnFaultError where it could not be decided, or is no question."""
+    """Sign a PROPOSAL to a list of members. Raises OwnFaultError where it is invalid or could not be decided."""
     group = judge_group(state, body, "proposal")
     refusal = group if isinstance(group, Refusal) else in_epoch(group, body.epoch, step.now.time, "proposal")
     refusal = refusal or judge_sold(state, body, state.identity.credential)
@@ -68,7 +68,7 @@ def propose(state: NodeState, step: Step, body: Proposal) -> Record:
 
 
 def seat_of_auctions(state: NodeState, commodity: str) -> tuple[bytes, MemberList] | Refusal:
-    """The list of members that certifies auctions of a class now, with the hash of its record; why there is none."""
+    """Return the list of members that certifies a class's auctions now, with its record's hash; else a refusal."""
     classed = state.rule.rule.terms(commodity)
     if classed is None or classed.auction is None:
         return refuse(Reason.TERMS, "proposal.auction", commodity, "a class that the rule has auctions of")
@@ -81,7 +81,7 @@ def seat_of_auctions(state: NodeState, commodity: str) -> tuple[bytes, MemberLis
 
 
 def open_auction(state: NodeState, step: Step, terms: AuctionTerms, function: str, vote_by_ns: int) -> Record:
-    """Auction the cell of an offer of our own. Raises OwnFaultError where the rule or the members forbids it."""
+    """Open an auction of one of this node's offers. Raises OwnFaultError where the rule or the members forbid it."""
     seat = seat_of_auctions(state, terms.commodity)
     if isinstance(seat, Refusal):
         raise OwnFaultError(str(seat))
@@ -100,9 +100,9 @@ def open_auction(state: NodeState, step: Step, terms: AuctionTerms, function: st
 
 
 def place_bid(state: NodeState, step: Step, name: bytes, price: int, *, reveal: bool = True) -> Record:
-    """Bid in an auction: the price is sealed and kept here, its commitment goes to everyone.
+    """Bid in an auction: price and nonce stay stored here, and the commitment to them is sent to everyone.
 
-    `reveal`: show it in time; a bidder that does not loses its deposit. Raises OwnFaultError where it cannot bid.
+    `reveal`: show the price in time; without it the deposit is lost. Raises OwnFaultError where this node cannot bid.
     """
     auction, me = auction_of(state, name, "bid.proposal"), state.identity.credential
     if isinstance(auction, Refusal):
@@ -127,7 +127,7 @@ def place_bid(state: NodeState, step: Step, name: bytes, price: int, *, reveal: 
 
 
 def tick(state: NodeState, step: Step) -> None:
-    """Let time pass for every proposal under way; forget those of which nothing can come any more."""
+    """Process the deadlines of every open proposal; delete those that can have no result any more."""
     for name in state.assembly.live:
         asked = proposal_of(state, name)
         if asked is not None:
@@ -138,9 +138,9 @@ def tick(state: NodeState, step: Step) -> None:
 
 
 def _withdraw(state: NodeState, step: Step) -> None:
-    """As holder: tell the members of each approval that nothing, or nothing more, comes of, so that they keep no cell.
+    """As holder: tell the members of each approval that is not or no longer used, so that they free its cell.
 
-    Its REQUEST was refused, its GRANT aborted, or its settlement is over before its window: none is granted again.
+    Its REQUEST was refused, its GRANT aborted, or its settlement ended before its window: no other is granted for it.
     """
     held_here = state.assembly
     own = [name for author in state.own_line for name in held_here.kept_of(author)]
@@ -186,7 +186,7 @@ def _go_on(state: NodeState, step: Step, asked: Record) -> None:
 
 
 def _event(state: NodeState, step: Step, asked: Record, auction: AuctionCase | Refusal | None) -> ProposalEvent | None:
-    """What time, or what is kept, makes of a proposal next."""
+    """Return the next event of a proposal that its deadlines or stored records cause; None where there is none."""
     now, name, at = step.now.time, asked.digest, state.assembly.states[asked.digest]
     if state.lineage.get(OUTCOMES, name) is not None and at is not ProposalState.DECIDED:
         return ProposalEvent.CERTIFIED
@@ -207,7 +207,7 @@ def _event(state: NodeState, step: Step, asked: Record, auction: AuctionCase | R
 
 
 def _show(state: NodeState, step: Step, auction: AuctionCase) -> None:
-    """Reveal our own bid, once every clock that is as good as ours says that the bids have closed."""
+    """Reveal this node's own bid a margin after bidding ends, so that it has ended on the other nodes' clocks too."""
     me, name = state.identity.credential, auction.name
     held, sealed = state.lineage.get(BIDS, name + me), state.lineage.get(SEALED, name)
     now, terms = step.now.time, auction.terms
@@ -224,7 +224,7 @@ def _show(state: NodeState, step: Step, auction: AuctionCase) -> None:
 
 
 def _count(state: NodeState, step: Step, auction: AuctionCase) -> None:
-    """As auctioneer: count what came in, and send it with all bids and reveals beside it."""
+    """As auctioneer: count the bids and send the TALLY with all bids and reveals beside it."""
     if auction.proposal.frame.author != state.identity.credential or state.lineage.get(TALLIES, auction.name):
         return
     body = count_bids(auction.name, auction.body.function, auction.terms, heard_bids(state, auction.name).values())
@@ -248,7 +248,7 @@ def _to_all(state: NodeState, step: Step, record: Record, beside: Sequence[bytes
 
 
 def _choice(state: NodeState, step: Step, asked: Record) -> bytes | None:
-    """What this node votes for: the TALLY that it found right; for or against a REQUEST by what it knows itself."""
+    """Return this node's vote: the TALLY that it found right; for or against a REQUEST by its own knowledge."""
     if asked.body.function in PRICE_FUNCTIONS:
         return state.lineage.get(TALLIES, asked.digest)
     now = step.now.time
@@ -256,7 +256,7 @@ def _choice(state: NodeState, step: Step, asked: Record) -> bytes | None:
 
 
 def _vote(state: NodeState, step: Step, asked: Record) -> None:
-    """Sign the one vote of this node, where it is a member and has not voted."""
+    """Sign this node's one vote, where it is a member and has not voted."""
     group, me = group_of(state, asked.body.membership), state.identity.credential
     if group is None or member_of(group, me) is None or state.lineage.get(VOTES, asked.digest + me) is not None:
         return
@@ -266,7 +266,7 @@ def _vote(state: NodeState, step: Step, asked: Record) -> None:
 
 
 def cast_vote(state: NodeState, step: Step, asked: Record, group: MemberList, choice: bytes) -> Record | Refusal:
-    """Vote, once: the vote is kept in the step that signs it, and another for the same proposal is refused."""
+    """Vote once: the vote is stored in the step that signs it, and a second for the same proposal is refused."""
     me = state.identity.credential
     before = state.record_of(state.lineage.get(VOTES, asked.digest + me))
     refusal = may_vote(before.body.choice if before is not None else None, choice)
@@ -283,7 +283,7 @@ def cast_vote(state: NodeState, step: Step, asked: Record, group: MemberList, ch
 
 
 def _certify(state: NodeState, step: Step, asked: Record) -> None:
-    """As who proposed it: once enough members voted for one thing, say so, with their votes."""
+    """As proposer: once enough members voted for one choice, sign the OUTCOME with their votes."""
     group = group_of(state, asked.body.membership)
     if group is None or asked.frame.author != state.identity.credential:
         return
@@ -303,7 +303,7 @@ def _certify(state: NodeState, step: Step, asked: Record) -> None:
 
 
 def _answer_request(state: NodeState, step: Step, asked: Record) -> None:
-    """As holder: grant a REQUEST that its members approved, by all that it is judged by now; else refuse it. Once."""
+    """As holder: grant a REQUEST that its members approved, once, where it still passes all checks; else refuse it."""
     subject = asked.body.subject
     admitted = state.admitted_of(subject) if subject is not None else None
     mine = asked.frame.author == state.identity.credential

@@ -1,8 +1,8 @@
-"""A node's part in the settlement: bytes in, one verdict each, bytes out; no sockets, no clock of its own.
+"""The protocol logic of one node: each message gets one verdict and queued replies; no sockets, no clock of its own.
 
-A party is holder and user at once; which it may be is its credential's matter, not this code's.
+A party is holder and user at once; its credential decides which of the two it may act as.
 
-Long because every way from bytes to their one verdict, and to what is undone with it, stands in one place.
+Long because all code from a message to its one verdict, and the undoing of that, is in one place.
 """
 
 from collections.abc import Callable, Iterator, Sized
@@ -41,21 +41,21 @@ from settlement.state.witness import ROUND
 
 T = TypeVar("T")
 UNRECOVERABLE = (LineageError, HaltedError, StoredStateError)
-"""What a node must not go on from: its log is gone, not whole, or not what was written."""
+"""Errors after which a node must stop: its log is lost, damaged or inconsistent."""
 PAUSE_NS, PAUSE_MAX_NS = 1_000_000_000, 64_000_000_000
 WITNESSING_DIVIDES = 4
-"""Heads go round with every settlement, and count by a quarter."""
+"""Divisor of a witnessing message's cost: heads are sent with every settlement, and cost a quarter."""
 
 
 class Party(NodeState):
-    """Holder, user, log and registry of one node, driven from outside."""
+    """Holder, user, log and registry of one node; the caller supplies messages and time."""
 
     faults: int = 0
-    """Messages and duties that failed in a way nobody foresaw; each was undone, told, and cost nothing else."""
+    """Number of messages and duties that failed with an unexpected exception; each was undone and reported."""
 
     @contextmanager
     def step(self, now: Fix) -> Iterator[Step]:
-        """One durable step. If it fails nothing of it happened, and the machines go back to what is durable."""
+        """Open one durable step; if it fails nothing of it has happened, and the machines are restored from the log."""
         time = believed(now.time, self.attested_ns)
         now = now if time is now.time else replace(now, time=time)
         self.go_by(self.rules.at(now.time.earliest_ns, now.time.latest_ns))
@@ -84,7 +84,7 @@ class Party(NodeState):
             raise
 
     def attempt(self, step: Step, act: Callable[[], T]) -> T | Refusal:
-        """One part of a step: what of it this node may not sign undoes that part alone, and is returned."""
+        """Run one part of a step; if this node may not sign something in it, undo that part and return the refusal."""
         before, mark = (self.identity, dict(self.former)), step.mark()
         try:
             with self.lineage.transaction():
@@ -95,7 +95,7 @@ class Party(NodeState):
     def _not_signed(
         self, step: Step, exc: NotEntitledError, before: tuple[Identity, dict[bytes, Identity]], mark: Mark
     ) -> Refusal:
-        """What came before it in its part of the step is gone from the log: nor did it happen here."""
+        """Restore identity and notes as before a part of a step that was undone in the log."""
         self.identity, self.former = before
         step.identity, self.witness.me = self.identity, self.identity.credential
         self.restore()
@@ -104,7 +104,7 @@ class Party(NodeState):
         return exc.refusal
 
     def register(self, step: Step) -> None:
-        """Log the credentials and the rule this node works with, each once: an auditor needs nothing else."""
+        """Log the node's credentials and rule, each once: an auditor needs nothing else."""
         chains = (subject.chain for subject in self.registry.subjects())
         newest = self.rules.newest
         if self.lineage.get(RULE, newest.key) is None:
@@ -117,9 +117,9 @@ class Party(NodeState):
     # -- bytes in ------------------------------------------------------------------------------------------------
 
     def receive(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
-        """One message from the node that holds `transport_key`: one verdict, logged. Returns the refusal, if any.
+        """Handle one message from the node with this transport key: one verdict, logged. Return the refusal, if any.
 
-        A neighbour that has used up its share of this node is not listened to; that alone is counted, not logged.
+        A message of a neighbour beyond its share is dropped; that is counted, not logged.
         """
         now_ns, shares = step.now.time.latest_ns if self.clock is None else self.clock(), self.shares
         self._now_ns = now_ns
@@ -153,7 +153,7 @@ class Party(NodeState):
         return refusal
 
     def at_cost_of(self, step: Step, transport_key: bytes, action: Callable[[], object]) -> None:
-        """Do what a neighbour's word brought about, at the cost of its share; nothing, where that is used up."""
+        """Run an action that a neighbour's message caused, charged to its share; skip it where that is used up."""
         now_ns, shares = step.now.time.latest_ns if self.clock is None else self.clock(), self.shares
         if shares.judge(transport_key, now_ns) is not None:
             return
@@ -165,9 +165,9 @@ class Party(NodeState):
     def _undone_if_it_fails(
         self, step: Step, action: Callable[[], T], *, attempts: bool = False
     ) -> T | Refusal | Exception:
-        """The one place where an exception that nobody foresaw ends: what it was part of is as if it never began.
+        """Run an action; an unexpected exception undoes it completely and is returned: the one place that catches them.
 
-        With `attempts` what this node may not sign is a refusal, undone as by `attempt`, in the same savepoint.
+        With `attempts` a NotEntitledError becomes a refusal, undone as by `attempt`, in the same savepoint.
         """
         before, mark = (self.identity, dict(self.former)), step.mark()
         try:
@@ -187,10 +187,10 @@ class Party(NodeState):
             return exc
 
     def duty(self, step: Step, what: str, action: Callable[[], T], *, waits: bool = True) -> T | Refusal | None:
-        """Do something of this node's own; what fails is undone and told (None), and the node goes on with all else.
+        """Run a duty of this node; a failure is undone and reported (None), and the node goes on with everything else.
 
-        What the node may not sign comes back as a refusal, undone as well.
-        One that `waits` is left alone for a while after it failed, ever longer; what takes a band back does not wait.
+        Something that the node may not sign is undone as well, and returned as a refusal.
+        A duty with `waits` is retried after a growing back-off; one that takes a band back is retried at once.
         """
         now_ns = step.now.time.latest_ns
         failed, until_ns = self._failed_duties.get(what, (0, now_ns))
@@ -206,7 +206,7 @@ class Party(NodeState):
         return None
 
     def _if_any(self, step: Step, what: str, there: Sized | bool, action: Callable[[], object]) -> None:
-        """Do a duty only where there is something to do it for, or where it failed before."""
+        """Run a duty only where there is something to do, or where the duty failed before."""
         if there or what in self._failed_duties:
             self.duty(step, what, action)
 
@@ -239,7 +239,7 @@ class Party(NodeState):
         decision = unsure or decide(case)
         if isinstance(decision, Refusal):
             refusal = decision
-            # What time or order alone decided may be judged again when it comes again.
+            # A refusal that only time or order caused may be judged again when the record comes again.
             terminal = None if may_change(refusal) or self._early(verdict, refusal) else verdict.record
             self._log_refused(step, raw, refusal, _hash(peer), terminal, signed=True)
             self.attempt(step, lambda: answer_refused(case, refusal))
@@ -254,7 +254,7 @@ class Party(NodeState):
         return None
 
     def _admit(self, step: Step, raw: bytes, transport_key: bytes) -> Admitted | Refusal:
-        """Admission; what this node's own key signed is in its own log, or somebody else has the key."""
+        """Run admission; a record by this node's own key must be in its own log, or somebody else has the key."""
         admitted = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
         if isinstance(admitted, Refusal) or admitted.author.hash not in self.own_line:
             return admitted
@@ -263,14 +263,14 @@ class Party(NodeState):
         return refuse(Reason.EQUIVOCATION, "integrity.own", measured, "nobody else signs with this node's key")
 
     def _passed_on(self, admitted: Admitted) -> Refusal | None:
-        """What neighbours pass on by design costs its author's share, not theirs: who floods them silences nobody."""
+        """Charge a record that neighbours pass on to its author's share, not theirs: a flood silences no neighbour."""
         self._cost_of = admitted.author.hash
         return self.shares.judge(self._cost_of, self._now_ns)
 
     def _take_beside(self, step: Step, raw: bytes, transport_key: bytes) -> Charge:
-        """An envelope that the next record rests on: judged by itself, once. What else is there is that record's.
+        """Judge an envelope that the next record rests on, by itself and once; other records beside are left to that.
 
-        Returns what its entry in the log costs.
+        Returns the cost of its log entry.
         """
         unproven = parse(raw)
         if not isinstance(unproven, Unproven) or not unproven.row.beside or self.lineage.seen(digest(raw)):
@@ -294,9 +294,9 @@ class Party(NodeState):
         return verdict.record.row.charge
 
     def _early(self, admitted: Admitted, refusal: Refusal) -> bool:
-        """Did a word of the holder overtake the one before it? A PREEMPT must count once its CONFIRM has come.
+        """Whether a holder's record overtook the one before it: a PREEMPT must count once its CONFIRM has come.
 
-        So must a COMPENSATION or a FALLBACK, which before it speak of a settlement that is none yet.
+        The same holds for a COMPENSATION or FALLBACK, which before the CONFIRM names no settlement yet.
         """
         pair = self.user.by_sid(admitted.record.sid) if admitted.record.sid is not None else None
         if pair is None or pair.state not in user_side.WAITING:
@@ -305,12 +305,12 @@ class Party(NodeState):
         return refusal.reason is Reason.OUT_OF_ORDER or (refusal.reason is Reason.UNKNOWN_SID and by_holder)
 
     def hello(self, step: Step) -> None:
-        """Ask every neighbour which head of our log it saw last; needs no signature, so it goes before all others."""
+        """Ask every neighbour which head of this log it saw last; unsigned, so that it can precede all records."""
         for neighbour in self.witness.neighbours():
             step.outgoing.append(Outgoing(to=neighbour.hash, data=Message(record=b"", heads=HEADS_ASKED).encoded()))
 
     def _heads(self, step: Step, message: Message, transport_key: bytes) -> Refusal | None:
-        """Answer a neighbour's question about its own log, or take its answer about ours."""
+        """Answer a neighbour's question about its own log, or use its answer about this node's log."""
         peer = self.registry.by_transport(transport_key)
         if peer is None:
             return refuse(Reason.UNKNOWN_PEER, "heads.peer", transport_key.hex()[:16], "a credentialed neighbour")
@@ -330,7 +330,7 @@ class Party(NodeState):
         return refusal
 
     def _judge_heads(self, step: Step, raw: bytes, peer: Subject) -> Refusal | None:
-        """An old cosignature counts here: it says what the neighbour saw, whenever that was."""
+        """Judge a neighbour's answer; an old cosignature counts here, as it proves what the neighbour saw."""
         admitted = prove(raw, self.registry)
         if isinstance(admitted, Refusal):
             return admitted
@@ -355,7 +355,7 @@ class Party(NodeState):
         step.log(leaf, record)
 
     def _refused(self, step: Step, raw: bytes, refusal: Refusal, transport_key: bytes) -> Refusal | None:
-        """Log a refusal; a resend from its author gets the same answer again, an entitled question gets a reason."""
+        """Log a refusal; answer a repeated record as before, and send a reason to a sender entitled to one."""
         peer = self.registry.by_transport(transport_key)
         if refusal.reason is Reason.REPLAY:
             again = passed_on(raw, peer) and not is_replaced(self, raw)
@@ -381,7 +381,7 @@ class Party(NodeState):
         self.attempt(step, lambda: answer_refused(case, refusal))
 
     def _not_entitled(self, step: Step, data: bytes, refusal: Refusal, transport_key: bytes) -> None:
-        """A message that this node may not answer as it asks: refused, and its author is told where that may be."""
+        """Refuse a message whose answer this node may not sign; tell its author so where that may be signed."""
         message, peer = decode_message(data), self.registry.by_transport(transport_key)
         raw = data if isinstance(message, Refusal) else message.record
         admitted = prove(raw, self.registry)
@@ -392,7 +392,7 @@ class Party(NodeState):
     # -- the passing of time -------------------------------------------------------------------------------------
 
     def tick(self, step: Step) -> list[UserPair]:
-        """Let deadlines pass on both sides; returns settlements that ended for us as a user."""
+        """Process deadlines on both sides; return this user's settlements that ended."""
         if step.halted is not None or self.unsure(step.now) is not None:
             return []
         leases = self.holder.leases
@@ -413,17 +413,17 @@ class Party(NodeState):
         return ended if isinstance(ended, list) else []
 
     def _is_over(self, confirm: bytes, step: Step) -> bool:
-        """Whether a CONFIRM of this node allows nothing any more, whoever witnesses it: its window is surely over."""
+        """Whether a CONFIRM of this node can allow nothing any more, cosigned or not: its window is surely over."""
         record = self.record_of(confirm)
         pair = self.holder.pairs.get(record.body.sid) if record is not None else None
         return pair is None or step.now.time.after(pair.cell.window.end_ns)
 
     def _unreadable(self, step: Step) -> Silenced:
-        """Whose receipts are never taken again, be it under the key that it had or under one that succeeded it."""
+        """Return a function that says whose acknowledgements, under old or newer keys, are never accepted again."""
         return lambda credential: self.silenced(self.registry.newest(credential), step.now.time)
 
     def due(self, now: Fix) -> bool:
-        """True when a tick would have something to look at."""
+        """True when a tick would have something to do."""
         if self.witness.quorum and self.lineage.items(ROUND):
             return now.time.trusted
         busy = self.user.busy or self.holder.busy or self.holder.leases.debts.open or self.assembly.live
@@ -431,9 +431,9 @@ class Party(NodeState):
         return now.time.trusted and bool(busy or self.retention.more or packs)
 
     def next_due_ns(self) -> int | None:
-        """The first time (UTC) at which a tick may have a settlement or pages to see to: 0 for at once, None for never.
+        """Return when (UTC, ns) a tick may first have a settlement or log pages to handle: 0 for now, None for never.
 
-        Debts that nobody has receipted, proposals, rounds of witnesses and old bytes are seen to by every tick.
+        Unacknowledged records, proposals, witness rounds and old answers are handled by every tick.
         """
         waits = self.holder.leases.debts.open or self.assembly.live or self.retention.more
         if waits or (self.witness.quorum and self.lineage.items(ROUND)):

@@ -1,7 +1,8 @@
-"""A node's own new key: signed by the old and the new, and the node goes on with all it had settled.
+"""Replacement of a node's own key: old and new key sign it, and the node keeps all its settlements.
 
-What was settled with the old key is renewed, reported and ended with it; everything new is signed with the new one, and
-the log goes on under its name. Nothing may be undecided at that moment: a GRANT of the old key would not be confirmed.
+Settlements of the old key are renewed, reported and ended with the old key; everything new is signed with the new one,
+and the log continues under the new key's name. Nothing may be undecided at that moment: a GRANT of the old key would
+not be confirmed.
 """
 
 from settlement.chain.checkpoint import origin_of
@@ -18,7 +19,7 @@ from settlement.state.witness import ROUND, WAITING
 
 
 def undecided(party: Party) -> Refusal | None:
-    """What must be over before a key can change."""
+    """Return a refusal naming what must be over before the key can change; None where nothing is undecided."""
     asked = sum(pair.state in user_side.WAITING for pair in party.user.pairs.values())
     reserved = sum(pair.state == HolderState.RESERVED for pair in party.holder.pairs.values())
     unseen = len(party.lineage.items(WAITING)) + len(party.lineage.items(ROUND))
@@ -29,7 +30,7 @@ def undecided(party: Party) -> Refusal | None:
 
 
 def rotate(party: Party, step: Step, key: SigningKey, successor: bytes) -> Refusal | None:
-    """Take up a new key by its credential, inside a step; the neighbours are told. Nothing happens where refused."""
+    """Switch to a new key by its credential, inside a step, and tell the neighbours; a refusal changes nothing."""
     me, before = party.registry.get(party.identity.credential), party.identity
     if me is None:
         return refuse(Reason.UNKNOWN_AUTHOR, "rotation.own", before.credential.hex(), "this node's own credential")
@@ -55,7 +56,7 @@ def rotate(party: Party, step: Step, key: SigningKey, successor: bytes) -> Refus
 
 
 def announce(party: Party, step: Step) -> None:
-    """Tell the neighbours of every key this node has had; who knows it already passes it over."""
+    """Send the neighbours every key rotation of this node; those that know one already ignore it."""
     for old in reversed(party.registry.line(party.identity.credential)):
         raw = step.lineage.get(ROTATED, old)
         for neighbour in party.witness.neighbours() if raw is not None else []:

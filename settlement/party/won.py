@@ -1,4 +1,4 @@
-"""What a node asks for because it won it in an auction: the very cell, at the price that the members certified."""
+"""Requests what a node won in an auction: exactly the auctioned cell, at the certified price."""
 
 from settlement.core.reasons import Refusal
 from settlement.pair.user import Offer
@@ -10,7 +10,7 @@ from settlement.state.step import Step
 
 
 def won_by(state: NodeState, name: bytes) -> tuple[AuctionCase, Offer, int] | None:
-    """An auction that this node won, with the offer that was auctioned and the price; None where it won none."""
+    """Return an auction that this node won, with the auctioned offer and the price; None where it won none."""
     outcome = state.record_of(state.lineage.get(OUTCOMES, name))
     auction = auction_of(state, name, "request.auction")
     if outcome is None or isinstance(auction, Refusal) or outcome.body.winner not in state.own_line:
@@ -20,7 +20,7 @@ def won_by(state: NodeState, name: bytes) -> tuple[AuctionCase, Offer, int] | No
 
 
 def ask_for(step: Step, state: NodeState, name: bytes) -> UserPair | None:
-    """The REQUEST for what this node won in an auction; None where it did not win, or has asked before."""
+    """Sign the REQUEST for a cell that this node won; None where it did not win, or has requested it before."""
     won, me = won_by(state, name), state.registry.get(state.identity.credential)
     if won is None or me is None:
         return None

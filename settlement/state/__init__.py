@@ -1,1 +1,1 @@
-"""What a party keeps: the one durable step, its state beside the log, rules in force, budgets, shares, witness duty."""
+"""What a party stores: durable steps, its state beside the log, rules, budgets, shares, witnessing."""

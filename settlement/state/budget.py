@@ -1,9 +1,9 @@
-"""Budgets: how much spectrum an authority's people may take in a window, and how much of it one identity may.
+"""Budgets: limits on the spectrum that an authority's nodes together, and one identity alone, may take in a window.
 
-Spent is counted in hertz x seconds, durably, in the same transaction as the GRANT it pays for; an aborted GRANT is not
-paid back, so that asking and not answering costs what it blocked. Whoever asks once for more than is left of a budget
-is suspended from it for the rest of its window: smaller requests of its do not slip in behind. Others may take what is
-left, so that nobody can close a budget for everyone by one REQUEST too large.
+Use is counted in hertz x seconds, durably, in the same transaction as the GRANT that it pays for; an aborted GRANT is
+not paid back, so that asking without accepting costs what it blocked. An identity that asks once for more than is left
+of a budget is suspended from it for the rest of the window, smaller requests included. Others may take what is left,
+so that nobody can close a budget for everyone by one too large REQUEST.
 """
 
 import hashlib
@@ -27,16 +27,16 @@ REPORTED = "reported"
 
 
 def cost_hz_s(cell: Cell) -> int:
-    """Bandwidth times time of a cell, in hertz x seconds, rounded up."""
+    """Return the bandwidth times duration of a cell, in hertz x seconds, rounded up."""
     length_ns = cell.window.end_ns - cell.window.start_ns
     return -(-(cell.band.high_hz - cell.band.low_hz) * length_ns // NS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One budget in one window, as it concerns one request; `whole` and `own` name what was spent of it.
+    """One budget in one window, for one request; `whole` and `own` name the stored counts of use.
 
-    What was spent is kept for the newest window alone, so that it does not grow with time.
+    Use is stored for the newest window alone, so that storage does not grow with time.
     """
 
     budget: Budget
@@ -47,13 +47,13 @@ class Account:
 
 
 def accounts(rule: Rule, author: Subject, body: Request, now: TimeFix) -> Iterator[Account]:
-    """Every budget of the rule that a request draws on."""
+    """Yield every budget of the rule that a request draws on."""
     for number, budget in enumerate(rule.budgets or ()):
         if (budget.level, budget.commodity) != (author.level, body.commodity):
             continue
         if budget.area is not None and not budget.area.overlaps(body.cell.area):
             continue
-        window_ns = max(1, budget.window_ns)  # a rule of before may say 0
+        window_ns = max(1, budget.window_ns)  # an older rule may say 0
         window = now.earliest_ns // window_ns
         parts = f"{rule.name}/{number}/{author.issuer.hex() if author.issuer else 'root'}"
         name = hashlib.sha256(parts.encode()).digest()[:16]
@@ -67,7 +67,7 @@ def accounts(rule: Rule, author: Subject, body: Request, now: TimeFix) -> Iterat
 
 
 def _spent(log: Lineage, name: bytes, window: int) -> int:
-    """What was spent in a window, or in a later one: a clock that went back does not fill the purse."""
+    """Return the use in a window, or in a later one: a clock set back frees no budget."""
     raw = log.get(SPENT, name)
     if raw is None or int.from_bytes(raw[:8], "big") < window:
         return 0
@@ -75,7 +75,7 @@ def _spent(log: Lineage, name: bytes, window: int) -> int:
 
 
 def spent_more(raw: bytes | None, window: int, amount_hz_s: int) -> bytes:
-    """What is kept of an account once `amount_hz_s` more was spent of it in a window."""
+    """Return an account's stored value after `amount_hz_s` more was used in a window."""
     newest = max(window, int.from_bytes(raw[:8], "big")) if raw is not None else window
     spent = int.from_bytes(raw[8:], "big") if raw is not None and int.from_bytes(raw[:8], "big") >= window else 0
     return newest.to_bytes(8, "big") + (spent + amount_hz_s).to_bytes(16, "big")
@@ -84,7 +84,7 @@ def spent_more(raw: bytes | None, window: int, amount_hz_s: int) -> bytes:
 def judge(
     log: Lineage, rule: Rule, admitted: Admitted, now: TimeFix, line: tuple[bytes, ...] | None = None
 ) -> tuple[Account, ...] | Refusal:
-    """The accounts a REQUEST is paid from. `line` is its author and whom it succeeded: a new key is no new identity."""
+    """Return the accounts that a REQUEST draws on. `line`: its author and earlier keys, which count as one identity."""
     who = line or (admitted.author.hash,)
     body: Request = admitted.record.body
     cost = cost_hz_s(body.cell)
@@ -118,21 +118,21 @@ def _share(log: Lineage, budget: Budget, who: tuple[bytes, ...]) -> int:
 
 
 def spend(work: Work, log: Lineage, drawn: tuple[Account, ...], cell: Cell) -> None:
-    """Pay for a GRANT of a cell inside its transaction."""
+    """Charge a GRANT's cell to its accounts, inside its transaction."""
     for account in drawn:
         for name in (account.whole, account.own):
             work.put(SPENT, name, spent_more(log.get(SPENT, name), account.window, cost_hz_s(cell)))
 
 
 def suspend(work: Work, rule: Rule, admitted: Admitted) -> None:
-    """Whoever asks for more than is left gets nothing more until the window ends; what is left is the others'."""
+    """Suspend an author that asked for more than is left of a budget, until the budget's window ends."""
     for account in accounts(rule, admitted.author, admitted.record.body, work.now.time):
         work.put(SUSPENDED, account.own, account.ends_ns.to_bytes(8, "big"))
         work.event("suspended", level=account.budget.level, until_ns=account.ends_ns)
 
 
 def credit(work: Work, log: Lineage, admitted: Admitted) -> None:
-    """What a record says for or against somebody's fulfilment counts, once."""
+    """Count a record for or against its party's fulfilment, once."""
     counted = counted_for(admitted.record.body, admitted.author.hash)
     if counted is None or log.get(REPORTED, counted.once) is not None:
         return

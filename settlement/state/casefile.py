@@ -1,4 +1,4 @@
-"""A dispute on record here as a case file, with all that proves it: for the authority that is to rule."""
+"""Exports a dispute in this node's log, with all its proofs, as a case file for the authority that rules on it."""
 
 from settlement.chain.credentials import Subject
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -9,7 +9,7 @@ from settlement.state.nodestate import ROTATED, NodeState
 
 
 def case_file(state: NodeState, name: bytes) -> CaseFile | Refusal:
-    """The case of a dispute on record here, as a file."""
+    """Return the case file of a dispute in this node's log."""
     held = dispute_of(state, name)
     if held is None:
         return refuse(Reason.UNKNOWN_SID, "dispute.case", name.hex()[:16], "a dispute on record")
@@ -50,7 +50,7 @@ def _records(found: DisputeCase) -> dict[bytes, bytes]:
 
 
 def _chains(state: NodeState, found: DisputeCase, names: list[bytes]) -> list[tuple[bytes, ...]]:
-    """Credential chains of everyone who signed any of it, the shortest first: issuers before those they issued."""
+    """Return the credential chains of all signers, the shortest first: issuers before those that they issued."""
     authors = [one.frame.author for one in map(state.record_of, names) if one is not None]
     subjects: dict[bytes, Subject] = {found.settled.holder.hash: found.settled.holder}
     subjects[found.settled.user.hash] = found.settled.user

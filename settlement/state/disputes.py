@@ -1,4 +1,4 @@
-"""The disputes that a node knows: what it keeps of each, and the case of one from its own log."""
+"""The disputes that a node knows: what it stores of each, its checks, and the case of each from its own log."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,17 +30,17 @@ from settlement.state.nodestate import NodeState
 from settlement.state.step import Step
 
 DISPUTES_EACH = 16
-"""Disputes of one settlement by one author, escalations too: every ground there is, twice."""
+"""Most disputes of one settlement by one author, escalations included: every ground, twice."""
 DISPUTES_A_DAY = 64
-"""Disputes by one author of all settlements here, within a day of each other."""
+"""Most disputes by one author within a day, over all settlements at this node."""
 DAY_NS = 24 * 3600 * 1_000_000_000
 RAISED = "raised"
 AUDIT = "audit"
-"""What a credential's scope lets its bearer: dispute settlements of others."""
+"""The action of a credential's scope that allows its bearer to dispute settlements of others."""
 
 
 def sources_of(state: NodeState) -> Sources:
-    """Where this node finds what a case is made of."""
+    """Return the sources from which this node assembles a case."""
     return Sources(
         record=state.record_of,
         subject=state.registry.get,
@@ -50,29 +50,29 @@ def sources_of(state: NodeState) -> Sources:
 
 
 def rule_of(state: NodeState, name: bytes) -> Rule | None:
-    """A rule that this node knows, by its hash."""
+    """Return a rule that this node knows, by its hash; None if it knows none."""
     held = state.rules.known(name)
     return held.rule.rule if held is not None else None
 
 
 def all_disputes(state: NodeState) -> dict[bytes, OpenDispute]:
-    """Every dispute on record here, by the hash of its record."""
+    """Return every dispute in this node's log, by the hash of its record."""
     return {name: open_dispute(raw) for name, raw in state.lineage.items(STORE)}
 
 
 def dispute_of(state: NodeState, name: bytes | None) -> OpenDispute | None:
-    """One dispute on record here."""
+    """Return one dispute in this node's log, by its hash; None if there is none."""
     raw = state.lineage.get(STORE, name) if name is not None else None
     return open_dispute(raw) if raw is not None else None
 
 
 def keep(step: Step, name: bytes, held: OpenDispute) -> None:
-    """Remember a dispute as it stands now."""
+    """Store a dispute in its present state."""
     step.put(STORE, name, held.stored())
 
 
 def settled_here(state: NodeState, sid: bytes) -> tuple[bytes | None, bytes | None, bytes | None]:
-    """Who this node was in a settlement, who the other party is, and the CONFIRM; Nones where there is none."""
+    """Return this node's credential in a settlement, the other party's, and the CONFIRM; Nones where there is none."""
     granted, asked = state.holder.pairs.get(sid), state.user.by_sid(sid)
     decision = granted.decision if granted is not None else asked.decision if asked is not None else None
     confirm = state.record_of(decision)
@@ -85,13 +85,13 @@ def settled_here(state: NodeState, sid: bytes) -> tuple[bytes | None, bytes | No
 
 
 def other_party(state: NodeState, sid: bytes) -> bytes | None:
-    """The credential, of today, of the other party of a settlement of this node."""
+    """Return the current credential of the other party of a settlement of this node."""
     _, other, _ = settled_here(state, sid)
     return None if other is None else state.registry.newest(other)
 
 
 def case_of(state: NodeState, name: bytes, answer: bytes | None) -> DisputeCase | Refusal:
-    """The case of a dispute on record here, with the answer that is heard."""
+    """Return the case of a dispute in this node's log, with the answer to be considered."""
     record = state.record_of(name, admitted=True)
     if record is None or not isinstance(record.body, Dispute):
         return refuse(Reason.UNKNOWN_SID, "dispute.case", name.hex()[:16], "a dispute on record")
@@ -107,7 +107,7 @@ def _ruling_on(state: NodeState, below: bytes) -> bytes | None:
 
 
 def judge_dispute(state: NodeState, body: Dispute, signed: Attestation, author: Subject) -> OpenDispute | Refusal:
-    """May this be disputed, by this author, now? What is kept of it, or why not."""
+    """Judge whether this author may raise this dispute now; return the dispute to store, or the refusal."""
     mine, other, decision = settled_here(state, body.sid)
     line = {*state.registry.line(author.hash), author.hash}
     party = bool({mine, other} & line) and mine is not None
@@ -138,7 +138,7 @@ def judge_dispute(state: NodeState, body: Dispute, signed: Attestation, author: 
 
 
 def may_complain(state: NodeState, sid: bytes, author: Subject) -> bool:
-    """Is it by somebody who co-signed the settlement, or an auditor?"""
+    """Whether the author co-signed the settlement or is an auditor."""
     if AUDIT in author.scope.actions:
         return True
     mine = {*state.registry.line(author.hash), author.hash}
@@ -146,15 +146,15 @@ def may_complain(state: NodeState, sid: bytes, author: Subject) -> bool:
 
 
 def said_here(state: NodeState, sid: bytes, kind: type[Any]) -> Iterator[Record]:
-    """The records of one kind of a settlement that are on record here; of its thousands of renewals none is read."""
+    """Yield a settlement's logged records of one kind; none of its thousands of renewals is read."""
     found = (state.record_of(name) for name in state.lineage.named_of(sid, TYPE_OF[kind]))
     return (one for one in found if one is not None)
 
 
 def judge_few(state: NodeState, body: Dispute, signed: Attestation, author: Subject) -> Refusal | None:
-    """One author's disputes: of one settlement each ground once and not without number, of all only so many a day.
+    """Limit one author's disputes: each ground of a settlement once, and a bounded number in a day.
 
-    Whatever the rule says: what is on record stays there, and is shown with each look at the node.
+    This holds whatever the rule says: a logged dispute stays logged, and is shown in every view of the node.
     """
     line = {*state.registry.line(author.hash), author.hash}
     theirs = [one.body for one in said_here(state, body.sid, Dispute) if one.frame.author in line]
@@ -169,7 +169,7 @@ def judge_few(state: NodeState, body: Dispute, signed: Attestation, author: Subj
 
 
 def _lately(state: NodeState, author: bytes, at_ns: int) -> tuple[int, ...]:
-    """When an author's disputes of the last day came, under whatever key (UTC, ns)."""
+    """Return when an author's disputes of the last day came, under any of its keys (UTC, ns)."""
     raw = state.lineage.get(RAISED, state.registry.line(author)[-1]) or b""
     times = (int.from_bytes(raw[at : at + 8], "big") for at in range(0, len(raw), 8))
     return tuple(one for one in times if one > at_ns - DAY_NS)
@@ -184,9 +184,9 @@ def judge_by_rule(
     *,
     lower: OpenDispute | None,
 ) -> Refusal | None:
-    """What the class's terms for disputes ask of one that is raised, or that takes `lower` to the next level."""
+    """Check a dispute, or its escalation from `lower` to the next level, against the class's dispute terms."""
     terms = settled.terms.disputes
-    if terms is None:  # on record only: there is no next level, and it moves no other dispute
+    if terms is None:  # logged only: there is no next level, and no other dispute changes
         if body.escalates is None:
             return None
         return refuse(Reason.TERMS, "dispute.escalates", body.escalates.hex()[:16], "none: the rule has no levels")
@@ -227,7 +227,7 @@ def _escalates(
 
 
 def opened(state: NodeState, step: Step, name: bytes, held: OpenDispute) -> None:
-    """Keep a dispute that was raised or taken; the one that it escalates goes on as this one."""
+    """Store a dispute that was raised or received; a dispute that it escalates is marked as continued by it."""
     keep(step, name, held)
     now_ns = step.now.time.latest_ns  # by this node's clock: an author may sign with an old time
     times = (*_lately(state, held.by, now_ns), now_ns)
@@ -241,7 +241,7 @@ def opened(state: NodeState, step: Step, name: bytes, held: OpenDispute) -> None
 
 
 def answers_it(state: NodeState, held: OpenDispute) -> bytes:
-    """Who may answer a dispute: the accused; where the accused escalated it, the other party."""
+    """Return who may answer a dispute: the accused; where the accused escalated it, the other party."""
     mine, other, _ = settled_here(state, held.sid)
     if held.against not in (held.by, *state.registry.line(held.by)):
         return held.against
@@ -249,7 +249,7 @@ def answers_it(state: NodeState, held: OpenDispute) -> bytes:
 
 
 def judge_answer(state: NodeState, body: DisputeAnswer, signed: Attestation, author: Subject) -> OpenDispute | Refusal:
-    """May a dispute be answered so, by this author, now? The dispute as it stands, or why not."""
+    """Judge whether this author may answer a dispute so now; return the dispute as it stands, or the refusal."""
     held = dispute_of(state, body.dispute)
     if held is None or held.sid != body.sid:
         return refuse(Reason.UNKNOWN_SID, "answer.dispute", body.dispute.hex()[:16], "a dispute on record")
@@ -271,7 +271,7 @@ def judge_answer(state: NodeState, body: DisputeAnswer, signed: Attestation, aut
 
 
 def raise_dispute(state: NodeState, step: Step, body: Dispute) -> Record | Refusal:
-    """Judge a dispute as its reader will, sign it, and say it to the other party until that has it."""
+    """Judge a dispute as its reader will, sign it, and send it to the other party until it is acknowledged."""
     me, signed = state.registry.get(state.identity.credential), Attestation.of(step.now)
     held = judge_dispute(state, body, signed, me) if me is not None else _nobody()
     if isinstance(held, Refusal):
@@ -286,7 +286,7 @@ def raise_dispute(state: NodeState, step: Step, body: Dispute) -> Record | Refus
 
 
 def answer_dispute(state: NodeState, step: Step, body: DisputeAnswer) -> Record | Refusal:
-    """Judge an answer as its reader will, sign it, and say it to the other party until that has it."""
+    """Judge an answer as its reader will, sign it, and send it to the other party until it is acknowledged."""
     me, signed = state.registry.get(state.identity.credential), Attestation.of(step.now)
     held = judge_answer(state, body, signed, me) if me is not None else _nobody()
     if isinstance(held, Refusal):
@@ -305,6 +305,6 @@ def _nobody() -> Refusal:
 
 
 def cited_here(state: NodeState, sid: bytes) -> list[Record]:
-    """The records of a settlement that are on record here."""
+    """Return the logged records of a settlement."""
     found = [state.record_of(name) for name in state.lineage.records_of(sid)]
     return [one for one in found if one is not None]

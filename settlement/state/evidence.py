@@ -1,4 +1,4 @@
-"""What a node cites for or against each ground of a dispute, from its own log: all that the ground is judged by."""
+"""Selects, from a node's own log, the records that it cites for or against each ground of a dispute."""
 
 from itertools import islice
 from typing import Any
@@ -21,12 +21,12 @@ OF_THE_SETTLEMENT: dict[str, tuple[type[Any], ...]] = {
     MISREPORTED: (Usage, Preempt),
     UNPAID: (Preempt, Fallback, Ruling, Compensation),
 }
-"""Records of the settlement itself, by ground."""
+"""Record types of the settlement itself, by ground."""
 LOOKED_AT = 256
 
 
 def evidence_for(state: NodeState, sid: bytes, ground: str) -> tuple[bytes, ...]:
-    """Names of what this node's log holds that the ground is judged by; the newest, where there is too much."""
+    """Return the hashes of the logged records that decide a ground; the newest where there are too many."""
     here = cited_here(state, sid)
     names = [one.digest for one in here if isinstance(one.body, OF_THE_SETTLEMENT.get(ground, ()))]
     match ground:
@@ -49,7 +49,7 @@ def evidence_for(state: NodeState, sid: bytes, ground: str) -> tuple[bytes, ...]
 
 
 def _asked(state: NodeState, here: list[Record]) -> list[bytes]:
-    """The REQUEST, and the offer that it was asked from."""
+    """Return the REQUEST, and the offer that it was made from."""
     grant = next((one for one in here if isinstance(one.body, Grant)), None)
     request = state.record_of(grant.body.request) if grant is not None else None
     if request is None or not isinstance(request.body, Request):
@@ -59,7 +59,7 @@ def _asked(state: NodeState, here: list[Record]) -> list[bytes]:
 
 
 def _substitute(state: NodeState, move: Record) -> list[bytes]:
-    """What became of a FALLBACK's substitute: its offer, the REQUEST, the GRANT, and what decided either."""
+    """Return the records on a FALLBACK's substitute: offer, REQUEST, GRANT, and the decision on either."""
     names = [move.body.declaration] if state.record_of(move.body.declaration) is not None else []
     for pair in [p for p in state.user.pairs.values() if p.moving is not None and p.moving.fallback == move.digest]:
         asked = state.user.by_sid(pair.substitute) if pair.substitute is not None else None
@@ -74,7 +74,7 @@ def _substitute(state: NodeState, move: Record) -> list[bytes]:
 
 
 def _refused(state: NodeState, holder: bytes, request: bytes) -> list[bytes]:
-    """The verdict by which a holder refused a REQUEST of ours, where it is among its newest records."""
+    """Return the verdict by which a holder refused this node's REQUEST, if among the holder's newest records."""
     newest = (decode_leaf(body) for body in islice(state.lineage.back(holder), LOOKED_AT))
     names = [leaf.subject for leaf in newest if isinstance(leaf, Leaf) and leaf.admitted]
     said = [(name, _body(state, name)) for name in names]
@@ -87,7 +87,7 @@ def _body(state: NodeState, name: bytes) -> Any:
 
 
 def _measured(state: NodeState) -> list[bytes]:
-    """The newest envelope of this node on each channel, and of each neighbour."""
+    """Return the newest envelope of this node on each channel, and of each neighbour."""
     own = {record.digest for record in state.bounds.places.values()}
     heard = {digest for _, digest in state.lineage.items(SIGHTING)}
     return [name for name in sorted(own | heard) if isinstance(_body(state, name), Envelope)]

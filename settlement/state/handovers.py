@@ -1,4 +1,4 @@
-"""A node's own leases that change hands: it hands them on, falls silent, confirms, and takes back what is over."""
+"""Handing on a node's own leases: offers them, falls silent, confirms, and takes back what ended."""
 
 from dataclasses import dataclass, replace
 
@@ -26,7 +26,7 @@ OVER = "the lease it comes from is over"
 
 
 def lease_of(state: NodeState, sid: bytes) -> VerifiedPermit | Refusal:
-    """A lease of this node in force, proven as anyone would; its newest transmit lease is not in it."""
+    """Return this node's lease in force, verified like anyone's; renewals since the CONFIRM are not in it."""
     pair = state.user.by_sid(sid)
     raw = state.lineage.get("artifact", sid) if pair is not None and pair.in_force else None
     if pair is None or raw is None:
@@ -36,7 +36,7 @@ def lease_of(state: NodeState, sid: bytes) -> VerifiedPermit | Refusal:
 
 
 def rest_of(lease: VerifiedPermit, step: Step) -> Cell:
-    """All that is left of a lease from now on, in whole time units of its class."""
+    """Return the rest of a lease from now on, in whole time units of its class."""
     window, unit_ns = lease.cell.window, lease.terms.time_unit_ns
     left_ns = window.end_ns - max(window.start_ns, step.now.time.latest_ns)
     start_ns = max(window.start_ns, window.end_ns - left_ns // unit_ns * unit_ns)
@@ -45,7 +45,7 @@ def rest_of(lease: VerifiedPermit, step: Step) -> Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedHandover:
-    """What a node's operator wants handed on: of which lease, how, to whom; None is all of the lease."""
+    """An operator's order to hand on a lease: which, how, to whom; None stands for the whole lease."""
 
     sid: bytes
     kind: str
@@ -56,7 +56,7 @@ class WantedHandover:
 
 
 def hand_on(state: NodeState, step: Step, wanted: WantedHandover) -> Record | Refusal:
-    """Sign a HANDOVER and send it to the party it names, and to the lease's holder where its consent is needed."""
+    """Sign a HANDOVER and send it to the party that it names, and to the lease's holder where consent is needed."""
     lease = lease_of(state, wanted.sid)
     if isinstance(lease, Refusal):
         return lease
@@ -107,7 +107,7 @@ def hand_on(state: NodeState, step: Step, wanted: WantedHandover) -> Record | Re
 
 
 def eligible(state: NodeState, step: Step, body: Handover, author: bytes) -> Refusal | None:
-    """May the party that is named have this at all, by the rule and by both credentials?"""
+    """Refuse a party that the rule or the credentials do not allow to take what is handed on."""
     holder, to, now = state.registry.get(author), state.registry.get(body.to), step.now.time
     if holder is None or to is None:
         return refuse(Reason.UNKNOWN_AUTHOR, "handing.to", body.to.hex()[:16], "an admitted credential")
@@ -130,7 +130,7 @@ def eligible(state: NodeState, step: Step, body: Handover, author: bytes) -> Ref
 
 
 def silent(state: NodeState, step: Step, handover: bytes, *, earliest_ns: int, latest_ns: int) -> None:
-    """The warden says that the radio here is silent in what was handed on, since that interval of UTC (ns)."""
+    """Note the warden's report that the radio is silent in the handed-on part, since that interval of UTC (ns)."""
     handing = state.holder.handings.known.get(handover)
     pair = state.user.by_sid(handing.sid) if handing is not None else None
     if handing is None or pair is None or handing.vacated is not None or not handing.open:
@@ -151,7 +151,7 @@ def silent(state: NodeState, step: Step, handover: bytes, *, earliest_ns: int, l
 
 
 def go_on(state: NodeState, step: Step, handover: bytes) -> None:
-    """Confirm what waited for nothing else, unless its next user's standing or the rule has changed meanwhile."""
+    """Confirm a settlement that waited only for silence, unless the user's standing or the rule changed meanwhile."""
     child = _child(state, state.holder.handings.known[handover])
     if child is None or child.state != HolderState.COORDINATING:
         return
@@ -168,7 +168,7 @@ def _child(state: NodeState, handing: Handing) -> HolderPair | None:
 
 
 def tick(state: NodeState, step: Step) -> None:
-    """What a lease does follows to what was handed on of it; what is over comes back to its user."""
+    """Apply changes of a lease to what was handed on of it; return ended parts to this node."""
     for handing in list(state.holder.handings.known.values()):
         _follow(state, step, handing)
 
@@ -194,7 +194,7 @@ def _follow(state: NodeState, step: Step, handing: Handing) -> None:
 
 
 def _take_back(state: NodeState, step: Step, handing: Handing, child: HolderPair) -> None:
-    """A sublease that ended early, or what came to nothing, is its old user's again; a transfer never is."""
+    """Return a failed handover, or a sublease that ended early, to its old user; a completed transfer never returns."""
     gone = handing.kind == TRANSFER and handing.settled is not None
     if handing.reclaim is not None or gone:
         return

@@ -1,4 +1,4 @@
-"""Whom a node asks for its line under a head, and whom it tells of the heads of others: a few at a time, in turns."""
+"""Scheduling of witness messages: which neighbours to ask for a cosignature, and whom to tell of others' heads."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -6,22 +6,22 @@ from dataclasses import dataclass
 
 NS = 1_000_000_000
 TELL_NS = NS
-"""After some neighbours were told of heads, the next are told no sooner than this."""
+"""Least time between telling some neighbours of heads and telling the next, ns."""
 TOLD_AT_ONCE = 3
 HEADS_KEPT = 8
-"""Heads of one log that wait to be told of; where more were cosigned meanwhile, the newest."""
+"""Most heads of one log waiting to be told; of more cosigned heads the newest are kept."""
 LOGS_KEPT = 4096
 
 
 class AskingOrder:
-    """Which neighbours are asked first: each in its turn, those that let a round wait last of all."""
+    """The order in which neighbours are asked: each in turn, those that did not answer in time last."""
 
     def __init__(self) -> None:
         self._turn = 0
         self._late: set[bytes] = set()
 
     def some(self, neighbours: Sequence[bytes], count: int) -> list[bytes]:
-        """So many of the neighbours."""
+        """Return the next `count` neighbours."""
         if not neighbours:
             return []
         first = self._turn % len(neighbours)
@@ -30,11 +30,11 @@ class AskingOrder:
         return sorted(order, key=self._late.__contains__)[:count]
 
     def let_wait(self, neighbour: bytes) -> None:
-        """It was asked, and did not answer in time."""
+        """Note that a neighbour was asked and did not answer in time."""
         self._late.add(neighbour)
 
     def answered(self, neighbour: bytes) -> None:
-        """It is there."""
+        """Note that a neighbour answered."""
         self._late.discard(neighbour)
 
 
@@ -45,11 +45,11 @@ class _News:
 
 
 class HeadNews:
-    """Cosigned heads that wait until the neighbours are told of them, so that two of one size meet somewhere.
+    """Queue of cosigned heads to tell the neighbours, so that two heads of one size meet somewhere.
 
-    What telling costs is bounded by time, not by settlements: at once, but not again within TELL_NS, the next
-    TOLD_AT_ONCE neighbours hear of the last HEADS_KEPT heads of each log that they have not been told of. Kept in
-    memory only: a head told of by nobody is no worse than one whose message was lost.
+    The cost is bounded by time, not by settlements: at once, but not again within TELL_NS, the next TOLD_AT_ONCE
+    neighbours hear of the last HEADS_KEPT heads of each log that they have not been told of. Held in memory only:
+    losing a head is no worse than losing its message.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class HeadNews:
         self._count = self._turn = self._next_ns = 0
 
     def note(self, owner: bytes, raw: bytes) -> None:
-        """A head of this owner's log was cosigned; `raw` is the record that says so."""
+        """Add a cosigned head of this owner's log; `raw` is the record that says so."""
         self._count += 1
         news = self._heads.pop(owner, None) or deque[_News](maxlen=HEADS_KEPT)
         news.append(_News(self._count, raw))
@@ -67,11 +67,11 @@ class HeadNews:
             del self._heads[next(iter(self._heads))]
 
     def waits(self, now_ns: int) -> bool:
-        """Is anything to be told now, if there are neighbours?"""
+        """Whether anything is to be told now, if there are neighbours."""
         return now_ns >= self._next_ns and bool(self._heads)
 
     def due(self, now_ns: int, neighbours: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
-        """What is to be told now, as pairs of neighbour and record; an owner is not told of its own log."""
+        """Yield what is to be told now, as pairs of neighbour and record; an owner is not told of its own log."""
         if not neighbours or not self.waits(now_ns):
             return
         self._next_ns = now_ns + TELL_NS

@@ -1,4 +1,4 @@
-"""Whether a settlement that waits for a co-signature, or for a radio to fall silent, may still be confirmed."""
+"""Whether a settlement waiting for a co-signature or for silence of a radio may still be confirmed."""
 
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason
@@ -7,7 +7,7 @@ from settlement.state.nodestate import NodeState
 
 
 def barred(state: NodeState, pair: HolderPair, now: TimeFix) -> Reason | None:
-    """Why it may no longer be, or None: its user's standing or the rule has changed since its ACCEPT was taken."""
+    """Return why it may not: the user's standing or the rule changed since its ACCEPT; None where it may."""
     user, granted = state.registry.get(pair.user), state.record_of(pair.grant)
     stands = state.status.standing(user, state.registry, now) if user is not None else None
     if stands is not None:

@@ -1,9 +1,9 @@
-"""Gives back, for new entries, the room that bodies leave in a log's file once they were let go (`retention`).
+"""Frees, for new entries, the space of deleted bodies in a log's file (see `retention`).
 
-Behind what retention has decided on, kind by kind, the pages of one stretch of rows are brought together in a step
-(`chain.packedrows`), once for each kind that leaves much room: where fewer than one row in LEAST is a stub of the kind,
-there is little to win. How far each kind came is a counter of the log; a log from before has none, and is packed from
-its first entry on, a stretch a second.
+Behind the cursor of retention, kind by kind, one step packs the pages of one stretch of rows (`chain.packedrows`),
+once for each kind that frees much space: where fewer than one row in LEAST is a stub of the kind, there is little to
+gain. A counter in the log keeps each kind's progress; a log without the counter is packed from its first entry on, a
+stretch a second.
 """
 
 from typing import Final
@@ -16,20 +16,20 @@ from settlement.state.retention import CURSOR, KINDS
 from settlement.state.step import Step
 
 EVERY_NS: Final = 1_000_000_000
-"""From one stretch to the next: a node makes a few entries in that time, so that packing keeps up, and hardly shows."""
+"""Time between two stretches: a node makes a few entries in that time, so packing keeps up at little cost."""
 QUIET_NS: Final = 60_000_000_000
-"""From one look to the next where the last found nothing to do."""
+"""Time until the next look after one that found nothing to do."""
 STRETCH: Final = 64
-"""Rows whose pages are brought together in one step: 45 pages are written, in a ms or two."""
+"""Rows whose pages are packed in one step: 45 pages are written, in 1 to 2 ms."""
 LEAST: Final = 8
-"""One stub of the kind in so many rows makes a stretch worth it: a twentieth of its room."""
+"""Least density of stubs: with one stub of the kind in so many rows packing frees a twentieth of the space."""
 LOOKED_AT: Final = 16
-"""Stretches looked at in one step: most of a rare kind are not worth it."""
+"""Stretches examined in one step: most of a rare kind are not worth packing."""
 PACKED: Final = "packed:"
 
 
 class LogPacker:
-    """One node's, driven by its ticks; all that lasts of it is in the log."""
+    """The packer of one node's log, driven by its ticks; all its lasting state is in the log."""
 
     def __init__(self, lineage: Lineage) -> None:
         self._lineage = lineage
@@ -38,11 +38,11 @@ class LogPacker:
         """When the next stretch may be packed (UTC, ns); None where the last look found none."""
 
     def is_due(self, now: TimeFix) -> bool:
-        """Whether it is time for another look."""
+        """Whether the next look is due."""
         return is_due(self._next_ns, now.latest_ns, apart_ns=QUIET_NS)
 
     def act(self, step: Step) -> int:
-        """Pack one stretch, where one is worth it; returns how many rows it has."""
+        """Pack one stretch, where one is worth it; return its number of rows."""
         now_ns = step.now.time.latest_ns
         if not self.is_due(step.now.time):
             return 0
@@ -55,7 +55,7 @@ class LogPacker:
         return 0
 
     def _kind(self, kind: str) -> tuple[int, int]:
-        """Go on with one kind: how many rows were looked at, and how many of them packed."""
+        """Continue with one kind; return how many rows were examined, and how many of them packed."""
         lineage, cursor = self._lineage, f"{PACKED}{kind}"
         first = at = lineage.counted(cursor)
         decided = min(lineage.counted(f"{CURSOR}{kind}"), first + LOOKED_AT * STRETCH)

@@ -1,12 +1,12 @@
-"""What travels between nodes: one record, with a CONFIRM the proof that it is logged, and beside it what it rests on.
+"""The message between nodes: one record, the log proof of a CONFIRM, and beside it the records that it rests on.
 
-Records beside are judged first, each by itself; one that was seen before is passed over.
+Records beside are judged first, each by itself; one that was seen before is skipped.
 
 Beside a GRANT that is to be co-signed goes its ACCEPT, beside a CONFIRM go the co-signatures.
 
-A node that starts may not sign before it knows that its log is whole, so its question to the neighbours, what they saw
-of its log last, is no record: a message with HEADS_ASKED and nothing else. The answer carries the neighbour's last
-cosignature, or nothing where it has none.
+A starting node may not sign before it knows that its log is complete, so its question to the neighbours, which head of
+its log they saw last, is no record: a message with HEADS_ASKED and nothing else. The answer carries the neighbour's
+last cosignature, or nothing where it has none.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ HEADS_ASKED, HEADS_ANSWERED = 1, 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A record on its way; the proof and other records are evidence beside it, not part of it."""
+    """A record in transit; the proof and the other records are evidence beside it, not part of it."""
 
     record: bytes = blob(1, MAX_RECORD_BYTES, least=0)
     proof: LogProof | None = nested(2, LogProof, optional=True)
@@ -30,10 +30,10 @@ class Message:
     beside: tuple[bytes, ...] | None = array(4, blob(0, MAX_RECORD_BYTES, least=1), 64, optional=True)
 
     def encoded(self) -> bytes:
-        """The bytes that travel."""
+        """Return the encoded bytes of the message."""
         return encode(self, limit=MESSAGE_LIMIT)
 
 
 def decode_message(data: bytes) -> Message | Refusal:
-    """Parse what arrived; the record inside is still unproven."""
+    """Decode received bytes; the record inside is still unproven."""
     return decode(Message, data, "message", limit=MESSAGE_LIMIT)

@@ -1,4 +1,4 @@
-"""What a node knows and remembers: its registry, its log, the protocol machines built from what is durable."""
+"""The state of one node: its registry, its log, and the protocol machines built from stored state."""
 
 from collections.abc import Callable, Iterable
 
@@ -43,7 +43,7 @@ STATUS, ROTATED, REVIEW, SIGHTING = "status", "rotated", "review", "sighting"
 
 
 class NodeState:
-    """Identity, registry, rule, log and machines of one node; all as its log makes them."""
+    """Identity, registry, rule, log and machines of one node, all derived from its log."""
 
     def __init__(
         self,
@@ -60,10 +60,11 @@ class NodeState:
         clock: Callable[[], int] | None = None,
         from_snapshot: bool = False,
     ) -> None:
-        """Build what is remembered.
+        """Build the node's state from its log.
 
-        `shares` bound what a neighbour may cost, by `clock` (ns, never backwards); without one by the steps' own time.
-        `from_snapshot` reads the log from its newest snapshot on; who says so has the rest read later (`scrubbed`).
+        `shares` bound what a neighbour may cost, by `clock` (ns, never backwards); without `clock` by the steps' own
+        time. `from_snapshot` reads the log from its newest snapshot on; the caller then has the rest read later
+        (`scrubbed`).
         """
         self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
         self.configured = HeldRule(raw=rule_raw, chain=rule_chain, rule=rule)
@@ -86,13 +87,13 @@ class NodeState:
         self._last_charge = Charge.WHOLE
         self._beside_bytes, self._cost_of, self._now_ns = 0, b"", 0
         self.swept_ns = 0
-        """Answers given before this are gone, where nobody will ask for them again."""
+        """Answers given before this time (UTC, ns) are deleted, except those that may be asked for again."""
         self._failed_duties: dict[str, tuple[int, int]] = {}
         self._sure: tuple[tuple[Fix, Subject | None, Rule] | None, Refusal | None] = None, None
         self.heads_heard: set[bytes] = set()
         self.consents = True
         self.lends: Callable[[HolderPair], bool] = lambda _pair: False
-        """Whether this node's own warden may answer base stations by a settlement: another's word silences none."""
+        """Whether this node's warden may answer base stations under a settlement; the program around it sets this."""
         self.replays, self.packer = Replays(), LogPacker(lineage)
         self.retention = LogRetention(lineage, rule=lambda: self.rule, live=self._live)
         self._proven: Recent[bytes, Record] = Recent()
@@ -100,7 +101,7 @@ class NodeState:
         self.restore()
 
     def _attested(self, credential: bytes) -> int:
-        """The latest instant that this node has surely signed at under a credential."""
+        """Return the latest instant (UTC, ns) at which this node has surely signed under a credential."""
         if not self._whole:
             return 0
         leaves = (decode_leaf(body) for body in self.lineage.back(credential))
@@ -110,11 +111,11 @@ class NodeState:
 
     @property
     def own_line(self) -> frozenset[bytes]:
-        """This node's credential and those it succeeded."""
+        """This node's credential and those that it replaced."""
         return frozenset((self.identity.credential, *self.former, *self.registry.line(self.identity.credential)))
 
     def entitled(self, record: Record) -> Refusal | None:
-        """Why this node may not sign a record, by the checks of whoever audits its log; None where it may."""
+        """Return why this node may not sign a record, by its auditor's checks; None where it may."""
         author, signed = self.registry.get(record.frame.author), record.frame.attestation
         if author is None:
             return refuse(Reason.UNKNOWN_AUTHOR, "integrity.2", "no credential of its own", "an admitted credential")
@@ -125,7 +126,7 @@ class NodeState:
 
     @property
     def halted(self) -> Refusal | None:
-        """Why this node may not sign: its log was altered or is behind, or its neighbours have not spoken yet."""
+        """Why this node may not sign: its log was altered or is behind, or its neighbours have not answered yet."""
         if self.damaged is not None:
             return self.damaged
         needed = self.witness.quorum and min(self.witness.quorum, len(self.witness.neighbours()))
@@ -136,7 +137,7 @@ class NodeState:
 
     @property
     def context(self) -> Context:
-        """What admission judges against."""
+        """The credentials, rule and log that admission judges against."""
         at = self.rules.judging
         return Context(
             registry=self.registry,
@@ -148,10 +149,10 @@ class NodeState:
         )
 
     def unsure(self, now: Fix) -> Refusal | None:
-        """Why nothing may be decided now: what this node knows of time and place is too little for the rule."""
+        """Return why nothing may be decided now: time or place is too uncertain for the rule; None if it may."""
         me, rule = self.registry.get(self.identity.credential), self.rule.rule
         asked, refusal = self._sure
-        if asked is None or asked[0] is not now or asked[1] is not me or asked[2] is not rule:  # once a step
+        if asked is None or asked[0] is not now or asked[1] is not me or asked[2] is not rule:  # cached for the step
             effective = rule.effective
             refusal = (
                 confidence(Attestation.of(now), rule)
@@ -162,9 +163,9 @@ class NodeState:
         return refusal
 
     def silenced(self, credential: bytes, now: TimeFix) -> Refusal | None:
-        """Why nothing of a party is ever admitted here again: its credential, or one above it, is revoked or over.
+        """Return why no record of a party can ever be admitted again: a credential in its chain is revoked or over.
 
-        None where that may still change: a status list that is missing or old says nothing for good.
+        None where that may still change: a missing or old status list proves nothing final.
         """
         subject = self.registry.get(credential)
         if subject is None:
@@ -174,7 +175,7 @@ class NodeState:
         return next((one for one in found if one is not None and one.reason in final), None)
 
     def go_by(self, rule: RuleInForce | None) -> None:
-        """Work under that rule from here on; under the one before where none is surely in force."""
+        """Work under this rule from here on; under the previous one where none is surely in force."""
         if rule is not None:
             if rule is not self.governed.rule:
                 self.rule = self.governed.rule = rule
@@ -183,12 +184,12 @@ class NodeState:
             self.witness.stock = rule.rule.stock_witnesses or ()
 
     def stand(self) -> None:
-        """Sign what a step leaves. What was found altered is never signed again: it stays as it was found."""
+        """Sign the database as a step leaves it; an altered database is left as it was found, unsigned."""
         if self._whole:
             self.lineage.stand(self.identity.key)
 
     def restore(self) -> None:
-        """Build the machines from what is durable; from nothing, where that was found altered."""
+        """Build the machines from stored state; empty ones where the database was found altered."""
         self.status.forget()
         self.registry.unrotate()
         self._restore_rotations()
@@ -235,12 +236,12 @@ class NodeState:
         self.assembly.withdrawn = {name for name, _ in self._stored(WITHDRAWN)}
 
     def _holders_near(self, cell: Cell) -> set[bytes]:
-        """Other holders whose offers were heard in a cell's area, whatever their band."""
+        """Return other holders whose offers were heard in a cell's area, whatever their band."""
         near = {o.holder for o in self.user.offers.values() if o.body.cell.area.overlaps(cell.area)}
         return near - {self.identity.credential}
 
     def _restore_rotations(self) -> None:
-        """Each may be by a key that another of them brought in."""
+        """Restore the stored key rotations; each may be signed by a key that another of them introduced."""
         waiting = [raw for _, raw in self._stored(ROTATED)]
         while waiting:
             known = [(raw, prove(raw, self.registry)) for raw in waiting]
@@ -268,22 +269,22 @@ class NodeState:
         return self.lineage.items(kind) if self._whole else []
 
     def _own(self, kind: str) -> list[Record]:
-        """Stored records of this node's own, under the key it has now."""
+        """Return this node's own stored records, under its present key."""
         known = (prove(raw, self.registry) for _, raw in self._stored(kind))
         mine = self.identity.credential
         return [a.record for a in known if isinstance(a, Admitted) and a.author.hash == mine]
 
     def halt(self, step: Step, refusal: Refusal) -> None:
-        """Stop signing for good: the log is not what this node, or a neighbour, saw."""
+        """Stop signing for good: the log differs from what this node, or a neighbour, saw."""
         self.damaged = step.halted = refusal
         step.event("halted", reason=refusal.reason.value, detail=str(refusal))
 
     def _live(self) -> set[bytes]:
-        """Settlements that are not over, for this node as a holder or as a user."""
+        """Return the settlements that are not over, for this node as a holder or as a user."""
         return {pair.sid for pair in self.holder.busy.values()} | {pair.sid for pair in self.user.busy.values()}
 
     def scrubbed(self, step: Step, refusal: Refusal | None) -> None:
-        """The log was read whole behind this node's back: go on, or sign nothing more where it does not hold."""
+        """Take the result of the background check of the whole log: continue, or stop signing if it does not hold."""
         if refusal is None:
             self.lineage.read_whole()
             return
@@ -291,24 +292,24 @@ class NodeState:
         self.halt(step, refusal)
 
     def take_status(self, admitted: Admitted) -> None:
-        """Keep a judged status list."""
+        """Store a judged status list."""
         self.status.take(admitted.author, admitted.record.raw, admitted.record.body)
 
     def take_rotation(self, admitted: Admitted) -> None:
-        """Let a judged successor take its place."""
+        """Replace a credential by its judged successor."""
         successor = judge_rotation(admitted.author, admitted.record.body, self.registry)
         if isinstance(successor, Subject):
             self.registry.rotate(admitted.author, successor)
 
     def record_bytes(self, subject: bytes | None) -> bytes | None:
-        """The exact bytes of a logged record."""
+        """Return the exact bytes of a logged record; None if there is none."""
         return self.lineage.raw_of(subject) if subject is not None else None
 
     def record_of(self, subject: bytes | None, *, admitted: bool = False) -> Record | None:
-        """A logged record by its name, proven once; with `admitted` only one that was not refused."""
+        """Return a logged record by its hash, proven once; with `admitted` only one that was not refused."""
         if subject is None:
             return None
-        recent = self.lineage.recent(subject)  # admitted, and proven then
+        recent = self.lineage.recent(subject)  # admitted, and proven at that time
         if recent is not None:
             return recent
         if subject in self._proven:
@@ -322,12 +323,12 @@ class NodeState:
         return known.record
 
     def admitted_of(self, subject: bytes) -> Admitted | None:
-        """A logged record that was not refused, with who made it."""
+        """Return a logged record that was not refused, with its author; None if there is none."""
         record = self.record_of(subject, admitted=True)
         author = self.registry.get(record.frame.author) if record is not None else None
         return Admitted(record=record, author=author) if record is not None and author is not None else None
 
     def _was_rule(self, subject: bytes) -> bool:
-        """Was this a rule that this node worked under?"""
+        """Whether a record was a rule that this node worked under."""
         record = self.record_of(subject, admitted=True)
         return record is not None and isinstance(record.body, Rule)

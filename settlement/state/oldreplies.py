@@ -1,21 +1,21 @@
-"""Forgets answers that nobody will ask for again: old ones, but those in settlements that are remembered."""
+"""Deletes old stored answers, except those of settlements that are remembered."""
 
 from settlement.core.fixes import TimeFix
 from settlement.state.nodestate import NodeState
 from settlement.state.step import REPLIED, REPLY, Step
 
 REPLY_KEPT_NS, REPLY_SWEEP_NS = 3600 * 1_000_000_000, 10_000_000_000
-"""How long an answer is kept, and how often the old ones are swept out."""
+"""How long an answer is kept, and how often old ones are deleted, ns."""
 REPLIES_AT_ONCE = 256
 
 
 def are_due(state: NodeState, now: TimeFix) -> bool:
-    """Whether it is time for another look."""
+    """Whether the next deletion is due."""
     return now.earliest_ns - REPLY_KEPT_NS >= state.swept_ns + REPLY_SWEEP_NS
 
 
 def sweep(state: NodeState, step: Step) -> None:
-    """Forget some, where it is time for that."""
+    """Delete some old answers, where that is due."""
     if not are_due(state, step.now.time):
         return
     lineage, pairs = state.lineage, state.holder.pairs

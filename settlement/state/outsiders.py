@@ -1,9 +1,9 @@
-"""Disputes of settlements between others, raised by who co-signed one or by an auditor, from records that it was shown.
+"""Disputes of settlements between others, raised by a co-signer or an auditor, from records shown to it.
 
-Whoever is no party has no settlement in its log. It is shown GRANT, ACCEPT and CONFIRM as bytes, proves them from its
-own anchors, and judges its dispute as both parties will. Both are told, each until it says that it has the dispute;
-what is answered and ruled goes between the parties and the authority. Whoever raised a dispute so takes it to the next
-level so too: a ruling on it is shown beside the settlement, for this log holds none.
+An outsider has no such settlement in its log. It is shown GRANT, ACCEPT and CONFIRM as bytes, proves them from its own
+anchors, and judges its dispute as both parties will. The dispute is sent to both until each acknowledges it; answers
+and rulings go between the parties and the authority. An outsider escalates a dispute in the same way: a ruling on it
+is shown beside the settlement, as this log holds none.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from settlement.state.step import Step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownSettlement:
-    """A settlement between others, proven from the records that were shown; `rulings` are those that were beside it."""
+    """A settlement between others, proven from shown records; `rulings` are the rulings shown beside it."""
 
     sid: bytes
     confirm: bytes
@@ -32,12 +32,12 @@ class ShownSettlement:
     rulings: tuple[Record, ...] = ()
 
     def ruling_on(self, dispute: bytes) -> Record | None:
-        """The ruling that was shown on one dispute."""
+        """Return the shown ruling on one dispute; None if there is none."""
         return next((one for one in self.rulings if one.body.dispute == dispute), None)
 
 
 def read_shown(state: NodeState, raws: Sequence[bytes]) -> ShownSettlement | Refusal:
-    """The settlement whose GRANT, ACCEPT and CONFIRM are among `raws`; why it is not proven."""
+    """Return the settlement whose GRANT, ACCEPT and CONFIRM are among `raws`; a refusal where it is not proven."""
     records: dict[bytes, Record] = {}
     for raw in raws:
         known = prove(raw, state.registry)
@@ -72,7 +72,7 @@ def read_shown(state: NodeState, raws: Sequence[bytes]) -> ShownSettlement | Ref
 def judge_outsider(
     state: NodeState, body: Dispute, signed: Attestation, author: Subject, shown: ShownSettlement
 ) -> OpenDispute | Refusal:
-    """May this author, no party to it, dispute a settlement so? What is kept of the dispute, or why not."""
+    """Judge whether this outsider may dispute a settlement so; return the dispute to store, or the refusal."""
     line, parties = {*state.registry.line(author.hash), author.hash}, (shown.pair.holder, shown.pair.user)
     if line & {one.hash for one in parties}:
         return refuse(Reason.TERMS, "dispute.author", author.name, "no party: a party disputes from its own log")
@@ -99,7 +99,7 @@ def judge_outsider(
 
 
 def _as_ruled(lower: OpenDispute | None, name: bytes | None, shown: ShownSettlement) -> OpenDispute | None:
-    """A dispute of this log as its parties have it: with the ruling on it that was shown."""
+    """Return a dispute of this log in its parties' state: with the shown ruling on it."""
     ruling = shown.ruling_on(name) if name is not None else None
     if lower is None or ruling is None:
         return lower
@@ -107,7 +107,7 @@ def _as_ruled(lower: OpenDispute | None, name: bytes | None, shown: ShownSettlem
 
 
 def raise_as_outsider(state: NodeState, step: Step, body: Dispute, shown: ShownSettlement) -> Record | Refusal:
-    """Judge a dispute of others' settlement as its readers will, sign it, say it to both until each has it."""
+    """Judge an outsider's dispute as its readers will, sign it, send it to both parties until each acknowledges it."""
     me = state.registry.get(state.identity.credential)
     if me is None:
         return refuse(Reason.UNKNOWN_AUTHOR, "dispute.author", "no credential of its own", "an admitted credential")

@@ -1,10 +1,10 @@
-"""What a node may sign: the checks that its auditor makes of a node's own records, made before one of them is durable.
+"""Checks on a node's own records before they are durable: the same that its auditor makes.
 
     (1) the timeless clauses of admission hold, under the rule in force over the attested interval, else the newest
-    (2) it is not attested before what this node signed before it
+    (2) it is not attested before an earlier record of the node
 
-A node's own word on its gate and its refusals is on record even where it has lost its clock or its place, or its
-credential or its rule has run out: that it did is what must be on record.
+A node's own records on its gate and its refusals are logged even where it has lost clock or position, or its
+credential or rule has run out: that loss is what they record.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ RUN_OUT = frozenset({"credential.validity", "disposition.11.effective"})
 
 
 def judge_own(record: Record, author: Subject, rule: RuleInForce, attested_ns: int) -> Refusal | None:
-    """May this record of a node's own stand in its log?
+    """Refuse a record of a node's own that may not be in its log; None where it may.
 
     Args: rule: in force over the attested interval, else the newest known. attested_ns: latest instant that this node
     has surely signed at, UTC.
@@ -34,24 +34,24 @@ def judge_own(record: Record, author: Subject, rule: RuleInForce, attested_ns: i
 
 
 def excused(typ: str, refusal: Refusal) -> bool:
-    """Is this refusal of a node's own record what the record is there to say?"""
+    """Whether this refusal of a node's own record is exactly what the record reports."""
     return RECORDS[typ].own_word and (refusal.reason in UNTRUSTED or refusal.clause in RUN_OUT)
 
 
 def in_order(signed: Attestation, attested_ns: int) -> Refusal | None:
-    """Check (2). A clock that its owner did not trust says nothing of order."""
+    """Run check (2). A clock that its owner did not trust proves no order."""
     if signed.time_source == TimeSource.NONE or signed.latest_ns >= attested_ns:
         return None
     return refuse(Reason.TIME_UNTRUSTED, "own.order", f"{signed.latest_ns} ns", f">= {attested_ns} ns, signed before")
 
 
 def attested(before_ns: int, signed: Attestation) -> int:
-    """The latest instant that a node has surely signed at, with one more record."""
+    """Return the latest instant (UTC, ns) at which a node has surely signed, with one more record."""
     return before_ns if signed.time_source == TimeSource.NONE else max(before_ns, signed.earliest_ns)
 
 
 def last_attested(records: Iterable[Attestation]) -> int:
-    """The latest instant that an author has surely signed at, from its records, the newest first.
+    """Return the latest instant (UTC, ns) at which an author has surely signed, from its records, newest first.
 
     A record that was attested to have been over before that instant follows nothing later, so the look back ends there.
     """
@@ -66,7 +66,7 @@ def last_attested(records: Iterable[Attestation]) -> int:
 
 
 def believed(time: TimeFix, attested_ns: int) -> TimeFix:
-    """A clock that shows a time before what this node has signed already is not to be trusted."""
+    """Return a time fix as untrusted where it is before an instant at which this node has surely signed."""
     if not time.trusted or time.latest_ns >= attested_ns:
         return time
     behind_ms = (attested_ns - time.latest_ns) / 1e6

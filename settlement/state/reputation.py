@@ -1,8 +1,8 @@
-"""The reputations that a node keeps, where its rule has terms for them: from its own log alone, told again from it.
+"""Reputations that a node computes from its own log, where its rule has terms for them.
 
-What weighs: a USAGE for its user and, by the user's own log, for the holder that delivered; a PREEMPT for nobody by the
-share of the window that was not delivered; a FALLBACK that offers no substitute; an ABORT that is the user's doing; a
-ruling that corrects. Each settlement once for each.
+Events that count: a USAGE for its user and, in the user's own log, for the holder that delivered; a PREEMPT without a
+stronger user, by the share of the window that was not delivered; a FALLBACK that offers no substitute; an ABORT caused
+by the user; a ruling that corrects. Each settlement counts once for each party.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ Put = Callable[[str, bytes, bytes], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwoParties:
-    """Who held and who used, and when, of a settlement."""
+    """Holder, user and window of a settlement."""
 
     holder: bytes
     user: bytes
@@ -47,7 +47,7 @@ class TwoParties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConductEvent:
-    """What one record weighs: in whose reputation, with whom, for and against it in thousandths; once by its name."""
+    """The weight of one record: whose reputation, with whom, for and against in thousandths, counted once by name."""
 
     whose: bytes
     partner: bytes
@@ -55,11 +55,11 @@ class ConductEvent:
     bad: int
     once: bytes
     unless: bytes | None = None
-    """The name of an event that, where it counted before, says more."""
+    """The name of a more specific event: where that was counted before, this one is not."""
 
 
 def event_of(body: Any, parties: TwoParties | None, terms: ReputationTerms, *, own: bool) -> ConductEvent | None:
-    """What a record weighs that this node took, or (`own`) signed; None where it weighs nothing."""
+    """Return the weight of a record that this node took, or (`own`) signed; None where it has none."""
     if parties is None:
         return None
     user, holder, once = parties.user, parties.holder, body.sid + TYPE_OF[type(body)].encode()
@@ -86,7 +86,7 @@ def event_of(body: Any, parties: TwoParties | None, terms: ReputationTerms, *, o
 
 
 def weigh(get: Get, put: Put, terms: ReputationTerms, event: ConductEvent, now_ns: int) -> None:
-    """Let an event count, once. A user's own report does not make good what its holder did not deliver."""
+    """Count an event once. A user's own report does not cancel what its holder failed to deliver."""
     if get(WEIGHED, event.once) is not None or (event.unless is not None and get(WEIGHED, event.unless) is not None):
         return
     row = event.whose + event.partner
@@ -98,12 +98,12 @@ def weigh(get: Get, put: Put, terms: ReputationTerms, event: ConductEvent, now_n
 
 
 def reputation_in(log: Lineage, terms: ReputationTerms, line: tuple[bytes, ...], now_ns: int) -> int:
-    """The reputation of whoever had these keys, by a node's log: a new key is no new identity."""
+    """Return the reputation of the owner of these keys, by a node's log; all keys count as one identity."""
     rows = (raw for one in line for _, raw in log.items_from(REPUTATION, one))
     held = [stored_as(WeighedConduct, raw, REPUTATION) for raw in rows]
     return reputation_ppm(terms, held, now_ns)
 
 
 def share_in(log: Lineage, terms: ReputationTerms, line: tuple[bytes, ...], first_ppm: int, now_ns: int) -> int:
-    """The share of a budget that whoever had these keys may use."""
+    """Return the share of a budget, ppm, that the owner of these keys may use."""
     return share_by_reputation_ppm(first_ppm, reputation_in(log, terms, line, now_ns), terms.prior_ppm)

@@ -1,4 +1,4 @@
-"""Where a node's records weigh in reputations: what it takes, and what it signs, each as it is logged."""
+"""Applies each logged record, received or signed by this node, to the reputations."""
 
 from settlement.chain.records import Record
 from settlement.state.nodestate import NodeState
@@ -7,7 +7,7 @@ from settlement.state.step import Step
 
 
 def weigh_record(state: NodeState, step: Step, record: Record, *, own: bool) -> None:
-    """Let a record that was just logged weigh, where the rule has terms for reputation and it says something of one."""
+    """Apply a record that was just logged to the reputations, where the rule has terms and it concerns one."""
     terms = state.rule.rule.reputation
     if terms is None or not isinstance(record.body, WEIGHTY) or record.sid is None:
         return
@@ -17,7 +17,7 @@ def weigh_record(state: NodeState, step: Step, record: Record, *, own: bool) -> 
 
 
 def two_parties(state: NodeState, sid: bytes) -> TwoParties | None:
-    """Holder, user and window of a settlement of this node."""
+    """Return holder, user and window of a settlement of this node; None if it has no such settlement."""
     given, asked = state.holder.pairs.get(sid), state.user.by_sid(sid)
     if given is not None:
         grant = state.record_of(given.grant)

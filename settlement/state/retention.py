@@ -1,13 +1,13 @@
-"""Lets the bytes of old entries go, as the classes of the rule say how long things are kept; their hashes stay.
+"""Deletes the bytes of old entries by the retention terms of the rule's classes; their hashes stay.
 
     envelopes   of every class, once the longest time that any class keeps them is over
     intents     by their class                  usage       by the class of their settlement
     renewals    that a later one of their settlement replaced, by its class; the last of them stays for ever
 
-Nothing goes that is still needed: what an open dispute, or a live settlement but for replaced renewals, has or names,
-what is in force (offers made and heard, this node's own envelopes, rules and lists), and no type of record that is not
-named above, whatever its age.
-For each lot that goes the node signs a record of its own: which rule, which class and kind, how many of which entries.
+Entries still needed are kept: what an open dispute, or a live settlement (except its replaced renewals), has or names,
+what is in force (offers made and heard, this node's own envelopes, rules and lists), and every record type not named
+above, whatever its age.
+For each deleted lot the node signs a record: which rule, class and kind, how many of which entries.
 Refused entries stay: they are evidence against somebody.
 """
 
@@ -41,24 +41,23 @@ from settlement.state.due import is_due
 from settlement.state.step import Step
 
 EVERY_NS: Final = 900_000_000_000
-"""From one look for old bytes to the next: each lot costs a signed record, and what is a quarter of an hour late costs
-nothing."""
+"""Time between two looks for old bytes, ns: each lot costs a signed record, and a late deletion costs nothing."""
 WINDOW: Final = 4096
-"""Entries looked at in one pass of one kind."""
+"""Entries examined in one pass of one kind."""
 LOT_MAX: Final = 512
-"""Bodies that go in one step: what else is due waits no longer than that takes."""
+"""Most bodies deleted in one step: it bounds how long other due work waits."""
 NAME_BYTES: Final = 32
 BODY_KEY: Final = 6
-"""Of a payload: what is around the body names the author's record before, and so the whole log."""
+"""Key of the body in a payload: the fields around the body name the author's previous record, and so the whole log."""
 IN_FORCE: Final = (OFFERS, HEARD, PLACES, UNITS)
 CLOSED: Final = (DisputeState.PAID,)
 RENEWALS: Final = "renewals"
 KINDS: Final[Mapping[str, type[Any]]] = MappingProxyType(
     {"envelopes": Envelope, "intents": Intent, "usage": Usage, RENEWALS: Renew}
 )
-"""What may go at all, as classes name it, and the type of record that each is."""
+"""The kinds that may be deleted, as classes name them, with the record type of each."""
 CURSOR: Final = "pruned:"
-"""Before a kind's name: the counter of the first entry that is not decided on."""
+"""Prefix, before a kind's name, of the counter of the first entry that is not decided on."""
 CLAUSE: Final = "retention."
 PRUNED_REASON: Final = "PRUNED"
 _LOT: Final = re.compile(
@@ -68,7 +67,7 @@ _LOT: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OldEntry:
-    """An entry that is old enough to go, and the class that says so."""
+    """An entry old enough to be deleted, and the class whose terms say so."""
 
     index: int
     leaf: Leaf
@@ -80,7 +79,7 @@ class OldEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrunedLot:
-    """What a node said it let go: of which kind and class, under which rule, how many of which entries, and when."""
+    """A node's record of a deletion: kind, class, rule, how many of which entries, and when."""
 
     kind: str
     commodity: str
@@ -91,7 +90,7 @@ class PrunedLot:
     at_ns: int = 0
 
     def record(self, keep_ns: int) -> Verdict:
-        """The node's own word of it, as it is signed."""
+        """Return the record of the deletion, as the node signs it."""
         measured = f"{self.commodity}: {self.count} bodies, entries {self.first} to {self.last}"
         clause = f"{CLAUSE}{self.kind}"
         return Verdict(
@@ -100,7 +99,7 @@ class PrunedLot:
 
 
 def lot_of(body: Verdict, at_ns: int) -> PrunedLot | None:
-    """What a verdict says was let go, signed at that instant (UTC, ns); None where it says no such thing."""
+    """Return the deletion that a verdict, signed at that instant (UTC, ns), records; None where it records none."""
     said = _LOT.fullmatch(body.measured) if body.clause.startswith(CLAUSE) else None
     if said is None or body.reason != PRUNED_REASON:
         return None
@@ -116,7 +115,7 @@ def lot_of(body: Verdict, at_ns: int) -> PrunedLot | None:
 
 
 def names_in(value: Any) -> Iterator[bytes]:
-    """Every hash that a record's body names."""
+    """Yield every hash that a record's body names."""
     if isinstance(value, bytes):
         if len(value) == NAME_BYTES:
             yield value
@@ -129,7 +128,7 @@ def names_in(value: Any) -> Iterator[bytes]:
 
 
 def kept_ns(rule: Rule, kind: str, commodity: str | None) -> int | None:
-    """How long a class keeps a kind; of no class in particular the longest of all, None where one keeps it for ever."""
+    """Return how long a class keeps a kind, ns; without a class the longest of all; None for ever."""
     terms = rule.classes if commodity is None else tuple(one for one in rule.classes if one.name == commodity)
     found = [next((r.keep_ns for r in one.retention or () if r.what == kind), None) for one in terms]
     times = [one for one in found if one is not None]
@@ -137,30 +136,30 @@ def kept_ns(rule: Rule, kind: str, commodity: str | None) -> int | None:
 
 
 def _commodity_in(raw: bytes) -> str | None:
-    """The class that a GRANT or an INTENT names; None of anything else."""
+    """Return the class that a GRANT or an INTENT names; None for any other record."""
     unproven = parse(raw)
     opened = unproven.opened() if isinstance(unproven, Unproven) and unproven.schema in (Intent, Grant) else None
     return opened.body.commodity if isinstance(opened, Record) else None
 
 
 class LogRetention:
-    """One node's, driven by its ticks; all that lasts of it is in the log."""
+    """Retention in one node's log, driven by its ticks; all its lasting state is in the log."""
 
     def __init__(
         self, lineage: Lineage, *, rule: Callable[[], RuleInForce], live: Callable[[], Iterable[bytes]]
     ) -> None:
-        """`rule` says what is in force; `live` names the settlements that are not over for this node."""
+        """Start; `rule` returns the rule in force, `live` the settlements that are not over for this node."""
         self._lineage, self._rule, self._running = lineage, rule, live
         self._next_ns = 0
         self.more = False
-        """Whether the last pass left something that may go at once."""
+        """Whether the last pass left something that may be deleted at once."""
 
     def is_due(self, now: TimeFix) -> bool:
-        """Whether it is time for another look."""
+        """Whether the next look is due."""
         return now.trusted and is_due(self._next_ns, now.earliest_ns, apart_ns=EVERY_NS)
 
     def act(self, step: Step) -> int:
-        """Let one lot go, where any is due; returns how many bodies went."""
+        """Delete one lot, where any is due; return how many bodies were deleted."""
         now_ns = step.now.time.earliest_ns
         if not self.is_due(step.now.time):
             return 0
@@ -174,7 +173,7 @@ class LogRetention:
         return 0
 
     def _kind(self, step: Step, kind: str, now_ns: int) -> tuple[int, bool]:
-        """One pass of one kind: how many went, and whether the next may follow at once."""
+        """Run one pass over one kind; return how many were deleted, and whether the next may follow at once."""
         rule = self._rule().rule
         if all(kind not in [r.what for r in one.retention or ()] for one in rule.classes):
             return 0, False
@@ -192,7 +191,7 @@ class LogRetention:
             by_class[one.commodity].append(one)
         for commodity, lot in by_class.items():
             self._let_go(step, kind, commodity, lot)
-        # What is still needed is looked at again; so is the window in which something is too young.
+        # Entries that are still needed are examined again, and so is a window with an entry that is too young.
         gone = {one.index for one in going}
         held = min((one.index for one in wanted if one.index not in gone), default=None)
         reached = min(one for one in (held, young, last) if one is not None)
@@ -201,7 +200,7 @@ class LogRetention:
         return len(going), bool(going) or (reached > first and young is None)
 
     def _window(self, kind: str, first: int, now_ns: int) -> tuple[list[OldEntry], int, int | None]:
-        """Entries of a kind from `first` on that are old enough, where the window ends, and the first too young."""
+        """Return a kind's old entries from `first` on, where the window ends, and the first entry that is too young."""
         found: list[OldEntry] = []
         lineage, of_settlements = self._lineage, dict[bytes, str | None]()
         last = min(first + WINDOW, lineage.size)
@@ -223,9 +222,9 @@ class LogRetention:
         return found, last, None
 
     def _class_of(self, raw: bytes, sid: bytes | None, of_settlements: dict[bytes, str | None]) -> str | None:
-        """The class an entry is of, by itself or by the GRANT of its settlement; None where nobody can tell.
+        """Return the class of an entry, by itself or by its settlement's GRANT; None where neither tells.
 
-        A settlement has thousands of renewals and one GRANT: what it says is kept in `of_settlements` for one pass.
+        A settlement has thousands of renewals and one GRANT: its class is cached in `of_settlements` for one pass.
         """
         if sid is None:
             return _commodity_in(raw)
@@ -241,7 +240,7 @@ class LogRetention:
         return newest is None or newest[1] == one.leaf.subject
 
     def _entries_of(self, sid: bytes) -> list[Leaf]:
-        """A settlement's entries without its renewals: one names what any of them names."""
+        """Return a settlement's entries without its renewals: one represents the hashes that all of them name."""
         bodies = self._lineage.of_settlement(sid, but=TYPE_OF[Renew])
         newest = self._lineage.newest_of(sid, [TYPE_OF[Renew]])
         last = self._lineage.entry_of(newest[1]) if newest is not None else None
@@ -249,16 +248,16 @@ class LogRetention:
         return [leaf for leaf in leaves if isinstance(leaf, Leaf)]
 
     def _live(self) -> frozenset[bytes]:
-        """Settlements that are not over for either side, or that are disputed."""
+        """Return the settlements that are not over for either side, or that are disputed."""
         return self._disputed().union(self._running())
 
     def _disputed(self) -> frozenset[bytes]:
-        """Settlements about which somebody complained and nothing is paid yet."""
+        """Return the settlements with a complaint for which nothing is paid yet."""
         disputes = (open_dispute(raw) for _, raw in self._lineage.items(DISPUTES))
         return frozenset(one.sid for one in disputes if one.state not in CLOSED)
 
     def _needed(self) -> frozenset[bytes]:
-        """The names of all records that something in force, or a live or disputed settlement, has or rests on."""
+        """Return the hashes of all records that anything in force, live or disputed has or rests on."""
         lineage = self._lineage
         waiting: list[bytes] = [raw for kind in IN_FORCE for _, raw in lineage.items(kind)]
         for sid in self._live():

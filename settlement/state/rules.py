@@ -1,7 +1,7 @@
-"""The rules a node knows, in the order they follow each other, and which of them is in force when.
+"""The rules that a node knows, in order of succession, and which of them is in force at a time.
 
-A successor ends its predecessor from the start of its own window. A record is judged under the version that was in
-force when it was signed; what a node signs itself is under the one in force now.
+A successor's window ends its predecessor. A record is judged under the version in force when it was signed; a node's
+own records are signed under the version in force now.
 """
 
 from collections.abc import Iterable
@@ -18,14 +18,14 @@ RULE = "rule"
 
 
 class Rules:
-    """One chain of rules; it only grows at its end."""
+    """A chain of rules; it only grows at its end."""
 
     def __init__(self, first: HeldRule) -> None:
         self._held = [first]
 
     @property
     def all(self) -> tuple[HeldRule, ...]:
-        """The chain, the oldest first."""
+        """The whole chain, the oldest first."""
         return tuple(self._held)
 
     @property
@@ -34,19 +34,19 @@ class Rules:
         return self._held[-1]
 
     def follows(self, body: Rule) -> Refusal | None:
-        """The part of `judge` that costs nothing: name, version, and which rule it follows."""
+        """Run the cheap checks of `judge`: name, version, and which rule it follows."""
         return judge_successor(self.newest.rule, body)
 
     def judge(self, new: HeldRule) -> Refusal | None:
-        """May this rule follow the newest?"""
+        """Refuse a rule that may not follow the newest; None where it may."""
         return judge_next([held.rule for held in self._held], new.rule)
 
     def take(self, new: HeldRule) -> None:
-        """Add a judged successor."""
+        """Append a judged successor."""
         self._held.append(new)
 
     def known(self, digest: bytes) -> HeldRule | None:
-        """The rule of that hash."""
+        """Return the rule with that hash; None if there is none."""
         return next((held for held in self._held if held.rule.hash == digest), None)
 
     def at(self, earliest_ns: int, latest_ns: int) -> RuleInForce | None:
@@ -58,16 +58,16 @@ class Rules:
         return None
 
     def judge_above(self, above: Iterable[GrantedUnder]) -> Refusal | None:
-        """Were the leases that something hands on granted under the rules of their time?"""
+        """Refuse unless the leases above a handed-on one were granted under the rules of their time."""
         return judge_above([held.rule for held in self._held], above)
 
     def judging(self, earliest_ns: int, latest_ns: int) -> RuleInForce:
-        """What a record attested over that interval is judged by: the rule in force then, else the newest."""
+        """Return the rule for a record attested over that interval: the one in force then, else the newest."""
         return self.at(earliest_ns, latest_ns) or self.newest.rule
 
 
 def chained(configured: HeldRule, stored: list[HeldRule]) -> Rules | Refusal:
-    """The chain of what is stored and what is configured: the latter is one of the former, or follows them."""
+    """Return the chain of stored rules and the configured one, which is one of them or follows them."""
     if not stored:
         return Rules(configured)
     first, *later = sorted(stored, key=lambda held: held.key)

@@ -1,9 +1,9 @@
-"""What one neighbour may cost this node: computing time, and bytes of its log. Token buckets; time as an argument.
+"""Limits on what one neighbour may cost this node, in computing time and log bytes: token buckets.
 
-A message is charged once it was dealt with, so that a bucket may go below nothing; whoever is in debt is not listened
-to until it is paid off at the bucket's rate. What moves a settlement on is free up to a few milliseconds and free in
-the log, for budgets and back-off bound it, so many records a second; all else is charged in full, and so is what lies
-beside such a record. A debt is its neighbour's alone.
+A message is charged after it was handled, so a bucket may go below zero; messages of a neighbour in debt are dropped
+until its debt is refilled at the bucket's rate. A record that moves a settlement is free up to a few milliseconds and
+free in the log, as budgets and back-off bound it, up to a number a second; everything else is charged in full, and so
+are records beside such a record. A debt is its neighbour's alone.
 """
 
 from collections import Counter
@@ -14,14 +14,14 @@ from settlement.core.reasons import Reason, Refusal, refuse
 
 NS = 1_000_000_000
 FREE_WORK_NS = 3_000_000
-"""Computing time of a message that moves a settlement: a few signatures and one commit."""
+"""Free computing time of a message that moves a settlement, ns: a few signatures and one commit."""
 TIGHT_DIVIDES = 16
-"""Where the disk runs low a neighbour has a sixteenth of its share of the log."""
+"""Divisor of a neighbour's share of the log while the disk runs low."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """So much a second on average, and at most `burst` at once."""
+    """A token bucket's rate a second, and its capacity `burst`."""
 
     per_s: int
     burst: int
@@ -29,9 +29,9 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """The shares of one neighbour: ns of computing time, bytes of the log, and records that are free of both.
+    """The shares of one neighbour: ns of computing time, bytes of the log, and a number of free records.
 
-    Beyond `moves` nothing is refused: a record that moves a settlement costs what any other does.
+    Beyond `moves` no record is refused for that: it is only charged like any other.
     """
 
     work: Share = Share(per_s=250_000_000, burst=1_000_000_000)
@@ -41,7 +41,7 @@ class Allowance:
 
 @dataclass(slots=True)
 class _Purse:
-    """What is left of one share, in billionths of its unit, at an instant; below 0 it is owed."""
+    """The level of one token bucket, in billionths of its unit, at an instant; below 0 is debt."""
 
     level: int
     at_ns: int
@@ -53,7 +53,7 @@ class _Purse:
 
 @dataclass(slots=True)
 class Shares:
-    """Every neighbour's purses, in memory alone.
+    """The token buckets of every neighbour, in memory only.
 
     `meter` reads the computing time of this process in ns; without one, work costs nothing (virtual time). `tight` is
     set while the disk runs low.
@@ -63,12 +63,12 @@ class Shares:
     meter: Callable[[], int] | None = None
     tight: bool = False
     turned_away: Counter[tuple[bytes, str]] = field(default_factory=Counter)
-    """Messages nobody looked at, by neighbour and by the share that was used up."""
+    """Number of dropped messages, by neighbour and by the share that was used up."""
     _purses: dict[bytes, dict[str, _Purse]] = field(default_factory=dict)
     _moves: dict[bytes, _Purse] = field(default_factory=dict)
 
     def worked_ns(self) -> int:
-        """The meter's reading."""
+        """Return the meter's reading, ns."""
         return self.meter() if self.meter is not None else 0
 
     def _of(self, name: str) -> Share:
@@ -78,7 +78,7 @@ class Shares:
         return Share(per_s=max(1, share.per_s // TIGHT_DIVIDES), burst=max(1, share.burst // TIGHT_DIVIDES))
 
     def judge(self, peer: bytes, now_ns: int) -> Refusal | None:
-        """Is a neighbour within its shares? BUDGET, which nobody logs, where it is in debt."""
+        """Refuse a neighbour in debt: BUDGET, which is not logged; None where it is within its shares."""
         for name, purse in self._purses.get(peer, {}).items():
             share = self._of(name)
             purse.fill(share, now_ns)
@@ -97,9 +97,9 @@ class Shares:
     def charge(
         self, peer: bytes, now_ns: int, *, work_ns: int, log_bytes: int, moves: bool, beside_bytes: int = 0
     ) -> None:
-        """Take what a message cost; `moves` says that it moved a settlement on.
+        """Charge a message's cost; `moves` says that the message moved a settlement.
 
-        `beside_bytes` of the log's are of records beside it that move nothing themselves: they are never free.
+        `beside_bytes` are the log bytes of records beside it that move nothing themselves: they are never free.
         """
         free = moves and self._one_more(peer, now_ns)
         costs = {"work": work_ns, "log": log_bytes}
@@ -113,7 +113,7 @@ class Shares:
             purse.level -= cost * NS
 
     def _one_more(self, peer: bytes, now_ns: int) -> bool:
-        """Is one more record of a neighbour's free? So many are that a settlement's own never run into it."""
+        """Whether one more record of a neighbour is free: the number allowed exceeds what settlements need."""
         share = self.allowance.moves
         purse = self._moves.setdefault(peer, _Purse(share.burst * NS, now_ns))
         purse.fill(share, now_ns)
@@ -122,7 +122,7 @@ class Shares:
         return left
 
     def counted(self) -> dict[str, int]:
-        """Messages turned away so far, by the share that was used up."""
+        """Return the number of dropped messages so far, by the share that was used up."""
         found: Counter[str] = Counter()
         for (_, name), number in self.turned_away.items():
             found[name] += number

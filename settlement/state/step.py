@@ -1,4 +1,4 @@
-"""One step of a node: everything signed, logged and remembered in it becomes durable together, then is sent."""
+"""One step of a node: everything it signs, logs and stores becomes durable together, and is then sent."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,25 +18,25 @@ from settlement.state.messages import Message
 BESIDE = "beside"
 SWEPT = "swept"
 REPLY, REPLIED = "reply", "replied"
-"""Stored answers by the record they answer, and when each was given: 8 bytes of time, then that record."""
+"""State kinds: stored answers by the record that they answer, and their times: 8 bytes of time, then that record."""
 ENTRY_BYTES = 400
-"""About what an entry takes in the log beside the record it holds: hashes, columns, its part of the tree."""
+"""Approximate bytes of a log entry beside its record: hashes, columns, its part of the tree."""
 
 
 Mark: TypeAlias = tuple[int, int, int, int]
-"""How much was to be sent, put off, told and done when it was made."""
+"""Lengths of the queues of messages, deferred CONFIRMs, notices and effects when the mark was made."""
 
 
 class NotEntitledError(RefusedError):
-    """This node may not sign that: its own auditor would refuse it. Nothing of it is durable."""
+    """This node may not sign a record that its own auditor would refuse. Nothing of the record is durable."""
 
 
 class SigningError(NotEntitledError):
-    """This node made a record that has no form on the wire: nothing is sent."""
+    """This node made a record that cannot be encoded: nothing is sent."""
 
 
 class HaltedError(Exception):
-    """This node may not sign: its log is not known to be whole. Nothing of the step happened."""
+    """This node may not sign: its log is not known to be complete. Nothing of the step happened."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(f"{refusal}; restore the newest copy of the log, or enrol the node anew")
@@ -45,7 +45,7 @@ class HaltedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who signs: key, the hash of its credential, and the network it speaks in."""
+    """The signer of records: key, the hash of its credential, and its network."""
 
     key: SigningKey
     credential: bytes
@@ -62,7 +62,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something that happened, for whoever watches; nothing is done because of one."""
+    """An event for whoever watches the node; no action follows from it."""
 
     name: str
     fields: dict[str, Any]
@@ -88,7 +88,7 @@ def _no_more(_step: "Step", _record: Record) -> None:
 
 @dataclass(slots=True)
 class Step:
-    """Effects of one step; a `Work` for the protocol machines. Lives inside one lineage transaction."""
+    """The effects of one step: the `Work` of the protocol machines, inside one transaction of the log."""
 
     identity: Identity
     lineage: Lineage
@@ -99,7 +99,7 @@ class Step:
     quorum: int = 0
     entitled: Callable[[Record], Refusal | None] = _anything
     signed: Callable[["Step", Record], None] = _no_more
-    """What follows from a record of this node's own, once it is logged."""
+    """Called for each record of this node's own, once it is logged."""
     halted: Refusal | None = None
     deferred: list[Deferred] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
@@ -107,25 +107,25 @@ class Step:
     effects: list[Effect] = field(default_factory=list)
     logged_bytes: int = 0
     whole: bool = False
-    """What is being received costs its sender's share in full, whatever its type says: nothing else bounds it."""
+    """Whether the received message is charged in full, whatever its type: nothing else bounds such messages."""
     _reply_to: bytes | None = None
 
     def mark(self) -> Mark:
-        """How much is to be sent, told and done so far; for `undo`."""
+        """Return the present lengths of the step's queues, for `undo`."""
         return len(self.outgoing), len(self.deferred), len(self.notices), len(self.effects)
 
     def undo(self, mark: Mark) -> None:
-        """Forget what came after a mark: the part of the step that it belonged to did not happen."""
+        """Drop everything queued after a mark, because the part of the step that queued it was undone."""
         sent, kept, told, asked = mark
         del self.outgoing[sent:], self.deferred[kept:], self.notices[told:], self.effects[asked:]
         self._reply_to = None
 
     def answering(self, subject: bytes | None) -> None:
-        """What is sent from here on answers that record, and is kept to be sent again when it comes again."""
+        """Set the record that later messages answer; they are stored, to be resent when that record comes again."""
         self._reply_to = subject
 
     def sign(self, body: Any) -> Record:
-        """Sign a record of this node and log it: the one place where a node signs.
+        """Sign a record of this node and log it: the only place where a node signs records.
 
         Raises: HaltedError where the node may not sign at all, NotEntitledError where it may not sign this.
         """
@@ -138,7 +138,7 @@ class Step:
         return record
 
     def may_sign(self, body: Any) -> Refusal | None:
-        """Why this node may not sign that; None where it may. Nothing is logged."""
+        """Return why this node may not sign that; None where it may. Nothing is logged."""
         if self.halted is not None:
             return self.halted
         try:
@@ -164,7 +164,7 @@ class Step:
             raise SigningError(replace(exc.refusal, clause=f"own.{exc.refusal.clause}")) from exc
 
     def _speaker(self, body: Any) -> Identity:
-        """What was settled with a key that has been succeeded since is ended with it: nobody else knows another."""
+        """Return the signer of a record: a replaced key for reports on that key's settlement, else the present key."""
         if self.former and row_of(type(body)).owed:
             party = next((a for a in self.lineage.authors_of(body.sid) if a in self.former), None)
             if party is not None:
@@ -172,17 +172,17 @@ class Step:
         return self.identity
 
     def log(self, leaf: Leaf, record: Record | None) -> int:
-        """Add an entry to the log."""
+        """Add an entry to the log; return its index."""
         index = self.lineage.append(leaf, record)
         self.logged_bytes += ENTRY_BYTES + len(leaf.record or b"") + len(leaf.measured or "") + len(leaf.required or "")
         return index
 
     def send(self, to: bytes, raw: bytes, beside: tuple[bytes, ...] = (), *, reply_to: bytes | None = None) -> None:
-        """Leave a record for a node with those it rests on; it answers `reply_to`, or what is being answered."""
+        """Queue a record for a node with the records it rests on; it answers `reply_to`, else the current message."""
         self._leave(to, Message(record=raw, beside=beside or None).encoded(), reply_to)
 
     def on_record(self, name: bytes) -> bytes | None:
-        """The bytes of a record in this node's log, by its name."""
+        """Return the bytes of a record in this node's log, by its hash; None if there is none."""
         return self.lineage.raw_of(name)
 
     def _logged(self, name: bytes) -> bytes:
@@ -192,23 +192,23 @@ class Step:
         return raw
 
     def send_beside(self, to: bytes, name: bytes, beside: tuple[bytes, ...]) -> None:
-        """Leave a logged record with other logged ones beside it, all by their names; it answers nothing."""
+        """Queue a logged record with other logged records beside it, all by hash; it answers nothing."""
         message = Message(record=self._logged(name), beside=tuple(self._logged(other) for other in beside))
         self.outgoing.append(Outgoing(to=to, data=message.encoded()))
 
     def pass_on(self, to: bytes, raw: bytes) -> None:
-        """Leave a question, or another's record, for a neighbour: it answers nothing and is not kept as an answer."""
+        """Queue a question, or another's record, for a neighbour: it answers nothing and is not stored as an answer."""
         self.outgoing.append(Outgoing(to=to, data=Message(record=raw).encoded()))
 
     def _cosigned(self, confirm: bytes) -> tuple[bytes, ...] | None:
-        """The co-signatures that go with a CONFIRM."""
+        """Return the co-signatures that travel with a CONFIRM."""
         names = self.lineage.get(BESIDE, confirm)
         return None if names is None else tuple(self._logged(names[at : at + 32]) for at in range(0, len(names), 32))
 
     def send_settled(
         self, to: bytes, confirm: Record, *, beside: tuple[bytes, ...] = (), reply_to: bytes | None = None
     ) -> None:
-        """Leave a CONFIRM with the proof that it is in this node's log, once as many witnesses as needed saw it."""
+        """Queue a CONFIRM with its log proof, once as many witnesses as needed have cosigned the head."""
         answers = self._reply_to if reply_to is None else reply_to
         if beside:
             self.put(BESIDE, confirm.digest, b"".join(beside))
@@ -228,7 +228,7 @@ class Step:
         self._leave(to, message.encoded(), answers)
 
     def send_proven(self, to: bytes, index: int, proof: LogProof, reply_to: bytes | None) -> None:
-        """Leave a CONFIRM that its witnesses have seen; it is the answer to `reply_to` from here on."""
+        """Queue a CONFIRM that its witnesses have seen; it is the stored answer to `reply_to` from here on."""
         leaf = decode_leaf(self.lineage.leaf_body(index))
         if isinstance(leaf, Refusal) or leaf.record is None:
             raise ValueError(f"entry {index} holds no CONFIRM")
@@ -243,23 +243,23 @@ class Step:
         self.outgoing.append(Outgoing(to=to, data=data))
 
     def keep_answer(self, subject: bytes, raw: bytes) -> None:
-        """Keep a record as the answer to another, for whoever sends that again; nothing is sent now."""
+        """Store a record as the answer to another, for whoever resends that; nothing is sent now."""
         self.put(REPLY, subject, Message(record=raw).encoded())
         self.put(REPLIED, self.now.time.latest_ns.to_bytes(8, "big") + subject, b"")
 
     def send_again(self, to: bytes, subject: bytes) -> bool:
-        """Send the stored answer to a record, the same bytes; False when there is none."""
+        """Resend the stored answer to a record, the same bytes; False when there is none."""
         data = self.lineage.get(REPLY, subject)
         if data is not None:
             self.outgoing.append(Outgoing(to=to, data=data))
         return data is not None
 
     def put(self, kind: str, key: bytes, value: bytes) -> None:
-        """Remember a piece of state."""
+        """Store a piece of state."""
         self.lineage.put(kind, key, value)
 
     def drop(self, kind: str, key: bytes) -> None:
-        """Forget a piece of state that is over, and note until when what is over may be missing."""
+        """Delete a piece of state that is over, and note until when deleted state may be missing."""
         self.lineage.drop(kind, key)
         self.lineage.put(SWEPT, b"", self.now.time.latest_ns.to_bytes(8, "big"))
 
@@ -272,9 +272,9 @@ class Step:
         return self.entropy(size)
 
     def ask(self, effect: Effect) -> None:
-        """Ask whoever runs this node to do something once the step is durable."""
+        """Ask the program that runs this node to do something once the step is durable."""
         self.effects.append(effect)
 
     def event(self, name: str, **fields: Any) -> None:
-        """Tell whoever watches what happened."""
+        """Report an event to whoever watches the node."""
         self.notices.append(Notice(name=name, fields=fields))

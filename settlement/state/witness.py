@@ -1,8 +1,8 @@
-"""Neighbours that watch each other's logs: cosigning heads, noticing forks, and stopping a node that is behind its own.
+"""Witnessing: neighbours cosign each other's log heads, detect forks, and stop a node whose log is behind.
 
-A node asks in rounds: one head, the same for all it asks, until as many as the rule's quorum have put their line under
-it. It asks one neighbour more than the quorum, each in its turn, and all others once a round is late. As a witness it
-follows c2sp.org/tlog-witness, in this order:
+A node asks in rounds for one head, the same for all, until as many witnesses as the rule's quorum have cosigned it. It
+asks one neighbour more than the quorum, each in turn, and all others once a round is late. As a witness it follows
+c2sp.org/tlog-witness, in this order:
 
     (1) the note is signed by the author of the record, and speaks of the author's own log
     (2) another root of a size it has seen is a fork, and the two notes prove it
@@ -16,7 +16,7 @@ beside the neighbours: their lines come in by `take_stock`.
 With a quorum above half of the neighbours two branches of a log cannot both be cosigned; with a smaller one a fork is
 found once two witnesses have compared heads of one size, or the log's owner asks one of them again.
 
-Long because asking, answering and noticing a fork share what is known of each neighbour's log.
+Long because asking, answering and detecting a fork share what is known of each neighbour's log.
 """
 
 from collections.abc import Callable, Iterable
@@ -39,10 +39,10 @@ from settlement.state.step import Step
 
 NS = 1_000_000_000
 HEADS_EACH = 256
-"""Heads of one log that are remembered, to find a fork by."""
+"""Most heads of one log that are remembered to detect a fork."""
 OLD_AT_ONCE = 256
 PROOFS_EACH = 16
-"""Proofs of misbehaviour against one author that this node signs; the first says it all."""
+"""Most proofs of misbehaviour against one author that this node signs; the first is enough."""
 SEEN, HEADS, NEIGHBOUR, LINES, ROUND, WAITING = "seen", "head", "neighbour", "line", "round", "unwitnessed"
 FORK = Reason.FORK.value
 
@@ -60,7 +60,7 @@ class SeenHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The size of this node's log that a neighbour cosigned last; what it was asked last, and of what size."""
+    """What a neighbour was asked: the size it cosigned last, the record it was asked with last, that record's size."""
 
     cosigned: int = uint(1)
     record: bytes = blob(2, MAX_RECORD_BYTES, least=0)
@@ -78,7 +78,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeardHead:
-    """The head that a neighbour's line is under, and the log's owner."""
+    """The head under a neighbour's cosignature line, and the log's owner."""
 
     owner: Subject
     head: Head
@@ -86,7 +86,7 @@ class HeardHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A neighbour's line under a head of this node."""
+    """A neighbour's cosignature line for a head of this node."""
 
     witness: bytes = blob(1, 32)
     line: str = text(2, 512)
@@ -94,7 +94,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unwitnessed:
-    """A CONFIRM that is durable and waits for its witnesses before it is sent."""
+    """A CONFIRM that is durable and waits for cosignatures before it is sent."""
 
     index: int = uint(1)
     to: bytes = blob(2, 32)
@@ -111,7 +111,7 @@ class Witness:
         self.stock = stock or ()
         self._order, self._news = AskingOrder(), HeadNews()
         self._near: tuple[int, bytes, tuple[Subject, ...]] | None = None
-        """Who is near, as of so many changes of the registry, for a node of this credential."""
+        """Cache of the neighbours: the registry's number of changes, this node's credential, and the result."""
 
     def neighbours(self) -> tuple[Subject, ...]:
         """Every other node with a transport key, in a stable order."""
@@ -122,11 +122,11 @@ class Witness:
         return self._near[2]
 
     def _mine(self, owner: Subject) -> bool:
-        """Is that this node, or what it was before its key was succeeded?"""
+        """Whether the owner is this node, under its present or an earlier key."""
         return owner.hash in self.registry.line(self.me)
 
     def succeeded(self, step: Step, old: bytes, new: bytes) -> None:
-        """A neighbour has another key: where it stands with us, and we with its log, is what it was."""
+        """Move the witnessing state of a neighbour, in both directions, to its new key."""
         for kind in (SEEN, NEIGHBOUR):
             held = step.lineage.get(kind, old)
             if held is not None:
@@ -139,7 +139,7 @@ class Witness:
         return None if raw is None else stored_as(SeenHead, raw, SEEN)
 
     def judge_checkpoint(self, admitted: Admitted, step: Step) -> Head | Refusal:
-        """Rules (1) to (4); the head to be cosigned."""
+        """Run checks (1) to (4) and return the head to be cosigned."""
         body: Checkpoint = admitted.record.body
         head = open_note(body.note, admitted.author.public)
         if isinstance(head, Refusal):
@@ -159,7 +159,7 @@ class Witness:
         return merkle.verify_consistency(seen.size, head.size, seen.root, head.root, body.proof) or head
 
     def _other_root(self, step: Step, owner: bytes, head: Head, note: str) -> str | None:
-        """A note of the same owner and size that speaks of another root."""
+        """Return a stored note of the same owner and size with another root; None if there is none."""
         held = step.lineage.get(HEADS, owner + head.size.to_bytes(8, "big"))
         if held is None or held == note.encode():
             return None
@@ -168,7 +168,7 @@ class Witness:
         return held.decode() if isinstance(known, Head) and known.root != head.root else None
 
     def cosign(self, step: Step, admitted: Admitted, head: Head) -> None:
-        """Rule (5). What is sent leaves only when the step is durable."""
+        """Step (5): store the head and queue the cosignature, which is sent only once the step is durable."""
         body: Checkpoint = admitted.record.body
         name = origin_of(step.identity.network, step.identity.key.public)
         line = cosign(head, name=name, key=step.identity.key, time_s=step.now.time.earliest_ns // NS)
@@ -181,7 +181,7 @@ class Witness:
         step.send(admitted.author.hash, reply.raw)
 
     def _tell(self, step: Step) -> None:
-        """Tell neighbours of the heads of others that they have not heard of, where that is due."""
+        """Tell neighbours of others' heads that they have not been told of, where that is due."""
         now_ns = step.now.time.latest_ns
         if not self._news.waits(now_ns):
             return
@@ -189,19 +189,19 @@ class Witness:
             step.pass_on(to, raw)
 
     def last_reply(self, step: Step, owner: bytes) -> bytes:
-        """The cosignature this node gave last for a log; empty where it gave none."""
+        """Return the cosignature that this node gave last for a log; empty where it gave none."""
         seen = self._seen(step, owner)
         return b"" if seen is None else seen.reply
 
     def _remember(self, step: Step, owner: bytes, head: Head, note: str) -> None:
-        """Keep a head to hold later ones against; of each owner only the newest, for whoever signs may sign many."""
+        """Store a head to compare later ones with; of each owner only the newest, as an owner may sign many."""
         step.put(HEADS, owner + head.size.to_bytes(8, "big"), note.encode())
         held = step.lineage.first_of(HEADS, owner)
         if held is not None and held[0] > HEADS_EACH:
             step.lineage.drop(HEADS, held[1])
 
     def refused_checkpoint(self, step: Step, admitted: Admitted, refusal: Refusal) -> None:
-        """A fork is kept as evidence; a node that asks from the wrong size hears what was cosigned last."""
+        """Store a fork as evidence; send a node that asked from the wrong size the last cosignature."""
         seen = self._seen(step, admitted.author.hash)
         if refusal.reason is Reason.FORK:
             body: Checkpoint = admitted.record.body
@@ -233,7 +233,7 @@ class Witness:
         return Asked(cosigned=0, record=b"") if raw is None else stored_as(Asked, raw, NEIGHBOUR)
 
     def take_up(self, step: Step) -> None:
-        """Start a round for every CONFIRM this step deferred, unless one is under way."""
+        """Start a round for every CONFIRM that this step deferred, unless a round is open."""
         for waiting in step.deferred:
             entry = Unwitnessed(index=waiting.index, to=waiting.to, reply_to=waiting.reply_to)
             step.put(WAITING, waiting.confirm, encode(entry))
@@ -242,7 +242,7 @@ class Witness:
             self.ask(step)
 
     def ask(self, step: Step) -> None:
-        """Ask as many neighbours as are needed, and one more, to cosign the head as it is now."""
+        """Ask as many neighbours as are needed, and one more, to cosign the present head."""
         size, note = step.lineage.size, step.lineage.checkpoint(step.identity.key)
         step.put(ROUND, b"", encode(Round(size=size, note=note, sent_ns=step.now.time.latest_ns)))
         for neighbour in self._order.some([one.hash for one in self.neighbours()], self.quorum + 1):
@@ -256,11 +256,11 @@ class Witness:
         step.pass_on(neighbour, record.raw)
 
     def waits(self, step: Step) -> bool:
-        """Whether a tick may have anything to do: heads of others to tell of, or a round of this node's own."""
+        """Whether a tick may have anything to do: others' heads to tell, or an open round of this node."""
         return self._news.waits(step.now.time.latest_ns) or step.lineage.get(ROUND, b"") is not None
 
     def tick(self, step: Step) -> None:
-        """Tell of others' heads; where a round is late, ask everybody who has not answered."""
+        """Tell others' heads; where a round is late, ask everybody who has not answered."""
         self._tell(step)
         now, current = step.now.time, self._round(step)
         if current is None or not now.after(current.sent_ns + RESEND_NS):
@@ -278,9 +278,9 @@ class Witness:
         step.put(ROUND, b"", encode(replace(current, sent_ns=now.latest_ns)))
 
     def let_go(self, step: Step, over: Callable[[bytes], bool]) -> None:
-        """Wait no longer for witnesses of a CONFIRM, by its name, that can allow nothing any more.
+        """Stop waiting for witnesses of a CONFIRM, by its hash, that can allow nothing any more (`over`).
 
-        Where none is left that waits, nobody is asked any more: witnesses may be gone for good.
+        Where no CONFIRM waits, nobody is asked any more: witnesses may be gone for good.
         """
         waiting = [name for name, _ in step.lineage.items(WAITING)]
         gone = [name for name in waiting if over(name)]
@@ -291,7 +291,7 @@ class Witness:
             step.drop(ROUND, b"")
 
     def judge_cosignature(self, admitted: Admitted, step: Step) -> HeardHead | Refusal:
-        """The head that a line is under, and whose: a head of ours, or of a log we may have seen another head of."""
+        """Return head and owner of a cosignature line: of this log, or of a log of which this node may know a head."""
         body: Cosignature = admitted.record.body
         owner = self._owner(body.note)
         if isinstance(owner, Refusal):
@@ -317,7 +317,7 @@ class Witness:
         return refuse(Reason.UNKNOWN_AUTHOR, "witness.owner", origin[:80], "the log of an admitted credential")
 
     def refused_cosignature(self, step: Step, admitted: Admitted, refusal: Refusal) -> None:
-        """Two heads of one size that an owner signed prove its fork."""
+        """Store the proof of a fork: two heads of one size that one owner signed."""
         body: Cosignature = admitted.record.body
         owner = self._owner(body.note)
         if refusal.reason is not Reason.FORK or isinstance(owner, Refusal) or self._mine(owner):
@@ -328,7 +328,7 @@ class Witness:
             self._keep(step, owner, other.encode(), body.note.encode())
 
     def take(self, step: Step, admitted: Admitted, heard: HeardHead) -> None:
-        """Keep a line; once the quorum has signed, send what waited for it."""
+        """Store a cosignature line; once the quorum has signed, send the CONFIRMs that waited."""
         body: Cosignature = admitted.record.body
         owner, head = heard.owner, heard.head
         if not self._mine(owner):
@@ -349,13 +349,13 @@ class Witness:
         self._advance(step, witness, head.size)
 
     def waiting(self, lineage: Lineage) -> tuple[int, str] | None:
-        """Size and note of the head that waits for cosignatures; None where none does, or no stock witness counts."""
+        """Return size and note of the head waiting for cosignatures; None without one or without stock witnesses."""
         raw = lineage.get(ROUND, b"") if self.stock else None
         current = None if raw is None else stored_as(Round, raw, ROUND)
         return None if current is None else (current.size, current.note)
 
     def take_stock(self, step: Step, size: int, lines: Iterable[str]) -> bool:
-        """Take the lines of witnesses over HTTP under the head that waits; true where one of them counts."""
+        """Store HTTP witnesses' lines for the head that waits; true where one of them counts."""
         current = self._round(step)
         if current is None or current.size != size:
             return False
@@ -384,7 +384,7 @@ class Witness:
         self._close(step, current)
 
     def _close(self, step: Step, current: Round) -> None:
-        """Release what waits, once enough witnesses have signed."""
+        """Send the waiting CONFIRMs, once enough witnesses have signed."""
         lines = self._lines(step, current.size)
         if len(lines) >= self.quorum:
             step.lineage.drop(ROUND, b"")
@@ -413,7 +413,7 @@ class Witness:
 
 
 def behind(step: Step, head: Head) -> Refusal | None:
-    """Is a head that a neighbour saw, signed by this node, a part of this node's log?"""
+    """Refuse a head that a neighbour saw, signed by this node, unless it is a part of this node's log."""
     log = step.lineage
     if head.size > log.size:
         seen = f"a neighbour saw {head.size} entries"
