@@ -1,1 +1,1 @@
-"""What anyone can check offline: a log, both sides of a settlement, verdicts replayed, bundles and seals, leases."""
+"""Offline audit: checks a log, both sides of a settlement, verdicts by replay, bundles, seals and leases."""

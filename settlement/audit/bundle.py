@@ -32,7 +32,7 @@ BUNDLE_LIMIT = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundledLog:
-    """One lineage: its name, its owner's signed head, and every entry in order."""
+    """One log in a bundle: its name, its owner's signed head, and every entry in order."""
 
     origin: str = text(1, ORIGIN_LIMIT)
     checkpoint: str = text(2, NOTE_LIMIT)
@@ -41,14 +41,14 @@ class BundledLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """Several lineages of one network."""
+    """A bundle: several logs of one network."""
 
     network: str = text(1, NETWORK_LIMIT)
     logs: tuple[BundledLog, ...] = array(2, BundledLog, LOGS_MAX, low=1)
 
 
 def make_bundle(paths: Iterable[Path], *, network: str) -> bytes | Refusal:
-    """Pack lineages; each must have been closed with a signed head over all its entries."""
+    """Pack logs into a bundle; each must have been closed with a signed head over all its entries."""
     logs = []
     for path in paths:
         entries, head = tuple(raw_entries(path)), last_head(path)
@@ -61,19 +61,19 @@ def make_bundle(paths: Iterable[Path], *, network: str) -> bytes | Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditedBundle:
-    """What came of a bundle."""
+    """The result of verifying a bundle."""
 
     logs: tuple[Audited, ...]
     crossed: Findings
 
     @property
     def ok(self) -> bool:
-        """Nothing wrong anywhere."""
+        """Whether no log has a finding."""
         return not self.crossed.problems and all(log.ok for log in self.logs)
 
 
 def bundled(data: bytes) -> tuple[LogInBundle, ...] | Refusal:
-    """The lineages in a bundle as they stand, nothing verified but the form."""
+    """Return the logs in a bundle, with only the form verified."""
     form = read_form(data, limit=BUNDLE_LIMIT)
     return form if isinstance(form, Refusal) else form[1]
 

@@ -1,4 +1,4 @@
-"""Reads a bundle where its bytes lie: entries are found by offset and cut out one at a time, nothing is copied whole.
+"""Reads a bundle in place: entries are found by offset and sliced out one at a time, nothing is copied as a whole.
 
 The form is the one `Bundle` encodes to, and only that: a map of network and logs, each log a map of name, signed head
 and entries. Memory beside the file is eight bytes for each entry, and no entry is shorter than the shortest there is.
@@ -19,18 +19,18 @@ ENTRY_LEAST = 40
 """Bytes of the shortest entry: a map with the hash of a record and two instants."""
 _UINT, _BYTES, _TEXT, _ARRAY, _MAP = 0, 2, 3, 4, 5
 START = b"\xa2\x01"
-"""How a bundle begins."""
+"""The first bytes of a bundle."""
 
 
 class Entries(Sequence[bytes]):
-    """The entries of one log, cut out of the bundle as they are asked for."""
+    """The entries of one log, sliced out of the bundle on access."""
 
     def __init__(self, data: bytes, starts: "array[int]") -> None:
-        """`starts`: where the head of each entry is, in order."""
+        """`starts`: offset of the head of each entry, in order."""
         self._data, self._starts = data, starts
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of entries."""
         return len(self._starts)
 
     @overload
@@ -38,14 +38,14 @@ class Entries(Sequence[bytes]):
     @overload
     def __getitem__(self, index: slice) -> list[bytes]: ...
     def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
-        """One entry, or some."""
+        """Return one entry, or a slice of entries."""
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         _, length, begin = read_head(self._data, self._starts[index])
         return self._data[begin : begin + length]
 
     def __iter__(self) -> Iterator[bytes]:
-        """All of them, each once."""
+        """Yield every entry once, in order."""
         return (self[i] for i in range(len(self)))
 
 
@@ -59,7 +59,7 @@ class LogInBundle:
 
 
 class _Cursor:
-    """Where in the bytes the reading is; everything it takes must be of the kind that is due, in its shortest form."""
+    """A reading position in the bytes; each item must be of the expected kind, in its shortest form."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
@@ -114,7 +114,7 @@ class _Cursor:
 
 
 def read_form(data: bytes, *, limit: int) -> tuple[str, tuple[LogInBundle, ...]] | Refusal:
-    """Network and lineages of a bundle of at most `limit` bytes as they stand: nothing verified but the form."""
+    """Return network and logs of a bundle of at most `limit` bytes, with only the form verified."""
     if len(data) > limit:
         return refuse(Reason.TOO_LARGE, "bundle.size", len(data), f"<= {limit} bytes")
     cursor = _Cursor(data)

@@ -1,4 +1,4 @@
-"""A process that checks signatures for another: `python -m settlement.audit.checker`, asked and answering by pipes.
+"""A process that checks signatures for another: `python -m settlement.audit.checker`, with requests over pipes.
 
 A question is the keys by credential, the domain of the network's signatures and a row of log entries; the answer is the
 name of every signature in them that holds. Both are CBOR, each behind its length in four bytes. It is a program of its
@@ -28,12 +28,12 @@ RECORD, AUTHOR = 3, 2
 
 
 def name_of(public: bytes, signature: bytes, message: bytes) -> bytes:
-    """What a key, a signature and a message are named by: SHA-256 of the three."""
+    """Return the name of a key, a signature and a message: SHA-256 of the three."""
     return hashlib.sha256(public + signature + message).digest()
 
 
 def held_in(publics: dict[bytes, bytes], domain: bytes, bodies: Sequence[bytes]) -> list[bytes]:
-    """The names of all signatures in these entries that hold, by the keys known so far.
+    """Return the names of all valid signatures in these entries, by the keys known so far.
 
     Args: domain: what `records.aad` says of the network; the record types are not read here, so that this process is
     up at once. Each signature comes once, and is computed.
@@ -69,7 +69,7 @@ def _signed_in(body: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
 
 
 def _value_of(data: bytes, wanted: int) -> bytes | None:
-    """The byte string under one of the first keys of a map, whose values before it are no maps or arrays."""
+    """Return the byte string under one of the first keys of a map, whose values before it are no maps or arrays."""
     major, pairs, offset = read_head(data, 0)
     for _ in range(pairs if major == MAP else 0):
         _, key, offset = read_head(data, offset)
@@ -84,13 +84,13 @@ def _value_of(data: bytes, wanted: int) -> bytes | None:
 
 
 class CheckingProcess:
-    """The other process, held by the one that asks."""
+    """The checking process, as held by the process that asks it."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
     def check(self, publics: dict[bytes, bytes], domain: bytes, bodies: Sequence[bytes]) -> list[bytes]:
-        """As `held_in`, in the other process; nothing where there is none: who asks then checks for itself."""
+        """Run `held_in` in the checking process; return nothing without one: the caller then checks for itself."""
         try:
             if self._process is None:
                 self._process = self._started()
@@ -112,7 +112,7 @@ class CheckingProcess:
         )
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         if self._process is None:
             return
         self._process.kill()
@@ -141,7 +141,7 @@ def _read(pipe: IO[bytes] | None) -> Any:
 
 
 def main() -> int:
-    """Answer until nothing more is asked."""
+    """Answer requests until the input ends."""
     try:
         while True:
             publics, domain, bodies = _read(sys.stdin.buffer)

@@ -1,4 +1,4 @@
-"""What several lineages say of each other: both sides of every settlement, and nobody's second story.
+"""Compares several logs with each other: both sides of every settlement, and no author with two versions.
 
     (1) an author used each number once, over all lineages
     (2) what others hold of an author is in the author's own lineage, where that is here
@@ -54,7 +54,7 @@ class LiveCell:
 
 
 class _Story:
-    """All different records of one settlement, whoever holds them; each type is read when it is first asked for."""
+    """All different records of one settlement, from any log; each type is parsed when it is first requested."""
 
     def __init__(self, rows: Iterable[tuple[bytes, str, bytes, bytes | None]]) -> None:
         self._raws: dict[str, dict[bytes, bytes | None]] = {}
@@ -76,7 +76,7 @@ class _Story:
 
 
 def cross_check(lineages: list[Audited]) -> Findings:
-    """Checks (1) to (6)."""
+    """Run checks (1) to (6)."""
     findings, held = Findings(), [HeldRecords.of(one.held) for one in lineages]
     _check_numbers(findings, lineages, held)
     told_of = [record for one in held for record in one.handed()]
@@ -99,14 +99,14 @@ def cross_check(lineages: list[Audited]) -> Findings:
 
 
 def _check_heads(findings: Findings, lineages: list[Audited]) -> None:
-    """Check (5); told first, for it is a proof."""
+    """Run check (5), first, because its findings are proofs."""
     trees = [audited.tree for audited in lineages if audited.tree is not None]
     findings.forks = list(islice(forks((h for a in lineages for h in a.heads), trees), SHOWN_MAX))
     findings.problems[:0] = [str(fork) for fork in findings.forks]
 
 
 def _check_numbers(findings: Findings, lineages: list[Audited], held: list[HeldRecords]) -> None:
-    """Checks (1) and (2)."""
+    """Run checks (1) and (2)."""
     own = {one: number for number, audited in enumerate(lineages) for one in audited.line}
     rows = heapq.merge(*(_of_log(one, number) for number, one in enumerate(held)), key=_numbered)
     for (author, num), together in groupby(rows, _numbered):
@@ -138,7 +138,7 @@ def _numbered(one: tuple[HeldRow, int]) -> tuple[bytes, bytes]:
 def _lived(
     findings: Findings, sid: bytes, story: _Story, handed: HandedChains, rules: dict[bytes, Rule]
 ) -> LiveCell | None:
-    """What check (4) needs of a settlement; None where it never was confirmed."""
+    """Return the live cell of a settlement for check (4); None where it was never confirmed."""
     grant, confirm = story.one(Grant), story.one(Confirm)
     if grant is None or confirm is None:
         return None
@@ -156,7 +156,7 @@ def _lived(
 
 
 def _check_story(findings: Findings, sid: str, story: _Story) -> None:
-    """Check (3)."""
+    """Run check (3)."""
     for body in (Grant, Accept, *DECISIONS):
         versions = story.count(body)
         if versions > 1:
@@ -169,7 +169,7 @@ def _check_story(findings: Findings, sid: str, story: _Story) -> None:
 
 
 def _check_taken_back(findings: Findings, sid: str, story: _Story, back: TakenBack) -> None:
-    """Check (6)."""
+    """Run check (6)."""
     for grant in story.all(Grant):
         broken = back.broken(grant, (one for body in LEASES for one in story.all(body)))
         if broken:
@@ -194,14 +194,14 @@ def _belongs(story: _Story, confirm: Record) -> bool:
 
 
 def _users(grant: Record, rules: dict[bytes, Rule]) -> int:
-    """How many may hold one cell of a GRANT's class at once, by the rule that it names."""
+    """Return how many users may hold one cell of a GRANT's class at once, by the rule that the GRANT names."""
     rule = rules.get(grant.body.rule)
     terms = rule.terms(grant.body.commodity) if rule is not None else None
     return (terms.users or 1) if terms is not None else 1
 
 
 class _LiveCells:
-    """Confirmed cells, kept outside memory and given back in the order in which they began to be live."""
+    """Confirmed cells, stored outside memory and returned in the order in which they became live."""
 
     def __init__(self) -> None:
         self._db = temporary()
@@ -225,7 +225,7 @@ class _LiveCells:
 
 
 def _check_live(findings: Findings, handed: HandedChains, lives: Iterable[LiveCell]) -> None:
-    """Check (4); where a class lets several users share a cell, no more than that many at once."""
+    """Run check (4); where a class lets several users share a cell, up to that many may be live at once."""
     now: list[tuple[int, bytes, LiveCell]] = []
     for live in lives:
         while now and now[0][0] <= live.from_ns:
@@ -240,7 +240,7 @@ def _check_live(findings: Findings, handed: HandedChains, lives: Iterable[LiveCe
 
 
 def _until_ns(story: _Story, grant: Record, confirm: Record) -> int:
-    """When it was over: its window, or once it was cut short the last lease its holder had signed."""
+    """Return when (UTC, ns) a settlement was over: its window's end, or, if cut short, its last signed lease's end."""
     window_ns: int = grant.body.cell.window.end_ns
     if not story.count(Preempt) and not story.count(Relinquish):
         return window_ns

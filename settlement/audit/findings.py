@@ -1,4 +1,4 @@
-"""What an audit has to say: of one lineage, or of several against each other."""
+"""The findings of an audit: of one log, or of several compared with each other."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ SHOWN_MAX = 20
 
 
 class Outcome(StrEnum):
-    """What an audit comes to, in one word; only TAMPERED is a proof that something was altered."""
+    """The result of an audit in one word; only TAMPERED is a proof that something was altered."""
 
     VERIFIED = "VERIFIED"
     NOT_SEALED = "NOT_SEALED"
@@ -26,20 +26,20 @@ class Outcome(StrEnum):
 
 @dataclass(slots=True)
 class Findings:
-    """What is wrong with one lineage, or with several against each other."""
+    """The problems of one log, or of several compared with each other."""
 
     problems: list[str] = field(default_factory=list)
     forks: list[Fork] = field(default_factory=list)
 
     def add(self, problem: str) -> None:
-        """Note a problem; only the first few are kept word for word."""
+        """Add a problem; only the first few are kept word for word."""
         if len(self.problems) < SHOWN_MAX:
             self.problems.append(problem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """A settled pair that its holder put under review: the decision (or the GRANT) it is about, and why."""
+    """A settlement that its holder put under review: the decision (or GRANT) in question, and why."""
 
     subject: bytes
     why: str
@@ -47,7 +47,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListTaken:
-    """A status list this node took, and how long after its signing: between least and most."""
+    """A status list that this node took, and the least and greatest delay since its signing."""
 
     author: str
     version: int
@@ -57,7 +57,7 @@ class ListTaken:
 
 @dataclass(slots=True)
 class Audited:
-    """One lineage after the audit.
+    """One log after the audit.
 
     `line` is the owner's credential and those it succeeded, the newest first.
     """
@@ -72,26 +72,26 @@ class Audited:
     sealed: bool = False
     findings: Findings = field(default_factory=Findings)
     held: HeldRecords = field(default_factory=HeldRecords)
-    """What it holds of admitted records, for what is compared afterwards."""
+    """The admitted records of the log, for later comparison with other logs."""
     owner: bytes | None = None
     line: tuple[bytes, ...] = ()
     stranger: bool = False
-    """Not one credential in it leads to an anchor that was given."""
+    """Whether no credential in the log leads to a given anchor."""
     warnings: list[str] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
     lists: list[ListTaken] = field(default_factory=list)
     heads: list[FoundHead] = field(default_factory=list)
-    """Signed heads of any log that this one holds."""
+    """Signed heads of any log that this log holds."""
     tree: LogTree | None = None
     prunings: Prunings = field(default_factory=Prunings)
-    """Entries whose bytes were let go."""
+    """Entries whose bytes were deleted by retention."""
 
     @property
     def ok(self) -> bool:
-        """Nothing wrong."""
+        """Whether there are no findings."""
         return not self.findings.problems
 
     @property
     def received(self) -> int:
-        """Entries that came from others."""
+        """Number of entries that came from other nodes."""
         return self.records - self.own

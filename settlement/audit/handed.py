@@ -1,4 +1,4 @@
-"""Which settlement hands on which other's lease, as the records of several lineages tell it."""
+"""Which settlement hands on which other settlement's lease, by the records of several logs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from settlement.records.handover import Handover, Vacated
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandedChains:
-    """Every HANDOVER by its name, the silence said of it, and for each settlement the one whose lease it hands on.
+    """Every HANDOVER by its hash, its VACATED records, and each settlement's parent settlement.
 
-    `wrong` says of GRANTs under a HANDOVER, by their names, why it hands on nothing to them.
+    `wrong` says for GRANTs under a HANDOVER, by hash, why the HANDOVER is not valid for them.
     """
 
     handovers: dict[bytes, Record]
@@ -23,7 +23,7 @@ class HandedChains:
 
     @classmethod
     def of(cls, records: Iterable[Record], grants: Iterable[Record] = ()) -> "HandedChains":
-        """Read them out of the records of all lineages.
+        """Collect the handovers from the records of all logs.
 
         Args: grants: the GRANTs of settlements that a HANDOVER names, as far as any log has them.
         """
@@ -44,7 +44,7 @@ class HandedChains:
         )
 
     def line(self, sid: bytes) -> list[bytes]:
-        """The settlements whose leases one hands on, from link to link."""
+        """Return the chain of parent settlements whose leases one hands on."""
         found: list[bytes] = []
         while sid in self.above and len(found) <= DEPTH_MAX:
             sid = self.above[sid]
@@ -52,14 +52,14 @@ class HandedChains:
         return found
 
     def related(self, one: bytes, other: bytes) -> bool:
-        """Does one of two settlements hand on the other's lease?"""
+        """Whether one of two settlements hands on the other's lease."""
         return other in self.line(one) or one in self.line(other)
 
     def flaw(self, grant: Record, confirm: Record) -> str:
-        """What is wrong with a settlement under a HANDOVER: who handed it on to whom, or when its old user was silent.
+        """Return what is wrong with a settlement under a HANDOVER: its parties, or when the old user was silent; or "".
 
-        A settlement that names a HANDOVER may live beside the one whose lease it hands on: so a holder that grants one
-        cell twice would name any HANDOVER, and nobody would be told.
+        A settlement that names a HANDOVER may be live beside its parent settlement. Without this check a holder that
+        grants one cell twice could name any HANDOVER and escape detection.
         """
         name: bytes | None = grant.body.handover
         if name is None or name not in self.handovers:
@@ -71,7 +71,7 @@ class HandedChains:
 
 
 def parents_of(records: Iterable[Record]) -> set[bytes]:
-    """The settlements that HANDOVERs name."""
+    """Return the settlements that HANDOVERs name."""
     return {one.body.sid for one in records if isinstance(one.body, Handover)}
 
 

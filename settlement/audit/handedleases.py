@@ -1,4 +1,4 @@
-"""Leases that one log says were handed on: judged again by what their user, their holder and the next user go by.
+"""Re-checks the handed-on leases of one log, as their user, holder and next user check them.
 
 A HANDOVER holds the artifact of the lease it is of, so that nothing beside the log and the anchors is needed. Every
 lease above it was granted under the rule that the log has for that time, each link is no wider than the one above, and
@@ -22,7 +22,7 @@ from settlement.records.handover import Consent, Handover
 
 @dataclass(frozen=True, slots=True)
 class _Link:
-    """A HANDOVER without the artifact in it, the lease that it is of, and whether that one's holder has to consent."""
+    """A HANDOVER without its artifact, with its parent lease, and whether that lease's holder has to consent."""
 
     handover: Record
     parent: ParentLease
@@ -31,17 +31,17 @@ class _Link:
 
 @dataclass(slots=True)
 class HandedLeases:
-    """What the entries of one log said so far of leases that changed hands."""
+    """The state of changing leases, as the entries of one log give it so far."""
 
     _links: dict[bytes, _Link] = field(default_factory=dict)
     _consents: dict[bytes, set[bytes]] = field(default_factory=dict)
     _under: dict[bytes, bytes] = field(default_factory=dict)
-    """HANDOVERs by the GRANTs under them."""
+    """The HANDOVER of each GRANT under one, by the GRANT's hash."""
 
     def judge(
         self, record: Record, rules: Sequence[RuleInForce], rule: RuleInForce, registry: Registry, *, own: bool
     ) -> Refusal | None:
-        """Why an admitted record of the log should not have been; `own` where the log's owner signed it."""
+        """Return why an admitted record should have been refused, or None; `own`: the log's owner signed it."""
         match record.body:
             case Handover():
                 return self._handover(record, rules, rule, registry)
@@ -75,7 +75,7 @@ class HandedLeases:
         return judge_granted_under(grant, link.handover, link.parent, terms)
 
     def _confirm(self, confirm: Record) -> Refusal | None:
-        """The node that hands a lease on confirms to the next user only what the lease's holder consented to."""
+        """Refuse a CONFIRM to the next user without the consent of the lease's holder, where that is needed."""
         name = self._under.get(confirm.body.grant)
         link = self._links.get(name or b"")
         if name is None or link is None or not link.asks or link.parent.holder in self._consents.get(name, ()):

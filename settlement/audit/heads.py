@@ -1,4 +1,4 @@
-"""Signed heads of logs, wherever an auditor finds them, held against the logs that are in hand.
+"""Compares signed heads of logs, wherever an auditor finds them, with the logs at hand, to detect forks.
 
 A node signs heads of its log all the time: in the checkpoints it asks its neighbours to cosign, under the proofs beside
 its CONFIRMs. Each names one tree. A log in hand that is another tree at that size, or two heads of one size with two
@@ -20,7 +20,7 @@ from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundHead:
-    """A head its owner signed: the note, who held it, and what is said of its tree.
+    """A head signed by its owner: the note, its source, and the statements about its tree.
 
     `proof` is how it extends the head of `old_size`. `leaf` is the hash of an entry proven to stand at `index` of it.
     `after` is where its owner's own record of it stands: so many entries there were when it was signed, at the most.
@@ -39,7 +39,7 @@ class FoundHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fork:
-    """Two trees of one log at one size: what its owner signed, and what else it signed or its entries make.
+    """A fork: two trees of one log at one size, by two signed heads, or by a signed head and the log's entries.
 
     `consistency` shows that the entries' root at `size` belongs to the newest head in hand, where that is the other.
     """
@@ -54,14 +54,14 @@ class Fork:
     consistency: tuple[bytes, ...] = ()
 
     def __str__(self) -> str:
-        """Return one line for people."""
+        """Return the fork as one line for people."""
         against = "other signed heads" if self.other_note and not self.consistency else "the entries here"
         held = f"{self.holder} holds a head of {self.origin} at {self.head_size}, signed by its owner"
         return f"FORK: {held}; at {self.size} {against} say otherwise"
 
 
 class Heads:
-    """Finds heads in the records and the kept rows of one log; owners are those its registry knows."""
+    """Finds heads in the records and stored rows of one log; owners are those that its registry knows."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -74,7 +74,7 @@ class Heads:
         return self._owners.get(origin)
 
     def opened(self, note: str) -> Head | None:
-        """The head of a note that its owner signed; None where nobody known did."""
+        """Return the head of a note signed by its owner; None where no known owner signed it."""
         owner = self._owner(note.partition("\n")[0])
         head = open_note(note, owner.public) if owner is not None else None
         return head if isinstance(head, Head) else None
@@ -109,7 +109,7 @@ class Heads:
                 yield from self._one(record.body.note, holder, where, record.body)
 
     def of_artifact(self, raw: bytes, holder: str) -> Iterator[FoundHead]:
-        """The head under the proof of a settlement."""
+        """Return the head in the proof of a settlement."""
         artifact = decode(Artifact, raw, "artifact", limit=ARTIFACT_LIMIT)
         if not isinstance(artifact, Artifact):
             return
@@ -119,13 +119,13 @@ class Heads:
             yield replace(one, leaf=leaf, index=proof.index) if held else one
 
     def of_note(self, note: str, holder: str) -> Iterator[FoundHead]:
-        """A note that a witness kept."""
+        """Return the head of a note that a witness stored."""
         yield from self._one(note, holder, "what it saw as a witness")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogTree:
-    """The tree of a log in hand, made again from its entries when it is asked for; keeps nothing."""
+    """The tree of a log at hand, recomputed from its entries at each request; stores nothing."""
 
     origins: tuple[str, ...]
     size: int
@@ -133,7 +133,7 @@ class LogTree:
     entries: Callable[[], Iterable[bytes]]
 
     def roots(self, sizes: set[int]) -> dict[int, bytes]:
-        """The root at each of these sizes."""
+        """Return the root at each of these sizes."""
         found = {0: merkle.EMPTY_ROOT} if 0 in sizes else {}
         frontier, last = merkle.NO_LEAVES, max(sizes, default=0)
         for index, body in enumerate(self.entries()):
@@ -145,7 +145,7 @@ class LogTree:
         return found
 
     def places(self, leaves: set[bytes]) -> dict[bytes, int]:
-        """Where entries of these hashes stand, the first of each."""
+        """Return the index of the first entry with each of these hashes."""
         found: dict[bytes, int] = {}
         for index, body in enumerate(self.entries() if leaves else ()):
             name = entry_hash(body)
@@ -154,7 +154,7 @@ class LogTree:
         return found
 
     def consistency(self, size: int) -> tuple[bytes, ...]:
-        """That the tree at `size` is a part of the whole; for a proof only, as it holds every node."""
+        """Return the proof that the tree at `size` is a part of the whole; costly in memory, as it holds every node."""
         nodes: dict[tuple[int, int], bytes] = {}
         for index, body in enumerate(self.entries()):
             for level, at, value in merkle.new_nodes(index, entry_hash(body), lambda lv, i: nodes[lv, i]):
@@ -163,7 +163,7 @@ class LogTree:
 
 
 def forks(heads: Iterable[FoundHead], trees: Iterable[LogTree]) -> Iterator[Fork]:
-    """Every size at which a log is two trees, once each."""
+    """Yield every size at which a log has two trees, once each."""
     by_log: dict[str, list[FoundHead]] = {}
     named = {origin: tree.origins[0] for tree in trees for origin in tree.origins}
     for found in heads:
@@ -223,7 +223,7 @@ def _against_tree(found_heads: list[FoundHead], tree: LogTree) -> Iterator[Fork]
 
 
 def _shorter(found: FoundHead, tree: LogTree, places: dict[bytes, int]) -> bytes | None:
-    """The log here has everything that was signed after a longer head, and yet fewer entries: some were taken out."""
+    """Detect removed entries: the log has all that was signed after a longer head, and yet fewer entries."""
     if found.after is not None and found.head.size > found.after:
         return found.head.root
     if found.leaf is None:
@@ -234,7 +234,7 @@ def _shorter(found: FoundHead, tree: LogTree, places: dict[bytes, int]) -> bytes
 
 
 def _part_contradicts(found: FoundHead, roots: dict[int, bytes]) -> bytes | None:
-    """The root of the entries that a later head claims to extend, and does not."""
+    """Return the root of the entries that a later head claims to extend but does not."""
     before = roots.get(found.old_size) if found.old_size else None
     if before is None:
         return None

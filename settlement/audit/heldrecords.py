@@ -1,4 +1,4 @@
-"""The records an audit has accepted, for what is compared afterwards: in a temporary file, so that memory stays flat.
+"""The records that an audit has accepted, in a temporary SQLite file, so that memory stays constant.
 
 The file is SQLite's own temporary one: nobody else can open it, and it is gone with the audit. Of a record whose body a
 later check reads its bytes are kept, proven as they are; of all others only author, number, hash, settlement and type.
@@ -36,7 +36,7 @@ from settlement.records.registry import TYPE_OF
 from settlement.records.verdict import APPROVAL_WITHDRAWN
 
 PLAIN = (Credential, Revocation, Envelope, Declaration, Gate, Verdict, Usage, Evidence, Rotation)
-"""Of these only author, number and hash are kept: nothing that is compared afterwards is in their bodies."""
+"""Types of which only author, number and hash are stored: later comparisons do not need their bodies."""
 WRITTEN_AT_ONCE = 512
 GRANTS_AT_HAND = 512
 CACHE_KIB = 2048
@@ -48,7 +48,7 @@ _TABLES = """
 
 
 def temporary() -> apsw.Connection:
-    """A database of this process alone, in memory while it is small and in a nameless file when it is not."""
+    """Open a database of this process alone, in memory while small and in a nameless file when large."""
     db = apsw.Connection("")
     db.execute("PRAGMA journal_mode=OFF")
     db.execute("PRAGMA synchronous=OFF")
@@ -76,20 +76,20 @@ class _Packer(pickle.Pickler):
 
 
 def packed(value: Any) -> bytes:
-    """Bytes for a database of this process's own."""
+    """Serialize a value for a database of this process alone."""
     into = io.BytesIO()
     _Packer(into, pickle.HIGHEST_PROTOCOL).dump(value)
     return into.getvalue()
 
 
 def unpacked(data: bytes) -> Any:
-    """What `packed` had; only ever read from a database that this process made and nobody else can open."""
+    """Restore a value from `packed`; only ever read from a database that this process made and nobody else can open."""
     return pickle.loads(data)  # noqa: S301 - see above
 
 
 @dataclass(frozen=True, slots=True)
 class HeldRow:
-    """A record as it is compared: who, which number, name, type."""
+    """The compared fields of a record: author, number, hash, type."""
 
     author: bytes
     num: bytes
@@ -98,7 +98,7 @@ class HeldRow:
 
 
 class HeldRecords:
-    """Records in the order in which they were added."""
+    """Records of an audit, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._db = temporary()
@@ -107,9 +107,9 @@ class HeldRecords:
         self._count = 0
         self._grants: OrderedDict[bytes, Record] = OrderedDict()
         self.typs: Counter[str] = Counter()
-        """How many there are of each type."""
+        """The number of records of each type."""
         self.rules: dict[bytes, Rule] = {}
-        """The rules among them by their hashes."""
+        """The rules among the records, by hash."""
 
     @classmethod
     def of(cls, records: "Iterable[Record] | HeldRecords") -> "HeldRecords":
@@ -152,7 +152,7 @@ class HeldRecords:
         return iter(self._db.cursor().execute(sql, values))
 
     def twice(self) -> Iterator[tuple[int, bytes, int]]:
-        """Index, author and number of every record whose number its author had used before."""
+        """Yield index, author and number of every record whose number its author had used before."""
         sql = (
             "SELECT idx, author, num, lag(author) OVER w, lag(num) OVER w FROM held WHERE once WINDOW w AS"
             " (ORDER BY author, num, n)"
@@ -162,36 +162,36 @@ class HeldRecords:
                 yield index, author, int.from_bytes(num, "big")
 
     def by_number(self) -> Iterator[HeldRow]:
-        """Records that have an author, by author and number."""
+        """Yield the records that have an author, by author and number."""
         sql = "SELECT author, num, name, typ FROM held WHERE author IS NOT NULL ORDER BY author, num, n"
         return (HeldRow(*row) for row in self._rows(sql))
 
     def by_settlement(self) -> Iterator[tuple[bytes, str, bytes, bytes | None]]:
-        """Settlement, type, name and bytes of all that belong to one, settlement by settlement."""
+        """Yield settlement, type, hash and bytes of all records of settlements, settlement by settlement."""
         sql = "SELECT sid, typ, name, record FROM held WHERE sid IS NOT NULL ORDER BY sid, n"
         return ((sid, typ, name, record) for sid, typ, name, record in self._rows(sql))
 
     def confirmed(self) -> Iterator[bytes]:
-        """Settlements with a CONFIRM, each once, in order."""
+        """Yield the settlements with a CONFIRM, each once, in order."""
         return (sid for (sid,) in self._rows("SELECT DISTINCT sid FROM held WHERE typ='confirm' ORDER BY sid"))
 
     def handed(self) -> Iterator[Record]:
-        """HANDOVERs, what was said of a radio's silence, and the GRANTs under a HANDOVER."""
+        """Yield the HANDOVERs, the VACATED records, and the GRANTs under a HANDOVER."""
         return (reopened(record) for (record,) in self._rows("SELECT record FROM held WHERE handed ORDER BY n"))
 
     def granted_to(self, settlements: set[bytes]) -> Iterator[Record]:
-        """The GRANTs of these settlements."""
+        """Yield the GRANTs of these settlements."""
         if settlements:
             sql = "SELECT sid, record FROM held WHERE typ=? AND record IS NOT NULL ORDER BY n"
             rows = self._rows(sql, TYPE_OF[Grant])
             yield from (reopened(record) for sid, record in rows if sid in settlements)
 
     def withdrawals(self) -> Iterator[Record]:
-        """Verdicts by which a holder takes an approval back."""
+        """Yield the verdicts by which a holder withdraws an approval."""
         return self._of_type(Verdict)
 
     def outcomes(self) -> Iterator[Record]:
-        """What proposals came to."""
+        """Yield the OUTCOMEs of proposals."""
         return self._of_type(GroupOutcome)
 
     def _of_type(self, body: type[Any]) -> Iterator[Record]:
@@ -221,7 +221,7 @@ class HeldRecords:
     # -- GRANTs, which later leases are held against -------------------------------------------------------------
 
     def granted(self, record: Record) -> None:
-        """The newest GRANT of its settlement."""
+        """Store a GRANT as the newest of its settlement."""
         self._grants[record.body.sid] = record
         self._grants.move_to_end(record.body.sid)
         if len(self._grants) > GRANTS_AT_HAND:
@@ -229,7 +229,7 @@ class HeldRecords:
             self._db.execute("INSERT OR REPLACE INTO far VALUES(?,?)", (sid, old.raw))
 
     def grant(self, sid: bytes) -> Record | None:
-        """The newest GRANT of a settlement."""
+        """Return the newest GRANT of a settlement; None if there is none."""
         near = self._grants.get(sid)
         if near is not None:
             return near

@@ -1,4 +1,4 @@
-"""What settlements cost, from lineages alone: summed by who pays whom, for which class, on which day. Pure.
+"""Invoices from logs alone: what settlements cost, summed by payer, payee, class and day. Pure.
 
 A line rests on CONFIRMs (the price that both signed in GRANT and ACCEPT), on the air time that USAGE reports, and on
 COMPENSATIONs that their payees receipted. A deposit is owed by who bid in an auction whose outcome is certified, was
@@ -42,13 +42,13 @@ class InvoiceLine:
     forfeits: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the line as plain values for JSON."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Deal:
-    """What is owed for: its class, who its parties are by name, the day; `price` is a confirmed settlement's."""
+    """The basis of an invoice line: its class, its parties by name, the day; `price` for a confirmed settlement."""
 
     commodity: str
     holder: str
@@ -63,7 +63,7 @@ def _day(record: Record) -> str:
 
 
 def invoice(logs: Mapping[str, Iterable[LogEntry]]) -> list[InvoiceLine]:
-    """Sum several logs up; a record that stands in many counts once, an unreceipted COMPENSATION not at all."""
+    """Sum several logs; a record in many logs counts once, an unacknowledged COMPENSATION not at all."""
     found: dict[bytes, tuple[Record, str]] = {}
     asked, until_ns = set[tuple[bytes, str]](), 0
     for entry in chain.from_iterable(logs.values()):
@@ -158,7 +158,7 @@ def _currency(found: Mapping[bytes, tuple[Record, str]], rule: bytes, commodity:
 
 
 def _terms(found: Mapping[bytes, tuple[Record, str]], rule: bytes, commodity: str) -> ClassTerms | None:
-    """What a rule on record says of a class."""
+    """Return the class terms of a logged rule."""
     ruled = found.get(rule)
     body = ruled[0].body if ruled is not None else None
     return body.terms(commodity) if isinstance(body, Rule) else None
@@ -169,7 +169,7 @@ def _received(body: Verdict) -> bool:
 
 
 def _deals(found: Mapping[bytes, tuple[Record, str]]) -> dict[bytes, _Deal]:
-    """Confirmed settlements, by their ids."""
+    """Return the confirmed settlements by their ids."""
     grants = {r.body.sid: r.body for r, _ in found.values() if isinstance(r.body, Grant)}
     users = {r.body.sid: actor for r, actor in found.values() if isinstance(r.body, Accept)}
     made = {}

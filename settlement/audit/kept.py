@@ -1,4 +1,4 @@
-"""Compares what a node kept beside its log with what the log alone makes of it, and names each row that differs."""
+"""Compares a node's stored state with the state recomputed from its log alone, and names each row that differs."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -46,14 +46,14 @@ _LATER = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One row that is not what the log makes it."""
+    """One stored row that differs from the recomputed one."""
 
     row: str
     kept: str
     retold: str
 
     def __str__(self) -> str:
-        """Return one line for people."""
+        """Return the difference as one line for people."""
         return f"{self.row}: kept is {self.kept}, the log makes it {self.retold}"
 
 
@@ -67,7 +67,7 @@ class Compared:
 
 
 def compare(path: Path, *, network: str, anchors: Iterable[bytes]) -> Compared:
-    """Tell a lineage file's state and counters again from its entries. Raises LineageError."""
+    """Recompute a log file's state and counters from its entries and compare them. Raises LineageError."""
     retold = Retelling(Registry(network, anchors))
     own: set[bytes] = set()
     gone: set[str] = set()
@@ -98,7 +98,7 @@ def compare(path: Path, *, network: str, anchors: Iterable[bytes]) -> Compared:
 def _tellable(
     rows: dict[Row, bytes], counters: dict[str, int], retold: Retelling, gone: set[str]
 ) -> tuple[dict[Row, bytes], dict[str, int]]:
-    """Without what records say whose bytes were let go: of that the log decides nothing any more."""
+    """Return rows and counters without those that rest on deleted entries: the log no longer decides them."""
     types = [TYPE_OF[KINDS[kind]] for kind in gone if kind in KINDS]
     kinds = {kind for typ in types for kind in CONDUCTS[typ].keeps}
     for row in [row for row in retold.rows if row[0] in kinds]:

@@ -54,7 +54,7 @@ from settlement.records.verdict import REVIEW_OPENED
 
 
 class LeaseState(Enum):
-    """Where a lease stands."""
+    """The states of a lease."""
 
     LICENSED = "Licensed"
     REQUESTED = "Lease Requested"
@@ -66,7 +66,7 @@ class LeaseState(Enum):
 
 
 class LeaseMark(Enum):
-    """What moves a lease beside the records of its settlement."""
+    """Events that move a lease, other than the records of its settlement."""
 
     ADMISSION = "admission"
     REVIEW = "review"
@@ -74,7 +74,7 @@ class LeaseMark(Enum):
 
 
 Moved = type[Any] | LeaseMark
-"""What moved a lease: the body of a record, or a mark."""
+"""The cause of a move: the body class of a record, or a mark."""
 _S = LeaseState
 TRANSITIONS: dict[tuple[LeaseState | None, Moved], LeaseState] = {
     (None, Declaration): _S.LICENSED,
@@ -104,7 +104,7 @@ TRANSITIONS: dict[tuple[LeaseState | None, Moved], LeaseState] = {
     (_S.ARCHIVED, Usage): _S.ARCHIVED,
 }
 PROMISES = (Fallback, Compensation, Dispute, DisputeAnswer, Ruling)
-"""What is said of a settlement once it was confirmed, whatever state it is in, and moves it to no other."""
+"""Records about a confirmed settlement, possible in every state, that move it to no other state."""
 TRANSITIONS.update({(state, said): state for state in (_S.ACTIVE, _S.EXPIRED, _S.ARCHIVED) for said in PROMISES})
 GATE = TYPE_OF[Gate]
 """What the user's gate did while a lease stood: told beside its transitions, and none of them."""

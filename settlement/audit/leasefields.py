@@ -25,7 +25,7 @@ PAUSES: dict[type[Any], str] = {Suspend: "suspended", Resume: "none"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseFields:
-    """What a lease is and where it stands, as one log tells it; None where the log does not say."""
+    """The fields of a lease as one log shows them; None where the log does not say."""
 
     permission_id: str
     issuer_id: str | None
@@ -38,7 +38,7 @@ class LeaseFields:
     expiry_status: str
     revocation_status: str
     handed_to: list[str]
-    """Whom it was handed on to and is not back from."""
+    """Parties to whom the lease was handed on and from whom it has not returned."""
 
 
 def fields_of(lease: Lease, entries: Sequence[LogEntry], registry: Registry, as_of_ns: int) -> LeaseFields:
@@ -92,7 +92,7 @@ def _expiry(lease: Lease, as_of_ns: int) -> str:
 
 
 def _revocation(lease: Lease, told: Sequence[Record]) -> str:
-    """How it was taken back, if it was: the last word of its log on that."""
+    """Return how the lease was revoked, if it was: by the newest record on that in its log."""
     ended = next((ENDS[type(r.body)] for r in told if type(r.body) in ENDS), None)
     if ended is not None:
         return ended
@@ -104,7 +104,7 @@ def _revocation(lease: Lease, told: Sequence[Record]) -> str:
 
 
 def _handed(told: Sequence[Record], as_of_ns: int) -> list[Record]:
-    """What was handed on of it, vacated, and not back."""
+    """Return the HANDOVERs of the lease that were vacated and have not returned."""
     silent = {r.body.handover for r in told if isinstance(r.body, Vacated)}
     back = {r.body.handover for r in told if isinstance(r.body, Reclaim)}
     return [
@@ -115,7 +115,7 @@ def _handed(told: Sequence[Record], as_of_ns: int) -> list[Record]:
 
 
 def _kept(whole: Band, handed: Sequence[Record]) -> list[Band]:
-    """The runs of a band that nothing handed on touches."""
+    """Return the parts of a band that no handover touches."""
     runs, low_hz = [], whole.low_hz
     for one in sorted((h.body.cell.band for h in handed), key=lambda band: band.low_hz):
         if one.low_hz > low_hz:

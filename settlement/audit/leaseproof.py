@@ -1,4 +1,4 @@
-"""That a lease's state and history are in a signed log: its entries, the paths to the head, and nothing else to trust.
+"""Proof that a lease's state and history are in a signed log: its entries, and their paths to the signed head.
 
 It shows that every transition happened and was logged in this order. That none was left out it cannot show: for that
 take the whole log.
@@ -39,7 +39,7 @@ class LeaseProof:
 
 
 def prove_lease(lease: Lease, bodies: Sequence[bytes], registry: Registry, note: str) -> LeaseProof:
-    """Take a lease's entries, and the credentials they need, out of the log whose head `note` signs."""
+    """Extract a lease's entries, and the credentials they need, from the log whose head `note` signs."""
     nodes: dict[tuple[int, int], bytes] = {}
     for index, body in enumerate(bodies):
         for level, at, value in merkle.new_nodes(index, entry_hash(body), lambda lv, i: nodes[lv, i]):

@@ -1,4 +1,4 @@
-"""Holds stubs of entries against what the owner said it let go, and that against the rule of the time.
+"""Checks the stubs of deleted entries against the owner's deletion records, and those against the rule of their time.
 
 (1) a stub is of a kind that may go, of the type of record that the kind is, with the columns of its row
 (2) a record of the owner's names kind, class and a lot of entries that it is in, under a rule of the log
@@ -30,7 +30,7 @@ class _Stubs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrunedShown:
-    """What was let go of one kind and class, under which rule."""
+    """The deleted entries of one kind and class, under which rule."""
 
     kind: str
     commodity: str
@@ -51,7 +51,7 @@ class Prunings:
         self._lots: list[PrunedLot] = []
 
     def lot(self, lot: PrunedLot) -> None:
-        """The owner's word of a lot."""
+        """Add an owner's record of a deleted lot."""
         self._lots.append(lot)
 
     def stub(self, index: int, stub: PrunedLeaf, said: list[Any] | None) -> str | None:
@@ -67,7 +67,7 @@ class Prunings:
         return None
 
     def judge(self, rules: Iterable[RuleInForce]) -> list[str]:
-        """What is wrong by checks (2) to (4)."""
+        """Return what is wrong by checks (2) to (4)."""
         by_hash, problems = {rule.hash: rule for rule in rules}, list[str]()
         said: Counter[tuple[str, str]] = Counter()
         for lot in self._lots:
@@ -91,7 +91,7 @@ class Prunings:
         return problems
 
     def shown(self) -> list[PrunedShown]:
-        """What was let go, by kind, class and rule."""
+        """Return what was deleted, by kind, class and rule."""
         counts: Counter[tuple[str, str, bytes]] = Counter()
         for lot in self._lots:
             counts[lot.kind, lot.commodity, lot.rule] += lot.count
@@ -117,5 +117,5 @@ def stub_record(stub: PrunedLeaf, network: str) -> Record:
 
 
 def is_own_stub(stub: PrunedLeaf) -> bool:
-    """Was it marked as the owner's own?"""
+    """Whether the stub is marked as of the owner's own record."""
     return stub.origin == OWN

@@ -1,4 +1,4 @@
-"""Judges the entries of one lineage again, in order, with nothing but the log and the anchors.
+"""Replay: judges the entries of one log again, in order, with nothing but the log and the anchors.
 
 (4) every admitted record proves, by credentials in the log
 (5) the author is entitled: the timeless clauses of admission hold again, under the rule in force at signing
@@ -53,12 +53,12 @@ from settlement.state.retention import lot_of
 TIMELESS_CLAUSES = ("cbor.", "cose.", "integrity.1", "integrity.3", "capability.6", "capability.7", "capability.8")
 LEASES = (Confirm, Renew, Resume)
 DECIDING = (MemberList, Proposal, AuctionTally, GroupOutcome)
-"""Types that say what a group decided before a GRANT."""
+"""Record types by which a group decides before a GRANT."""
 
 
 @dataclass(slots=True)
 class Replay:
-    """What the audit of one lineage carries from entry to entry."""
+    """The state that the audit of one log carries from entry to entry."""
 
     registry: Registry
     audited: Audited
@@ -84,7 +84,7 @@ class Replay:
         return self._owner
 
     def is_own(self, author: bytes) -> bool:
-        """Is that the owner, or what it was before a key of its was succeeded?"""
+        """Whether the author is the log's owner, under its present or an earlier key."""
         return author in self.former or (self.owner is not None and author == self.owner.hash)
 
     def line(self) -> tuple[Subject, ...]:
@@ -158,7 +158,7 @@ def _check_whole(state: Replay, index: int, body: bytes, said: list[Any] | None)
 
 
 def _check_stub(state: Replay, index: int, body: bytes, said: list[Any] | None) -> None:
-    """An entry whose bytes were let go: its place in its author's chain, and what the auditor keeps of it."""
+    """Check an entry whose bytes were deleted: its place in its author's chain, and its row for later comparison."""
     add, stub = state.audited.findings.add, decode_pruned(body)
     if isinstance(stub, Refusal):
         add(f"entry {index}: {stub}")

@@ -1,4 +1,4 @@
-"""What a node must have kept beside its log, told again from the log alone, record by record.
+"""Recomputes a node's stored state from its log alone, record by record.
 
 A row is compared field by field where the log decides it: settlements of both sides, offers made and heard, rules,
 status lists, rotations, reviews, what was reported, suspended and spent, fences and the record of fulfilment. What only
@@ -50,7 +50,7 @@ def read(leaf: Leaf) -> Said | None:
 
 
 def over_ns(told: Retelling, row: Row) -> int | None:
-    """When nothing can come of a row any more, and its node may have forgotten it (UTC, ns); None for what is kept."""
+    """Return when (UTC, ns) a row is obsolete and may have been deleted; None for a row that is kept."""
     if row in told.pairs:
         return int(told.pairs[row]["cell"].window.end_ns)
     if row[0] in (OFFERS, HEARD):
@@ -62,7 +62,7 @@ def over_ns(told: Retelling, row: Row) -> int | None:
 
 
 def take(told: Retelling, leaf: Leaf) -> None:
-    """One more entry, told again by the conduct of its type."""
+    """Apply one more entry, by the conduct of its type."""
     said = read(leaf)
     if said is None:
         if leaf.admitted and leaf.record is not None:

@@ -1,4 +1,4 @@
-"""Every ruling of one log, judged again from the records it rests on: it must come to what was signed.
+"""Judges every ruling of one log again from the records it rests on: the result must equal the signed ruling.
 
 A dispute's course is told again too, by the same table: what was ruled twice, or without the answer on record, is a
 finding. Nothing is believed that the log does not hold.
@@ -28,7 +28,7 @@ PASSES_MAX = 4
 
 
 def replay_rulings(entries: Entries, registry: Registry, rules: Iterable[RuleInForce], findings: Findings) -> int:
-    """Judge every admitted ruling again; returns how many. What does not come to itself is a finding."""
+    """Judge every admitted ruling again; return how many. One that differs from its recomputed ruling is a finding."""
     course = list(_course(entries(), registry))
     held = _named(entries, registry, [found for _, found, _ in course])
     by_hash = {one.hash: one.rule for one in rules}
@@ -72,7 +72,7 @@ def _course(bodies: Iterable[bytes], registry: Registry) -> Iterable[tuple[int, 
 
 _MARKS = tuple(f"bandpact/{TYPE_OF[one]}".encode() for one in COURSE)
 _VERDICT = f"bandpact/{TYPE_OF[Verdict]}".encode()
-"""How their types are named in a record's header: most entries need not be proven to be passed over."""
+"""The record type as a header names it: most entries can be skipped without verifying them."""
 
 
 def _named(entries: Entries, registry: Registry, course: list[Record]) -> dict[bytes, Record]:
@@ -102,7 +102,7 @@ def _names_in(body: Any) -> tuple[bytes, ...]:
 
 
 class _Told:
-    """The disputes of one log, as its records move them."""
+    """The disputes of one log, as its records change them."""
 
     def __init__(self, held: dict[bytes, Record], sources: Sources) -> None:
         self._held, self._sources = held, sources
@@ -110,7 +110,7 @@ class _Told:
         self._unheard: set[bytes] = set()
 
     def take(self, record: Record, *, own: bool) -> Refusal | None:
-        """One more record of their course; why it should not have been admitted."""
+        """Apply one more record of a dispute; return why it should not have been admitted, or None."""
         match record.body:
             case Dispute():
                 self._raised(record)

@@ -1,4 +1,4 @@
-"""Seals a finished lineage file: its SHA-256, signed by the node, beside it. One flipped byte anywhere shows."""
+"""Seals a finished log file: its SHA-256, signed by the node, in a file beside it; any changed byte shows."""
 
 import hashlib
 from pathlib import Path
@@ -16,7 +16,7 @@ _CHUNK = 1 << 20
 
 
 def seal_path(path: Path) -> Path:
-    """Where the seal of a file lies."""
+    """Return the path of a file's seal."""
     return path.with_suffix(".seal")
 
 
@@ -36,7 +36,7 @@ def write_seal(path: Path, key: SigningKey) -> None:
 
 
 def root_path(path: Path) -> Path:
-    """Where the owner's signature over the root of a sealed lineage lies, of which COSE receipts are made."""
+    """Return the path of the owner's signature over a sealed log's root, from which COSE receipts are made."""
     return path.with_suffix(".root")
 
 

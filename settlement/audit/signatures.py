@@ -1,4 +1,4 @@
-"""Signatures checked ahead on other cores, for whoever reads a large log: the same answers, sooner.
+"""Checks signatures ahead on other cores, for a reader of a large log: the same results, sooner.
 
 Entries go to other processes (`checking`) a chunk at a time; what comes back is a hash of each key, signature and
 message that hold together. Nothing else is answered from it: what is not among them is checked here, as ever.
@@ -19,7 +19,7 @@ from settlement.chain.records import aad
 
 CHUNK = 1024
 FEW = 2 * CHUNK
-"""Fewer entries than this are not worth other processes."""
+"""Below this number of entries other processes are not worth starting."""
 AHEAD = 2
 """Chunks under way for each process: memory stays flat."""
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class _Others:
 
 
 class Ahead:
-    """Hands entries to workers before they are read, and answers for them while they are."""
+    """Sends entries to workers before they are read, and answers for them while they are read."""
 
     def __init__(self, registry: Registry, *, processes: int | None = None) -> None:
         """`registry` holds whose signatures are to be checked ahead."""
@@ -58,7 +58,7 @@ class Ahead:
         self._held: frozenset[bytes] = frozenset()
 
     def verify(self, public: bytes, signature: bytes, message: bytes) -> bool:
-        """As `keys.verify`."""
+        """Verify as `keys.verify` does, using the workers' results."""
         return name_of(public, signature, message) in self._held or keys.verify(public, signature, message)
 
     def read(self, rows: Iterable[tuple[T, bytes]], *, count: int) -> Iterator[T]:

@@ -1,4 +1,4 @@
-"""What a holder signed on an approval after it had said that nothing, or nothing more, comes of that approval.
+"""Detects what a holder signed on an approval after it had withdrawn that approval.
 
 Whoever voted for the approval keeps its cell free until the holder takes it back, and may then grant the cell itself.
 A holder that takes an approval back and confirms or renews a settlement on it has signed both: two settlements of one
@@ -16,7 +16,7 @@ LEASES = (Grant, Confirm, Renew, Resume)
 
 
 class TakenBack:
-    """Every approval that was taken back, with its author's number: kept outside memory, as there may be very many."""
+    """Every withdrawn approval with its author's number; stored outside memory, as there may be very many."""
 
     def __init__(self) -> None:
         self._db = temporary()
@@ -25,7 +25,7 @@ class TakenBack:
 
     @classmethod
     def of(cls, logs: Iterable[HeldRecords]) -> "TakenBack":
-        """Read them out of the records of all lineages."""
+        """Collect the withdrawn approvals from the records of all logs."""
         found = cls()
         for held in logs:
             with found._db:
@@ -38,7 +38,7 @@ class TakenBack:
         return found
 
     def broken(self, grant: Record, leases: Iterable[Record]) -> str:
-        """What is wrong with a settlement: a lease on an approval that the lease's author had taken back before.
+        """Return what is wrong with a settlement: a lease on an approval that the lease's author had withdrawn before.
 
         Args: leases: the settlement's GRANTs, CONFIRMs, RENEWs and RESUMEs, in any order.
         """

@@ -1,4 +1,4 @@
-"""Figures on how well the governed chain worked, from lineages alone: nothing here is measured by hand or by timer.
+"""Metrics of how well the signed records governed a trial, from logs alone: nothing is measured by hand or by timer.
 
 invalid actions blocked    entries refused, by reason; replays are counted apart, a resend is no offence
 revocation propagation     from the instant a status list was signed to each log that took it
@@ -22,7 +22,7 @@ MISUSE = (Reason.BINDING, Reason.TRANSPORT_BINDING, Reason.KEY, Reason.SIGNATURE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """The figures; latencies in ms, None where nothing of the kind happened."""
+    """The metrics; latencies in ms, None where no such event happened."""
 
     blocked: Mapping[str, int]
     replays: int
@@ -33,7 +33,7 @@ class Metrics:
     reviewed: int
 
     def as_json(self) -> dict[str, object]:
-        """Plain values for a result file."""
+        """Return the metrics as plain values for a result file."""
         took = sorted(self.propagation_ms)
         used = self.settlements_by_credential
         return {

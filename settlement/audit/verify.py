@@ -43,14 +43,14 @@ from settlement.records.registry import TYPE_OF
 from settlement.state.witness import HEADS
 
 UNREADABLE = (apsw.Error, TypeError, ValueError)
-"""What reading a file of a stranger may raise: SQLite's errors, a value of another type, text that is not UTF-8."""
+"""Exceptions from reading a stranger's file: SQLite's errors, a value of another type, text that is not UTF-8."""
 COLLECTED_AFTER = 50_000
 """Objects made, and not let go of, until garbage is looked for while entries are read."""
 CREDENTIALS = "SELECT CAST(body AS BLOB) FROM leaf WHERE typ='credential' ORDER BY idx"
 
 
 class _Reader:
-    """A lineage file opened read-only, as a stranger's."""
+    """A log file opened read-only, as a stranger's."""
 
     def __init__(self, path: Path) -> None:
         # Never create, recover or believe a write-ahead log beside a file that is evidence.
@@ -80,7 +80,7 @@ def _few_collections() -> Iterator[None]:
 
 
 def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audited:
-    """Checks (1) to (7) on one file; whatever is wrong is in the findings, nothing is raised."""
+    """Run checks (1) to (7) on one file; every problem is a finding, no exception is raised."""
     audited = Audited(path=path, origin="")
     try:
         reader = _Reader(path)
@@ -121,7 +121,7 @@ def _strange(state: Replay) -> bool:
 
 
 def why_no_lineage(path: Path) -> str | None:
-    """Why a file is no lineage; None where it claims to be one, by its form or by a seal beside it, true or false."""
+    """Return why a file is no log; None where it claims to be one, by its form or by any seal beside it."""
     if seal_path(path).exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Everything a dispute is judged by: the settlement's records, what both sides cite, and the rule of the time. Pure.
+"""Gathers everything by which a dispute is judged: the settlement's records, both sides' evidence, the rule. Pure.
 
 Whoever holds the same records gathers the same case: either party, the authority's desk, an auditor years later.
 """
@@ -28,12 +28,12 @@ class Sources:
     subject: Callable[[bytes], Subject | None]
     rule: Callable[[bytes], Rule | None]
     line: Callable[[bytes], tuple[bytes, ...]]
-    """A credential and those it succeeded, the newest first."""
+    """Return a credential and those it replaced, the newest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettledPair:
-    """A settlement as its three records make it, with both parties and the rule it was made under."""
+    """A settlement from its three records, with both parties and the rule that it was made under."""
 
     grant: Record
     accept: Record
@@ -45,7 +45,7 @@ class SettledPair:
 
     @property
     def given(self) -> Grant:
-        """What was granted."""
+        """The settlement's GRANT."""
         body: Grant = self.grant.body
         return body
 
@@ -64,23 +64,23 @@ class DisputeCase:
 
     @property
     def body(self) -> Dispute:
-        """What is disputed."""
+        """The body of the dispute."""
         body: Dispute = self.dispute.body
         return body
 
     @property
     def terms(self) -> DisputeTerms | None:
-        """What the rule says of disputes in this class."""
+        """The dispute terms of the class in the rule."""
         return self.settled.terms.disputes
 
     @property
     def accused(self) -> Subject:
-        """Whom it is against."""
+        """The party that the dispute is against."""
         return self.settled.holder if self.body.against == self.settled.holder.hash else self.settled.user
 
     @property
     def injured(self) -> Subject:
-        """The other party."""
+        """The party that is not accused."""
         return self.settled.user if self.accused.hash == self.settled.holder.hash else self.settled.holder
 
     def cited(self, kind: type[T]) -> list[Record]:
@@ -89,13 +89,13 @@ class DisputeCase:
         return [one for one in found if one.sid in (None, self.body.sid)]
 
     def of(self, record: Record, who: Subject) -> bool:
-        """Is a record by somebody, under this credential or one that took its place?"""
+        """Whether a record is by a party, under this credential or a later one of it."""
         author = record.frame.author or b""
         return who.hash in self.sources.line(author) or author in self.sources.line(who.hash)
 
 
 def gather_settled(confirm: bytes, sources: Sources) -> SettledPair | Refusal:
-    """The settlement of a CONFIRM."""
+    """Return the settlement of a CONFIRM, with its records and parties."""
     decided = sources.record(confirm)
     if decided is None or not isinstance(decided.body, Confirm):
         return refuse(Reason.UNKNOWN_SID, "case.confirm", confirm.hex()[:16], "the CONFIRM of a settlement on record")
@@ -115,7 +115,7 @@ def gather_settled(confirm: bytes, sources: Sources) -> SettledPair | Refusal:
 def gather(
     dispute: Record, answer: bytes | None, sources: Sources, ruling_of: Callable[[bytes], bytes | None]
 ) -> DisputeCase | Refusal:
-    """The case of a dispute and of the answer that is heard. `ruling_of` names the ruling on an earlier dispute."""
+    """Gather the case of a dispute and its answer. `ruling_of` returns the ruling on an earlier dispute."""
     body: Dispute = dispute.body
     settled = gather_settled(body.confirm, sources)
     if isinstance(settled, Refusal):
@@ -153,5 +153,5 @@ def gather(
 
 
 def parties(settled: SettledPair) -> dict[bytes, Any]:
-    """Both parties by their credentials."""
+    """Return both parties' credentials, by their hashes."""
     return {settled.holder.hash: settled.holder, settled.user.hash: settled.user}

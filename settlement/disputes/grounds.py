@@ -39,14 +39,14 @@ from settlement.records.sizes import PPM
 from settlement.records.verdict import Verdict
 
 BUSY = "busy"
-"""The state of a channel in which something was found."""
+"""The state of a channel in which a signal was found."""
 ENOUGH_PPM = PPM // 2
-"""What measurements by others weigh together before they count, as for an incumbent."""
+"""Least total weight of others' measurements for them to count, as for an incumbent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeFinding:
-    """What a ground comes to: the clause, what was found and what would have kept it.
+    """The result of judging a ground: the clause, what was found and what would have been right.
 
     `lost_from_ns` is since when the settlement was not kept (UTC); `unpaid` what is still owed by what it names.
     """
@@ -161,7 +161,7 @@ def _not_kept(case: DisputeCase) -> DisputeFinding:
 
 
 def _moved(case: DisputeCase, move: Record) -> Refusal | None:
-    """Why a FALLBACK does not keep what its holder was bound to; None where it does."""
+    """Return why a FALLBACK does not keep the holder's commitment; None where it does."""
     s, body = case.settled, move.body
     bound = fallback_terms(s.terms, s.given.fallback)
     offer = next((one for one in case.evidence if one.digest == body.declaration), None)
@@ -184,7 +184,7 @@ def _moved(case: DisputeCase, move: Record) -> Refusal | None:
 
 
 def _granted(case: DisputeCase, move: Record) -> Refusal | None:
-    """A substitute that was asked for and refused, or aborted for no fault of its user, is none."""
+    """Refuse a substitute that was requested and refused, or aborted for no fault of its user."""
     asked = {one.digest for one in case.evidence if isinstance(one.body, Request) and one.body.replaces == move.digest}
     grants = [one for one in case.evidence if isinstance(one.body, Grant) and one.body.replaces == move.digest]
     confirmed = {one.body.grant for one in case.evidence if isinstance(one.body, Confirm)}
@@ -227,7 +227,7 @@ def _clock(signed: Attestation) -> TimeFix:
 
 
 def _above(case: DisputeCase, who: Subject) -> list[bytes]:
-    """A credential and every one above it."""
+    """Return a credential and every one above it."""
     found, at = [who.hash], who
     while at.issuer is not None:
         found.append(at.issuer)
@@ -239,7 +239,7 @@ def _above(case: DisputeCase, who: Subject) -> list[bytes]:
 
 
 def _takes_back(case: DisputeCase, taken: Record, who: Subject) -> bool:
-    """Is a credential taken back by a list of its own issuer?"""
+    """Whether a credential is revoked by a list of its own issuer."""
     author, bits = taken.frame.author or b"", taken.body.bits
     if who.issuer is None or who.status_index is None or who.issuer not in case.sources.line(author):
         return False
@@ -332,7 +332,7 @@ def _ordered(case: DisputeCase, one: Record) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedGround:
-    """How one ground is judged, and whom it may be against."""
+    """How one ground is judged, and against whom it may be raised."""
 
     judge: Callable[[DisputeCase], DisputeFinding]
     against: tuple[str, ...] = ("holder", "user")

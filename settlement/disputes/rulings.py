@@ -1,4 +1,4 @@
-"""The ruling that a case comes to, and whether one that was signed is it: a ruling replays to itself. Pure."""
+"""The ruling that a case leads to, and whether a signed ruling equals it: rulings can be replayed. Pure."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ DECIDED = ("outcome", "compensation", "pays", "to", "corrects", "strikes", "answ
 
 
 def due_ruling(case: DisputeCase) -> Ruling | Refusal:
-    """What an authority of the dispute's level has to rule."""
+    """Return the ruling that an authority of the dispute's level has to make."""
     finding = find(case)
     if isinstance(finding, Refusal):
         return finding
@@ -57,7 +57,7 @@ def _dismissed(case: DisputeCase, said: Ruling, lower: Ruling | None) -> Ruling:
 
 
 def _owed(case: DisputeCase, finding: DisputeFinding) -> int:
-    """What an upheld ground owes by its terms: never more than was claimed."""
+    """Return what an upheld ground owes by its terms: never more than was claimed."""
     terms, given = case.terms, case.settled.given
     ground = terms.ground(case.body.grounds) if terms is not None else None
     if ground is None:

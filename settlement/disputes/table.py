@@ -1,4 +1,4 @@
-"""Every state a dispute can be in, and every move between them; when each move may be made. Pure.
+"""The transition table of a dispute: its states, the moves between them, and when each is allowed. Pure.
 
 A move that is not in the table is refused as OUT_OF_ORDER. What is kept of a dispute follows from its records alone.
 
@@ -23,7 +23,7 @@ STORE = "dispute"
 
 
 class DisputeState(IntEnum):
-    """Where a dispute stands; part of the stored form."""
+    """States of a dispute; part of the stored form."""
 
     RAISED = 1
     ANSWERED = 2
@@ -33,7 +33,7 @@ class DisputeState(IntEnum):
 
 
 class DisputeMove(Enum):
-    """What moves a dispute."""
+    """Events that move a dispute to another state."""
 
     ANSWER = "answer"
     RULE = "ruling"
@@ -74,12 +74,12 @@ class OpenDispute:
     paid: bytes | None = blob(12, 32, optional=True)
 
     def stored(self) -> bytes:
-        """The row as it is kept."""
+        """Return the row as it is stored."""
         return encode(self, limit=STORED_LIMIT)
 
 
 def open_dispute(raw: bytes) -> OpenDispute:
-    """A dispute as it was kept. Raises StoredStateError."""
+    """Decode a stored dispute. Raises StoredStateError."""
     return stored_as(OpenDispute, raw, STORE)
 
 
@@ -103,7 +103,7 @@ def moved(held: OpenDispute, move: DisputeMove, **changes: Any) -> OpenDispute:
 
 
 def judge_raising(terms: DisputeTerms, signed: Attestation, ends_ns: int) -> Refusal | None:
-    """Is it raised in time, counted from the end of the settlement's window?"""
+    """Refuse a dispute raised too late, counted from the end of the settlement's window."""
     limit_ns = ends_ns + terms.raise_ns
     if signed.latest_ns <= limit_ns:
         return None
@@ -111,7 +111,7 @@ def judge_raising(terms: DisputeTerms, signed: Attestation, ends_ns: int) -> Ref
 
 
 def judge_answering(terms: DisputeTerms, held: OpenDispute, signed: Attestation) -> Refusal | None:
-    """Is it answered in time?"""
+    """Refuse an answer that is too late."""
     limit_ns = held.raised_ns + terms.answer_ns
     if signed.latest_ns <= limit_ns:
         return None

@@ -1,4 +1,4 @@
-"""The HTTP protocol of stock witnesses (c2sp.org/tlog-witness), both sides, without the HTTP.
+"""The HTTP protocol of stock witnesses (c2sp.org/tlog-witness): requests and answers of both sides, without sockets.
 
     POST add-checkpoint        old <size>, proof lines, an empty line, a checkpoint
     200 cosignature lines · 400 not in this form · 403 no signature of a known key · 404 unknown log
@@ -42,7 +42,7 @@ class AddCheckpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a witness says; `remember` is the head to keep before it is said."""
+    """A witness's answer; `remember` is the head to store before the answer is sent."""
 
     status: int
     body: str = ""

@@ -19,7 +19,7 @@ TEXT_MAX = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifierKey:
-    """Whose signature lines count under which name: `kind` is LOG, COSIGNER or COSIGNER_MLDSA."""
+    """A verifier key: name, kind and public key; `kind` is LOG, COSIGNER or COSIGNER_MLDSA."""
 
     name: str
     kind: int
@@ -31,7 +31,7 @@ class VerifierKey:
         return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
 
     def text(self) -> str:
-        """As it is handed out."""
+        """Return the key in its text form."""
         return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(bytes([self.kind]) + self.public).decode()}"
 
 

@@ -1,1 +1,1 @@
-"""Rules as law: whether one holds in itself, whether its authority may give it, and which follows which."""
+"""Checks of rules: whether a rule is sound, whether its authority may give it, and which rule may follow which."""

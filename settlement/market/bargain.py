@@ -1,4 +1,4 @@
-"""Bargaining by COUNTERs: whose turn it is, how many rounds there are, and what each side puts down next. Pure.
+"""Bargaining by COUNTERs: whose turn it is, how many rounds there are, and the next price of each side. Pure.
 
 A REQUEST under a negotiated price opens it. The holder answers a price that is too low for it with COUNTER 1, the user
 that with COUNTER 2, and so on up to the class's `rounds_max`. A GRANT takes the last price that the user put down; the
@@ -15,7 +15,7 @@ from settlement.records.market import Counter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bargain:
-    """Where bargaining over one REQUEST stands: the prices put down last, and the record that is to be answered."""
+    """The state of bargaining over one REQUEST: each side's last price, and the record to be answered."""
 
     last: bytes
     round: int
@@ -25,7 +25,7 @@ class Bargain:
 
 
 def judge_turn(body: Counter, at: Bargain, *, by_holder: bool, rounds_max: int, now: TimeFix) -> Refusal | None:
-    """May this COUNTER follow? It answers the last word, in time, in its round, and is its author's to say."""
+    """Refuse a COUNTER that does not answer the last record, or is late, in the wrong round or by the wrong side."""
     if body.answers != at.last:
         return refuse(
             Reason.OUT_OF_ORDER, "counter.answers", body.answers.hex()[:16], f"{at.last.hex()[:16]}, the last"
@@ -40,12 +40,12 @@ def judge_turn(body: Counter, at: Bargain, *, by_holder: bool, rounds_max: int, 
 
 
 def meets(at: Bargain, least: int) -> bool:
-    """Does the holder grant at the user's price?"""
+    """Whether the holder grants at the user's price."""
     return at.user_price >= (least if at.holder_price is None else min(least, at.holder_price))
 
 
 def holder_price(at: Bargain, *, asked: int, least: int, rounds_max: int) -> int:
-    """What a holder puts down next: half way from its last price to the user's, its least in its last round."""
+    """Return a holder's next price: half way from its last price to the user's; its least in its last round."""
     before = asked if at.holder_price is None else at.holder_price
     if at.round + 2 >= rounds_max:
         return max(least, min(before, at.user_price) if at.user_price >= least else least)
@@ -53,7 +53,7 @@ def holder_price(at: Bargain, *, asked: int, least: int, rounds_max: int) -> int
 
 
 def user_price(at: Bargain, *, most: int, rounds_max: int) -> int | None:
-    """What a user puts down next; the holder's own price takes it. None where it gives up.
+    """Return a user's next price, or the holder's price to accept it; None where the user gives up.
 
     It takes a price it can pay as soon as half way would come within a tenth of it, or no round is left to haggle in.
     """

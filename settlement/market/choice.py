@@ -1,4 +1,4 @@
-"""Which of the offers that were heard a user takes: filters, then an order by the rule's criteria, explained. Pure.
+"""Which of the offers heard a user takes: filters, then a ranking by the rule's criteria, with reasons. Pure.
 
 Every node that holds the same offers, the same rule and the same wish comes to the same winner. What is not known of
 an offer (its distance, its confidence) counts as worse than anything known, and does not pass a filter on it.
@@ -51,7 +51,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Considered:
-    """One offer, and why it was passed over; `passed` is None for the one that is taken."""
+    """One offer, and why it was not taken; `passed` is None for the one that is taken."""
 
     candidate: Candidate
     passed: str | None
@@ -114,7 +114,7 @@ def _said(value: int | None, what: str) -> str:
 
 
 def _measure(one: Candidate, criterion: str) -> tuple[int, str]:
-    """How an offer stands by one criterion: the less the better; and in words."""
+    """Return an offer's value by one criterion (less is better), and the value in words."""
     far = 1 << 62
     distance, confidence = one.distance_mm, one.confidence_ppm
     by = {
@@ -132,7 +132,7 @@ def _rank(one: Candidate, terms: MatchingTerms) -> tuple[int, ...]:
 
 
 def _behind(winner: Candidate, one: Candidate, terms: MatchingTerms) -> str | None:
-    """By which criterion an offer comes after the winner."""
+    """Return the criterion by which an offer ranks behind the winner; None if there is none."""
     if one is winner:
         return None
     for criterion in terms.order:

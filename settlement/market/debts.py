@@ -1,11 +1,11 @@
-"""What one party of a settlement owes the other by terms of the rule: nothing, a sum, or a share of the price. Pure."""
+"""The sum that one party of a settlement owes the other by the rule: none, fixed, or by the price. Pure."""
 
 from settlement.chain.scope import Window
 from settlement.records.sizes import PPM
 
 
 def amount_owed(form: str, amount: int, *, price: int, window: Window, from_ns: int) -> int:
-    """What is owed, rounded up, in the unit of the price.
+    """Return the sum owed, rounded up, in the unit of the price.
 
     Args: form: none, fixed (`amount`), remaining (the price's share of the window after `from_ns`, UTC) or multiple
     (`amount` millionths of the price).

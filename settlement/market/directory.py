@@ -1,4 +1,4 @@
-"""What a directory holds and answers: signed offers and intents with credentials, found by cell, class and price.
+"""The content and answers of a directory: signed offers and intents with credentials, by cell, class and price.
 
 A directory has no authority: it returns the signed records themselves, and whoever asks judges each of them. It can
 hide, delay or repeat, and that changes nothing but speed; what it invents has no signature. Pure: bytes in, bytes out.
@@ -44,13 +44,13 @@ class DirectoryEntry:
     """The record that it rests on, and nothing else."""
 
     def encoded(self) -> bytes:
-        """Its bytes, as they travel."""
+        """Return the entry's bytes, as they travel."""
         return encode(self, limit=ENTRY_LIMIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryQuery:
-    """What is looked for: offers or intents (`kind`) that share band, area and window, of a class, at most so dear."""
+    """A query: offers or intents (`kind`) that overlap band, area and window, of a class, up to a price."""
 
     kind: str = text(1, 16)
     commodity: str | None = text(2, 64, optional=True)
@@ -62,7 +62,7 @@ class DirectoryQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryAnswer:
-    """What a directory says it knows; every entry is its author's word, not the directory's."""
+    """A directory's answer; every entry is its author's statement, not the directory's."""
 
     entries: tuple[DirectoryEntry, ...] = array(1, DirectoryEntry, ANSWER_MAX)
 

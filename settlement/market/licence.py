@@ -23,7 +23,7 @@ def judge_use(licence: LicenceTerms, *, use: str, to: str, made_ns: int, now_ns:
 
 
 def kept_until_ns(licence: LicenceTerms, retention_ns: int | None, made_ns: int) -> tuple[int, str]:
-    """Until when something may be kept (UTC ns), and by which term."""
+    """Return until when something may be kept (UTC, ns), and by which term."""
     if retention_ns is not None and retention_ns <= licence.keep_ns:
         return made_ns + retention_ns, "retention.recordings"
     return made_ns + licence.keep_ns, "licence.keep_ns"

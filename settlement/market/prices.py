@@ -1,4 +1,4 @@
-"""What a cell costs by each form of price, and which price a REQUEST may name. Pure.
+"""The price of a cell by each form of price, and which price a REQUEST may name. Pure.
 
 fixed        the offer's price
 negotiated   the offer's price, or another inside the class's bounds that both sides put down in COUNTERs
@@ -25,12 +25,12 @@ from settlement.records.sizes import PPM
 NS: Final = 1_000_000_000
 MHZ_S: Final = 1_000_000 * NS
 DISCOVERED_MIN: Final = 3
-"""Fewer settlements than this say nothing of a price."""
+"""Fewest settlements from which a price may be derived."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pricing:
-    """All that a price follows from: the form, the offer's price and curve, and the rule's tariff."""
+    """The inputs of a price: the form, the offer's price and curve, and the rule's tariff."""
 
     form: str
     price: int

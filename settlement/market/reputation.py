@@ -1,4 +1,4 @@
-"""Reputation from what was kept and broken: a prior, decay with time, a bound on any one counterparty. Pure.
+"""Reputation from fulfilled and broken settlements: a prior, decay with time, a bound per counterparty. Pure.
 
     reputation = (a + G) / (a + b + G + B),   in millionths
 
@@ -15,7 +15,7 @@ from settlement.records.complaintterms import ReputationTerms
 from settlement.records.sizes import PPM
 
 WHOLE = 1000
-"""What one settlement weighs."""
+"""Weight of one settlement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +31,14 @@ NOTHING = WeighedConduct(good=0, bad=0, as_of_ns=0)
 
 
 def halved(value: int, elapsed_ns: int, half_life_ns: int) -> int:
-    """What is left of a weight after a time: halved for each half-life, in a straight line between halvings."""
+    """Return a weight after a time: halved for each half-life, linear between halvings."""
     halvings, rest_ns = divmod(max(0, elapsed_ns), half_life_ns)
     left = value >> min(halvings, 63)
     return left - left * rest_ns // (2 * half_life_ns)
 
 
 def faded(held: WeighedConduct, terms: ReputationTerms, now_ns: int) -> WeighedConduct:
-    """The same as of a later instant."""
+    """Return the same conduct, decayed to a later instant."""
     elapsed_ns = now_ns - held.as_of_ns
     return WeighedConduct(
         good=halved(held.good, elapsed_ns, terms.half_life_ns),
@@ -54,7 +54,7 @@ def weighed(held: WeighedConduct, terms: ReputationTerms, *, good: int, bad: int
 
 
 def reputation_ppm(terms: ReputationTerms, held: Iterable[WeighedConduct], now_ns: int) -> int:
-    """The reputation that what is held of somebody comes to, one value for each counterparty; the prior for none."""
+    """Return the reputation from the conduct with each counterparty, ppm; the prior where there is none."""
     good, bad = terms.prior_good, terms.prior_bad
     for one in held:
         then = faded(one, terms, now_ns)
@@ -73,6 +73,6 @@ def share_by_reputation_ppm(first_ppm: int, reputation: int, prior: int) -> int:
 
 
 def kept_share(start_ns: int, end_ns: int, silent_ns: int) -> int:
-    """How much of a window was delivered by the time its user had to be silent, in thousandths."""
+    """Return the share of a window, in thousandths, that was delivered until its user had to be silent."""
     whole_ns = max(1, end_ns - start_ns)
     return WHOLE * min(whole_ns, max(0, silent_ns - start_ns)) // whole_ns

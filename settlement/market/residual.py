@@ -1,4 +1,4 @@
-"""A REQUEST filled by several holders: that the parts do not overlap, and what of it is left. Pure.
+"""Partial fills: checks that the parts of a wish do not overlap, and computes what is left of it. Pure.
 
 Every holder grants its own area, and the user stands in all of them. In frequency and time parts are rectangles, and so
 is what is left.
@@ -43,7 +43,7 @@ def judge_parts(whole: Cell, parts: Sequence[Cell]) -> Refusal | None:
 
 
 def unfilled(whole: Cell, parts: Sequence[Cell]) -> FilledWish:
-    """What is left of a wish once its parts are taken out; parts and what is left add up to what was asked."""
+    """Return what is left of a wish without its parts; parts and rest add up to what was asked."""
     left = [whole]
     for part in parts:
         left = [piece for cell in left for piece in _without(cell, part)]
@@ -57,7 +57,7 @@ def unfilled(whole: Cell, parts: Sequence[Cell]) -> FilledWish:
 
 
 def _without(cell: Cell, part: Cell) -> list[Cell]:
-    """A cell less a part of it, in at most four rectangles of frequency and time."""
+    """Return a cell without a part, as at most four rectangles of frequency and time."""
     if not (cell.band.overlaps(part.band) and cell.window.overlaps(part.window)):
         return [cell]
     low_hz, high_hz = max(cell.band.low_hz, part.band.low_hz), min(cell.band.high_hz, part.band.high_hz)
@@ -75,7 +75,7 @@ def _without(cell: Cell, part: Cell) -> list[Cell]:
 
 
 def _joined(cells: list[Cell]) -> list[Cell]:
-    """Neighbouring pieces of one window put together, in order of frequency and time."""
+    """Join adjacent pieces of one window, in order of frequency and time."""
     found: list[Cell] = []
     for cell in sorted(cells, key=lambda c: (c.window.start_ns, c.window.end_ns, c.band.low_hz)):
         last = found[-1] if found else None

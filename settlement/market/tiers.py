@@ -1,4 +1,4 @@
-"""Tiers of a class: who may use one, whom it may displace and when, and what the displaced party is owed. Pure."""
+"""Tiers of a class: who may use each, whom it may displace and when, and what a displaced party is owed. Pure."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ def tier_of(tiers: tuple[TierTerms, ...] | None, tier: int) -> TierTerms | None:
 
 
 def judge_eligible(tiers: tuple[TierTerms, ...] | None, tier: int, level: str) -> Refusal | None:
-    """May a credential of this level ask in this tier? A tier whose terms name no level is everyone's."""
+    """Refuse a tier whose terms do not name the credential's level; a tier that names no level is open to all."""
     terms = tier_of(tiers, tier)
     if terms is None or terms.levels is None or level in terms.levels:
         return None

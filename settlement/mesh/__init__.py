@@ -1,4 +1,4 @@
-"""Sockets to the neighbours: who may knock, how much each may send, and what must never reach the settlement."""
+"""Encrypted ZeroMQ sockets to the neighbours: which keys may connect, and how much each may send."""
 
 from settlement.mesh.keys import MeshError, TransportKey
 from settlement.mesh.limits import Limits, Rate

@@ -20,7 +20,7 @@ ENTERED_MAX = 1024
 
 
 def readable(socket: "zmq.Socket[bytes]") -> bool:
-    """Is there something to take? Asked before it is tried: that nothing is there costs an exception."""
+    """Whether a message can be read without blocking; checked first, because trying costs an exception."""
     return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
@@ -38,11 +38,11 @@ class Door:
         self.socket.bind(ENDPOINT)
 
     def expect(self, knocker: bytes) -> None:
-        """Refuse that key whatever admission says of it, and set `knocked` once it was asked about."""
+        """Refuse that key whatever admission says of it, and set `knocked` once libzmq has asked about it."""
         self._knocker, self.knocked = knocker, False
 
     def answer(self) -> None:
-        """Answer what waits, a bounded number at a time; never blocks."""
+        """Answer the waiting requests, a bounded number at a time; never blocks."""
         for _ in range(ANSWERS_MAX):
             if not readable(self.socket):
                 return
@@ -53,7 +53,7 @@ class Door:
             self._answer(request)
 
     def _answer(self, request: list[bytes]) -> None:
-        """One request. Whatever goes wrong with it, that peer is refused and the handler lives."""
+        """Answer one request. On any error that peer is refused and the handler continues."""
         version, request_id = (*request, b"", b"")[:2]
         credential = request[-1]
         admitted = self._admitted(request, credential)
@@ -78,7 +78,7 @@ class Door:
             return False
 
     def entered(self) -> list[bytes]:
-        """Keys that were let in since the last call: each is a neighbour that came up, or came back."""
+        """Return the keys admitted since the last call: neighbours that came up, or came back."""
         keys = list(dict.fromkeys(self._entered))
         self._entered.clear()
         return keys

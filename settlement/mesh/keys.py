@@ -7,12 +7,12 @@ from zmq.utils import z85
 
 
 class MeshError(Exception):
-    """The mesh cannot start; the message names the endpoint and the mend."""
+    """The mesh cannot start; the message names the endpoint and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransportKey:
-    """A CURVE key pair, raw bytes; it never prints its secret."""
+    """A CURVE key pair, raw bytes; its text form never shows the secret."""
 
     public: bytes
     secret: bytes

@@ -1,4 +1,4 @@
-"""How much one neighbour may send: token buckets, pure, in whole numbers, time as an argument.
+"""Rate limits of one neighbour: token buckets, pure, in whole numbers, with time as an argument.
 
 A bucket fills at its rate up to its burst. What finds it empty is over the limit; it is dropped and counted, and costs
 the bucket nothing, so that a flood slows only its sender and only while it lasts.
@@ -12,7 +12,7 @@ NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """So many a second on average, and at most `burst` at once."""
+    """A token bucket's rate a second, and its capacity `burst`."""
 
     per_s: int
     burst: int
@@ -20,12 +20,12 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the mesh takes from neighbours before it drops messages or cuts connections."""
+    """What the mesh accepts from neighbours before it drops messages or cuts connections."""
 
     messages: Rate = Rate(per_s=1000, burst=2000)
     data: Rate = Rate(per_s=4 << 20, burst=8 << 20)
     queue_messages: int = 32
-    """Messages of one neighbour that wait inside libzmq; more wait in the network."""
+    """Most messages of one neighbour that wait inside libzmq; more wait in the network."""
     unread_bytes: int = 2 << 20
     """What one connection may have sent of a message that is not complete: the parts of one message are not limited
     in number by libzmq, and all of them are kept until the last has come."""
@@ -35,14 +35,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """What is left at an instant, in billionths of a token."""
+    """The level of a token bucket at an instant, in billionths of a token."""
 
     level: int
     at_ns: int
 
     @classmethod
     def full(cls, rate: Rate, now_ns: int) -> "Bucket":
-        """A bucket nobody has drawn on."""
+        """Return a full bucket."""
         return cls(level=rate.burst * NS, at_ns=now_ns)
 
     def take(self, rate: Rate, cost: int, now_ns: int) -> "Bucket | None":

@@ -1,4 +1,4 @@
-"""The only place that speaks ZeroMQ to peers: CURVE both ways, admission by credentialed transport key.
+"""The mesh's ZeroMQ sockets: CURVE in both directions, admission by credentialed transport key.
 
 Each node binds one ROUTER and holds one DEALER for each peer; messages go one way on each, from DEALER to ROUTER. Who
 sent a message is the transport key that CURVE proved and the door admitted, never a routing id.
@@ -44,17 +44,17 @@ class Arrived:
 
 @dataclass(slots=True)
 class _Line:
-    """The way to one peer: where it is configured to be, and where it was heard of besides."""
+    """The connection to one peer: its configured endpoint, and further endpoints that were heard of."""
 
     socket: "zmq.Socket[bytes]"
     endpoint: str | None
     hints: deque[str] = field(default_factory=deque)
     proven: set[str] = field(default_factory=set)
-    """Places where the peer is connected now: it proved its key there."""
+    """Endpoints where the peer is connected now: it proved its key there."""
     events: "zmq.Socket[bytes] | None" = None
 
     def follow(self) -> None:
-        """Take in where connections came up and went away; watched only where places were heard of."""
+        """Update the endpoints by connections that opened and closed; watched only where endpoints were heard of."""
         if self.events is None:
             self.events = self.socket.get_monitor_socket(zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED)
             self.events.linger = 0
@@ -63,7 +63,7 @@ class _Line:
             (self.proven.add if kind == zmq.Event.HANDSHAKE_SUCCEEDED else self.proven.discard)(place)
 
     def close(self) -> None:
-        """Let go of the socket and its events."""
+        """Close the socket and its event monitor."""
         if self.events is not None:
             self.socket.disable_monitor()
             self.events.close()
@@ -159,12 +159,12 @@ class Mesh:
 
     @property
     def endpoint(self) -> str:
-        """Where the ROUTER listens, with the port that was chosen."""
+        """The endpoint of the ROUTER, with the port that was chosen."""
         return str(self._router.getsockopt_string(zmq.LAST_ENDPOINT))
 
     @property
     def sockets(self) -> tuple["zmq.Socket[bytes]", ...]:
-        """What the loop polls for input."""
+        """The sockets that the loop polls for input."""
         return self._door.socket, self._router
 
     # -- peers ---------------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ class Mesh:
     # -- messages ------------------------------------------------------------------------------------------------
 
     def send(self, peer_key: bytes, data: bytes) -> bool:
-        """Hand bytes to a peer's queue; False when it is not connected or its queue is full."""
+        """Queue bytes for a peer; False when it is not connected or its queue is full."""
         line = self._lines.get(peer_key)
         if line is None:
             return False
@@ -261,7 +261,7 @@ class Mesh:
 
     @property
     def denied(self) -> Counter[str]:
-        """What was turned away before it was a message of a peer, by cause."""
+        """Number of connections and messages turned away, by cause."""
         counted = Counter(self._door.denied) + Counter(self._valve.cut)
         return counted + Counter({Reason.MALFORMED.value: self._malformed, RATE: self._rates.over.total()})
 
@@ -272,10 +272,10 @@ class Mesh:
 
     @property
     def connections(self) -> int:
-        """How many connections others hold to this node."""
+        """Number of connections that others hold to this node."""
         return self._valve.open
 
     def close(self) -> None:
-        """Let go of every socket at once."""
+        """Close every socket at once, dropping what is queued."""
         self._valve.close()
         self._context.destroy(linger=0)

@@ -1,4 +1,4 @@
-"""Cuts connections that fill this node's memory, which libzmq itself does not.
+"""Closes connections that would fill this node's memory, which libzmq itself does not do.
 
 MAXMSGSIZE bounds one part of a message and the queue bounds whole messages, but a message of endlessly many parts is
 neither: libzmq 4.3.5 keeps all of them until the last (600 MB after one peer's single message, tried). So what the
@@ -29,7 +29,7 @@ RECEIVED = struct.Struct("=Q")
 RECEIVED_AT = 128
 """Where linux/tcp.h keeps `tcpi_bytes_received` in `struct tcp_info`; kernels only append to it."""
 IDLE_BYTES_PER_S = 64
-"""What heartbeats add between messages."""
+"""Traffic of heartbeats between messages, bytes a second."""
 WATCH_NS = 10_000_000
 JOIN_S = 5.0
 NS = 1_000_000_000
@@ -122,7 +122,7 @@ class Valve:
         self._connections: dict[int, _Connection] = {}
         self._silent: dict[str, dict[int, None]] = {}
         self._spoken: dict[str, dict[int, None]] = {}
-        """Connections by where they come from, the oldest first: those that nobody has spoken on, and the others."""
+        """Connections by origin, the oldest first: those without any message yet, and the others."""
         self._lock = threading.Lock()
         self._watched = watched
         self._next_ns = 0
@@ -133,7 +133,7 @@ class Valve:
         self._thread.start()
 
     def delivered(self, descriptor: int, key: bytes, now_ns: int) -> None:
-        """A whole message of the holder of a transport key came out of that connection."""
+        """Note that a whole message of a transport key's holder came out of that connection."""
         with self._lock:
             connection = self._connections.get(descriptor)
             if connection is None:
@@ -149,13 +149,13 @@ class Valve:
                 self._shut(theirs[0], CONNECTIONS)
 
     def drained(self, now_ns: int) -> None:
-        """All that came on any connection so far came out of the socket."""
+        """Note that everything received so far on any connection came out of the socket."""
         with self._lock:
             for connection in self._connections.values():
                 connection.delivered_at_bytes, connection.delivered_at_ns = _received(connection.handle), now_ns
 
     def watch(self, now_ns: int) -> None:
-        """Cut connections that hold more than may be unread."""
+        """Close connections that hold more unread bytes than allowed."""
         if now_ns < self._next_ns:
             return
         self._next_ns = now_ns + WATCH_NS
@@ -209,7 +209,7 @@ class Valve:
         return next(number for number in spoken[crowded] if self._connections[number].key == most)
 
     def _shut(self, number: int, cause: str) -> None:
-        """End a connection; libzmq then drops what it holds of it."""
+        """Close a connection; libzmq then drops what it holds of it."""
         self.cut[cause] += 1
         with contextlib.suppress(OSError), _handle(number) as handle:  # the other side was faster
             if handle.getpeername() == self._connections[number].peer:
@@ -228,11 +228,11 @@ class Valve:
 
     @property
     def open(self) -> int:
-        """How many connections there are."""
+        """Number of open connections."""
         return len(self._connections)
 
     def close(self) -> None:
-        """Follow the socket no more."""
+        """Stop watching the socket."""
         self._watched.disable_monitor()
         self._thread.join(JOIN_S)
         self._events.close()

@@ -1,4 +1,4 @@
-"""Quorum certificates: that enough members of one membership voted for the same thing.
+"""Quorum certificates: proof that enough members of one membership voted for the same thing.
 
 Bytes in, verdict out, in this order:
 
@@ -35,7 +35,7 @@ class Membership:
     required: int = uint(4, high=MEMBERS_MAX)
 
     def flaw(self) -> str | None:
-        """What keeps this from being a membership."""
+        """Return why this is not a valid membership; None where it is."""
         if len(set(self.members)) != len(self.members):
             return "a member comes twice"
         if not 2 * self.required > len(self.members):
@@ -46,7 +46,7 @@ class Membership:
 
     @property
     def name(self) -> bytes:
-        """SHA-256 of its encoding."""
+        """Return SHA-256 of the membership's encoding."""
         return hashlib.sha256(encode(self)).digest()
 
 
@@ -70,18 +70,18 @@ class Certificate:
 
 
 def to_sign(network: str, membership: bytes, epoch: int, subject: bytes) -> bytes:
-    """What a vote is a signature of."""
+    """Return the bytes that a vote signs."""
     return aad(network) + _DOMAIN + membership + epoch.to_bytes(8, "big") + subject
 
 
 def vote(key: SigningKey, membership: Membership, subject: bytes) -> Vote:
-    """Vote for a subject."""
+    """Sign a vote for a subject."""
     signed = to_sign(membership.network, membership.name, membership.epoch, subject)
     return Vote(member=key.public, epoch=membership.epoch, signature=key.sign(signed))
 
 
 def verify(data: bytes, membership: Membership, subject: bytes) -> Certificate | Refusal:
-    """Checks (1) to (6)."""
+    """Run checks (1) to (6)."""
     certificate = decode(Certificate, data, "quorum")  # (1)
     if isinstance(certificate, Refusal):
         return certificate

@@ -1,4 +1,4 @@
-"""What an auctioneer counts, and why a member does not vote for it: a pure function of the bids that were heard."""
+"""An auctioneer's count of bids, and why a member does not vote for a count: pure functions of the bids heard."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def _revealed(bids: Collection[HeardBid]) -> list[RevealedBid]:
 def judge_count(
     body: AuctionTally, function: str, terms: AuctionTerms, heard: Mapping[bytes, HeardBid], *, settle_ns: int
 ) -> Refusal | None:
-    """Would this node have counted the same? `heard` are the bids it has, by the hash of the BID.
+    """Refuse a TALLY that this node would have counted differently; `heard` are its bids, by the hash of the BID.
 
     What came in so near to its deadline that the auctioneer may have had it too late (`settle_ns`) may be left out.
     """

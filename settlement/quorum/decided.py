@@ -1,4 +1,4 @@
-"""Whether a GRANT has the decision of a group that its rule asks for: of an auction, of offices, of a coalition. Pure.
+"""Whether a GRANT has the group decision that its rule requires: of an auction, offices or a coalition. Pure.
 
 Holder (before the GRANT), user (before the ACCEPT), whoever co-signs, warden and auditor judge by `judge_decided`, each
 from the records that it holds or is shown.
@@ -34,7 +34,7 @@ from settlement.records.quorum import GroupOutcome, MemberList, Proposal
 T = TypeVar("T")
 HOLDER = "holder"
 AUCTION = "auction"
-"""The form of price of an offer that is auctioned."""
+"""The form of price of an auctioned offer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class GroupDecisions:
 
 
 UNDECIDED = GroupDecisions()
-"""Of a GRANT that no group has to decide on."""
+"""The decisions of a GRANT that needs none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ class _Decision:
 
 
 def deal_granted(grant: Record) -> GrantedDeal:
-    """What a GRANT gives."""
+    """Return the terms of a GRANT."""
     body: Grant = grant.body
     terms = ApprovalTerms(
         user=body.user,
@@ -113,7 +113,7 @@ def deal_granted(grant: Record) -> GrantedDeal:
 
 
 def judge_decided(deal: GrantedDeal, terms: ClassTerms | None, grounds: DecisionGrounds) -> Refusal | None:
-    """None where every decision that the class asks for was made, and is about this GRANT."""
+    """Refuse a GRANT that lacks a group decision its class requires; None where all were made about this GRANT."""
     if terms is None:
         return None
     asked = terms.consent

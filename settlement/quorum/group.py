@@ -1,4 +1,4 @@
-"""Who decides together: what a signed list of members asks of votes, and how many of them an outcome takes. Pure.
+"""Groups that decide together: what a signed list of members requires of votes, and the size of a quorum. Pure.
 
 With N members of which f may be faulty (silent, saying two things, lying), an outcome takes a quorum of q distinct keys
 such that any two quorums share more than f members: q = floor((N + f) / 2) + 1, which is 2 f + 1 where N = 3 f + 1.
@@ -27,7 +27,7 @@ def membership_of(network: str, group: MemberList) -> Membership:
 
 
 def member_of(group: MemberList, credential: bytes) -> GroupMember | None:
-    """The member with that credential."""
+    """Return the member with that credential; None if there is none."""
     return next((one for one in group.members if one.credential == credential), None)
 
 
@@ -53,13 +53,13 @@ def in_epoch(group: MemberList, epoch: int, now: TimeFix, clause: str) -> Refusa
 
 
 def weight_of(group: MemberList, credentials: Iterable[bytes]) -> int:
-    """What members weigh together, each counted once."""
+    """Return the total weight of members, each counted once."""
     named = set(credentials)
     return sum(one.weight for one in group.members if one.credential in named)
 
 
 def choices(votes: Mapping[bytes, bytes]) -> dict[bytes, list[bytes]]:
-    """Members by what they voted for; `votes` are choices by member."""
+    """Group the members by what they voted for; `votes` are choices by member."""
     found: dict[bytes, list[bytes]] = {}
     for member, choice in sorted(votes.items()):
         found.setdefault(choice, []).append(member)

@@ -1,4 +1,4 @@
-"""Outcome functions: what votes or bids of a proposal come to. Pure.
+"""Outcome functions: the result of a proposal from its votes or bids. Pure.
 
 unanimous      every member approves
 k of n         at least `need` members approve
@@ -37,7 +37,7 @@ class RevealedBid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Award:
-    """Who gets what is auctioned, by its credential, and what it pays."""
+    """The winner of an auction, by its credential, and the price it pays."""
 
     bid: bytes
     winner: bytes
@@ -93,10 +93,10 @@ def judge_approval(function: str, need: int, group: MemberList, yes: Collection[
 
 
 def approving(proposal: bytes) -> bytes:
-    """What a vote for a proposal names as its choice."""
+    """Return the choice that a vote for a proposal names."""
     return hashlib.sha256(_APPROVE + proposal).digest()
 
 
 def rejecting(proposal: bytes) -> bytes:
-    """What a vote against it names."""
+    """Return the choice that a vote against a proposal names."""
     return hashlib.sha256(_REJECT + proposal).digest()

@@ -1,4 +1,4 @@
-"""Sealed bids: what commits a bidder to a price that nobody can read, and whether a reveal shows that price. Pure."""
+"""Sealed bids: a commitment that hides a bidder's price, and the check that a reveal shows that price. Pure."""
 
 import hashlib
 from typing import Final
@@ -19,7 +19,7 @@ def commitment(proposal: bytes, bidder: bytes, price: int, nonce: bytes) -> byte
 
 
 def judge_reveal(bid: Bid, bidder: bytes, body: Reveal) -> Refusal | None:
-    """Does a REVEAL show what its BID committed to?"""
+    """Refuse a REVEAL that does not match its BID's commitment; None where it does."""
     found = commitment(body.proposal, bidder, body.price, body.nonce)
     if found != bid.commitment:
         return refuse(Reason.PROOF, "reveal.commitment", found.hex()[:16], bid.commitment.hex()[:16])

@@ -11,7 +11,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 
 
 class ProposalState(StrEnum):
-    """Where a proposal stands at one node."""
+    """States of a proposal at one node."""
 
     BIDDING = "bidding"
     REVEALING = "revealing"
@@ -22,7 +22,7 @@ class ProposalState(StrEnum):
 
 
 class ProposalEvent(StrEnum):
-    """What moves one."""
+    """Events that move a proposal to another state."""
 
     BIDS_CLOSED = "bids closed"
     REVEALS_CLOSED = "reveals closed"
@@ -53,7 +53,7 @@ OVER = (S.DECIDED, S.VOID)
 
 
 def next_state(state: ProposalState, event: ProposalEvent) -> ProposalState | Refusal:
-    """The state that an event leads to; OUT_OF_ORDER where it leads nowhere."""
+    """Return the state that an event leads to; OUT_OF_ORDER where the table has no such move."""
     found = TABLE.get((state, event))
     return found or refuse(Reason.OUT_OF_ORDER, "proposal.state", f"{event.value} while {state.value}", _wanted(event))
 

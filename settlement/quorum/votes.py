@@ -1,4 +1,4 @@
-"""One vote of a member on a proposal: whether it may still be cast, and what a second one that differs is. Pure."""
+"""One vote of a member on a proposal: a second is refused. Pure."""
 
 from settlement.core.reasons import Reason, Refusal, refuse
 

@@ -1,4 +1,4 @@
-"""Every kind of record, a family a module: its fields, who may say it, how it travels and ages, and what it leads to.
+"""Every record type, a family in each module: its fields, who may say it, how it travels and ages, what it causes.
 
 A family's module has the schemas of its types and a row for each; `conduct/` has, under the same name, what a party
 makes of them. `registry` is made of the rows that are there. Integers carry their unit in the name: hz, mdb(m)

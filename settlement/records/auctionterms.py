@@ -15,7 +15,7 @@ DEPOSIT, PRICE = "deposit", "price"
 FORFEITS = (DEPOSIT, PRICE)
 """What a winner owes that never asks for what it won: as much as a lost deposit, or the price that it won at."""
 FUNCTIONS = (*APPROVALS, *PRICE_FUNCTIONS)
-"""How a group comes to an outcome."""
+"""Functions by which a group reaches an outcome."""
 BIDDERS_MAX = 31
 """Bids of one auction: each and its reveal travel beside the tally, in one message."""
 

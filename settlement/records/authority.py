@@ -1,4 +1,4 @@
-"""Who may do what, by which rule: what authorities sign."""
+"""Records that authorities sign: credentials, rules, admissions, status lists, key rotations."""
 
 from dataclasses import dataclass
 
