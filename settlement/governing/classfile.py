@@ -1,4 +1,4 @@
-"""Commodity classes as people write them: TOML with whole names, checked key by key, made into a `schema` record.
+"""Commodity classes from TOML with full key names, checked key by key, converted into a `schema` record.
 
 A class file that contradicts itself is refused with the key that does not go with another. `class_terms` makes the
 class's table of a rule; `contradiction` is what a rule says otherwise than the schema it names.
@@ -64,7 +64,7 @@ def _instant(table: dict[str, Any], key: str) -> int:
 
 
 def class_flaw(schema: Schema) -> Refusal | None:
-    """The first thing in which a class contradicts itself: TERMS with the key; None where it holds in itself."""
+    """Return the first contradiction in a class: TERMS with the key; None where the class is consistent."""
     found = next(_complaints(schema), None)
     return None if found is None else refuse(Reason.TERMS, f"class.{found[0]}", found[1], found[2])
 
@@ -143,7 +143,7 @@ def _keeping(schema: Schema) -> Iterator[Complaint]:
 
 
 def unit_of(schema: Schema) -> str | None:
-    """What bands of a class count, as bands say it: None for Hz."""
+    """Return the unit that bands of a class count, as bands state it: None for Hz."""
     return None if schema.unit == HZ else schema.unit
 
 
@@ -178,7 +178,7 @@ def class_terms(schema: Schema, digest: bytes, *, max_eirp_mdbm: int) -> ClassTe
 
 
 def band_of(schema: Schema) -> Band:
-    """All there is of a class, as a rule's `bands` name it."""
+    """Return the whole range of a class, as a rule's `bands` name it."""
     return Band(low_hz=schema.low or 0, high_hz=schema.high or 1, unit=unit_of(schema))
 
 

@@ -1,4 +1,4 @@
-"""A jurisdiction as people edit it: TOML with whole names, checked key by key, made into what its authority signs."""
+"""Jurisdictions from TOML with full key names, checked key by key, converted into the body that an authority signs."""
 
 import tomllib
 from typing import Any

@@ -1,4 +1,4 @@
-"""The jurisdictions of a rule: each stands in it as its own authority signed it, and is proven with the rule. Pure."""
+"""The jurisdictions of a rule: each as its own authority signed it, and verified with the rule. Pure."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Whether a rule gives nothing that another does not give: what an authority below may make of the rule above it. Pure.
+"""Whether a lower authority's rule only narrows the rule above it. Pure.
 
 Each axis is named by its key; the first on which the lower rule gives more is refused with SCOPE. What the rule above
 leaves open (an absent key) the lower one may close; what it asks for the lower one must ask for too.
@@ -22,7 +22,7 @@ WEAKER = {
     Response.CONSIDER: frozenset({Response.CONSIDER, Response.RECORD_ONLY}),
     Response.RECORD_ONLY: frozenset({Response.RECORD_ONLY}),
 }
-"""The responses that make others do no more than one of a level does."""
+"""The responses that are weaker than, or equal to, each response."""
 Wider = tuple[str, object, object]
 AT_MOST = ("max_window_ns", "max_eirp_mdbm", "accept_ns", "confirm_ns", "lease_ns", "vacate_ns", "price_high",
            "out_of_band_mdbm_per_mhz")  # fmt: skip
@@ -142,7 +142,7 @@ def _level(lower: Level, upper: Level | None) -> Iterator[Wider]:
 
 
 def _trust(lower: Rule, upper: Rule) -> Iterator[Wider]:
-    """Clocks, places, ages and sensors are believed no further."""
+    """Clocks, positions, ages and sensors are accepted no more widely."""
     yield from _sources("", lower, upper)
     yield from _at_most(("record_age_ns_max", "sensing_age_ns_max"), lower, upper)
     open_ended = lower.validity_ns_max is None or lower.validity_ns_max > (upper.validity_ns_max or VALIDITY_MAX_NS)

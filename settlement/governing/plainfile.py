@@ -1,4 +1,4 @@
-"""Reading tables that people edit: what is missing, unknown or out of bounds is said with the key it is about."""
+"""Reads tables from TOML that people edit: each error names the key that is missing, unknown or out of bounds."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -13,7 +13,7 @@ class RuleFileError(ValueError):
 
 
 def is_table(value: Any, path: str) -> dict[str, Any]:
-    """The value, where it is a table."""
+    """Return the value if it is a table. Raises RuleFileError otherwise."""
     if not isinstance(value, dict):
         raise RuleFileError(f"{path.rstrip('.')}: not a table")
     return value

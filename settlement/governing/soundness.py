@@ -1,4 +1,4 @@
-"""Whether a rule holds in itself, and inside the scope of the authority that signs it. Pure.
+"""Whether a rule is sound, and inside the scope of the authority that signs it. Pure.
 
 A rule that does not hold in itself is refused wherever it turns up, with TERMS and the key that is wrong; one that
 reaches beyond its authority with SCOPE. Nothing that works by a rule has to ask again.
@@ -27,13 +27,13 @@ Complaint = tuple[str, object, object]
 
 
 def flaw(rule: Rule) -> Refusal | None:
-    """The first thing that keeps a rule from meaning anything: TERMS; None where it holds in itself."""
+    """Return the first flaw that makes a rule meaningless: TERMS; None where the rule is sound."""
     found = next(_complaints(rule), None)
     return None if found is None else refuse(Reason.TERMS, f"rule.{found[0]}", found[1], found[2])
 
 
 def may_rule(scope: Scope) -> Refusal | None:
-    """May whoever has this scope make rules at all?"""
+    """Refuse a scope that does not allow making rules; None where it does."""
     if "rule" in scope.actions:
         return None
     return refuse(Reason.SCOPE, "rule.scope", ", ".join(scope.actions), "an authority that may make rules")

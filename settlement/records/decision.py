@@ -21,7 +21,7 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abort:
-    """The other terminal decision: the reservation is gone."""
+    """The other final decision: the reservation is cancelled."""
 
     sid: bytes = blob(1, HASH)
     grant: bytes = blob(2, HASH)

@@ -1,4 +1,4 @@
-"""How a settlement ends before its window does, and what its user did with it."""
+"""Records that end a settlement before its window does, and the user's USAGE report."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The reservation, what takes it up, and the co-signatures of those with a say in it."""
+"""The reservation (GRANT), its acceptance (ACCEPT), and the co-signatures."""
 
 from dataclasses import dataclass
 

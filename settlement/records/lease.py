@@ -1,4 +1,4 @@
-"""The transmit lease of a settlement: longer, taken back for a while, given again."""
+"""Records on a settlement's transmit lease: RENEW, SUSPEND, RESUME."""
 
 from dataclasses import dataclass
 
@@ -44,7 +44,7 @@ class Resume:
 
 
 CHANGES = (Renew, Suspend, Resume)
-"""What changes a lease; numbers and fences rise over all of them."""
+"""Record types that change a lease; numbers and fences rise over all of them."""
 TYPES = (
     RecordType(
         number=17,

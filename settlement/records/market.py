@@ -1,4 +1,4 @@
-"""What comes before a settlement: offers, wishes, requests, counter-offers."""
+"""Records before a settlement: offers, intents, requests, counter-offers."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -41,7 +41,7 @@ class Declaration:
     shown: tuple[bytes, ...] | None = array(12, blob(0, HASH), 64, low=1, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Tiers that rise, a window, a curve where the price follows one."""
+        """Return a flaw unless tiers rise, the window is valid, and a dynamic price (no other) has a rising curve."""
         if self.tier_low > self.tier_high:
             return ".tier_low", self.tier_low, f"<= tier_high, {self.tier_high}"
         times = [point.after_ns for point in self.curve or ()]

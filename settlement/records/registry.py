@@ -1,4 +1,4 @@
-"""The one registry of record types: every module of this room that declares TYPES is a family of it.
+"""The registry of record types: every module in this folder that declares TYPES is part of it.
 
 A new type is a row in its family's module; a new family is a module in this room, and is found by being there.
 """

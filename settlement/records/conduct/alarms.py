@@ -1,4 +1,4 @@
-"""What a node keeps of two records that cannot both be honest, and what it tells its operator of it."""
+"""Evidence that a node keeps of two contradictory records by one author, and the alarm to its operator."""
 
 from settlement.chain.admission import Admitted
 from settlement.chain.codec import cut
@@ -16,7 +16,7 @@ ALARM = "alarm"
 """Keys that were seen in use in two places, and when first (UTC ns)."""
 EVIDENCE_BYTES_MAX = 30_000
 UNSURE = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET, Reason.POSITION_UNTRUSTED)
-"""What another moment may decide otherwise."""
+"""Reasons of a refusal that may be judged otherwise at another time."""
 UNCITED = ("dispute.evidence", "answer.evidence")
 """Clauses that refuse what cites a record that is not here: its author is told, and passes it on."""
 EARLY = (
@@ -35,12 +35,12 @@ EARLY = (
 
 
 def may_change(refusal: Refusal) -> bool:
-    """May the same record be judged otherwise when it comes again?"""
+    """Whether the same record may be judged otherwise when it comes again."""
     return refusal.reason in UNSURE or refusal.clause in EARLY
 
 
 def verdict_on(subject: bytes, refusal: Refusal) -> Verdict:
-    """A refusal as its author is told it."""
+    """Return the verdict that tells a record's author the refusal."""
     return Verdict(
         subject=subject,
         reason=refusal.reason.value,

@@ -1,4 +1,4 @@
-"""An authority's word: a status list, a key's turn, a rule; taken, and passed on to the neighbours once."""
+"""Records of authorities (status list, key rotation, rule): each is applied and passed on to neighbours once."""
 
 from settlement.chain.credentials import Subject
 from settlement.chain.records import Record

@@ -1,4 +1,4 @@
-"""The form of a record type's conduct: `judge` decides and says all that `act` needs; nothing is looked up twice."""
+"""The form of a record type's conduct: `judge` decides and returns all that `act` needs; nothing is looked up twice."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,17 +30,17 @@ class RecordCase:
 
     @property
     def record(self) -> Record:
-        """The record."""
+        """The record of the case."""
         return self.admitted.record
 
     @property
     def body(self) -> Any:
-        """What it says."""
+        """The body of the record."""
         return self.admitted.record.body
 
     @property
     def author(self) -> Subject:
-        """Who says it."""
+        """The author of the record."""
         return self.admitted.author
 
     @property
@@ -49,32 +49,32 @@ class RecordCase:
         return self.step.now.time
 
     def pass_on(self) -> None:
-        """Hand the record to every neighbour but the one that it came from."""
+        """Send the record to every neighbour but the one that it came from."""
         for neighbour in self.state.witness.neighbours():
             if neighbour.hash != self.carrier:
                 self.step.pass_on(neighbour.hash, self.record.raw)
 
 
 def no_answer(_case: RecordCase, _refusal: Refusal) -> None:
-    """Nobody is told."""
+    """Send no answer."""
 
 
 def untold(_retelling: Retelling, _said: Said) -> None:
-    """It leaves nothing beside the log."""
+    """Store nothing beside the log."""
 
 
 def never_replaced(_state: NodeState, _record: Record) -> bool:
-    """It stays what it is, whatever its author says later."""
+    """Return False: a record of this type is never replaced by a later one."""
     return False
 
 
 def nothing_of_a_refusal(_retelling: Retelling, _said: Said, _reason: str | None, _clause: str | None) -> None:
-    """A refusal leaves nothing beside the log."""
+    """Store nothing beside the log for a refusal."""
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: a generic one cannot be made with its parameter named
 class Conduct(Generic[D]):
-    """What is made of one record type.
+    """How a party handles one record type: functions that judge it, act on it, answer a refusal, and replay it.
 
     judge       may it be acted on? A refusal, or the decision
     act         do what was decided, inside the step's transaction
@@ -105,5 +105,5 @@ class Decided(Generic[D]):
     decided: D
 
     def act(self) -> None:
-        """Do it."""
+        """Perform what was decided."""
         self.conduct.act(self.case, self.decided)

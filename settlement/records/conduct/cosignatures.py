@@ -1,4 +1,4 @@
-"""Co-signatures in the loop of a node: as one who is asked, and as the user who checks."""
+"""Co-signatures at a node: as a co-signer that is asked, and as the user that checks them."""
 
 from settlement.chain.admission import Admitted, prove, timeless
 from settlement.chain.bodies import Coordination, Grant
@@ -18,7 +18,7 @@ from settlement.state.nodestate import NodeState
 
 
 def is_question(state: NodeState, admitted: Admitted) -> bool:
-    """A GRANT to somebody else: its holder asks this node to co-sign."""
+    """Whether a GRANT is to another node: its holder then asks this node to co-sign."""
     return bool(admitted.record.body.user != state.identity.credential)
 
 
@@ -51,7 +51,7 @@ def judge_question(state: NodeState, admitted: Admitted, message: Message, now: 
 
 
 def countersigned(state: NodeState, message: Message) -> tuple[Countersigned, ...]:
-    """What lies beside a CONFIRM, with the chains that prove it."""
+    """Return the co-signatures beside a CONFIRM, with the credential chains that prove them."""
     found = (prove(raw, state.registry) for raw in message.beside or ())
     admitted = [one for one in found if isinstance(one, Admitted) and isinstance(one.record.body, Coordination)]
     return tuple(Countersigned(record=one.record.raw, chain=one.author.chain) for one in admitted)

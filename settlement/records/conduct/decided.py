@@ -1,4 +1,4 @@
-"""Decisions behind a GRANT in the loop: a node looks up the records, shows them, and holds a GRANT to them."""
+"""Group decisions behind a GRANT at a node: finds the records, shows them, and checks a GRANT against them."""
 
 from collections.abc import Iterable
 from functools import cache

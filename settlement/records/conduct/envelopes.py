@@ -1,4 +1,4 @@
-"""Envelopes in the loop: a node looks up those that an offer, a REQUEST or a GRANT names, and holds it to them."""
+"""Envelopes at a node: finds those that an offer, a REQUEST or a GRANT names, and checks it against them."""
 
 from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Declaration, Envelope, Grant, Request
@@ -10,13 +10,13 @@ from settlement.state.nodestate import NodeState
 
 
 def envelope_of(state: NodeState, name: bytes | None) -> Record | None:
-    """An envelope that this node admitted, or signed itself."""
+    """Return an envelope that this node admitted or signed; None if there is none."""
     record = state.record_of(name, admitted=True)
     return record if record is not None and isinstance(record.body, Envelope) else None
 
 
 def judge_offer(state: NodeState, admitted: Admitted) -> Refusal | None:
-    """A neighbour's offer against the place envelope it names, at its signing."""
+    """Check a neighbour's offer against the place envelope that it names, at the time of its signing."""
     body: Declaration = admitted.record.body
     at_ns = admitted.record.frame.attestation.latest_ns
     envelope = envelope_of(state, body.envelope)
@@ -37,7 +37,7 @@ def bound_of(state: NodeState, admitted: Admitted, now: TimeFix) -> Bound | Refu
 
 
 def judge_grant(state: NodeState, admitted: Admitted) -> Refusal | None:
-    """A GRANT against the composite it names, made again from its parts."""
+    """Check a GRANT against the composite that it names, computed again from its parts."""
     terms = state.rule.rule.terms(admitted.record.body.commodity)
     return (
         None

@@ -1,4 +1,4 @@
-"""Recognition in the loop: a node looks up what a GRANT comes from, and holds both sides to the rule of the class."""
+"""Recognition at a node: finds the records that a GRANT derives from, and checks both sides by the class's rule."""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,13 +22,13 @@ def _found_in(state: NodeState) -> Callable[[bytes], Record | None]:
 
 
 def judge_grant(state: NodeState, admitted: Admitted) -> Refusal | None:
-    """A GRANT, before this user accepts it."""
+    """Check a GRANT by the class's recognition rule, before this user accepts it."""
     evidence = RecognitionGrounds(grant=admitted.record, accept=None, find=_found_in(state))
     return recognise(_rule(state, admitted.record), evidence)
 
 
 def judge_accept(state: NodeState, grant: Record, accept: Record) -> Refusal | None:
-    """An ACCEPT of a GRANT of this holder's."""
+    """Check an ACCEPT of this holder's GRANT by the class's recognition rule."""
     evidence = RecognitionGrounds(grant=grant, accept=accept, find=_found_in(state))
     return recognise(_rule(state, grant), evidence)
 

@@ -1,4 +1,4 @@
-"""The one registry of conducts: every module of this room that declares CONDUCT is a family of it.
+"""The registry of conducts: every module in this folder that declares CONDUCT is part of it.
 
 Each type that is acted on has one; a type that becomes nothing more than its entry in the log needs none. That they
 fit together is asked once, when a program starts.

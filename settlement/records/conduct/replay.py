@@ -1,4 +1,4 @@
-"""What a node must have kept beside its log, as its records make it: the state that each type's conduct tells again."""
+"""The state that a node must have stored beside its log, as each type's conduct derives it from the records."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """One admitted record, read and not proven again."""
+    """One admitted record, decoded but not proven again."""
 
     raw: bytes
     digest: bytes
@@ -42,15 +42,15 @@ class Retelling:
     sids: dict[bytes, bytes] = field(default_factory=dict)
 
     def as_holder(self, sid: bytes, **changes: Any) -> None:
-        """Change what the holder keeps of a settlement, where it keeps any."""
+        """Change the holder's stored fields of a settlement, where it has any."""
         self.pairs.get((HOLDER, sid), {}).update(changes)
 
     def as_user(self, sid: bytes, **changes: Any) -> None:
-        """Change what the user keeps of a settlement, where it keeps any."""
+        """Change the user's stored fields of a settlement, where it has any."""
         self.pairs.get((USER, self.sids.get(sid, b"")), {}).update(changes)
 
     def accounts(self, said: Said) -> tuple[budget.Account, ...]:
-        """The budgets that a REQUEST draws on."""
+        """Return the budgets that a REQUEST draws on."""
         author, rule = self.registry.get(said.author), self.said.get(said.rule or b"")
         if author is None or rule is None:
             return ()

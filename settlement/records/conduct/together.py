@@ -1,4 +1,4 @@
-"""Wholes in the loop: all parts of a settlement over several classes are accepted and stand, or all are given back.
+"""Wholes at a node: accepts all parts of a settlement over several classes, or gives all of them back.
 
 A user accepts from the last part to the first, hands out permits once all are confirmed, and gives back what is where
 they cannot be. A holder is shown what it may confirm by.
@@ -89,7 +89,7 @@ def tick(state: NodeState, step: Step) -> None:
 
 
 def go_on(state: NodeState, step: Step, whole: bytes) -> None:
-    """Do what is due for a whole."""
+    """Perform the next due step of a whole."""
     parts = state.user.parts_of(whole)
     if stood(parts):
         _stand(state, step, parts)

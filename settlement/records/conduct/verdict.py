@@ -1,4 +1,4 @@
-"""A signed answer to a record of ours: that it was heard, that it was refused, that somebody will not co-sign it.
+"""Verdicts on this node's records: acknowledgements, refusals, and refusals to co-sign.
 
 A receipt is a `verdict` with the reason RECEIVED: what must be heard was heard, so that it is not said again.
 RELINQUISH is received by the holder, SUSPEND and RESUME by the user. The same record always gets the same receipt.
@@ -28,7 +28,7 @@ from settlement.state.nodestate import REVIEW
 
 
 def receive(case: RecordCase) -> None:
-    """Tell the author of a record that it is durable here."""
+    """Acknowledge a record to its author: it is durable here."""
     say_received(case, case.author.hash)
 
 

@@ -1,4 +1,4 @@
-"""An approval that its holder takes back: nothing comes of it, or nothing more, and its cell stands in nobody's way."""
+"""Withdrawal of an approval by its holder: the approval is not, or no longer, used, and its cell is free."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from settlement.state.step import Step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawn:
-    """A holder grants nothing, or nothing any more, on an approval that it asked for."""
+    """A holder's statement that it grants nothing, or nothing more, on an approval that it asked for."""
 
     proposal: bytes
 
@@ -34,7 +34,7 @@ def withdraw(state: NodeState, step: Step, name: bytes, verdict: Record) -> None
 
 
 def forget_proposal(state: NodeState, step: Step, name: bytes) -> None:
-    """Nothing can come of a proposal any more: neither a node that goes on nor one that is restarted knows it."""
+    """Delete a proposal that can have no effect any more, with any stored withdrawal of it."""
     if name in state.assembly.withdrawn:
         step.drop(WITHDRAWN, name)
     state.assembly.forget(name)
