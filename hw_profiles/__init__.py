@@ -1,1 +1,1 @@
-"""What each kind of radio can do: profile schema, loader and one TOML file for each radio."""
+"""Hardware profiles: the capabilities of each kind of radio as TOML files, with schema and loader."""

@@ -1,4 +1,4 @@
-"""From full-scale levels to absolute ones, with their uncertainty, inside a measured table and nowhere else."""
+"""Converts levels relative to full scale to absolute levels with uncertainty, only inside a measured table."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -7,7 +7,7 @@ from math import hypot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationPoint:
-    """One measured setting: a full-scale sine at the reference plane is `full_scale_dbm`, give or take `sd_db`."""
+    """One measured setting: the level of a full-scale sine at the reference plane, and its standard uncertainty."""
 
     frequency_hz: float
     sample_rate_hz: float
@@ -18,7 +18,7 @@ class CalibrationPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """What to add to dBFS for dBm at one setting, and its standard uncertainty.
+    """Offset from dBFS to dBm at one setting, and its standard uncertainty.
 
     `noise_dbm_hz` is what the receiver makes by itself at this setting, at the reference plane, where it is known.
     """
@@ -30,7 +30,7 @@ class Scale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutsideTable:
-    """Why a setting has no absolute level: the axis, what was asked and what the table covers."""
+    """Why a setting has no absolute level: the axis, the value asked for, and the range of the table."""
 
     axis: str
     asked: float
@@ -46,7 +46,7 @@ class OutsideTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationTable:
-    """Points of one unit at one reference plane.
+    """Calibration points of one unit at one reference plane.
 
     `drift_db_per_year` and `drift_db_per_k` widen the uncertainty with age and with distance from the temperature it
     was measured at; outside `temperature_c` and after `valid_until_ns` there is no calibration.
@@ -64,7 +64,7 @@ class CalibrationTable:
     def scale(
         self, *, frequency_hz: float, sample_rate_hz: float, gain_db: float, temperature_c: float, now_ns: int
     ) -> Scale | OutsideTable:
-        """Scale at a setting, linear between measured frequencies and gains at the same sample rate."""
+        """The scale at a setting, linear between measured frequencies and gains at the same sample rate."""
         if not self.temperature_c[0] <= temperature_c <= self.temperature_c[1]:
             return OutsideTable(
                 axis="temperature in C", asked=temperature_c, low=self.temperature_c[0], high=self.temperature_c[1]
@@ -118,7 +118,7 @@ def _share(near: tuple[float, float], at: float) -> float:
 
 
 def _between(a: Scale, b: Scale, share: float) -> Scale:
-    """Linear between two points; a third of their difference is allowed for what lies between."""
+    """Interpolate linearly between two points; a third of their difference is added to the uncertainty."""
     bend = abs(b.offset_db - a.offset_db) / 3 * 4 * share * (1 - share)
     return Scale(
         offset_db=a.offset_db + share * (b.offset_db - a.offset_db),

@@ -1,4 +1,4 @@
-"""A unit's calibration table as a TOML file of its own: written once by `bandpact calibrate`, checked when read."""
+"""A unit's calibration table as a TOML file, written by `bandpact calibrate` and checked when read."""
 
 import tomllib
 from pathlib import Path
@@ -30,7 +30,7 @@ class Point(Table):
 
 
 class CalibrationFile(Table):
-    """The file: whose table it is, where the reference plane is, and what was measured when at what temperature."""
+    """The file: the unit, its reference plane, and the measured points with time and temperature."""
 
     kind: Literal["calibration"] = "calibration"
     schema_version: Literal[1] = 1
@@ -45,7 +45,7 @@ class CalibrationFile(Table):
     points: list[Point] = Field(min_length=1)
 
     def table(self) -> CalibrationTable:
-        """Return what scales levels."""
+        """The calibration table, which converts levels."""
         return CalibrationTable(
             points=tuple(
                 CalibrationPoint(
@@ -65,7 +65,7 @@ class CalibrationFile(Table):
         )
 
     def with_point(self, point: Point) -> "CalibrationFile":
-        """Return the file with a point added, in place of an older one of the same setting."""
+        """The file with a point added, which replaces an older point of the same setting."""
         same = (point.frequency_hz, point.sample_rate_hz, point.gain_db)
         kept = [p for p in self.points if (p.frequency_hz, p.sample_rate_hz, p.gain_db) != same]
         points = sorted([*kept, point], key=lambda p: (p.sample_rate_hz, p.gain_db, p.frequency_hz))
@@ -73,7 +73,7 @@ class CalibrationFile(Table):
 
 
 def load_calibration(path: Path, *, device: str | None = None) -> CalibrationFile:
-    """Read a unit's file; raises ProfileError, also when it is of another unit than `device`."""
+    """Read a unit's file; raises ProfileError, also where it belongs to another unit than `device`."""
     try:
         held = CalibrationFile.model_validate(read_toml(read_small_text(path)))
     except (OSError, UnicodeDecodeError) as exc:
@@ -89,7 +89,7 @@ def load_calibration(path: Path, *, device: str | None = None) -> CalibrationFil
 
 
 def save_calibration(path: Path, held: CalibrationFile) -> None:
-    """Write a unit's file, whole or not at all; raises ProfileError."""
+    """Write a unit's file atomically; raises ProfileError."""
     fresh = path.with_name(path.name + ".new")
     try:
         fresh.write_text(tomli_w.dumps(held.model_dump(exclude_none=True)), encoding="utf-8")

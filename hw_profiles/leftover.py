@@ -1,10 +1,10 @@
-"""Removes a file that is of no use any more, such as the socket of a process that ends, where that can be done."""
+"""Removes a file that is no longer needed, such as the socket of a process that ends, ignoring failures."""
 
 from contextlib import suppress
 from pathlib import Path
 
 
 def clear_away(path: Path) -> None:
-    """Remove a file. Where its folder is gone, is none, or may not be written to, whoever asks goes on without."""
+    """Remove a file; ignores a folder that is missing or not writable."""
     with suppress(OSError):
         path.unlink()

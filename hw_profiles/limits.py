@@ -1,4 +1,4 @@
-"""What a service allows on the air, whoever transmits: power by category, and the mask outside the channel."""
+"""Emission limits of a radio service: power by category, and the mask outside the channel."""
 
 import math
 from typing import Literal
@@ -11,21 +11,21 @@ MHZ = 1_000_000
 
 
 class MaskStep(Table):
-    """From `from_hz` beyond either edge of the channel on, until the next step, at most this much in any 1 MHz."""
+    """A mask step: from `from_hz` beyond either channel edge until the next step, the limit in any 1 MHz."""
 
     from_hz: int = Field(ge=0)
     dbm_per_mhz: float
 
 
 class Guarded(Table):
-    """A range of frequencies that has a limit of its own, however far from the channel."""
+    """A frequency range with a limit of its own, at any distance from the channel."""
 
     range_hz: Span
     dbm_per_mhz: float
 
 
 class ServiceLimits(Table):
-    """Limits of one category of one service; `source` names the clause each number comes from."""
+    """Limits of one category of a service; `source` names the clause that each number comes from."""
 
     kind: Literal["limits"]
     schema_version: Literal[1]
@@ -39,7 +39,7 @@ class ServiceLimits(Table):
     guarded: list[Guarded] = Field(default=[])
 
     def max_eirp_mdbm(self, bandwidth_hz: int) -> int:
-        """The most a channel of that width may radiate, by the limit in any 10 MHz and by the one in any 1 MHz."""
+        """Highest EIRP of a channel of that width, by the limits in any 10 MHz and in any 1 MHz."""
         by_density = self.max_psd_dbm_per_mhz + 10 * math.log10(bandwidth_hz / MHZ)
         by_power = self.max_eirp_dbm_per_10mhz + 10 * math.log10(max(1.0, bandwidth_hz / (10 * MHZ)))
         return round(1000 * min(by_density, by_power))

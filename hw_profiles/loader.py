@@ -1,4 +1,4 @@
-"""Reads profiles: the package's own by name, any other by path. Unknown hardware is refused."""
+"""Loads profiles: the package's own by name, others by path. Unknown hardware is refused."""
 
 import tomllib
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ _Loaded = TypeVar("_Loaded", RadioProfile, ServiceLimits)
 
 
 class ProfileError(Exception):
-    """A profile cannot be used; one line that names the file, the key and the mend."""
+    """A profile cannot be used; the message names the file, the key and the remedy."""
 
 
 class UnknownHardware(ProfileError):
-    """No profile is for this unit, so nothing is known of what it may be set to."""
+    """No profile matches this unit, so its allowed settings are unknown."""
 
 
 def _path_of(name: str, folder: Path) -> Path:
@@ -73,7 +73,7 @@ def radios(folder: Path = FOLDER) -> Iterator[RadioProfile]:
 
 
 def find_radio(*, hw_model: str, chip_model: str, firmware: str = "", folder: Path = FOLDER) -> RadioProfile:
-    """The one profile for a unit by what it calls itself.
+    """The one profile that matches a unit's reported model, chip and firmware.
 
     Raises:
         UnknownHardware: no profile or several match, or its firmware is not known to work.

@@ -1,4 +1,4 @@
-"""What memory a process has had resident at most, for benches and soaks."""
+"""Measures the peak resident memory of this process, for benchmarks and soak tests."""
 
 import resource
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def peak_mib() -> float:
-    """The most that was resident in this process so far, in MiB.
+    """Peak resident memory of this process so far, in MiB.
 
     `ru_maxrss` alone is not that: on Linux a process that was started by a larger one begins with what that one had, as
     the peak is carried over `exec`. The high-water mark of the address space (`VmHWM`, proc(5)) is its own.

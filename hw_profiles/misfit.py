@@ -1,11 +1,11 @@
-"""The first thing that is wrong with a table that was checked, in words for the person who wrote it."""
+"""Converts the first validation error of a checked table to a message for the file's author."""
 
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 _OWN = "Value error, "
-"""What pydantic puts before the words of a check of ours; "Assertion failed" is never used."""
+"""The prefix that pydantic puts before the message of this project's own checks."""
 
 _WORDS = {"extra_forbidden": "this key is not known", "missing": "is missing"}
 """What pydantic would say as `Extra inputs are not permitted` and `Field required`."""
@@ -13,7 +13,7 @@ _WORDS = {"extra_forbidden": "this key is not known", "missing": "is missing"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misfit:
-    """Where it is, as keys and indices, and what is wrong there."""
+    """A validation error: its location as keys and indices, and its message."""
 
     loc: tuple[int | str, ...]
     said: str
@@ -21,7 +21,7 @@ class Misfit:
 
     @property
     def key(self) -> str:
-        """The key with its tables, such as `nodes[0].role`; "" for the table as a whole."""
+        """The location as dotted key, such as `nodes[0].role`; "" for the table as a whole."""
         parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.loc)
         return "".join(parts).removeprefix(".")
 

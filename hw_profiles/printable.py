@@ -1,4 +1,4 @@
-"""Text of strangers, fit for a terminal, a log line, a page: whatever would act instead of being read is written out.
+"""Makes untrusted text safe for terminals, logs and pages: every control or invisible character is escaped.
 
 A terminal obeys control characters (C0, C1, ESC), a reader's eye follows direction and invisible characters, a log or a
 page ends its line at more than the newline, and a lone surrogate ends the program that prints it. None of them says
@@ -16,13 +16,13 @@ from unicodedata import combining
 UNSEEN: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-"""Letters, marks and symbols that nobody sees: fillers, joiners, selectors of a form, the blank pattern of braille."""
+"""Invisible letters, marks and symbols: fillers, joiners, variation selectors, the blank braille pattern."""
 MARKS_MAX: Final = 4
-"""Marks on one letter; more of them are drawn over the lines above and below."""
+"""Most combining marks on one letter; more would be drawn over the lines above and below."""
 
 
 def printable(text: object, *, keep: str = "", form: str = "") -> str:
-    r"""One line: every control, format, separator, private and unassigned character as \xNN, \uNNNN or \UNNNNNNNN.
+    r"""Escape each control, format, separator, private and unassigned character as \xNN, \uNNNN or \UNNNNNNNN.
 
     So is every other that nobody sees, and each mark on a letter that has MARKS_MAX of them.
 
@@ -40,7 +40,7 @@ def printable(text: object, *, keep: str = "", form: str = "") -> str:
 
 
 def _few_marks(text: str, form: str) -> str:
-    """Text with what is a mark too many on one letter written out."""
+    """The text with combining marks beyond MARKS_MAX on one letter escaped."""
     out, marks = list[str](), 0
     for c in text:
         marks = marks + 1 if combining(c) else 0
@@ -49,7 +49,7 @@ def _few_marks(text: str, form: str) -> str:
 
 
 def shown(value: Any) -> Any:
-    """A value as JSON has it, with every text in it printable, keys too; what is no number to JSON is nothing."""
+    """A value as JSON has it, with all its texts and keys printable; NaN and infinity become null."""
     match value:
         case str():
             return printable(value)
@@ -68,37 +68,37 @@ def _written(character: str, form: str) -> str:
 
 
 def lines(text: object) -> str:
-    """Text of several lines, each printable: the newlines are the caller's own."""
+    """Make each line of a text printable: its newlines are trusted."""
     return printable(text, keep="\n")
 
 
 class PrintableStream(io.TextIOBase):
-    """A stream that writes out what a terminal would obey, and never fails for a character its encoding has not.
+    """A text stream that escapes what a terminal would obey, and whatever its encoding lacks.
 
     It is no terminal to whoever asks: styled output goes to the `bare` stream, by those who made its text printable.
     """
 
     def __init__(self, bare: TextIO, *, said: str = "") -> None:
-        """`bare`: where the text goes; `said`: what a person calls it, for what the operating system refuses of it."""
+        """Args: bare is the stream behind; said is its name in messages about what the operating system refuses."""
         self.bare, self.said = bare, said
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """UTF-8: any text may be written."""
+        """Always UTF-8: any text may be written."""
         return "utf-8"
 
     @property
     def errors(self) -> str:  # type: ignore[override]
-        """What the encoding has not is written out."""
+        """The error handler: characters that the encoding lacks are escaped."""
         return "backslashreplace"
 
     @property
     def buffer(self) -> Any:
-        """The bytes beneath, for those who write bytes."""
+        """The binary stream behind."""
         return self.bare.buffer
 
     def write(self, text: str) -> int:
-        """Write text, made printable but for its newlines."""
+        """Write text, made printable except for newlines."""
         if not isinstance(text, str):
             raise TypeError("text, not bytes")
         with named(self.said):
@@ -106,31 +106,31 @@ class PrintableStream(io.TextIOBase):
         return len(text)
 
     def writelines(self, texts: Iterable[str]) -> None:  # type: ignore[override]
-        """Write several."""
+        """Write several texts."""
         for text in texts:
             self.write(text)
 
     def flush(self) -> None:
-        """Hand on what waits."""
+        """Flush the stream behind."""
         with named(self.said):
             self.bare.flush()
 
     def fileno(self) -> int:
-        """The descriptor beneath."""
+        """The file descriptor behind."""
         return self.bare.fileno()
 
     def writable(self) -> bool:
-        """It is for nothing else."""
+        """Always True."""
         return True
 
     def isatty(self) -> bool:
-        """No: nothing here may steer a terminal."""
+        """Always False: no text here may control a terminal."""
         return False
 
 
 @contextmanager
 def named(said: str) -> Iterator[None]:
-    """What the operating system refuses inside names the stream that it refused it of, as it names a file."""
+    """Name the stream in every OSError raised inside, as OSError names a file."""
     try:
         yield
     except OSError as exc:
@@ -140,11 +140,11 @@ def named(said: str) -> Iterator[None]:
 
 
 def spoken_in(text: str, stream: IO[str]) -> str:
-    """Text with what a stream's encoding has not written out."""
+    """The text with characters escaped that the stream's encoding lacks."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def bare(stream: TextIO) -> TextIO:
-    """The stream beneath a guarded one."""
+    """The stream behind a PrintableStream."""
     return stream.bare if isinstance(stream, PrintableStream) else stream

@@ -1,4 +1,4 @@
-"""What one kind of radio can do, as its profile file says; every value a radio is set to is checked against it."""
+"""The profile of one kind of radio: its ranges and steps, against which every setting is checked."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ SCHEMA_VERSION = 1
 
 
 class ModelMatch(Table):
-    """Which units the profile is for: regular expressions over what the device calls itself, matched whole."""
+    """The units that a profile is for: regular expressions over model and chip names, matched whole."""
 
     hw_model: str
     chip_model: str = ".*"
@@ -27,13 +27,13 @@ class ModelMatch(Table):
         return value
 
     def matches(self, *, hw_model: str, chip_model: str) -> bool:
-        """Whether a unit that names itself so is of this kind."""
+        """Whether a unit with these names is of this kind."""
         named = re.fullmatch(self.hw_model, hw_model), re.fullmatch(self.chip_model, chip_model)
         return all(named)
 
 
 class GainTable(Table):
-    """Receive gains in dB that hold in a range of tuning."""
+    """Receive gains in dB of a range of tuning."""
 
     lo_hz: Span
     gain_db: Span
@@ -71,7 +71,7 @@ class Tx(Table):
 
 
 class Stream(Table):
-    """How samples travel."""
+    """The sample format and transports."""
 
     sustained_msps_by_transport: dict[str, float]
     kernel_buffers: int = Field(gt=0)
@@ -79,7 +79,7 @@ class Stream(Table):
 
 
 class Settle(Table):
-    """What passes before samples after a change can be believed."""
+    """Times after a change until the samples can be believed."""
 
     lo_us: int = Field(ge=0)
     gain_us: int = Field(ge=0)
@@ -87,7 +87,7 @@ class Settle(Table):
 
 
 class Timing(Table):
-    """How well the instant of a sample is known, and how fast the host's clock may run off undisciplined."""
+    """Uncertainty of a sample's time, and the drift of an undisciplined host clock."""
 
     hw_timestamp: bool
     host_uncertainty_us: int = Field(ge=0)
@@ -95,7 +95,7 @@ class Timing(Table):
 
 
 class MuteSteps(Table):
-    """How to silence, in order, and by when it has to read back.
+    """The steps that mute the radio, in order, and the deadline of its readback.
 
     `receive_only` says why a kind is never let transmit, where no second process can have the device to mute it by.
     """
@@ -107,14 +107,14 @@ class MuteSteps(Table):
 
 
 class DeviceWatchdog(Table):
-    """What mutes when the host is gone."""
+    """The mechanism that mutes when the host is gone."""
 
     heartbeat_ms: int = Field(gt=0)
     on_device: bool
 
 
 class CalibrationNote(Table):
-    """What absolute levels rest on: where the reference plane is, how long and at what temperatures it holds."""
+    """The basis of absolute levels: the reference plane, and the validity in time and temperature."""
 
     ref: str
     plane: str
@@ -123,7 +123,7 @@ class CalibrationNote(Table):
 
 
 class Connection(Table):
-    """How the device is found."""
+    """The way in which the device is found."""
 
     uri: str
     timeout_ms: int = Field(gt=0)
@@ -131,7 +131,7 @@ class Connection(Table):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutsideProfile:
-    """A value this radio does not have: the profile's key, what was asked and what the profile allows."""
+    """A value outside a radio's profile: the profile's key, the value asked for, and what the profile allows."""
 
     profile: str
     key: str
@@ -139,12 +139,12 @@ class OutsideProfile:
     allowed: str
 
     def __str__(self) -> str:
-        """Return one line for people."""
+        """Format as one line for people."""
         return f"profile {self.profile}: {self.key} {self.asked} is outside {self.allowed}; choose a value inside"
 
 
 class RadioProfile(Table):
-    """One kind of radio."""
+    """The profile of one kind of radio."""
 
     kind: Literal["radio"]
     schema_version: Literal[1]
@@ -170,23 +170,23 @@ class RadioProfile(Table):
 
     @property
     def conducted_dbm(self) -> tuple[float, float]:
-        """Least and most power of a full-scale tone at the antenna port, at least attenuation, amplifier included."""
+        """Least and most power in dBm of a full-scale tone at the antenna port, amplifier included."""
         tx = self.tx
         middle_dbm = tx.max_output_dbm.value + tx.external_pa_db
         return middle_dbm - tx.max_output_dbm.uncertainty_db, middle_dbm + tx.max_output_dbm.uncertainty_db
 
     @property
     def sustained_msps(self) -> float:
-        """The highest rate in MS/s that the best of its transports carries without a break."""
+        """Highest rate in MS/s that the best of its transports carries without losses."""
         return max(self.stream.sustained_msps_by_transport.values(), default=0.0)
 
     def firmware_known(self, version: str) -> bool:
-        """Whether a firmware is known to work: on the list of what is allowed, if there is one, and not denied."""
+        """Whether a firmware version is known to work: on the allow list, if there is one, and not on the deny list."""
         allowed = not self.fw_allow or any(re.fullmatch(p, version) for p in self.fw_allow)
         return allowed and not any(re.fullmatch(p, version) for p in self.fw_deny)
 
     def libiio_known(self, version: str) -> bool:
-        """Whether a version of libiio, such as 0.24, is in the profile's range; one that is no version is not."""
+        """Whether a libiio version, such as 0.24, is in the profile's range; False for malformed versions."""
         if self.libiio_range is None:
             return True
         least, below = (_version(one) for one in self.libiio_range)
@@ -196,7 +196,7 @@ class RadioProfile(Table):
     def check_rx(
         self, *, center_hz: int, sample_rate_hz: int, bandwidth_hz: int, gain_db: float
     ) -> OutsideProfile | None:
-        """Return the first receive setting that this radio does not have, None when it has them all."""
+        """The first receive setting that is outside the profile; None when there is none."""
         rx = self.rx
         tuned = _first_outside(
             self.id,
@@ -215,7 +215,7 @@ class RadioProfile(Table):
     def check_tx(
         self, *, center_hz: int, sample_rate_hz: int, bandwidth_hz: int, attenuation_db: float
     ) -> OutsideProfile | None:
-        """Return the first transmit setting that this radio does not have, None when it has them all."""
+        """The first transmit setting that is outside the profile; None when there is none."""
         tx = self.tx
         return _first_outside(
             self.id,
@@ -227,7 +227,7 @@ class RadioProfile(Table):
 
 
 def _version(text: str) -> tuple[int, ...]:
-    """The leading numbers of a version, () where there are none."""
+    """The leading numbers of a version; () where there are none."""
     found = re.match(r"v?(\d+(?:\.\d+)*)", text)
     return tuple(int(part) for part in found[1].split(".")) if found else ()
 

@@ -1,4 +1,4 @@
-"""Reads the small files of a node or a desk: configurations, rules, requests, keys, states, whoever made them.
+"""Reads small files of a node or a desk (configurations, rules, keys, states) with a size limit.
 
 A file is read only where it is a regular one, so that nothing waits for a pipe or a device, and only up to a
 size, so that no file fills the memory.
@@ -10,18 +10,18 @@ from pathlib import Path
 
 PIECE = 1 << 20
 LIMIT = 1 << 20
-"""Bytes of the largest such file: far above any that is honest, small enough for every parser."""
+"""Size limit in bytes: far above any honest file, small enough for every parser."""
 
 
 def read_small(path: Path, *, limit: int = LIMIT) -> bytes:
-    """The bytes of a small file. Raises OSError, also where it is too large or no regular file."""
+    """The bytes of a small file. Raises OSError, also for a file that is too large or not regular."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         what = "is a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
         number = errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.EINVAL
         raise OSError(number, what, str(path))
     data = bytearray()
-    with path.open("rb") as file:  # piece by piece: one read of `limit` bytes would take that much memory first
+    with path.open("rb") as file:  # in pieces: one read of `limit` bytes would allocate all of it first
         while len(data) <= limit and (piece := file.read(min(PIECE, limit + 1 - len(data)))):
             data += piece
     if len(data) > limit:
@@ -30,11 +30,11 @@ def read_small(path: Path, *, limit: int = LIMIT) -> bytes:
 
 
 class NotText(OSError, ValueError):
-    """A file that is no UTF-8: to whoever reads files and to whoever reads values what cannot be read."""
+    """A file is not UTF-8; counts as OSError and as ValueError."""
 
 
 def read_small_text(path: Path, *, limit: int = LIMIT) -> str:
-    """The text of a small file, which is UTF-8. Raises OSError as `read_small`, and NotText."""
+    """The text of a small UTF-8 file. Raises OSError as `read_small`, and NotText."""
     try:
         return read_small(path, limit=limit).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as exc:

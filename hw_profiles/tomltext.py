@@ -1,4 +1,4 @@
-"""Reads TOML text of whoever wrote it: what nests without end, or holds a number without end, is no TOML to anyone."""
+"""Parses untrusted TOML text with limits on nesting, number length and key parts."""
 
 import re
 import tomllib
@@ -6,27 +6,27 @@ from itertools import accumulate
 from typing import Any, Final
 
 DEPTH_MAX: Final = 32
-"""Tables and lists in one another; a file of ours has four."""
+"""Deepest nesting of tables and lists; this project's files need four."""
 BITS_MAX: Final = 256
-"""Of a whole number: in hexadecimal it may be read with any number of digits, and then not be printed."""
+"""Most bits of an integer: a hexadecimal one may have any number of digits, but then cannot be printed."""
 DOTS_MAX: Final = 1024
-"""On one line: for a key `tomllib` takes a time that grows with the square of its parts; 1 MiB takes half an hour."""
+"""Most dots on a line: `tomllib` takes time quadratic in a key's parts, half an hour for 1 MiB."""
 
 _NOT_NESTING = re.compile(
     r"""'{3}.*?(?:'{3,5}|\Z)|"{3}(?:\\.|[^\\])*?(?:"{3,5}|\\?\Z)"""
     r"""|'[^'\n]*'?|"(?:\\.|[^"\\\n])*"?|\#[^\n]*|[^]["'#{}]+""",
     re.DOTALL,
 )
-"""Strings, remarks, and all that is no bracket. One or two quotes may stand before the three that end a string."""
+"""Matches strings, comments and all else without brackets. One or two quotes may precede the closing three."""
 
 
 def _depth(text: str) -> int:
-    """How deep lists and inline tables are nested, without reading them: `tomllib` calls itself for each."""
+    """The nesting depth of lists and inline tables, by scanning only: `tomllib` would recurse for each level."""
     return max(accumulate((1 if one in "[{" else -1 for one in _NOT_NESTING.sub("", text)), initial=0))
 
 
 def read_toml(text: str) -> dict[str, Any]:
-    """The tables of a TOML text. Raises tomllib.TOMLDecodeError, for all that cannot be read alike."""
+    """Parse TOML text. Raises tomllib.TOMLDecodeError for everything that cannot be parsed."""
     if any(line.count(".") > DOTS_MAX for line in text.split("\n")):
         raise tomllib.TOMLDecodeError(f"a line of more than {DOTS_MAX} dots; break it into several lines")
     if _depth(text) > DEPTH_MAX:
@@ -35,7 +35,7 @@ def read_toml(text: str) -> dict[str, Any]:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         raise
-    except (RecursionError, ValueError) as exc:  # ValueError: a whole number of thousands of digits
+    except (RecursionError, ValueError) as exc:  # ValueError: an integer of thousands of digits
         why = "nested without end" if isinstance(exc, RecursionError) else "a number of thousands of digits"
         raise tomllib.TOMLDecodeError(why) from None
     level: list[Any] = [found]

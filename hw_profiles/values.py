@@ -1,4 +1,4 @@
-"""Small checked values that profiles are made of: closed ranges, settings on a step, levels with their source."""
+"""Value types of profiles: closed ranges, stepped settings, levels with their source."""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 
 class Table(BaseModel):
-    """A table of a profile; a key it does not know is an error."""
+    """A table of a profile; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -24,7 +24,7 @@ class Range(Table):
         return self
 
     def holds(self, value: float) -> bool:
-        """Whether a value is inside, the ends included."""
+        """Whether a value is inside the range, ends included."""
         return self.low <= value <= self.high
 
     def __str__(self) -> str:
@@ -32,7 +32,7 @@ class Range(Table):
 
 
 def _pair(value: object) -> object:
-    """`[low, high]` as the file writes it."""
+    """Parse `[low, high]` as a file has it."""
     if isinstance(value, list | tuple) and len(value) == 2:
         return {"low": value[0], "high": value[1]}
     return value
@@ -42,14 +42,14 @@ Span: TypeAlias = Annotated[Range, BeforeValidator(_pair)]
 
 
 class Steps(Table):
-    """Decibels a setting can take: from `min` to `max` in steps of `step`."""
+    """The values in dB of a setting: from `min` to `max` in steps of `step`."""
 
     min: float
     max: float
     step: float = Field(gt=0)
 
     def holds(self, value: float) -> bool:
-        """Whether a value is inside and on a step, to a thousandth of a decibel."""
+        """Whether a value is inside the range and on a step, to a thousandth of a dB."""
         off = (value - self.min) / self.step
         return self.min <= value <= self.max and abs(off - round(off)) * self.step < 1e-3
 
@@ -58,7 +58,7 @@ class Steps(Table):
 
 
 class StatedLevel(Table):
-    """A level nobody should take on trust: how sure it is, where it comes from, whether it was measured on a unit."""
+    """A level with its uncertainty, its source, and whether it was measured on a unit."""
 
     value: float
     uncertainty_db: float = Field(ge=0)

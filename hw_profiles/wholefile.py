@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, on full and failing disks too.
+"""Writes files atomically, also on full and failing disks.
 
 What is to be written goes to a file of another name beside its place, down to the disk, and then takes its name in one
 step. Several files that belong together are all written before the first of them takes its name.
@@ -21,7 +21,7 @@ _NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeFile:
-    """A file to be: its place, what it holds, its mode before the umask, and whether one that is there gives way."""
+    """A file to write: its path, content, mode before the umask, and whether it replaces an existing one."""
 
     path: Path
     data: bytes
@@ -30,7 +30,7 @@ class WholeFile:
 
 
 def write_whole(path: Path, data: bytes, *, mode: int = PUBLIC_MODE, replace: bool = True) -> None:
-    """Write a file whole or not at all.
+    """Write a file atomically.
 
     Raises: FileExistsError where one is there that does not give way, any other OSError where it cannot be written;
     then the place is as it was.
@@ -39,24 +39,24 @@ def write_whole(path: Path, data: bytes, *, mode: int = PUBLIC_MODE, replace: bo
 
 
 def write_together(files: Sequence[WholeFile]) -> None:
-    """Write files that belong together: all of them, or none. Raises as `write_whole`."""
+    """Write several files together: all of them, or none. Raises as `write_whole`."""
     with Staged(files) as staged:
         staged.commit()
 
 
 class Staged:
-    """Files that are down on the disk and wait for their names; a context that clears what did not get its own.
+    """Files written to disk under temporary names; a context manager that removes those not committed.
 
     Raises: FileExistsError, OSError on entering, as `write_whole`.
     """
 
     def __init__(self, files: Sequence[WholeFile]) -> None:
-        """The files, in the order in which they take their names."""
+        """Args: files in the order in which they are renamed."""
         self._files = files
         self._waiting: list[tuple[WholeFile, Path, Path | None]] = []
 
     def __enter__(self) -> Self:
-        """Write all of them under other names."""
+        """Write all of them under temporary names."""
         try:
             for file in self._files:
                 _free(file)
@@ -68,7 +68,7 @@ class Staged:
         return self
 
     def commit(self) -> None:
-        """Give each its name; where one cannot have it, those that were new before it are taken away again."""
+        """Rename each to its path; where one fails, the new files before it are removed again."""
         new: list[Path] = []
         try:
             for file, place, waiting in self._waiting:
@@ -84,7 +84,7 @@ class Staged:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing is left under another name."""
+        """Remove the temporary files."""
         self._clear()
 
     def _clear(self) -> None:
@@ -100,7 +100,7 @@ def _free(file: WholeFile) -> None:
 
 
 def _written(file: WholeFile, place: Path) -> Path | None:
-    """Where the bytes wait for their name; None for a terminal, a pipe or the like, which is written to at the end."""
+    """The temporary file with the content; None for a terminal, a pipe or the like, written to at the end."""
     if place.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file.path))
     if place.exists() and not place.is_file():
@@ -124,7 +124,7 @@ def _written(file: WholeFile, place: Path) -> Path | None:
 
 
 def _named(file: WholeFile, waiting: Path | None, place: Path) -> bool:
-    """Let the bytes take their name; true where nobody had it."""
+    """Rename the temporary file to its path; returns True where the path was free."""
     try:
         if waiting is None:
             with place.open("wb") as out:
@@ -139,7 +139,7 @@ def _named(file: WholeFile, waiting: Path | None, place: Path) -> bool:
 
 
 def _linked(waiting: Path, place: Path, *, replace: bool) -> bool:
-    """Take a name that nobody has, refused by the file system itself where somebody has; true where it was new."""
+    """Take a free path, with the file system itself refusing a taken one; returns True where it was free."""
     try:
         place.hardlink_to(waiting)
     except FileExistsError:
@@ -155,7 +155,7 @@ def _linked(waiting: Path, place: Path, *, replace: bool) -> bool:
 
 
 def _down(folder: Path) -> None:
-    """The names of a folder down on the disk, where its file system can."""
+    """Sync a folder's entries to disk, where its file system can."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -165,5 +165,5 @@ def _down(folder: Path) -> None:
 
 
 def _about(exc: OSError, path: Path) -> OSError:
-    """The same error, about the file that was asked for."""
+    """The same error, naming the path that was asked for."""
     return type(exc)(exc.errno, exc.strerror, str(path))

@@ -1,1 +1,1 @@
-"""The simulated air, its emitters and its oracle, and the radio and clock that stand in for hardware."""
+"""The simulated air, its emitters and its oracle, and the simulated radio and clock."""

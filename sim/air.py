@@ -1,4 +1,4 @@
-"""The air: what a station's receiver makes of everything that is on, for the span that is asked and no more.
+"""The simulated propagation: computes the samples of a station's receiver from all emissions on the air.
 
 Pure: emissions, settings and times go in, int16 samples come out. The same configuration, emissions and span give the
 same bytes. Fields are in units of the receiver's ADC; powers are of complex samples.
@@ -37,7 +37,7 @@ class Emission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tone:
-    """A steady tone from a station: at `level_db` against full scale, or as much as its oscillator leaks."""
+    """A steady tone from a station: at `level_db` relative to full scale, or at its oscillator's leakage."""
 
     station: str
     start_ns: int
@@ -49,7 +49,7 @@ class Tone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Look:
-    """What every contribution to one look shares: the grid, the pass band and the stretch with filter margins."""
+    """The common data of one look: sample grid, pass band, and the span with filter margins."""
 
     station: Station
     settings: RxSettings
@@ -58,16 +58,16 @@ class _Look:
 
     @property
     def half_band_hz(self) -> float:
-        """Half of what can pass the receiver's filter, its slope included."""
+        """Half of the band that passes the receiver's filter, its slopes included."""
         rate = self.settings.sample_rate_hz
         return min(self.settings.bandwidth_hz / 2 + 0.06 * rate, rate / 2)
 
 
 class Air:
-    """One air with its stations and static emitters; holds their waveforms, no history."""
+    """An air with its stations and static emitters; holds their waveforms, no history."""
 
     def __init__(self, config: AirConfig) -> None:
-        """Make the static emitters ready; raises SourceError where one cannot be."""
+        """Prepare the static emitters; raises SourceError where one is impossible."""
         self._config = config
         self._stations = {station.name: station for station in config.stations}
         self._emitters: list[tuple[Emitter, Waveform]] = [
@@ -84,7 +84,7 @@ class Air:
         emissions: Sequence[Emission] = (),
         tones: Sequence[Tone] = (),
     ) -> Iq16:
-        """Return what the station's ADC gives for `samples` samples from `start_ns` (monotonic), shape (samples, 2).
+        """The ADC samples of a station's receiver from `start_ns` (monotonic) on, shape (samples, 2).
 
         The first sample is the first of the receiver's grid at or after `start_ns`.
         """
@@ -125,7 +125,7 @@ class Air:
         return loss_db(away_m, center_hz, model=self._config.propagation)
 
     def _link(self, home: Station, sender: Station, center_hz: int) -> tuple[float, int]:
-        """(dB from the sender's connector to the receiver's, delay in ns); its own signal comes by leakage."""
+        """Path gain in dB from connector to connector, and delay in ns; a station receives itself by leakage."""
         if sender.name == home.name:
             return -home.hardware.isolation_db, 0
         away_m = distance_m(home.position, sender.position)
@@ -187,7 +187,7 @@ class Air:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wave:
-    """A signal on its own grid, with its carrier and the factor that brings it to ADC units."""
+    """A signal on its own sample grid, with its carrier and the factor to ADC units."""
 
     read: Reader
     rate_hz: int

@@ -1,4 +1,4 @@
-"""Asking a running air about itself: whether it is ready, what its radios do, and for the oracle's log."""
+"""A client of a running simulated air: is it ready, what its radios do, and the oracle's log."""
 
 import time
 import weakref
@@ -13,7 +13,7 @@ PING_MS = 200
 
 
 class AirClient:
-    """A supervisor's connection to the air; use one per process, or per thread."""
+    """A connection to the air; use one for each process or thread."""
 
     def __init__(self, endpoint: str) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -21,7 +21,7 @@ class AirClient:
         self._channel = AirRequests(endpoint, context=context)
 
     def wait_ready(self, *, timeout_s: float) -> None:
-        """Return when the air and its workers answer; raises Disconnected if they do not in time."""
+        """Wait until the air and its workers answer; raises Disconnected if they do not in time."""
         deadline = time.monotonic() + timeout_s
         pause_ms = 5
         while time.monotonic() < deadline:
@@ -47,6 +47,6 @@ class AirClient:
             raise HardwareError(str(exc)) from exc
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._channel.close()
         self._free()

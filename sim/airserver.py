@@ -32,7 +32,7 @@ from sim.wire import Header, ipc_path, mute_endpoint, pack, unpack, worker_endpo
 
 POLL_MS = 20
 LAST_LOG_S = 120.0
-"""How long what is still to be measured is waited for at the end: a backlog as long as `sim.backlog` lets it be."""
+"""Longest wait at the end for the remaining measurements, s: a backlog as long as `sim.backlog` allows."""
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 Frames: TypeAlias = list["zmq.Frame"]
@@ -104,7 +104,7 @@ class Server:
             pipe.send(pack({**first, "log": config.log if number == 0 else None}))
 
     def run(self, stop: threading.Event) -> None:
-        """Serve until told to stop; raises ServerFailed if a worker fails."""
+        """Serve until `stop` is set; raises ServerFailed if a worker fails."""
         poller = zmq.Poller()
         for socket in (self._mute, self._main, *self._pipes):
             poller.register(socket, zmq.POLLIN)
@@ -160,7 +160,7 @@ class Server:
                 raise ServerFailed(f"a worker of the air ended with code {worker.returncode}; see its message above")
 
     def finish(self) -> None:
-        """Silence the devices, have the log written, stop the workers, remove the sockets."""
+        """Mute the devices, write the log, stop the workers, remove the sockets."""
         now_ns = time.monotonic_ns()
         self._control.silence(now_ns=now_ns)
         self._control.outbox.append((0, {"op": "dump", "dump": -1, "now_ns": now_ns}, None))
@@ -170,7 +170,7 @@ class Server:
         self.close()
 
     def _await_log(self) -> None:
-        """Wait for the last log, in vain if its worker is gone; raises ServerFailed where it is not written in time."""
+        """Wait for the last log, unless its worker is gone; raises ServerFailed where it is not written in time."""
         deadline = time.monotonic() + LAST_LOG_S
         while time.monotonic() < deadline and self._workers[0].poll() is None:
             if self._pipes[0].poll(POLL_MS):

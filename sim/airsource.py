@@ -1,4 +1,4 @@
-"""A station of a running simulated air opened to listen: `air:ENDPOINT#STATION`, as a node's own radio is."""
+"""Opens a station of a running simulated air as receiver, `air:ENDPOINT#STATION`."""
 
 from radio.errors import SourceError
 from radio.ports import RxSettings

@@ -1,4 +1,4 @@
-"""The air's heavy half: a process of its own that computes looks and measures what was emitted.
+"""The air's worker process: computes looks, and measures what was emitted.
 
 The control process tells it, in order, every segment and carrier that begins or ends; a look therefore knows all that
 was stamped before it was asked for. Looks come first, measuring is done when none waits. Run as
@@ -34,11 +34,11 @@ from sim.wire import Header, pack, unpack
 
 TIDY_NS = 50_000_000
 FARTHEST_NS = 1_000_000
-"""How long what was sent is under way at the most: 300 km."""
+"""Longest propagation delay, ns: 300 km."""
 
 
 class Worker:
-    """State of one worker: the air, what was and is on it, and what is left to do."""
+    """State of one worker: the air, current and past emissions, and waiting work."""
 
     def __init__(
         self,
@@ -73,11 +73,11 @@ class Worker:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits to be computed."""
+        """Whether no work waits."""
         return not (self._looks or self._backlog or self._orders)
 
     def take(self, header: Header, payload: memoryview | None) -> None:
-        """Note a message from the control process."""
+        """Take a message of the control process."""
         match header["op"]:
             case "begin":
                 self._begin(BurstSegment(**header["segment"]), payload)
@@ -113,10 +113,10 @@ class Worker:
                 self._log.add(found)
 
     def step(self) -> tuple[Header, bytes | None] | None:
-        """Do the next thing that waits; returns an answer for the control process if it has one."""
+        """Do the next waiting work; returns a response for the control process, None where it has none."""
         if self._looks and not self._backlog.pressing:
             return self._look(self._looks.popleft())
-        # What is told to be written holds all that ended before it was told.
+        # A log to write contains all that ended before it was asked for.
         if self._orders and self._measured >= self._orders[0][0]:
             return self._obey(self._orders.popleft()[1])
         if self._backlog:
@@ -155,7 +155,7 @@ class Worker:
         return answer, iq.tobytes()
 
     def _emissions(self, start_ns: int, end_ns: int) -> list[Emission]:
-        """Every segment on an antenna that a receiver within 300 km can hear in the span."""
+        """Every burst segment on an antenna that a receiver within 300 km can receive in the span."""
         return [
             Emission(
                 station=one.station,
@@ -226,7 +226,7 @@ class Worker:
         return answer
 
     def tidy(self, *, now_ns: int) -> None:
-        """Forget what no look can ask for any more, of those that wait too; what is to be measured lies elsewhere.
+        """Drop emissions that no look, waiting ones included, can ask for; samples to be measured are kept elsewhere.
 
         What the control process has not ended yet stays, however long ago its end was due: that one may have paused.
         """
@@ -240,14 +240,14 @@ class Worker:
             del self._segments[key]
         for key in [key for key, one in self._carriers.items() if one.end_ns < before_ns]:
             del self._carriers[key]
-        # A burst that goes on under another setting is ended first and begun again a message later: its samples wait.
+        # A burst that continues at another setting ends and begins again one message later: its samples are kept.
         unwanted = set(self._iq) - {one.burst for one in self._segments.values()}
         for burst in unwanted & self._unwanted:
             del self._iq[burst]
         self._unwanted = unwanted
 
     def close(self) -> None:
-        """Remove the spools."""
+        """Remove the spool files."""
         self._backlog.close()
         if self._log is not None:
             self._log.close()
@@ -290,7 +290,7 @@ def _send(socket: "zmq.Socket[bytes]", header: Header, payload: bytes | None = N
 
 
 def main(arguments: list[str]) -> int:
-    """Serve one control process until it says stop or is gone."""
+    """Serve one control process until it says stop or ends."""
     endpoint, parent = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -1,4 +1,4 @@
-"""What the oracle has still to measure: bursts that ended, their samples in memory or, beyond a bound, on disk.
+"""The queue of ended bursts that the oracle has to measure: samples in memory or, beyond a limit, on disk.
 
 On a busy machine bursts end faster than they are measured. None is left out then: samples beyond MEMORY_BYTES lie in
 files without a name, and beyond DISK_BYTES `pressing` says that measuring has to come before everything else.
@@ -21,9 +21,9 @@ from sim.device import BurstSegment
 MEMORY_BYTES: Final = 64 << 20
 DISK_BYTES: Final = 2 << 30
 FILE_BYTES: Final = 64 << 20
-"""A file is removed when all that it holds was measured: so much of the disk a single burst that waits may hold."""
+"""File size from which a new file is begun; a file is removed when all its bursts are measured."""
 KEPT_BYTES: Final = 32 << 20
-"""Of samples whose content is known: the eight bursts that a source repeats, for some ten settlements."""
+"""Bytes of samples whose measurement is cached: the eight bursts that a source repeats, for ten settlements."""
 TOLD_BY: Final = 251
 
 
@@ -33,14 +33,14 @@ def _octets(iq: Iq16) -> memoryview:
 
 @dataclass(eq=False, slots=True)
 class _SpoolFile:
-    """A file of samples: how far it is written, and how many bursts in it still wait."""
+    """A file of samples: its length, and how many bursts in it still wait."""
 
     file: IO[bytes]
     size: int = 0
     waiting: int = 0
 
     def append(self, iq: Iq16) -> int:
-        """Write samples behind all others; returns where they begin. Raises OSError, and then nothing was added."""
+        """Append samples; returns their offset. Raises OSError, and then nothing was added."""
         data, begins = _octets(iq), self.size
         written = 0
         while written < len(data):
@@ -50,7 +50,7 @@ class _SpoolFile:
         return begins
 
     def read(self, begins: int, size: int) -> Iq16:
-        """The samples that were written there, once. Raises OSError, EOFError."""
+        """The samples at an offset, read once. Raises OSError, EOFError."""
         data = bytearray(size)
         held = 0
         while held < size:
@@ -63,7 +63,7 @@ class _SpoolFile:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A segment and the samples of its burst: in memory, or so many bytes of a file from `begins` on."""
+    """A segment and its burst's samples: in memory, or `size` bytes of a file from `begins` on."""
 
     segment: BurstSegment
     size: int
@@ -74,36 +74,36 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Samples, and what they hold."""
+    """Samples and their measurement."""
 
     iq: Iq16
     content: oracle.SampleContent | None
 
 
 class Backlog:
-    """Segments that ended and wait to be measured, first in first out, each with the samples of its whole burst."""
+    """First-in first-out queue of ended segments to be measured, each with its whole burst's samples."""
 
     def __init__(self, folder: Path, *, memory_bytes: int = MEMORY_BYTES, disk_bytes: int = DISK_BYTES) -> None:
-        """Hold up to `memory_bytes` in memory, and then in files in `folder`."""
+        """Keep up to `memory_bytes` in memory, then in files in `folder`."""
         self._folder = folder
         self._memory_bytes, self._disk_bytes = memory_bytes, disk_bytes
         self._waiting: deque[_Waiting] = deque()
         self._spool: _SpoolFile | None = None
         self.in_memory = 0
-        """Bytes of the samples that wait in memory."""
+        """Bytes of waiting samples in memory."""
         self.on_disk = 0
-        """Bytes of the samples that wait in files."""
+        """Bytes of waiting samples in files."""
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     @property
     def pressing(self) -> bool:
-        """Whether nothing more can be put off: the disk's share is full, or memory is and the disk took nothing."""
+        """Whether measuring has to come first: the disk's share is full, or memory is and the disk refused."""
         return self.on_disk > self._disk_bytes or self.in_memory > self._memory_bytes
 
     def add(self, segment: BurstSegment, iq: Iq16) -> None:
-        """Put a segment behind all others; where no disk takes its samples they stay in memory.
+        """Append a segment; where no disk takes its samples they stay in memory.
 
         Args: iq: of the whole burst, int16 of shape (n, 2).
         """
@@ -122,7 +122,7 @@ class Backlog:
         self.in_memory += iq.nbytes
 
     def _file(self) -> _SpoolFile | None:
-        """The file to write to, a fresh one where there is none or it is long; None where none can be made."""
+        """The file to append to, a new one where there is none or it is long; None where none can be made."""
         if self._spool is not None and self._spool.size >= FILE_BYTES:
             self._leave(self._spool)
         if self._spool is None:
@@ -133,14 +133,14 @@ class Backlog:
         return self._spool
 
     def _leave(self, spool: _SpoolFile) -> None:
-        """Write no more to a file; it is gone when nothing in it waits."""
+        """Stop appending to a file; it is removed once nothing in it waits."""
         if spool is self._spool:
             self._spool = None
         if spool.waiting == 0:
             spool.file.close()
 
     def take(self) -> tuple[BurstSegment, Iq16]:
-        """The segment that waited longest, and the samples. Raises IndexError if none waits; OSError, EOFError."""
+        """Remove and return the oldest segment and its samples. Raises IndexError if empty; OSError, EOFError."""
         one = self._waiting.popleft()
         if one.spool is None:
             self.in_memory -= one.size
@@ -152,7 +152,7 @@ class Backlog:
         return one.segment, iq
 
     def close(self) -> None:
-        """Let go of all that waits."""
+        """Drop everything that waits."""
         for one in self._waiting:
             if one.spool is not None:
                 one.spool.file.close()
@@ -162,19 +162,19 @@ class Backlog:
 
 
 class KnownContents:
-    """`sim.oracle.measure` with a memory: samples equal to ones that were measured before are not measured again.
+    """`sim.oracle.measure` with a cache: samples equal to ones measured before are not measured again.
 
     Every sample is compared; one in TOLD_BY finds what to compare with.
     """
 
     def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
-        """Remember the last `kept_bytes` of different samples."""
+        """Args: kept_bytes: size of the cache, bytes of different samples."""
         self._kept_bytes = kept_bytes
         self._held: OrderedDict[tuple[bytes, int, int, int, tuple[bool, bool]], _Known] = OrderedDict()
         self.bytes = 0
-        """Bytes of the samples that are remembered."""
+        """Bytes of samples in the cache."""
         self.measured = 0
-        """How many bursts were measured, and not only compared."""
+        """Number of bursts measured, not only looked up."""
 
     def __call__(
         self, iq: Iq16, *, sample_rate_hz: int, full_scale: int, whole: tuple[bool, bool] = (True, True)

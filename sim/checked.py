@@ -1,4 +1,4 @@
-"""Reading data strictly: an unknown key, a wrong type or an impossible value is one line with the key and the mend."""
+"""Converts plain data to dataclasses with strict checks: each error is one line with key and remedy."""
 
 import difflib
 import json
@@ -16,7 +16,7 @@ class BadValue(ValueError):
 
 
 def checked(kind: type[T], data: dict[str, Any]) -> T:
-    """Return plain data as a dataclass of `sim`; raises BadValue for the first thing that is wrong."""
+    """Convert plain data to a dataclass of `sim`; raises BadValue for the first error."""
     try:
         text = json.dumps(data)
     except TypeError as exc:
@@ -25,7 +25,7 @@ def checked(kind: type[T], data: dict[str, Any]) -> T:
 
 
 def checked_json(kind: type[T], text: str | bytes) -> T:
-    """Return JSON as a dataclass of `sim`; raises BadValue for the first thing that is wrong."""
+    """Convert JSON to a dataclass of `sim`; raises BadValue for the first error."""
     try:
         return TypeAdapter(kind).validate_json(text)
     except ValidationError as exc:
@@ -53,7 +53,7 @@ def _advice(kind: type[Any], key: str) -> str:
 
 
 def _keys(kind: Any) -> set[str]:
-    """Every key that a type knows: a dataclass's own, and those of all types inside it."""
+    """Every key that a type accepts: a dataclass's own, and those of all types inside it."""
     inside = [field.type for field in fields(kind)] if is_dataclass(kind) else list(getattr(kind, "__args__", ()))
     own = {field.name for field in fields(kind)} if is_dataclass(kind) else set()
     return own.union(*(_keys(one) for one in inside))

@@ -1,4 +1,4 @@
-"""The air's control half without its sockets: device state, what is stamped when, and who waits for which answer.
+"""The air's control logic without sockets: device state, time stamps, and pending requests.
 
 Requests come in as JSON headers with the monotonic time of their receipt; what the workers have to hear is queued in
 `outbox`. Nothing here touches samples, so that no request takes longer than a fraction of a millisecond.
@@ -23,12 +23,12 @@ LOOKS_MAX = 64
 
 
 class ServerFailed(Exception):
-    """The air cannot be served; the message is one line with the mend."""
+    """The air cannot be served; the message is one line with the remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
-    """What the process is started with; `history_s` is how far back a look may begin."""
+    """The configuration of the process; `history_s` is how far back a look may begin."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -44,7 +44,7 @@ class ServerConfig:
 
 @dataclass(slots=True)
 class _Waiting:
-    """A request whose answer comes from a worker, and where it goes."""
+    """A request that waits for a worker's response, and where that goes."""
 
     identity: bytes
     request: int
@@ -52,7 +52,7 @@ class _Waiting:
 
 
 class AirControl:
-    """Device state and routing; `now_ns` comes in with every call, samples only pass through."""
+    """Device state and message routing; `now_ns` is an argument of every call, samples only pass through."""
 
     def __init__(self, config: ServerConfig, *, now_ns: int) -> None:
         ids = itertools.count(1)
@@ -65,7 +65,7 @@ class AirControl:
         self.outbox: list[tuple[int | None, Header, Any]] = []
 
     def handle(self, identity: bytes, header: Header, payload: Any, *, now_ns: int) -> Header | None:
-        """Carry out a request; returns its answer, or None where a worker's is awaited."""
+        """Handle a request; returns its response, or None where a worker has to answer."""
         op = header.get("op")
         if op not in ("mute", "rf_state") and now_ns > int(header.get("deadline_ns", now_ns)):
             return refusal("late", "the request came after its deadline")
@@ -154,7 +154,7 @@ class AirControl:
         self.outbox.append((0, {"op": "dump", "dump": number, "now_ns": now_ns}, None))
 
     def answered(self, worker: int, header: Header) -> tuple[bytes, Header] | None:
-        """Take a worker's message; returns who asked and the answer's header, or None if nobody did."""
+        """Take a worker's message; returns the requester and the response header, or None if nobody asked."""
         match header["op"]:
             case "ready":
                 self.ready[worker] = True
@@ -173,7 +173,7 @@ class AirControl:
         return waiting.identity, {**answer, "id": waiting.request}
 
     def advance(self, *, now_ns: int) -> None:
-        """Let every device go on to now."""
+        """Advance every device to `now_ns`."""
         for device in self._devices.values():
             self._tell(device.advance(now_ns=now_ns), None)
             device.forget(before_ns=now_ns - 2 * self._history_ns)
@@ -184,7 +184,7 @@ class AirControl:
             self._tell(device.mute(now_ns=now_ns), None)
 
     def _tell(self, events: Iterable[Event], payload: Any) -> None:
-        """Queue events for every worker; the samples go with the burst they came for."""
+        """Queue events for every worker; samples go with the burst that they belong to."""
         for event in events:
             match event:
                 case Begun(segment):
@@ -196,7 +196,7 @@ class AirControl:
 
 
 def refusal(code: str, message: str) -> Header:
-    """Return the answer that refuses a request, with one word for programs and one line for people."""
+    """The response that refuses a request, with a code for programs and a line for people."""
     return {"error": code, "message": message}
 
 
@@ -205,7 +205,7 @@ def _settled(held: RxSettings | TxSettings | OutOfLimits) -> Header:
 
 
 def _last_db(sample: bytes, full_scale: int) -> float | None:
-    """The level of a burst's last sample against full scale; None if it is zero."""
+    """Level of a burst's last sample relative to full scale, dB; None if it is zero."""
     power = sum(rail * rail for rail in struct.unpack("<hh", sample))
     return 10 * math.log10(power / full_scale**2) if power else None
 

@@ -29,7 +29,7 @@ OPEN_END_NS = 2**62
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BurstSegment:
-    """Part of a burst under one setting: `samples` of it from number `first_sample`, on the antenna if `live`."""
+    """A part of a burst under one setting: `samples` of it from number `first_sample`, on the antenna if `live`."""
 
     id: int
     station: str
@@ -63,7 +63,7 @@ class Carrier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """Everything that decides what a transmitter emits besides its queue.
+    """Everything that determines a transmitter's emission besides its queue.
 
     `streaming`: samples are the source and the last one is held; else the tone generators are, at `dds_db` against full
     scale (None is silent), `dds_hz` from the centre. `second_…`: the same of a second transmitter on the same
@@ -82,21 +82,21 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A segment is queued or plays."""
+    """Event: a segment is queued or plays."""
 
     segment: BurstSegment
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A segment is over; its `end_ns` is final, and not after its start if it never played."""
+    """Event: a segment is over; its `end_ns` is final, and not after its start if it never played."""
 
     segment: BurstSegment
 
 
 @dataclass(frozen=True, slots=True)
 class CarrierChanged:
-    """A steady tone went on, or this one ended."""
+    """Event: a steady tone began, or this one ended."""
 
     carrier: Carrier
 
@@ -106,13 +106,13 @@ Event: TypeAlias = Begun | Ended | CarrierChanged
 
 @dataclass(frozen=True, slots=True)
 class OutOfLimits:
-    """What was asked is outside the hardware's limits."""
+    """A requested setting is outside the hardware's limits."""
 
     message: str
 
 
 def _held(wanted: dict[str, tuple[int, SettingLimits]]) -> dict[str, int] | OutOfLimits:
-    """The values as the hardware holds them, each on its step, or why it cannot hold one."""
+    """The values rounded to the hardware's steps, or why it cannot hold one."""
     held = {}
     for name, (value, limits) in wanted.items():
         if not limits.low <= value <= limits.high:
@@ -252,7 +252,7 @@ class Device:
         return events + self._carrier_events(now_ns)
 
     def advance(self, *, now_ns: int) -> list[Event]:
-        """Let go of what has ended by now."""
+        """Remove from the queue what has ended by now."""
         events: list[Event] = []
         while self._queue and self._queue[0].end_ns <= now_ns:
             ended = self._queue.popleft()
@@ -273,7 +273,7 @@ class Device:
 
     @property
     def busy_until_ns(self) -> int | None:
-        """When the queue runs out, or None if it is empty."""
+        """When the queue runs out (monotonic ns); None if it is empty."""
         return self._queue[-1].end_ns if self._queue else None
 
     def _segment(self, *, burst: int, first: int, samples: int, start_ns: int) -> BurstSegment:
@@ -298,7 +298,7 @@ class Device:
         return Ended(segment)
 
     def _drop(self, now_ns: int) -> list[Event]:
-        """End everything now; what had not begun ends where it would have begun."""
+        """End everything now; a segment that has not begun ends where it would have begun."""
         dropped, self._queue = self._queue, deque()
         return [
             self._over(replace(one, end_ns=min(one.end_ns, max(now_ns, one.start_ns)), cut_short=True))
@@ -339,7 +339,7 @@ class Device:
         return tones
 
     def _carrier_events(self, at_ns: int) -> list[Event]:
-        """End the tones that are over and begin those that are on; what goes on unchanged is left alone."""
+        """Events that end the tones that are over and begin the new ones; unchanged tones have none."""
         wanted = self._tones()
         events: list[Event] = []
         kept: list[Carrier] = []

@@ -1,4 +1,4 @@
-"""Static emitters made ready to be heard: endless, repeatable, rendered only where a look needs them."""
+"""Waveforms of static emitters: endless, repeatable, rendered only where a look needs them."""
 
 import math
 import zlib
@@ -27,21 +27,21 @@ class Waveform(Protocol):
     """An endless signal of unit power (unit peak for pulses) around 0 Hz; its sample 0 is at time 0."""
 
     def native_rate_hz(self, wanted_hz: int, /) -> int:
-        """The rate to read at for a receiver of that rate."""
+        """The sample rate to read at, for a receiver of rate `wanted_hz`."""
         ...
 
     def active(self, start_s: float, stop_s: float) -> Active:
-        """The stretches of [start_s, stop_s) that may hold something but silence."""
+        """The parts of [start_s, stop_s) in which the signal may be on."""
         ...
 
     def reader(self, rate_hz: int, /) -> Reader:
-        """A reader of samples at a rate that `native_rate_hz` gave."""
+        """A function that reads samples, at a rate returned by `native_rate_hz`."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
-    """Samples that repeat for ever."""
+    """A signal that repeats stored samples endlessly."""
 
     iq: Cplx
     rate_hz: int
@@ -55,7 +55,7 @@ class Loop:
         return [(start_s, stop_s)]
 
     def reader(self, _rate_hz: int, /) -> Reader:
-        """Read around the loop."""
+        """A function that reads samples, wrapping round at the end."""
 
         def read(first: int, count: int) -> Cplx:
             begin = first % len(self.iq)
@@ -73,7 +73,7 @@ class Pulses:
     train: radar.Radar
 
     def native_rate_hz(self, wanted_hz: int, /) -> int:
-        """The receiver's rate, as many times over as the pulse is wide."""
+        """The receiver's rate times an integer that resolves the pulse."""
         return wanted_hz * math.ceil(max(self.train.width_hz, wanted_hz) / wanted_hz)
 
     def active(self, start_s: float, stop_s: float) -> Active:
@@ -82,7 +82,7 @@ class Pulses:
         return [(at, at + self.train.pulse_s) for at, _, _ in times]
 
     def reader(self, rate_hz: int, /) -> Reader:
-        """Samples of the pulse train: a function of the first sample's number and how many are wanted."""
+        """A function that reads samples of the pulse train from a sample number on."""
         return lambda first, count: radar.render(self.train, sample_rate_hz=rate_hz, start=first, samples=count)
 
 

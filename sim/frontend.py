@@ -1,4 +1,4 @@
-"""Front-end faults to try sensing with: each takes samples and gives new ones, and a receiver that has such faults."""
+"""Simulated receiver front-end faults, to test sensing: functions from samples to samples, and a faulty receiver."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -18,17 +18,17 @@ def _as_codes(rails: NDArray[Any], full_scale: int) -> Iq16:
 
 
 def overdriven(iq: Iq16, *, gain_db: float, full_scale: int) -> Iq16:
-    """Return samples of shape (n, 2) after that much more gain, clipped at the ADC's full scale."""
+    """The samples, shape (n, 2), after additional gain, clipped at the ADC's full scale."""
     return _as_codes(iq * 10 ** (gain_db / 20), full_scale)
 
 
 def with_gap(iq: Iq16, *, at: int, samples: int) -> Iq16:
-    """Return the samples with `samples` of them missing from number `at` on: what follows has moved up."""
+    """The samples without `samples` of them from number `at` on: the rest moves up."""
     return np.concatenate((iq[:at], iq[at + samples :]))
 
 
 def with_zeros(iq: Iq16, *, at: int, samples: int) -> Iq16:
-    """Return the samples with a stretch of zeros, as a driver that pads what it lost leaves."""
+    """The samples with a stretch of zeros, as a driver leaves that pads losses."""
     out = iq.copy()
     out[at : at + samples] = 0
     return out
@@ -68,14 +68,14 @@ class FaultyReceiver:
         return self._inner.tune_rx(settings)
 
     def receive(self, samples: int) -> RxBlock:
-        """Receive, and spoil the block if its turn has come."""
+        """Receive a block, and apply the fault scripted for it."""
         block = self._inner.receive(samples)
         fault = self._faults.get(block.sequence)
         return block if fault is None else fault(block)
 
 
 def spoiled(change: Callable[[Iq16], Iq16], *, flags: RxFlag = RxFlag.NONE) -> Fault:
-    """Return a fault that changes a block's samples and adds the flags a driver would set; none if it cannot know."""
+    """A fault that changes a block's samples and sets the flags that a driver would set, if any."""
 
     def fault(block: RxBlock) -> RxBlock:
         iq = change(block.iq)

@@ -21,7 +21,7 @@ TAPS = 65
 """Length of every filter here; with Kaiser beta 5 it falls about 53 dB within `TRANSITION` of the sample rate."""
 TRANSITION = 0.05
 PHASES_MAX = 1024
-"""Rate ratios are rounded to fractions of at most this denominator, and each stretch is placed anew: 1e-6 at worst."""
+"""Largest denominator of a rate ratio; each stretch is positioned anew: error 1e-6 at most."""
 ARM = 12
 """Half the length of the rate converter's filter, in samples of the slower rate."""
 
@@ -111,7 +111,7 @@ def converted(read: Reader, *, rate_in_hz: int, rate_out_hz: int, first: int, sa
 
 @functools.lru_cache(maxsize=32)
 def _converter(rate_in_hz: int, rate_out_hz: int) -> tuple[int, int, Cplx]:
-    """(up, down, matrix of shape (inputs of one row, up outputs)): one row is `down` inputs and `up` outputs long."""
+    """(up, down, matrix of shape (row inputs, up)): one row has `down` inputs and `up` outputs."""
     ratio = Fraction(rate_out_hz, rate_in_hz).limit_denominator(PHASES_MAX)
     up, down = ratio.numerator, ratio.denominator
     stretch = max(1.0, down / up)

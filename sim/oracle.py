@@ -1,4 +1,4 @@
-"""The RF oracle: what each antenna truly emitted, from device state and samples; it knows nothing of any agreement."""
+"""The RF oracle: what each antenna truly emitted, from device state and samples; it knows of no settlement."""
 
 import math
 from collections.abc import Callable
@@ -18,14 +18,14 @@ OCCUPIED = 0.99
 MOMENT = 2048
 MOMENT_STEP = 256
 LEVELS_MDBM_PER_MHZ = (-13_000, -25_000, -40_000)
-"""The steps of the mask of 47 CFR 96.41(e): at which emissions are told how far they reach, unless others are asked."""
+"""Default levels at which an emission's extent is reported: the mask of 47 CFR 96.41(e)."""
 
 Kind: TypeAlias = Literal["burst", "lo_leakage", "tone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RadiatedBurst:
-    """Power that left an antenna: monotonic times, the 99 % occupied band, the mean EIRP while it lasted.
+    """Power that left an antenna: monotonic times, the 99 % occupied band, the mean EIRP.
 
     `moment_dbm` is the mean EIRP of its loudest MOMENT samples, `peak_dbm` that of its loudest sample. `reaches` holds,
     for each level in mdBm per MHz, how far down and up any 1 MHz of any moment holds more than that: (level, low_hz,
@@ -49,7 +49,7 @@ class RadiatedBurst:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleContent:
-    """What samples hold: the stretch that is not zero, its mean square of |x|, and its 99 % band around the centre.
+    """Measured samples: the non-zero stretch, its mean square of |x|, its 99 % band around the centre.
 
     `loudest` and `peak` are the mean square of the loudest MOMENT samples and of the loudest one; `held` the largest
     mean square of each bin in any moment.
@@ -129,7 +129,7 @@ def burst(
     levels_mdbm: tuple[int, ...] = LEVELS_MDBM_PER_MHZ,
     measured: Measure = measure,
 ) -> RadiatedBurst | None:
-    """Return what a segment that is over emitted, or None if that was nothing or below the floor.
+    """The emission of an ended segment, or None if it had none or was below the floor.
 
     Args:
         segment: with its final end.
@@ -187,7 +187,7 @@ def _reaches(
 
 
 def leakage(carrier: Carrier, station: Station, *, floor_dbm: float) -> RadiatedBurst | None:
-    """Return a steady tone, or what leaks of the oscillator, as an emission; None if it is below the floor."""
+    """A steady tone, or oscillator leakage, as an emission; None if below the floor."""
     relative_db = station.hardware.lo_leakage_db if carrier.level_db is None else carrier.level_db
     level = _full_scale_dbm(station, carrier.attenuation_mdb) + relative_db
     if level < floor_dbm or carrier.end_ns <= carrier.start_ns:

@@ -1,4 +1,4 @@
-"""Where the oracle's findings are kept: spooled to disk line by line, so that memory stays flat over hours.
+"""Stores the oracle's results: spooled to disk line by line, so that memory does not grow.
 
 The log is one JSON object: `zero_ns` (the air's second 0) and `until_ns` (when it was written), both monotonic,
 `bursts`, `leakage` and `tones`, each a list of `sim.oracle.Burst` as objects.
@@ -14,10 +14,10 @@ from sim.oracle import Kind, RadiatedBurst
 
 
 class OracleLog:
-    """A log that grows beside its final path, and is written whole on demand."""
+    """A log that is spooled beside its final path, and written whole on request."""
 
     def __init__(self, path: Path, *, zero_ns: int) -> None:
-        """Begin the spool; raises OSError where it cannot be written."""
+        """Open the spool; raises OSError where it cannot be written."""
         self._path = path
         self._zero_ns = zero_ns
         self._spool_path = path.with_name(path.name + ".part")
@@ -28,7 +28,7 @@ class OracleLog:
         self._spool.write(json.dumps(asdict(burst)) + "\n")
 
     def write(self, *, still_on: list[RadiatedBurst], until_ns: int) -> None:
-        """Write everything so far, and what still goes on, to the log's path: all or nothing."""
+        """Write everything so far, and emissions still on, to the log's path, atomically."""
         self._spool.flush()
         fresh = self._path.with_name(self._path.name + ".new")
         with fresh.open("w", encoding="utf-8") as out:

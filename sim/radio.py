@@ -1,4 +1,4 @@
-"""The simulated radio: `radio.ports.Radio` over a running air, with bounded waits and an own way to mute."""
+"""The simulated radio: `radio.ports.Radio` over a running air, with timeouts and a separate mute connection."""
 
 import threading
 import time
@@ -17,11 +17,11 @@ NS = 1_000_000_000
 SPANS_LATE = 4
 STREAM_LATE_NS = 300_000_000
 LAST_MUTE_MS = 1000
-"""A mute that nobody answered is still tried for so long when the connection is dropped."""
+"""Time in ms for which an unanswered mute is still tried when the connection is dropped."""
 
 
 class SimRadio:
-    """One station's radio. Receiving, transmitting and muting may each be used from a thread of their own."""
+    """One station's radio. Receiving, transmitting and muting may each be used from a separate thread."""
 
     def __init__(self, endpoint: str, name: str, *, timeout_ms: int = TIMEOUT_MS) -> None:
         """Connect to the air at an ipc:// endpoint as the station `name`.
@@ -61,13 +61,13 @@ class SimRadio:
         return self._full_scale
 
     def tune_rx(self, settings: RxSettings) -> RxSettings:
-        """Set the receiver and return what it then holds; raises SettingRefused, HardwareError."""
+        """Set the receiver and return the settings held; raises SettingRefused, HardwareError."""
         answer = self._ask(self._rx, {"op": "tune_rx", "settings": asdict(settings)})
         self._rx_settings = RxSettings(**answer["settings"])
         return self._rx_settings
 
     def receive(self, samples: int) -> RxBlock:
-        """Wait until `samples` fresh ones were taken and return them.
+        """Wait until `samples` new samples were taken and return them.
 
         Raises:
             SettingRefused: the receiver was not tuned, or the number is outside the radio's limits.
@@ -87,7 +87,7 @@ class SimRadio:
             return self._block(answer, data, samples, settings)
 
     def stream(self, samples: int) -> Iterator[RxBlock]:
-        """Give block after block of `samples`; one that this process was too late for is left out, the next flagged.
+        """Yield block after block of `samples`; a block that comes too late is skipped, the next one flagged.
 
         Raises SettingRefused where the receiver was not tuned, HardwareError when the air fails.
         """
@@ -140,11 +140,11 @@ class SimRadio:
         )
 
     def tune_tx(self, settings: TxSettings) -> TxSettings:
-        """Set the transmitter, its oscillator on; returns what it then holds; raises SettingRefused, HardwareError."""
+        """Set the transmitter, oscillator on; returns the settings held; raises SettingRefused, HardwareError."""
         return TxSettings(**self._ask(self._tx, {"op": "tune_tx", "settings": asdict(settings)})["settings"])
 
     def send(self, iq: Iq16) -> Sent:
-        """Queue samples of shape (n, 2) to play once; raises SettingRefused, HardwareError (then its fate is unknown).
+        """Queue samples of shape (n, 2) to play once; raises SettingRefused, HardwareError (then their fate is open).
 
         While the oscillator is off they play to nowhere, as on hardware.
         """
@@ -157,15 +157,15 @@ class SimRadio:
         return Sent(start=Span(earliest_ns=start_ns, latest_ns=start_ns), samples=int(answer["samples"]))
 
     def mute(self) -> RfState:
-        """Cut what plays, drop what is queued, oscillator off; returns the readback; raises HardwareError."""
+        """Stop what plays, drop what is queued, oscillator off; returns the readback; raises HardwareError."""
         return RfState(self._ask(self._mute, {"op": "mute"})["rf"])
 
     def rf_state(self) -> RfState:
-        """Return whether the output can radiate, read back; raises HardwareError."""
+        """Read back whether the output can radiate; raises HardwareError."""
         return RfState(self._ask(self._mute, {"op": "rf_state"})["rf"])
 
     def close(self) -> None:
-        """Mute and let go of the device; a receive that waits is given up. Raises HardwareError if muting failed."""
+        """Mute and close; a waiting receive is abandoned. Raises HardwareError if muting failed."""
         if self._closing.is_set():
             return
         self._closing.set()
@@ -187,7 +187,7 @@ class SimRadio:
         return answer
 
     def _wait_until(self, at_ns: int) -> None:
-        """Let the time of the span pass, as a radio does."""
+        """Wait until the span's time has passed, as a radio does."""
         while (left_ns := at_ns - time.monotonic_ns()) > 0:
             if self._closing.wait(left_ns / NS):
                 raise Disconnected(f"{self._name}: closed while receiving")
@@ -199,7 +199,7 @@ def _destroy(*contexts: "zmq.Context[zmq.Socket[bytes]]") -> None:
 
 
 def _plain(refusal: AirRefused, name: str) -> LocalError | HardwareError:
-    """The radio's error for a refusal of the air."""
+    """The radio's error for a refusal by the air."""
     if refusal.code == "refused":
         return SettingRefused(f"{name}: {refusal}")
     if refusal.code == "unknown":

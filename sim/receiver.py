@@ -1,4 +1,4 @@
-"""A receiver's front end in numpy: thermal noise, fixed gain, analogue filter, small imperfections, the ADC."""
+"""A receiver's front end: thermal noise, fixed gain, analogue filter, imperfections, ADC."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ THERMAL_DBM_PER_HZ = -173.975
 """k T at 290 K (IEEE definition of noise figure)."""
 NOISE_BLOCK = 16_384
 TONE_FLOOR_LSB = 1e-3
-"""A leaked carrier weaker than this is lost below quantisation and is left out."""
+"""A leaked carrier weaker than this is below quantisation and is omitted."""
 
 
 def amplitude(hardware: Hardware, settings: RxSettings, level_dbm: float) -> float:

@@ -1,4 +1,4 @@
-"""A SigMF recording as a looping emitter: read, brought to unit mean power, ready to be resampled."""
+"""A SigMF recording as a looping emitter, scaled to unit mean power."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,13 @@ from radio.recording.reader import open_recording
 from radio.signals.shapes import Cplx, unit_power
 
 SAMPLES_MAX = 64_000_000
-"""More than this is cut: a loop has to fit into memory."""
+"""Samples beyond this number are cut: a loop has to fit into memory."""
 READ_SAMPLES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedRecording:
-    """Samples of unit mean power, shape (n,), complex64, read-only, with what the metadata says of them."""
+    """Samples of unit mean power, shape (n,), complex64, read-only, with their metadata."""
 
     iq: Cplx
     sample_rate_hz: int
@@ -27,7 +27,7 @@ class LoadedRecording:
 
 
 def load(meta: Path) -> LoadedRecording:
-    """Read a recording whole, the time between its captures as silence.
+    """Read a whole recording, with zeros between its captures.
 
     Raises:
         SourceError: as `radio.recording.reader.open_recording`; or it is tuned to several frequencies, or holds
@@ -53,7 +53,7 @@ def load(meta: Path) -> LoadedRecording:
 
 
 def _placed(stored: Stored) -> Cplx:
-    """Every run where its time puts it, zeros in between, at most SAMPLES_MAX."""
+    """Every run at its time, zeros in between, at most SAMPLES_MAX."""
     last = stored.runs[-1]
     length = min(SAMPLES_MAX, round(last.start_ns * stored.sample_rate_hz / 1e9) + last.samples)
     loud = np.zeros(length, np.complex64)

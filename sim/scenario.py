@@ -1,4 +1,4 @@
-"""Scenario files: who stands where with which radio and clock, what else is on the air, and the trial's own table."""
+"""Scenario files: stations with radios and clocks, other emitters, and the trial's own table."""
 
 import tomllib
 from collections import Counter
@@ -30,7 +30,7 @@ class ScenarioError(LocalError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AirSpec:
-    """`[air]`: the path-loss model and the seed of a run that names none."""
+    """`[air]`: the path-loss model and the default seed."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -85,7 +85,7 @@ class ScenarioNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A scenario file, read. `about` says in a paragraph what it shows; `trial` is handed through as it stands."""
+    """A scenario file. `about` is a paragraph on its content; `trial` is passed on unchanged."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -98,21 +98,21 @@ class Scenario:
     trial: dict[str, Any] = field(default_factory=dict)
 
     def node(self, name: str) -> ScenarioNode:
-        """Return a node; raises ScenarioError where there is none of that name."""
+        """The node of that name; raises ScenarioError without it."""
         for one in self.nodes:
             if one.name == name:
                 return one
         raise ScenarioError(f"no node named {name}; there are {', '.join(one.name for one in self.nodes)}")
 
     def first(self, role: Role) -> ScenarioNode:
-        """Return the first node of a role; raises ScenarioError where there is none."""
+        """The first node of a role; raises ScenarioError without one."""
         for one in self.nodes:
             if one.role == role:
                 return one
         raise ScenarioError(f"no node has the role {role}; give one of [[nodes]] this role")
 
     def rx_settings(self) -> RxSettings:
-        """Return how receivers are set at the start."""
+        """Initial settings of the receivers."""
         chosen = self.radio
         return RxSettings(
             center_hz=chosen.center_hz,
@@ -122,7 +122,7 @@ class Scenario:
         )
 
     def air_config(self, *, seed: int | None = None, zero_ns: int = 0) -> AirConfig:
-        """Return the air of one run, whose second 0 is at monotonic `zero_ns`."""
+        """The air of one run, whose second 0 is at monotonic `zero_ns`."""
         return AirConfig(
             stations=tuple(_station(number, node) for number, node in enumerate(self.nodes)),
             emitters=self.emitters,
@@ -133,7 +133,7 @@ class Scenario:
         )
 
     def clock(self, name: str, *, utc_at_zero_ns: int, zero_ns: int) -> SimClock:
-        """Return a node's clock in a run whose second 0 is at monotonic `zero_ns` and at that UTC."""
+        """A node's clock in a run whose second 0 is at monotonic `zero_ns` and at that UTC."""
         spec = self.node(name).clock
         return SimClock(
             utc_at_zero_ns=utc_at_zero_ns,
@@ -147,7 +147,7 @@ class Scenario:
         )
 
     def with_emitter(self, emitter: Emitter) -> "Scenario":
-        """Return the scenario with one more emitter; raises ScenarioError where it cannot be rendered."""
+        """The scenario with one more emitter; raises ScenarioError where it cannot be rendered."""
         more = replace(self, emitters=(*self.emitters, emitter))
         _check(more, "the scenario")
         return more
@@ -171,7 +171,7 @@ def _station(number: int, node: ScenarioNode) -> Station:
 
 
 def names() -> list[str]:
-    """Return the names of the scenarios that come with the product."""
+    """Names of the package's scenarios."""
     here = resources.files("sim") / "scenarios"
     return sorted(one.name.removesuffix(".toml") for one in here.iterdir() if one.name.endswith(".toml"))
 
@@ -198,7 +198,7 @@ def load(name_or_path: str = DEFAULT) -> Scenario:
 
 
 def parse(data: dict[str, Any], *, where: str, folder: Path) -> Scenario:
-    """Return scenario data as a Scenario; `where` names its source in errors. Raises ScenarioError."""
+    """Parse scenario data; `where` names its source in errors. Raises ScenarioError."""
     try:
         found = checked(Scenario, data)
     except BadValue as exc:

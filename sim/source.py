@@ -1,4 +1,4 @@
-"""The simulated air as something to sense: a receiver in virtual time, with no server and no waiting."""
+"""The simulated air as a source to sense: a receiver in virtual time, without server or waiting."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ class SimSource:
     def __init__(
         self, scenario: Scenario, *, node: str | None = None, seed: int | None = None, start_s: float = 0
     ) -> None:
-        """Listen where a node stands, the holder if none is named.
+        """Receive at a node's position, the holder's if none is named.
 
         Raises:
             ScenarioError: there is no such node.
@@ -37,7 +37,7 @@ class SimSource:
 
     @property
     def settings(self) -> RxSettings:
-        """How the receiver is set."""
+        """The receiver's settings."""
         return self._device.rx
 
     @property
@@ -47,12 +47,12 @@ class SimSource:
 
     @property
     def place(self) -> RecordedPlace:
-        """Where the node's antenna stands, exactly."""
+        """Exact position of the node's antenna."""
         station = self._device.station
         return RecordedPlace(lat_deg=station.lat_deg, lon_deg=station.lon_deg, radius_m=0.0)
 
     def pass_time(self, seconds: float) -> None:
-        """Let virtual time pass without listening."""
+        """Advance virtual time without receiving."""
         self._at += round(seconds * self.settings.sample_rate_hz)
 
     @property
@@ -93,7 +93,7 @@ class SimSource:
         )
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: no resource is held."""
 
 
 def open_source(

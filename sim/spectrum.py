@@ -1,4 +1,4 @@
-"""Spectra of what left an antenna, moment by moment: their sum, and each bin's largest value."""
+"""Spectra of emissions from moment to moment: their sum, and the maximum of each bin."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ _NORM = 1 / (BINS * float(np.sum(_HANN.astype(np.float64) ** 2)))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spectrum:
-    """Mean square of |x| by bin, lowest frequency first, shape (BINS,): over all moments, and the largest of any."""
+    """Mean square of |x| by bin, lowest frequency first, shape (BINS,): over all moments, and the largest."""
 
     total: NDArray[np.float64]
     held: NDArray[np.float64]
@@ -48,7 +48,7 @@ def spectrum(iq: NDArray[np.complex64], *, before: bool, after: bool) -> Spectru
 
 
 def extent(held: NDArray[np.float64], *, bin_hz: float, limit: float) -> tuple[int, int] | None:
-    """The bins between which lies every 1 MHz, or less, that holds more than `limit`; None if there is none.
+    """The bins that enclose every 1 MHz, or less, with more than `limit`; None if there is none.
 
     No reference bandwidth wholly below the first bin returned, or wholly above the last, holds more.
     """

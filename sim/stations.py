@@ -1,4 +1,4 @@
-"""What is on the air besides samples: the stations with their radios, the static emitters, and the air's own settings.
+"""Data of an air: stations with radios, static emitters, and the air's settings.
 
 These are data only; they cross process boundaries as plain JSON and are checked when they are read.
 """
@@ -32,7 +32,7 @@ class SettingLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
-    """One simulated radio: its ranges and its imperfections.
+    """One simulated radio: its ranges and imperfections.
 
     `rx_full_scale_dbm` is the carrier at the antenna port that just fills the ADC at 0 dB gain; `tx_full_dbm` the
     conducted power of a carrier of `tx_full_scale` amplitude at 0 dB attenuation. Samples beyond it are clipped.
@@ -65,7 +65,7 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Station:
-    """A place with an antenna and a radio."""
+    """A position with an antenna and a radio."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -83,7 +83,7 @@ class Station:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Emitter:
-    """A transmitter that follows no agreement: on from `start_s` until before `stop_s` of the air's own time.
+    """A transmitter that follows no settlement: on from `start_s` until `stop_s` of the air's own time.
 
     `eirp_dbm` is the peak for radar and the mean while on for everything else. `params` are the generator's own.
     """
@@ -108,7 +108,7 @@ class Emitter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AirConfig:
-    """A whole air. `zero_ns` is the monotonic time that counts as second 0 of emitters and of noise."""
+    """A whole air. `zero_ns` is the monotonic time of second 0 of emitters and noise."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 

@@ -1,4 +1,4 @@
-"""How the air's processes talk: one JSON header and at most one binary frame, over ZeroMQ on ipc:// endpoints."""
+"""The message format of the air's processes: a JSON header and at most one binary frame, over ZeroMQ ipc://."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ TIMEOUT_MS = 2000
 
 
 class AirRefused(Exception):
-    """The air answered that it will not do this; `code` says why in one word."""
+    """The air refused a request; `code` is the reason as one word."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -35,22 +35,22 @@ def ipc_path(endpoint: str) -> Path:
 
 
 def mute_endpoint(endpoint: str) -> str:
-    """Where mute requests go, apart from everything that can queue."""
+    """The endpoint of mute requests, separate from everything that can queue."""
     return f"{endpoint}.m"
 
 
 def worker_endpoint(endpoint: str, number: int) -> str:
-    """Where one of the workers meets the control process."""
+    """The endpoint at which one of the workers meets the control process."""
     return f"{endpoint}.w{number}"
 
 
 def pack(header: Header) -> bytes:
-    """Return a header as bytes."""
+    """Encode a header."""
     return json.dumps(header, separators=(",", ":")).encode()
 
 
 def unpack(data: bytes) -> Header:
-    """Return a header from bytes; raises ValueError if it is not a JSON object."""
+    """Decode a header; raises ValueError if it is not a JSON object."""
     header = json.loads(data)
     if not isinstance(header, dict):
         raise ValueError("header is not an object")  # noqa: TRY004 (bad bytes, not a bad argument)
@@ -58,7 +58,7 @@ def unpack(data: bytes) -> Header:
 
 
 class AirRequests:
-    """Requests to the air, one at a time, each with a deadline; safe to share between threads.
+    """Requests to the air, one at a time, each with a timeout; safe to share between threads.
 
     A request that got no answer closes the socket, so that no late answer is taken for another's, and carries its
     deadline, so that the air itself refuses it when it comes too late. With `linger_ms` what was not delivered yet is
@@ -76,7 +76,7 @@ class AirRequests:
     def request(
         self, header: Header, payload: bytes | None = None, *, timeout_ms: int = TIMEOUT_MS
     ) -> tuple[Header, memoryview | None]:
-        """Send and wait for the answer.
+        """Send a request and wait for the response.
 
         Raises:
             AirRefused: the air answered with a refusal.
@@ -126,7 +126,7 @@ class AirRequests:
             self._socket = None
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         with self._lock:
             self._drop()
 

@@ -1,1 +1,1 @@
-"""A SAS, base stations and certificates for tests and scenarios: sharing no code with the product's own."""
+"""A SAS, base stations and certificates for tests and scenarios, independent of the product's code."""

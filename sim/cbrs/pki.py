@@ -1,4 +1,4 @@
-"""A small certificate authority of the SAS-CBSD interface's form, for tests and scenarios: roots, roles, revocation."""
+"""A certificate authority as the SAS-CBSD interface asks for, for tests: root, roles, revocation."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ DAY = timedelta(days=1)
 
 @dataclass(slots=True)
 class SimPki:
-    """An authority with a root, and the folder its files go to."""
+    """A certificate authority with one root, and the folder of its files."""
 
     folder: Path
     name: str = "root"
@@ -26,7 +26,7 @@ class SimPki:
     _root: x509.Certificate | None = None
 
     def __post_init__(self) -> None:
-        """Make the root."""
+        """Create the root key and certificate."""
         now = datetime.now(UTC)
         name = _named(self.name)
         made = self._begun(name, name, now - DAY, now + 3650 * DAY, self._key.public_key())
@@ -40,12 +40,12 @@ class SimPki:
 
     @property
     def roots(self) -> Path:
-        """The root certificate's file."""
+        """The path of the root certificate."""
         return self.folder / f"{self.name}.pem"
 
     @property
     def revoked(self) -> Path:
-        """The revocation list's file."""
+        """The path of the revocation list."""
         return self.folder / f"{self.name}.crl"
 
     def _begun(
@@ -58,7 +58,7 @@ class SimPki:
         return made.add_extension(issuer_id, critical=False)
 
     def write_roots(self) -> None:
-        """Write root and revocation list anew."""
+        """Write root certificate and revocation list again."""
         assert self._root is not None  # noqa: S101 - made in __post_init__
         self.roots.write_bytes(self._root.public_bytes(serialization.Encoding.PEM))
         now = datetime.now(UTC)
@@ -73,7 +73,7 @@ class SimPki:
         self.revoked.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
 
     def revoke(self, certificate: Path) -> None:
-        """Have a certificate on the revocation list from now on."""
+        """Put a certificate on the revocation list."""
         self._revoked.append(x509.load_pem_x509_certificate(certificate.read_bytes()).serial_number)
         self.write_roots()
 
@@ -85,7 +85,7 @@ class SimPki:
         days: tuple[float, float] = (-1, 365),
         revoke: bool = False,
     ) -> tuple[Path, Path]:
-        """Key and certificate files of a device or a server, with its roles; `days` from now its life."""
+        """Issue key and certificate files for a device or a server, with its roles; `days` from now is the validity."""
         assert self._root is not None  # noqa: S101 - made in __post_init__
         key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
         made = self._begun(_named(name), self._root.subject, now + days[0] * DAY, now + days[1] * DAY, key.public_key())

@@ -17,12 +17,12 @@ from typing import Any
 
 Json = dict[str, Any]
 Script = Callable[["SimSas", list[Json], list[Json]], "Raw | list[Any] | None"]
-"""What becomes of one answer: gets the requests and the honest answers; None leaves them as they are."""
+"""Replaces one response: takes the requests and the honest responses; None leaves them unchanged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raw:
-    """Bytes instead of an answer; `promised` is the length the header tells, `delay_s` how late they come."""
+    """Raw bytes instead of a response; `promised` is its Content-Length, `delay_s` its delay."""
 
     body: bytes = b""
     status: int = 200
@@ -33,7 +33,7 @@ class Raw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SasAllowed:
-    """What a SAS allowed: from when it said so until when, both in s since the Unix epoch; Hz; dBm/MHz."""
+    """A permission that the SAS gave: from and until, s since the Unix epoch; band in Hz; EIRP in dBm/MHz."""
 
     cbsd: str
     grant: str
@@ -46,7 +46,7 @@ class SasAllowed:
 
 @dataclass(slots=True)
 class SimSas:
-    """The SAS. `transmit_s` is how far ahead its transmitExpireTime lies, `heartbeat_s` the interval it asks for."""
+    """The SAS. `transmit_s` is the validity of transmitExpireTime, `heartbeat_s` the interval it asks for."""
 
     transmit_s: int = 60
     heartbeat_s: int = 20
@@ -65,11 +65,11 @@ class SimSas:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def script(self, method: str, *scripts: Script) -> None:
-        """What becomes of the next answers to a method."""
+        """Queue scripts for the next responses to a method."""
         self.scripts.setdefault(method, []).extend(scripts)
 
     def answer(self, method: str, items: list[Json]) -> "Raw | Json":
-        """The answer to one batch, with what the script makes of it."""
+        """The response to one batch, as changed by the next script."""
         with self._lock:
             honest = [self._one(method, item) for item in items]
             waiting = self.scripts.get(method) or []
@@ -127,11 +127,11 @@ class SimSas:
         return {"cbsdId": cbsd, "grantId": grant, "transmitExpireTime": self.time(self.transmit_s), **ok}
 
     def time(self, ahead_s: float) -> str:
-        """A time of the interface, so far from now."""
+        """An instant `ahead_s` from now in the interface's format."""
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(self.clock() + ahead_s)))
 
     def _note(self, item: Json, one: Json) -> None:
-        """Keep what this answer allowed, and cut what it took back."""
+        """Record a permission that this response gives, or end one that it withdraws."""
         held = self.grants.get(str(item.get("grantId")))
         response = one.get("response")
         if held is None or not isinstance(response, dict) or response.get("responseCode") != 0:
@@ -155,7 +155,7 @@ class SimSas:
 
 
 class SasServer:
-    """The SAS behind a port of the loopback interface."""
+    """The SAS on a port of the loopback interface."""
 
     def __init__(self, sas: SimSas, *, key: Path, certificate: Path, roots: Path, revoked: Path, port: int = 0) -> None:
         self.sas = sas
@@ -174,11 +174,11 @@ class SasServer:
 
     @property
     def url(self) -> str:
-        """The address up to the version."""
+        """The base URL, up to the version."""
         return f"https://localhost:{self.port}/v1.2"
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop serving."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
@@ -189,7 +189,7 @@ class _Server(ThreadingHTTPServer):
     context: ssl.SSLContext
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Shake hands on the connection's own thread; one that fails there is over."""
+        """Do the TLS handshake on the connection's own thread; a failed handshake ends the connection."""
         try:
             request.settimeout(10)
             wrapped = self.context.wrap_socket(request, server_side=True)
@@ -223,6 +223,6 @@ def _handler(sas: SimSas) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
-            """Say nothing."""
+            """Log nothing."""
 
     return Handler

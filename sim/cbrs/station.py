@@ -1,4 +1,4 @@
-"""A base station as one buys it, for scenarios: a CBSD client of its own over real sockets, and a radio on the air.
+"""A simulated commercial base station for scenarios: an independent CBSD client with a radio on the air.
 
     python -m sim.cbrs.station CONFIG.json
 
@@ -31,7 +31,7 @@ PERIOD_S = 0.02
 
 @dataclass(slots=True)
 class BaseStation:
-    """The control side: what to ask next, and until when RF may be on (s since the Unix epoch)."""
+    """The control part: the next request, and until when RF may be on (s since the Unix epoch)."""
 
     config: Json
     context: ssl.SSLContext
@@ -44,7 +44,7 @@ class BaseStation:
     lines: list[str] = field(default_factory=list)
 
     def turn(self, now_s: float) -> None:
-        """Ask what is due."""
+        """Send the requests that are due."""
         if now_s < self.next_s:
             return
         self.next_s = now_s + AGAIN_S
@@ -109,7 +109,7 @@ def _burst(rate_hz: int, full: int, seed: int) -> Any:
 
 
 def main(arguments: list[str]) -> int:
-    """Run until told to stop."""
+    """Run until SIGTERM."""
     stop = stop_on_signals()
     try:
         die_with_parent()

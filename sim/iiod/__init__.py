@@ -1,1 +1,1 @@
-"""A simulated ADALM-Pluto that speaks libiio's own network protocol, so that the unchanged driver runs against it."""
+"""A simulated ADALM-Pluto that speaks libiio's network protocol, for use with the unmodified driver."""

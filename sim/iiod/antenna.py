@@ -1,4 +1,4 @@
-"""What a simulated Pluto hangs on: a station of the simulated air, in this process or another, or a loop of samples."""
+"""The simulated Pluto's RF hardware: a station of the simulated air, in any process, or a loop of samples."""
 
 import threading
 import time
@@ -21,18 +21,18 @@ from sim.wire import AirRefused, AirRequests, Header, mute_endpoint
 
 
 class AntennaRefused(Exception):
-    """The hardware beneath cannot do this."""
+    """The simulated hardware cannot do this."""
 
 
 class Antenna(Protocol):
-    """One radio's hardware: settings and samples in, samples out; every call is prompt except `look`."""
+    """One radio's hardware: settings and samples in, samples out; every call returns at once except `look`."""
 
     def receiver(self, settings: RxSettings) -> None:
         """Set the receiver; raises AntennaRefused."""
         ...
 
     def output(self, output: Output) -> None:
-        """Bring the transmitter to a state; raises AntennaRefused."""
+        """Set the transmitter's output; raises AntennaRefused."""
         ...
 
     def play(self, iq: bytes) -> int:
@@ -40,7 +40,7 @@ class Antenna(Protocol):
         ...
 
     def look(self, start_ns: int, samples: int) -> "bytes | memoryview":
-        """Return samples that were taken from `start_ns` on; may take long. Raises AntennaRefused."""
+        """Samples taken from `start_ns` on; may take long. Raises AntennaRefused."""
         ...
 
 
@@ -49,7 +49,7 @@ def _output(output: Output) -> Header:
 
 
 class AirAntenna:
-    """A station of an air that runs in another process. Changes of state go the way mutes go, past all samples."""
+    """A station of an air in another process. State changes use the mute connection, which samples never block."""
 
     def __init__(self, endpoint: str, station: str) -> None:
         self._station = station
@@ -62,7 +62,7 @@ class AirAntenna:
         self._ask(self._prompt, {"op": "tune_rx", "settings": asdict(settings)})
 
     def output(self, output: Output) -> None:
-        """Bring the transmitter to a state."""
+        """Set the transmitter's output."""
         self._ask(self._prompt, _output(output))
 
     def play(self, iq: bytes) -> int:
@@ -70,7 +70,7 @@ class AirAntenna:
         return int(self._ask(self._prompt, {"op": "send"}, iq)[0]["end_ns"])
 
     def look(self, start_ns: int, samples: int) -> memoryview:
-        """Return samples that were taken from `start_ns` on."""
+        """Samples taken from `start_ns` on."""
         data = self._ask(self._looks, {"op": "look", "start_ns": start_ns, "samples": samples})[1]
         if data is None:
             raise AntennaRefused("the air answered without samples")
@@ -85,12 +85,12 @@ class AirAntenna:
             raise AntennaRefused(str(exc)) from exc
 
     def close(self) -> None:
-        """Let go of the air."""
+        """Close the connections to the air."""
         self._context.destroy(linger=0)
 
 
 class LocalAir:
-    """A whole air with its oracle inside this process, for a single simulated Pluto or a few."""
+    """A whole air with its oracle inside this process, for one or a few simulated Plutos."""
 
     def __init__(self, config: AirConfig, log: Path, *, floor_dbm: float = -40.0) -> None:
         served = ServerConfig(endpoint="ipc:///none", air=config, log=str(log), leakage_floor_dbm=floor_dbm)
@@ -102,11 +102,11 @@ class LocalAir:
         self._worker = Worker(Air(config), config, history_ns=history_ns, floor_dbm=floor_dbm, log=spool)
 
     def antenna(self, station: str) -> "LocalAntenna":
-        """Return the antenna of one of its stations."""
+        """The antenna of one of its stations."""
         return LocalAntenna(self, station)
 
     def ask(self, header: Header, payload: bytes | None = None) -> tuple[Header, bytes | None]:
-        """Carry out a request as the air's process would; raises AntennaRefused."""
+        """Handle a request as the air's process would; raises AntennaRefused."""
         with self._lock:
             now_ns = time.monotonic_ns()
             self._control.advance(now_ns=now_ns)
@@ -121,7 +121,7 @@ class LocalAir:
         return answer, data
 
     def _pump(self) -> tuple[Header, bytes | None] | None:
-        """Have the worker take and do all that waits; returns the last answer that somebody asked for."""
+        """Let the worker do all waiting work; returns the last response to a request."""
         last: tuple[Header, bytes | None] | None = None
         outbox, self._control.outbox = self._control.outbox, []
         for _, header, payload in outbox:
@@ -135,17 +135,17 @@ class LocalAir:
         return last
 
     def emissions(self) -> list[RadiatedBurst]:
-        """What left the antennas so far, by start: the oracle's word."""
+        """The oracle's record of what left the antennas so far, by start."""
         self.ask({"op": "dump"})
         return read_log(self._log)
 
     def state(self) -> dict[str, Any]:
-        """What every radio is set to."""
+        """The settings of every radio."""
         state: dict[str, Any] = self.ask({"op": "state"})[0]["radios"]
         return state
 
     def close(self) -> None:
-        """Write the log for the last time."""
+        """Write the log a last time."""
         with self._lock:
             self._control.silence(now_ns=time.monotonic_ns())
             self.ask({"op": "dump"})
@@ -163,7 +163,7 @@ class LocalAntenna:
         self._air.ask({"op": "tune_rx", "settings": asdict(settings), "station": self._station})
 
     def output(self, output: Output) -> None:
-        """Bring the transmitter to a state."""
+        """Set the transmitter's output."""
         self._air.ask({**_output(output), "station": self._station})
 
     def play(self, iq: bytes) -> int:
@@ -171,7 +171,7 @@ class LocalAntenna:
         return int(self._air.ask({"op": "send", "station": self._station}, iq)[0]["end_ns"])
 
     def look(self, start_ns: int, samples: int) -> bytes:
-        """Return samples that were taken from `start_ns` on."""
+        """Samples taken from `start_ns` on."""
         request = {"op": "look", "start_ns": start_ns, "samples": samples, "station": self._station}
         data = self._air.ask(request)[1]
         if data is None:
@@ -180,7 +180,7 @@ class LocalAntenna:
 
 
 class LoopAntenna:
-    """The same samples over and over and nothing behind the transmitter: what a stream costs without an air.
+    """An endless loop of samples, without a transmitter: for measuring streams without an air.
 
     Sample number n of the monotonic time line is `loop[n % len(loop)]`, so that a gap shows.
     """
@@ -192,19 +192,19 @@ class LoopAntenna:
         self._busy_ns = 0
 
     def receiver(self, settings: RxSettings) -> None:
-        """Take the rate."""
+        """Set the sample rate."""
         self._rate_hz = settings.sample_rate_hz
 
     def output(self, output: Output) -> None:
-        """Take nothing: nothing radiates."""
+        """Ignore the setting: nothing radiates."""
 
     def play(self, iq: bytes) -> int:
-        """Return when the samples would end."""
+        """When the samples would end, monotonic ns."""
         length_ns = len(iq) // 4 * NS // self._rate_hz
         self._busy_ns = max(self._busy_ns, time.monotonic_ns()) + length_ns
         return self._busy_ns
 
     def look(self, start_ns: int, samples: int) -> memoryview:
-        """Return the samples of that stretch of the time line; at most one loop at a time."""
+        """Samples of that span of the time line; at most one loop at a time."""
         first = round(start_ns * self._rate_hz / NS) % self._samples
         return self._loop[4 * first : 4 * (first + min(samples, self._samples))]

@@ -1,4 +1,4 @@
-"""What an ADALM-Pluto Rev C with stock firmware shows: every attribute with its value at boot, its file, its error.
+"""The attributes of an ADALM-Pluto Rev C with stock firmware: value at boot, shared file, read error.
 
 Compared attribute by attribute with a real unit's description in tests; `docs/pluto-sim.md` lists what differs.
 """
@@ -41,7 +41,7 @@ SUPPLIES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One attribute: its value at boot, the file that several channels may share, the error that reading it gives."""
+    """One attribute: its value at boot, the file that several channels may share, and its read error."""
 
     name: Name
     text: str
@@ -51,7 +51,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class _Channel:
-    """Where the attributes of one channel belong; `label` is its name beside its id."""
+    """The device and channel of attributes; `label` is the channel's name beside its id."""
 
     device: str
     kind: str
@@ -87,7 +87,7 @@ def labels(*, two: bool) -> dict[tuple[str, str, str], str]:
 
 
 def _receiver(channel: str, *, first: bool) -> Iterator[Shown]:
-    """One receive path; channels beyond those that carry samples have the common settings only."""
+    """One receive path; channels that carry no samples have the common settings only."""
     at = _Channel(PHY, "input", channel)
     for attribute, text in (
         ("bb_dc_offset_tracking_en", "1"),
@@ -257,5 +257,5 @@ def _buffer(device: str, register: str) -> Iterator[Shown]:
 
 
 def shown(*, two: bool) -> list[Shown]:
-    """Every attribute in the order of the description; `two` for a unit whose second channels are in use (2R2T)."""
+    """Every attribute in description order; `two` for a unit with its second channels in use (2R2T)."""
     return [*_phy(two=two), *_xadc(), *_streams(two=two)]

@@ -1,4 +1,4 @@
-"""The open buffers of a simulated Pluto: kernel queues in time, tied to an antenna."""
+"""Open sample buffers of a simulated Pluto: kernel queues in time, connected to an antenna."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ Samples: TypeAlias = bytes | memoryview
 
 @dataclass(slots=True, kw_only=True)
 class Receiving:
-    """An open receive buffer. `paced` False gives samples as fast as they are asked for."""
+    """An open receive buffer. With `paced` False samples come as fast as they are asked for."""
 
     owner: int
     device: str
@@ -38,7 +38,7 @@ class Receiving:
     _held: dict[int, Samples] = field(default_factory=dict)
 
     async def next(self) -> Samples:
-        """The samples of the next full buffer, waiting until there is one."""
+        """The samples of the next full buffer; waits until there is one."""
         queue = self.queue
         if not self.paced:
             start_ns = time.monotonic_ns() - queue.length_ns
@@ -56,7 +56,7 @@ class Receiving:
 
     @property
     def bytes_each(self) -> int:
-        """How many bytes one sample of the channels that were asked for has."""
+        """Bytes per sample over all enabled channels."""
         return RAIL_BYTES * len(self.rails)
 
     async def _look(self, start_ns: int) -> Samples:
@@ -68,7 +68,7 @@ class Receiving:
         return self._seen(taken, start_ns, end)
 
     def _seen(self, taken: Samples, start_ns: int, end: ReceivePath | None = None) -> Samples:
-        """Samples of the air as the receive path and the channels that were asked for give them."""
+        """The antenna's samples as the receive path and the enabled channels return them."""
         through = (self.pluto.front_end() if end is None else end).through(taken, start_ns=start_ns)
         if len(through) > self.samples * BYTES:
             rails = np.frombuffer(through, dtype="<i2").reshape(self.samples, -1, 2)
@@ -76,12 +76,12 @@ class Receiving:
         if self.rails == (0, 1):
             return through
         iq = np.frombuffer(through, dtype="<i2").reshape(-1, 2)
-        # A second receiver has an antenna of its own, which is nowhere.
+        # The second receiver has no antenna.
         both = np.hstack([iq, np.zeros_like(iq)])
         return np.ascontiguousarray(both[:, list(self.rails)]).tobytes()
 
     async def capture(self, *, older_than_ns: int) -> None:
-        """Take the samples of full buffers that nobody reads, as a radio does; the air would forget them."""
+        """Take the samples of full buffers that nobody reads, before the air drops them."""
         if not self.paced:
             return
         now_ns = time.monotonic_ns()
@@ -113,7 +113,7 @@ class Sending:
     _cycles: "asyncio.Task[None] | None" = None
 
     async def write(self, data: bytes) -> None:
-        """Queue samples once there is room; a cyclic buffer plays them for ever. Raises AntennaRefused."""
+        """Queue samples once there is room; a cyclic buffer plays them endlessly. Raises AntennaRefused."""
         if self.cyclic:
             self._cycles = asyncio.create_task(self._cycle(self._played(data)))
             return
@@ -130,11 +130,11 @@ class Sending:
 
     @property
     def bytes_each(self) -> int:
-        """How many bytes one sample of the channels that were asked for has."""
+        """Bytes per sample over all enabled channels."""
         return RAIL_BYTES * len(self.rails)
 
     def _played(self, data: bytes) -> bytes:
-        """What the first transmitter plays of samples for the channels that were asked for."""
+        """The first transmitter's part of samples for all enabled channels."""
         times = self.pluto.interpolation
         if self.rails == (0, 1):
             return data if times == 1 else np.repeat(np.frombuffer(data, dtype="<i4"), times).tobytes()
@@ -146,7 +146,7 @@ class Sending:
         return np.repeat(iq, times, axis=0).tobytes()
 
     async def _cycle(self, data: bytes) -> None:
-        """Play a buffer over and over; nothing but its closing ends it."""
+        """Play a buffer repeatedly, until it is closed."""
         times = max(1, -(-int(CYCLE_S * self.pluto.chip_rate_hz) * BYTES // len(data)))
         end_ns = time.monotonic_ns()
         while True:

@@ -1,4 +1,4 @@
-"""What a Pluto's firmware shows: devices, channels, attributes with their values at boot, the XML that lists them."""
+"""A Pluto's firmware as libiio sees it: devices, channels, attributes at boot, and the XML that lists them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ def scan_of(device: str, kind: str, channel: str, *, two: bool) -> tuple[int, st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firmware:
-    """Which unit this is and what its firmware lacks: whole devices, or attributes as `device/channel/attribute`.
+    """The unit, and what its firmware lacks: whole devices, or attributes as `device/channel/attribute`.
 
     `two_channels`: its second receiver and transmitter are in use (2R2T). `rate_resets`: what a change of the sample
     rate sets back to its value at boot, as some firmware does: any of `hardwaregain`, `powerdown` of the transmitter.
@@ -65,7 +65,7 @@ class Firmware:
         return self.lacks.isdisjoint(whole)
 
     def context_attributes(self) -> dict[str, str]:
-        """What the context says of itself."""
+        """The attributes of the context."""
         return {
             "hw_model": self.hw_model,
             "hw_model_variant": "0",
@@ -78,7 +78,7 @@ class Firmware:
 
 
 def xml_of(firmware: Firmware, attributes: list[Shown]) -> bytes:
-    """Return the context description that lists these attributes."""
+    """The XML context description that lists these attributes."""
     parts = ['<?xml version="1.0" encoding="utf-8"?>', DTD]
     parts.append(
         '<context name="local" version-major="0" version-minor="24" version-git="v0.24" '

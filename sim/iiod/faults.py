@@ -1,4 +1,4 @@
-"""Scripted misbehaviour of a simulated Pluto: which connection, which command, how often, and what then happens."""
+"""Scripted faults of a simulated Pluto: on which connection and command, how often, and with what effect."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -6,12 +6,12 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Cut the connection, without an answer."""
+    """Cut the connection without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """Do it and answer, so many seconds too late."""
+    """Execute the command and answer, so many seconds late."""
 
     seconds: float
 
@@ -25,19 +25,19 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Lie:
-    """Say it was done and do nothing."""
+    """Answer success and do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Short:
-    """Give only so many samples of a buffer."""
+    """Return only so many samples of a buffer."""
 
     samples: int
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Give the buffer before once more."""
+    """Return the previous buffer again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Overflow:
 
 @dataclass(frozen=True, slots=True)
 class Reboot:
-    """Lose power and come up again: every connection is gone, settings are those at boot."""
+    """Lose power and restart: every connection is closed, settings are those at boot."""
 
 
 Action: TypeAlias = Drop | Late | Fail | Lie | Short | Repeat | Cut | Overflow | Reboot
@@ -75,26 +75,26 @@ class Fault:
     connection: int | None = None
 
     def matches(self, connection: int, line: str) -> bool:
-        """Whether it is about this command of this connection."""
+        """Whether the fault applies to this command of this connection."""
         return self.connection in (None, connection) and line.upper().startswith(self.command.upper())
 
 
 class Script:
-    """Faults still to come. Counts begin when a fault is added."""
+    """The faults still to come. Counting begins when a fault is added."""
 
     def __init__(self) -> None:
         self._pending: list[tuple[Fault, int]] = []
 
     def add(self, fault: Fault) -> None:
-        """Have a fault happen from now on."""
+        """Add a fault."""
         self._pending.append((fault, 0))
 
     def clear(self) -> None:
-        """Behave again."""
+        """Remove all faults."""
         self._pending.clear()
 
     def due(self, connection: int, line: str) -> Action | None:
-        """Count a command; returns what has to happen to it."""
+        """Count a command; returns the fault to apply to it, None without one."""
         found: Action | None = None
         left: list[tuple[Fault, int]] = []
         for fault, seen in self._pending:

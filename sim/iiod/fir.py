@@ -1,4 +1,4 @@
-"""Filter files as Analog Devices' tools write them, read as the AD9361's kernel driver does."""
+"""Parses FIR filter files of Analog Devices' tools, as the AD9361's kernel driver does."""
 
 import re
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ class NoFilter(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fir:
-    """A programmable filter of both directions: taps of each, and by how much it changes the rate."""
+    """A programmable filter of both directions: the taps of each, and its rate change factor."""
 
     taps: int
     decimation: int
     interpolation: int
 
     def __str__(self) -> str:
-        """Return it as the driver shows it."""
+        """Format the filter as the driver shows it."""
         return f"FIR Rx: {self.taps},{self.decimation} Tx: {self.taps},{self.interpolation}"
 
 

@@ -1,4 +1,4 @@
-"""What can stand between a Pluto's antenna and its samples: a receiver that is switched off, looped, or elsewhere."""
+"""The simulated Pluto's receive path between antenna and samples: it may be off, looped, or wrongly connected."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,13 +6,13 @@ from typing import Final
 import numpy as np
 
 QUANTISATION_LSB: Final = 0.45
-"""Standard deviation of what the converter gives with nothing at its input, in codes of each rail."""
+"""Standard deviation of the converter's noise without input, in codes of each rail."""
 TOP: Final = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivePath:
-    """How the receive path stands. `scale`: what the sample interface multiplies I and Q by."""
+    """State of the receive path. `scale`: the sample interface's factor for I and Q."""
 
     awake: bool = True
     oscillator: bool = True
@@ -22,11 +22,11 @@ class ReceivePath:
 
     @property
     def hears(self) -> bool:
-        """Whether what is at the antenna reaches the samples."""
+        """Whether the antenna's signal reaches the samples."""
         return self.awake and self.oscillator and self.port and not self.digital_loop
 
     def through(self, samples: "bytes | memoryview", *, start_ns: int) -> "bytes | memoryview":
-        """The samples it makes of those the antenna gives: the converter's own noise, or nothing, where it is deaf.
+        """The samples for those of the antenna: where the path is deaf, the converter's own noise or zeros.
 
         The noise does not depend on the gain: it is made behind it.
         """
@@ -35,7 +35,7 @@ class ReceivePath:
         iq = np.frombuffer(samples, dtype="<i2").reshape(-1, 2)
         if not self.hears:
             noise = np.random.default_rng(start_ns % 2**32).normal(0.0, QUANTISATION_LSB, iq.shape)
-            # A sleeping converter and a loop without samples give zeros.
+            # A sleeping converter, or a loop without samples, returns zeros.
             iq = np.rint(noise if self.awake and not self.digital_loop else noise * 0)
         scaled = np.clip(np.rint(iq * np.array(self.scale)), -TOP, TOP - 1)
         return bytes(scaled.astype("<i2").tobytes())

@@ -1,4 +1,4 @@
-"""Runs a simulated Pluto's server in a thread of its own, beside whatever else the process does."""
+"""Runs a simulated Pluto's server in a thread of its own."""
 
 import asyncio
 import threading
@@ -13,10 +13,10 @@ _T = TypeVar("_T")
 
 
 class Hosted:
-    """A running server; what is asked of it is done in its own thread."""
+    """A running server; calls to it are executed in its thread."""
 
     def __init__(self, server: IiodServer, port: int = 0) -> None:
-        """Bind and start to serve; raises OSError where the port cannot be had."""
+        """Bind and start serving; raises OSError where the port is taken."""
         self._server = server
         self.port = server.listen(port)
         self._loop = asyncio.new_event_loop()
@@ -28,7 +28,7 @@ class Hosted:
 
     @property
     def uri(self) -> str:
-        """Where libiio finds it."""
+        """The server's libiio URI."""
         return f"ip:{LOOPBACK}:{self.port}"
 
     def _run(self) -> None:
@@ -48,7 +48,7 @@ class Hosted:
             self._loop.close()
 
     def ask(self, what: Callable[[IiodServer], _T]) -> _T:
-        """Do something with the server, in its thread, and return the result."""
+        """Execute a function on the server, in its thread, and return the result."""
 
         async def done() -> _T:
             return what(self._server)
@@ -56,11 +56,11 @@ class Hosted:
         return asyncio.run_coroutine_threadsafe(done(), self._loop).result(START_S)
 
     def fault(self, fault: Fault) -> None:
-        """Have a fault happen from now on."""
+        """Add a fault."""
         self.ask(lambda server: server.script.add(fault))
 
     def stop(self) -> None:
-        """End it; every connection is cut."""
+        """Stop the server; every connection is closed."""
         if self._task is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join(START_S)

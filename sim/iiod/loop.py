@@ -16,7 +16,7 @@ SEED = 7
 
 
 def main(arguments: list[str]) -> int:
-    """Serve."""
+    """Serve until SIGTERM."""
     if arguments not in (["paced"], ["unpaced"]):
         print("usage: python -m sim.iiod.loop paced|unpaced", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""One simulated Pluto without its sockets: the attribute store with its coupling, tied to an antenna."""
+"""One simulated Pluto without sockets: its attributes with their interdependence, connected to an antenna."""
 
 import errno
 import math
@@ -39,10 +39,10 @@ RECEIVER: Final = frozenset(
 
 
 class Pluto:
-    """Attributes of one unit. Reading and writing return what the protocol answers: text or a negative errno."""
+    """The attributes of one unit. Reading and writing return the protocol's answers: text or a negative errno."""
 
     def __init__(self, firmware: Firmware, antenna: Antenna, *, quiet: bool = False) -> None:
-        """Boot it; `quiet` as one whose own start-up script has muted it, else transmitting as stock firmware does."""
+        """Boot; `quiet` for a unit muted by its start-up script, else transmitting as stock firmware does."""
         self.firmware = firmware
         self.labels = labels(two=firmware.two_channels)
         self.attributes: list[Shown] = [one for one in shown(two=firmware.two_channels) if firmware.shows(one.name)]
@@ -62,7 +62,7 @@ class Pluto:
         self.boot()
 
     def boot(self) -> None:
-        """Come up as after power-on."""
+        """Set all attributes as after power-on."""
         self.values = {one.name: one.text for one in self.attributes if self._same[one.name] == one.name}
         if self._quiet:
             for name in rules.GAINS_TX:
@@ -77,38 +77,38 @@ class Pluto:
         self._tell_transmitter()
 
     def initialise(self) -> None:
-        """Set the radio chip up anew, as its driver does when told to: everything of the chip as after power-on."""
+        """Reset the radio chip, as its driver does on request: all chip attributes as after power-on."""
         self.values |= {
             one.name: one.text for one in self.attributes if one.name.device == PHY and one.name in self.values
         }
 
     @property
     def chip_rate_hz(self) -> int:
-        """The chip's one sample rate of both directions."""
+        """The chip's sample rate, common to both directions."""
         return int(self.value(rules.RATE_RX, "30720000"))
 
     @property
     def decimation(self) -> int:
-        """How many of the chip's samples one of a receive buffer is made of."""
+        """Number of chip samples per sample of a receive buffer."""
         return DECIMATION if self.value(rules.RATE_ADC, "") == rules.DIVIDED else 1
 
     @property
     def interpolation(self) -> int:
-        """How many of the chip's samples are made of one of a transmit buffer."""
+        """Number of chip samples per sample of a transmit buffer."""
         return DECIMATION if self.value(rules.RATE_DAC, "") == rules.DIVIDED else 1
 
     @property
     def rate_hz(self) -> int:
-        """The rate of the samples a receive buffer gives."""
+        """Sample rate of receive buffers."""
         return self.chip_rate_hz // self.decimation
 
     @property
     def transmit_rate_hz(self) -> int:
-        """The rate of the samples a transmit buffer takes."""
+        """Sample rate of transmit buffers."""
         return self.chip_rate_hz // self.interpolation
 
     def front_end(self) -> ReceivePath:
-        """What is between the antenna and the samples now."""
+        """The present receive path between antenna and samples."""
         return ReceivePath(
             awake=self.value(rules.STATE, "fdd") in rules.RECEIVING,
             oscillator=self.value(rules.LO_DOWN_RX, "0") == "0",
@@ -118,12 +118,12 @@ class Pluto:
         )
 
     def device_of(self, name_or_id: str) -> str | None:
-        """Return the name of a device that the firmware has."""
+        """The name of a device that the firmware has; None without it."""
         devices = dict.fromkeys(device for device, _, _ in self._channels)
         return next((d for d in devices if name_or_id in (d, IDS[d])), None)
 
     def resolve(self, asked: Name) -> Name | int:
-        """Return the attribute that is meant, by ids or names, or the error a daemon answers."""
+        """The attribute with these ids or names, or the error that a daemon answers."""
         device = self.device_of(asked.device)
         if device is None:
             return -errno.ENODEV
@@ -148,7 +148,7 @@ class Pluto:
         return rules.shown(self, name)
 
     def write(self, asked: Name, text: str) -> int:
-        """Set an attribute; returns 0 or a negative errno. What the hardware refuses changes nothing."""
+        """Set an attribute; returns 0 or a negative errno. A value that the hardware refuses changes nothing."""
         name = self.resolve(asked)
         if isinstance(name, int):
             return name
@@ -170,7 +170,7 @@ class Pluto:
         return 0
 
     def _reset_by_rate(self, before: dict[Name, str]) -> None:
-        """What this firmware sets back to its value at boot when the rate is changed."""
+        """Reset the attributes that this firmware resets when the sample rate changes."""
         if before.get(rules.RATE_RX) == self.values.get(rules.RATE_RX):
             return
         for one in self.attributes:
@@ -183,7 +183,7 @@ class Pluto:
         return self.resolve(asked) in RECEIVER
 
     def stream(self, on: bool) -> None:
-        """Have an open transmit buffer be the source of samples, or the tone generators."""
+        """Make an open transmit buffer, or else the tone generators, the source of samples."""
         self._streaming = on
         self._tell_transmitter()
 
@@ -192,7 +192,7 @@ class Pluto:
         self.registers[STATUS_REGISTER] |= bit
 
     def value(self, name: Name, otherwise: str) -> str:
-        """An attribute's value; `otherwise` where this firmware does not have it."""
+        """An attribute's value; `otherwise` where this firmware lacks it."""
         return self.values.get(name, otherwise)
 
     def _tell_receiver(self) -> None:
@@ -232,7 +232,7 @@ class Pluto:
             self._told = (self._told[0], output)
 
     def _swings(self, name: Name, otherwise: str) -> int:
-        """Where an oscillator really is: what it is set to, by a crystal that is believed to be somewhat off."""
+        """True frequency of an oscillator: its setting, corrected for the error in the stated crystal frequency."""
         believed_hz = int(self.value(rules.XO, str(rules.TRUE_XO_HZ)))
         return round(int(self.value(name, otherwise)) * rules.TRUE_XO_HZ / believed_hz)
 
@@ -240,14 +240,14 @@ class Pluto:
         return round(-float(self.value(name, "-10 dB").split()[0]) * 1000)
 
     def _dds(self, path: str) -> tuple[float | None, int]:
-        """Level against full scale of all tone generators of one path together, and the loudest's frequency."""
+        """Level relative to full scale of all tone generators of one path, and the loudest one's frequency."""
         tones: list[tuple[float, int]] = []
         for (device, _, channel), label in self.labels.items():
             if device == DAC and label.startswith(path):
                 read = {a: self.value(rules.tone(channel, a), "0") for a in ("raw", "scale", "frequency")}
                 if read["raw"] == "1" and float(read["scale"]) > 0:
                     tones.append((float(read["scale"]), int(read["frequency"])))
-        # The chip's own test tone, when it is told to put it in on the transmit side.
+        # The chip's own test tone, when enabled on the transmit side.
         words = self.value(rules.TEST_TONE, "0").split()
         if words[0] == "1" and path == "TX1":
             tones.append((1.0, (int(words[1]) + 1 if len(words) > 1 else 1) * self.chip_rate_hz // 32))
@@ -258,7 +258,7 @@ class Pluto:
 
 
 def _same_files(attributes: list[Shown]) -> dict[Name, Name]:
-    """Every attribute, and the first one whose file it shares: they are one and the same."""
+    """For every attribute the first one that shares its file: the two are the same."""
     first: dict[tuple[str, str, str], Name] = {}
     return {
         one.name: first.setdefault((one.name.device, one.name.kind, one.file or one.name.attribute), one.name)

@@ -27,7 +27,7 @@ from sim.stations import STRICT, Name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedUnit:
-    """One simulated Pluto: which station of the air it is, and where it listens on loopback."""
+    """One simulated Pluto: its station in the air, and its port on loopback."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -38,7 +38,7 @@ class SimulatedUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlutosConfig:
-    """What the process is started with."""
+    """The configuration of the process."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 

@@ -1,4 +1,4 @@
-"""The text protocol of libiio 0.x servers, both directions, without sockets: lines to commands, results to bytes.
+"""The text protocol of libiio 0.x servers, without sockets: parses command lines, formats responses.
 
 Behaviour as measured on Debian's own daemon, version 0.24: integers are decimal and end with a newline, errors are
 negative errno, an attribute's length counts its trailing NUL, a channel mask is groups of eight hexadecimal digits.
@@ -16,7 +16,7 @@ MASK_DIGITS: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Name:
-    """Which attribute: `kind` is device, debug, buffer, input or output; `channel` belongs to the last two."""
+    """The name of an attribute: `kind` is device, debug, buffer, input or output; `channel` for the last two."""
 
     device: str
     kind: str
@@ -59,7 +59,7 @@ class ReadBuffer:
 
 @dataclass(frozen=True, slots=True)
 class WriteBuffer:
-    """Write so many bytes, which follow once the server has said go ahead."""
+    """Write so many bytes, sent once the server has answered go ahead."""
 
     device: str
     size: int
@@ -74,7 +74,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class SetBuffers:
-    """How many kernel buffers the next opening gets."""
+    """Set the number of kernel buffers for the next opening."""
 
     device: str
     count: int
@@ -82,14 +82,14 @@ class SetBuffers:
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """The client's limit; the simulated device needs none."""
+    """The client's timeout; the simulated device needs none."""
 
     milliseconds: int
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """Ask for or set a trigger; a Pluto has none."""
+    """Read or set a trigger; a Pluto has none."""
 
     device: str
 
@@ -103,7 +103,7 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A line that is no command this server has, and the error it is answered with."""
+    """A line that is no command of this server, and the error to answer."""
 
     code: int
 
@@ -116,7 +116,7 @@ PLAIN: Final = frozenset({"VERSION", "PRINT", "EXIT", "HELP"})
 
 
 def parse(line: bytes) -> Command:
-    """Return what a line asks for; None for an empty one, which gets no answer."""
+    """The command of a line; None for an empty line, which gets no answer."""
     try:
         words = line.decode("ascii").split()
     except UnicodeDecodeError:
@@ -133,7 +133,7 @@ def parse(line: bytes) -> Command:
 
 
 def _with_arguments(verb: str, rest: list[str]) -> Command:
-    """Raises ValueError, IndexError where the arguments are not the verb's."""
+    """Parse a command's arguments. Raises ValueError, IndexError where they do not fit it."""
     match verb:
         case "READ":
             return Read(_name(rest))
@@ -185,26 +185,26 @@ def _mask(word: str) -> str:
 
 
 def integer(value: int) -> bytes:
-    """Return a result or a negative errno as it travels."""
+    """Format a result or a negative errno."""
     return b"%d\n" % value
 
 
 def value(text: str) -> bytes:
-    """Return an attribute's value as it travels: length with the NUL, the text, the NUL, a newline."""
+    """Format an attribute's value: length with the NUL, the text, the NUL, a newline."""
     data = text.encode("ascii") + b"\0"
     return integer(len(data)) + data + b"\n"
 
 
 def document(xml: bytes) -> bytes:
-    """Return the context description as it travels."""
+    """Format the context description."""
     return integer(len(xml)) + xml + b"\n"
 
 
 def chunk_header(size: int, mask: str | None) -> bytes:
-    """Return what goes before a chunk of samples; the mask goes with the first one only."""
+    """Format the header of a chunk of samples; the mask goes with the first chunk only."""
     return integer(size) if mask is None else integer(size) + mask.encode("ascii") + b"\n"
 
 
 def written(data: bytes) -> str:
-    """Return the text a client wrote, without the NUL it may end with; raises ValueError if it is no ASCII."""
+    """The text that a client wrote, without a trailing NUL; raises ValueError if it is not ASCII."""
     return data.split(b"\0", 1)[0].decode("ascii").strip()

@@ -1,4 +1,4 @@
-"""What each attribute of a Pluto does with a value that is written to it, and which ones read as what others make.
+"""The effect of writing each Pluto attribute, and the attributes whose reading depends on others.
 
 Long because the attributes are coupled: what one takes depends on the others, and is read beside them.
 """
@@ -22,15 +22,15 @@ LO_HZ: Final = (70_000_000, 6_000_000_000)
 ATTENUATION_DB: Final = (-89.75, 0.0)
 STEPS_PER_DB: Final = 4
 DIVIDED: Final = "divided"
-"""Held by a sample interface's rate while it takes one sample of eight, or makes eight of one."""
+"""Value held by a sample interface's rate while it decimates or interpolates by eight."""
 RECEIVING: Final = ("fdd", "pinctrl_fdd_indep")
 TRANSMITTING: Final = ("fdd", "pinctrl_fdd_indep")
 SWITCH: Final = {"0": "0", "1": "1", "n": "0", "y": "1", "N": "0", "Y": "1", "on": "1", "of": "0"}
-"""How a switch begins, as the kernel reads it; the rest of the word it does not look at."""
+"""The first character of a switch's text, as the kernel reads it; the rest is ignored."""
 
 
 class Chip(Protocol):
-    """What a rule sees and sets of a unit: its attributes, its registers, its stored profiles."""
+    """A unit as the rules see it: its attributes, its registers, its stored profiles."""
 
     firmware: Firmware
     values: dict[Name, str]
@@ -40,13 +40,13 @@ class Chip(Protocol):
 
     @property
     def transmit_rate_hz(self) -> int:
-        """The rate of the samples a transmit buffer takes."""
+        """Sample rate of transmit buffers."""
 
     def value(self, name: Name, otherwise: str) -> str:
-        """An attribute's value; `otherwise` where this firmware does not have it."""
+        """An attribute's value; `otherwise` where this firmware lacks it."""
 
     def initialise(self) -> None:
-        """Start the chip anew."""
+        """Reset the chip."""
 
 
 def _phy(kind: str, channel: str, attribute: str) -> Name:
@@ -73,7 +73,7 @@ TAPS: Final = Name(device=PHY, kind="device", attribute="filter_fir_config")
 LOOPBACK: Final = Name(device=PHY, kind="debug", attribute="loopback")
 XO: Final = Name(device=PHY, kind="device", attribute="xo_correction")
 TRUE_XO_HZ: Final = 40_000_000
-"""What this unit's crystal really swings at."""
+"""The true frequency of this unit's crystal."""
 TEST_TONE: Final = Name(device=PHY, kind="debug", attribute="bist_tone")
 INITIALISE: Final = Name(device=PHY, kind="debug", attribute="initialize")
 RATE_ADC: Final = Name(device=ADC, kind="input", channel="voltage0", attribute="sampling_frequency")
@@ -88,7 +88,7 @@ def tone(channel: str, attribute: str) -> Name:
 
 
 class Invalid(Exception):
-    """A value the attribute does not take; the argument is the negative errno."""
+    """The attribute refuses the value; the argument is the negative errno."""
 
 
 Rule = Callable[[Chip, Name, str], None]
@@ -98,7 +98,7 @@ Rule = Callable[[Chip, Name, str], None]
 
 
 def shown(pluto: Chip, name: Name) -> str:
-    """An attribute's text as it reads now; some are made of others."""
+    """An attribute's text as it reads now; some depend on others."""
     held = pluto.values[name]
     rate = int(pluto.value(RATE_RX, "30720000"))
     if name in (RATE_ADC, RATE_DAC):
@@ -136,7 +136,7 @@ def _lo_range(pluto: Chip) -> tuple[int, int]:
 
 
 def _gains(pluto: Chip) -> tuple[int, int]:
-    """What the chip's gain table of the range it is tuned to has."""
+    """The range of the gain table for the present tuning."""
     at_hz = int(pluto.value(LO_RX, "2400000000"))
     if at_hz <= 1_300_000_000:
         return -1, 73
@@ -198,7 +198,7 @@ def _switch(pluto: Chip, name: Name, text: str) -> None:
 
 
 def _calibration(pluto: Chip, name: Name, text: str) -> None:
-    """A mode is kept; a calibration that is asked for runs once and leaves the mode as it is."""
+    """Store the calibration mode; a requested calibration runs once and leaves the mode as it is."""
     word, *phase = text.split() or [""]
     if word not in CALIBRATIONS or len(phase) > (word in {"tx_quad", "manual_tx_quad"}):
         raise Invalid(-errno.EINVAL)
@@ -211,14 +211,14 @@ def _frequency(pluto: Chip, name: Name, text: str) -> None:
 
 
 def _bandwidth(pluto: Chip, name: Name, text: str) -> None:
-    """An AD9363 takes what the others have and holds at most its own."""
+    """Accept the bandwidths of the other chips; an AD9363 limits it to its own."""
     wanted = _within(*BANDWIDTH_HZ, text)
     stock = pluto.firmware.chip_model.startswith("ad9363")
     pluto.values[name] = str(min(wanted, STOCK_BANDWIDTH_HZ) if stock else wanted)
 
 
 def _rate(pluto: Chip, _name: Name, text: str) -> None:
-    """Both directions share one rate."""
+    """Set the sample rate of both directions."""
     held = str(_within(_least_rate(pluto), RATE_HZ[1], text))
     for one in (RATE_RX, RATE_TX):
         if one in pluto.values:
@@ -226,7 +226,7 @@ def _rate(pluto: Chip, _name: Name, text: str) -> None:
 
 
 def _interface_rate(pluto: Chip, name: Name, text: str) -> None:
-    """The chip's rate or an eighth of it switch the divider; any other is asked of the chip."""
+    """Set the divider for the chip's rate or an eighth of it; any other rate is set in the chip."""
     wanted, rate = _within(RATE_HZ[0] // 8, RATE_HZ[1], text), int(pluto.value(RATE_RX, "30720000"))
     if abs(wanted - rate // 8) <= 1:
         pluto.values[name] = DIVIDED
@@ -271,7 +271,7 @@ def _gain_tx(pluto: Chip, name: Name, text: str) -> None:
 
 
 def _fastlock(pluto: Chip, name: Name, text: str) -> None:
-    """Profiles 0 to 7 of an oscillator: `store` keeps where it is, `recall` takes it back there."""
+    """Profiles 0 to 7 of an oscillator: `store` saves its frequency, `recall` restores it."""
     profile = _within(0, 7, text)
     frequency = Name(device=PHY, kind="output", channel=name.channel, attribute="frequency")
     if name.attribute == "fastlock_store":
@@ -346,7 +346,7 @@ _BY_ATTRIBUTE: dict[tuple[str, str], Rule] = {
 
 
 def of(names: Iterable[Name]) -> dict[Name, Rule]:
-    """What each of these attributes does with a value, for those that can be written."""
+    """For each writable attribute of these, its rule."""
     found: dict[Name, Rule] = {}
     for name in names:
         rule = _BY_ATTRIBUTE.get((name.device, name.attribute))

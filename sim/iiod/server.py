@@ -29,7 +29,7 @@ COMMANDS_KEPT: Final = 10_000
 
 
 class IiodServer:
-    """Serves one simulated Pluto. `paced` False hands out samples as fast as they are asked for."""
+    """Serves one simulated Pluto. With `paced` False samples come as fast as they are asked for."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class IiodServer:
         contexts_max: int = 0,
         sysfs: Path | None = None,
     ) -> None:
-        """Make it; nothing is served yet.
+        """Set up without serving.
 
         Args:
             pluto: the unit.
@@ -120,7 +120,7 @@ class IiodServer:
                 self._close(buffer)
 
     async def _command(self, number: int, wire: Wire, line: bytes, action: Action | None) -> bool:
-        """Carry out one line; True when the client takes its leave."""
+        """Execute one command line; returns True when the client ends the session."""
         command = protocol.parse(line)
         data = b""
         if isinstance(command, protocol.Write):
@@ -181,7 +181,7 @@ class IiodServer:
         return protocol.integer(-errno.EINVAL)
 
     async def _set(self, name: protocol.Name, data: bytes) -> int:
-        """Write an attribute; samples that wait are taken as they were, before a receiver changes under them.
+        """Write an attribute; waiting samples are taken first at the old receiver settings.
 
         Only then: to work out samples takes the air long, and what silences a transmitter does not wait for it.
         """
@@ -230,7 +230,7 @@ class IiodServer:
         return 0
 
     def _rails(self, mask: str) -> tuple[int, ...] | None:
-        """Which channels a mask asks for; None for one this unit does not have."""
+        """The channels of a mask; None for one that this unit does not have."""
         bits, most = int(mask, 16), 4 if self.pluto.firmware.two_channels else 2
         return None if bits >> most else tuple(number for number in range(most) if bits >> number & 1)
 
@@ -327,21 +327,21 @@ class IiodServer:
     # -- what a test does to it ----------------------------------------------------------------------------------
 
     def drop(self, number: int) -> None:
-        """Cut one connection."""
+        """Close one connection."""
         self._wires[number].cut()
 
     @property
     def open_buffers(self) -> int:
-        """How many buffers are open."""
+        """Number of open buffers."""
         return len(self._buffers)
 
     @property
     def connections(self) -> list[int]:
-        """Numbers of the connections that are open, oldest first."""
+        """Numbers of the open connections, oldest first."""
         return sorted(self._wires)
 
     def reboot(self) -> None:
-        """Lose power and come up again."""
+        """Lose power and restart."""
         for buffer in list(self._buffers):
             self._close(buffer)
         for wire in self._wires.values():

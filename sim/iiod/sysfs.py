@@ -1,4 +1,4 @@
-"""A simulated Pluto's attributes as files in a folder, as its own firmware shows them: on-device scripts work on these.
+"""Mirrors a simulated Pluto's attributes as files in a folder, for on-device scripts.
 
 Both ways: what a script writes into a file is written to the device, what clients write shows in the files.
 """
@@ -15,10 +15,10 @@ POLL_S: Final = 0.01
 
 
 class Sysfs:
-    """The mirror; only attributes of channels and devices are in it, as under /sys/bus/iio/devices."""
+    """The mirror; it has attributes of channels and devices only, as under /sys/bus/iio/devices."""
 
     def __init__(self, pluto: Pluto, root: Path) -> None:
-        """Lay out the folder; raises OSError."""
+        """Create the folder's files; raises OSError."""
         self._pluto = pluto
         self._files: dict[Name, Path] = {}
         self._seen: dict[Name, str] = {}
@@ -32,7 +32,7 @@ class Sysfs:
         self.step()
 
     def step(self) -> None:
-        """Carry every change over, a script's first."""
+        """Copy every change to the other side, a script's first."""
         for name, path in self._files.items():
             held = _text(path)
             if held is None and name in self._seen:
@@ -48,14 +48,14 @@ class Sysfs:
             self._seen[name] = text
 
     async def run(self) -> None:
-        """Keep both alike for ever."""
+        """Mirror until cancelled."""
         while True:
             self.step()
             await asyncio.sleep(POLL_S)
 
 
 def _text(path: Path) -> str | None:
-    """What a file says; None while a script is about to write it."""
+    """The content of a file; None while a script is about to write it."""
     try:
         return path.read_text().strip() or None
     except OSError:

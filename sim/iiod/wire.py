@@ -1,4 +1,4 @@
-"""Lines and blocks on a non-blocking socket, with no copy of samples more than the kernel makes."""
+"""Reads lines and blocks from a non-blocking socket, without extra copies of samples."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ SOCKET_BUFFER = 4 << 20
 
 
 class Gone(Exception):
-    """The other side closed the connection or speaks no lines."""
+    """The peer closed the connection, or sent something that is no line."""
 
 
 class Wire:
@@ -25,7 +25,7 @@ class Wire:
         self._buffer = bytearray()
 
     async def line(self) -> bytes:
-        """The next line without its end; raises Gone."""
+        """The next line without its line end; raises Gone."""
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > LINE_MAX:
                 raise Gone
@@ -69,10 +69,10 @@ class Wire:
             raise Gone from exc
 
     def cut(self) -> None:
-        """End the connection now, in both directions."""
+        """Close the connection at once, in both directions."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         self._socket.close()

@@ -1,1 +1,1 @@
-"""Pure generators of the signals that meet in a shared band; they share no code with what detects them."""
+"""Signal generators for shared bands; they have no code in common with the detectors."""

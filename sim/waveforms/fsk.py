@@ -1,4 +1,4 @@
-"""Frequency-shift keying with Gaussian or no smoothing, of which BLE, DECT, GSM and cheap sensors are made."""
+"""Frequency-shift keying with or without Gaussian filter, as in BLE, DECT, GSM and sensors."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""What switches and drops: impulses of a pulse-width-modulated supply, and a carrier with a buffer lost now and then.
+"""Impulses of switching power supplies, and carriers with lost sample buffers.
 
 Source: CISPR 16-1-1, 4 (impulsive disturbance: damped oscillation at each switching edge); the lost buffers are those
 of a receiver whose host is late, 1024 samples at 1 MS/s and their like.

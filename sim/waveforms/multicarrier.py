@@ -1,4 +1,4 @@
-"""One burst of evenly spaced carriers at any sample rate: what OFDM symbols of every numerology are made of."""
+"""OFDM symbols of any numerology at any sample rate, as bursts of evenly spaced carriers."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -13,12 +13,12 @@ from radio.signals.shapes import Cplx
 from sim.waveforms.multicarrier import Carriers, add_symbol
 
 PER_BLOCK = 12
-"""Carriers of a resource block (38.211, 4.4.4.1)."""
+"""Sub-carriers of a resource block (38.211, 4.4.4.1)."""
 SYMBOLS = 14
 PREFIX_SHARE = 144 / 2048
-"""Of the useful symbol; the slightly longer prefix twice a millisecond is left out, slots stay on their raster."""
+"""Cyclic prefix as a share of the useful symbol; the longer prefix twice per ms is omitted, slots stay on raster."""
 SSB_FIRST_SYMBOLS = (4, 8, 16, 20)
-"""Of the first two slots at 30 kHz, case B up to 3 GHz (38.213, 4.1)."""
+"""First symbols of SS/PBCH blocks in the first two slots at 30 kHz, case B up to 3 GHz (38.213, 4.1)."""
 SSB_BLOCKS = 20
 
 
@@ -30,17 +30,17 @@ class NrNumerology:
 
     @property
     def spacing_hz(self) -> float:
-        """Between neighbouring carriers."""
+        """Spacing of neighbouring sub-carriers."""
         return 15e3 * (1 << self.mu)
 
     @property
     def slot_s(self) -> float:
-        """One slot of 14 symbols."""
+        """Duration of a slot of 14 symbols."""
         return 1e-3 / (1 << self.mu)
 
     @property
     def symbol_s(self) -> float:
-        """One symbol with its prefix: 35.7 microseconds at 30 kHz."""
+        """Duration of a symbol with its prefix: 35.7 us at 30 kHz."""
         return self.slot_s / SYMBOLS
 
 

@@ -44,7 +44,7 @@ class ParameterRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassRanges:
-    """What a class allows; `chirp_hz` is 0 to 0 where the class does not sweep."""
+    """The parameter ranges of a class; `chirp_hz` is 0 to 0 where the class does not sweep."""
 
     pulse_s: ParameterRange
     chirp_hz: ParameterRange
@@ -116,7 +116,7 @@ class Radar:
 
     @property
     def width_hz(self) -> float:
-        """About how wide the pulse is: its sweep and eight of its main lobes."""
+        """Approximate width of the pulse: its sweep and eight of its main lobes."""
         chips = len(BARKER_4) if RANGES[self.radar_class].phase_coded else 1
         return self.chirp_hz + 8 * chips / self.pulse_s
 

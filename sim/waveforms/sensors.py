@@ -15,7 +15,7 @@ from sim.waveforms import fsk
 
 
 class Coding(Enum):
-    """How a bit becomes on and off times."""
+    """The coding of a bit as on and off times."""
 
     PULSE_WIDTH = "pwm"
     PULSE_DISTANCE = "ppm"
@@ -60,7 +60,7 @@ def generate(
 
 
 def _times(message: NDArray[np.integer], coding: Coding) -> NDArray[np.float64]:
-    """(bits, 2): on and off time of each bit in units; Manchester only by halves of which neighbours touch."""
+    """On and off time of each bit in units, (bits, 2); for Manchester, halves that merge with their neighbours."""
     one = {Coding.PULSE_WIDTH: (3, 1), Coding.PULSE_DISTANCE: (1, 4), Coding.MANCHESTER: (1, 2)}[coding]
     zero = {Coding.PULSE_WIDTH: (1, 3), Coding.PULSE_DISTANCE: (1, 2), Coding.MANCHESTER: (2, 1)}[coding]
     return np.where(message[:, None] == 1, one, zero).astype(np.float64)
@@ -76,7 +76,7 @@ def _keyed(
     rate_hz: float,
     offset_hz: float,
 ) -> float:
-    """Key a carrier whose frequency is a little off each telegram; returns when it ended."""
+    """Key a carrier whose frequency differs slightly for each telegram; returns when it ended, s."""
     drift = offset_hz + float(rng.normal(0, 5e3))
     for on, off in times * (1 + jitter * rng.standard_normal(times.shape)):
         count = max(1, int(on * rate_hz))

@@ -1,4 +1,4 @@
-"""Neighbours in virtual time: real parties with real bytes, one process, one seed, faults of every kind.
+"""Simulates neighbouring nodes in virtual time: real protocol code and bytes, one process, one seed, many faults.
 
 plan         what a seed makes of it: who there is, what they want, what goes wrong and when
 trust        the authority, its rule and the credentials

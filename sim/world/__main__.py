@@ -16,7 +16,7 @@ from sim.world.run import World, run_plan
 from sim.world.shrink import shrunk, with_acts
 
 INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it."""
+"""The exit code after Ctrl-C, as shells use it."""
 
 
 def _one(plan_: Plan, *, trace: bool, small: bool) -> int:
@@ -39,7 +39,7 @@ def _shrink(plan_: Plan, world: type[World] = World, again: str = "") -> None:
 
 
 def _chosen(text: str, made: Plan) -> tuple[int, ...]:
-    """Places of acts in a plan, as `--acts` has them; raises ValueError with what is wrong."""
+    """Parse the indices of a plan's acts, as in `--acts`; raises ValueError with the error."""
     if text == "none":
         return ()
     numbers = tuple(int(one) for one in text.split(","))
@@ -50,7 +50,7 @@ def _chosen(text: str, made: Plan) -> tuple[int, ...]:
 
 
 def _city(asked: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    """Run one city; 1 where an invariant was broken, after making the run small."""
+    """Run one city; returns 1 where an invariant was broken, after shrinking the run."""
     if asked.count != 1:
         parser.error("--nodes runs one city; leave --count away")
     how = {"nodes": asked.nodes, "hours": asked.hours, "faults": asked.faults}
@@ -75,7 +75,7 @@ def _city(asked: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 
 
 def main() -> int:
-    """Run the seeds asked for; ends with 1 when an invariant was broken."""
+    """Run the requested seeds; ends with 1 when an invariant was broken."""
     parser = argparse.ArgumentParser(prog="python -m sim.world", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--count", type=int, default=1, help="how many seeds from there on")

@@ -1,4 +1,4 @@
-"""A city in virtual time: hundreds of members over hours, each knowing only those it can hear; every invariant asked.
+"""Simulates a city in virtual time: hundreds of members over hours, each knowing only those within hearing distance.
 
 Parties, bytes, logs and verdicts are those of a world of seconds (`run`). What differs: a member does something only
 when a message comes or one of its deadlines passes, credentials are fetched when somebody is first heard, and members
@@ -40,7 +40,7 @@ ASKED_S: Final = (120, 300, 600, 1200)
 
 
 class Citizen(Member):
-    """A member with a place; it holds the credentials of those it has heard, and goes on with them after a crash."""
+    """A member with a position; it keeps the credentials of members it has heard, over a crash too."""
 
     spot: CitySpot
     trust: CityTrust
@@ -50,12 +50,12 @@ class Citizen(Member):
     left = False
 
     def settle(self, spot: CitySpot) -> None:
-        """Stand there."""
+        """Set the member's position."""
         self.spot = spot
         self.clock.lat_e7, self.clock.lon_e7 = spot.lat_e7, spot.lon_e7
 
     def meet(self, other: "Citizen") -> bool:
-        """Fetch the credential of somebody heard for the first time; True where it is new to a member that is up."""
+        """Fetch the credential of a member heard for the first time; True where it is new to a running member."""
         new = other.name not in self.known
         self.known.add(other.name)
         if self.party is None or not new:
@@ -95,7 +95,7 @@ class City(World):
     # -- who is there --------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Bring up whoever is there from the start, and ask for everything the plan says."""
+        """Start the members present at the beginning, and schedule all acts of the plan."""
         for number, citizen in enumerate(self.members.values()):
             if citizen.name not in self.plan.absent:
                 self.at(number, partial(self._arrive, citizen))
@@ -105,7 +105,7 @@ class City(World):
             self.at(self.heals_ns, self._heal)
 
     def hearing(self, citizen: Citizen) -> list[Citizen]:
-        """Everybody there within hearing."""
+        """All members present within hearing distance."""
         return [one for one in self._here.values() if one is not citizen and one.spot.away_m(citizen.spot) <= HEARING_M]
 
     def _arrive(self, citizen: Citizen) -> None:
@@ -116,7 +116,7 @@ class City(World):
         self._met(citizen, near)
 
     def _met(self, citizen: Citizen, near: list[Citizen]) -> None:
-        """Both sides log the credential of somebody new; holders tell a newcomer what they offer."""
+        """Let both sides log a new neighbour's credential; holders send their offers to it."""
         for one in near:
             if one.meet(citizen):
                 self._register(one)
@@ -124,7 +124,7 @@ class City(World):
                 self._tell(one, citizen)
 
     def _register(self, citizen: Citizen) -> None:
-        """Log the credentials that are new to it."""
+        """Log the credentials that are new to a member."""
         if citizen.party is not None:
             self.step(citizen, citizen.party.register)
 
@@ -159,7 +159,7 @@ class City(World):
         return there
 
     def _move(self, citizen: Citizen, act: Act) -> None:
-        """Go somewhere else: the gate sees it at once, and whoever is heard there for the first time is met."""
+        """Move a member: its gate knows at once, and members heard there for the first time are met."""
         self.counts["moved"] += 1
         citizen.settle(spot_of(act.number, self.plan.side, self._holders))
         self._radiated(citizen.transmitter.turn(self.now_ns, citizen.clock.fix(self.now_ns)))
@@ -172,7 +172,7 @@ class City(World):
     # -- time ----------------------------------------------------------------------------------------------------
 
     def crash(self, member: Member, why: str) -> None:
-        """As ever, unless it is gone for good."""
+        """As for any world, unless the member has left for good."""
         if isinstance(member, Citizen) and member.left:
             return
         super().crash(member, why)
@@ -180,7 +180,7 @@ class City(World):
     def _heal(self) -> None:
         absent = [one for one in self.members.values() if one.name not in self._here]
         gone = [one for one in absent if not one.dead]
-        for one in gone:  # who has not come yet does not come up
+        for one in gone:  # a member that has not arrived is not started
             one.dead = True
         super()._heal()
         for one in gone:
@@ -192,7 +192,7 @@ class City(World):
         self._open_later(self.members[member.name])
 
     def _open_later(self, citizen: Citizen) -> None:
-        """Have the gate of each settlement asked when its window has surely begun."""
+        """Schedule a gate decision for each settlement when its window has surely begun."""
         for sid, start_ns in citizen.transmitter.opens_ns().items():
             if sid not in citizen.opened:
                 citizen.opened.add(sid)
@@ -200,7 +200,7 @@ class City(World):
                 self.at(max(self.now_ns, opens_ns), lambda: self._turned(citizen))
 
     def _wake(self, member: Member) -> None:
-        """Have a member look at its deadlines when the next of them has passed."""
+        """Schedule a member's timers for when the next deadline has passed."""
         if not isinstance(member, Citizen) or member.party is None:
             return
         due_ns = member.party.next_due_ns()
@@ -231,20 +231,20 @@ class City(World):
         self._turned(member)
 
     def _turned(self, member: Member) -> None:
-        """A warden asks its gate all the time; here it does so when something changes for it."""
+        """Let a member's gate decide: a warden does so all the time, here only on a change."""
         self._radiated(member.transmitter.turn(self.now_ns, member.clock.fix(self.now_ns)))
 
     # -- what is wanted ------------------------------------------------------------------------------------------
 
     def _partition(self, member: Member, act: Act) -> None:
-        """From somebody whom it hears."""
+        """Cut a member off from one it hears."""
         near = self.hearing(self.members[member.name])
         if near:
             other = near[act.number % len(near)]
             self.network.part(member.name, other.name, self.now_ns + (100 + act.number % 2500) * MS * self.lasts)
 
     def _offer(self, member: Member, act: Act) -> None:
-        """One look at the holder's block and an offer that rests on it, told to every user in its area."""
+        """Sense the holder's block once, and send an offer based on it to every user in its area."""
         citizen, party = self.members[member.name], member.party
         if party is None or not self._timely(member):
             if self.now_ns < self.heals_ns:
@@ -292,7 +292,7 @@ class City(World):
             self.at(self.now_ns + after_ms * MS, lambda: self.carry(holder, user, data))
 
     def _request(self, member: Member, act: Act) -> None:
-        """Ask for a part of an offer of somebody in whose area it stands, from soon on, for minutes."""
+        """Request a part of an offer in whose area the member is, from soon on, for minutes."""
         party, draw = member.party, Random(act.number)
         if party is None or not self._timely(member):
             self.counts["no request"] += 1
@@ -320,11 +320,11 @@ class City(World):
         self.step(member, ask)
 
     def _asked_s(self, _act: Act, draw: Random) -> int:
-        """For how many seconds a request asks."""
+        """Duration of a request in s."""
         return draw.choice(ASKED_S)
 
     def _preempt(self, member: Member, act: Act) -> None:
-        """The holder takes back a part of its block for some minutes."""
+        """Preempt a part of the holder's block for some minutes."""
         party, draw = member.party, Random(act.number)
         if party is None or not self._timely(member):
             return
@@ -340,7 +340,7 @@ class City(World):
     # -- the end -------------------------------------------------------------------------------------------------
 
     def _finish(self) -> None:
-        """Every log is judged again; where faults end, both sides of every settlement name one decision."""
+        """Verify every log again; where faults have ended, both sides of each settlement must name one decision."""
         for citizen in self._here.values():
             self.monitor.rebuilt(citizen, self.now_ns)
             self.monitor.audited(citizen, self.now_ns)
@@ -356,7 +356,7 @@ def _free(band: Band, now: Fix) -> Envelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CityResult:
-    """What a run of a city came to, and what it cost: seconds of this process, peak memory of it in MiB."""
+    """Result of a city run and its cost: processor time in s, peak memory in MiB."""
 
     outcome: SeedOutcome
     members: int
@@ -371,7 +371,7 @@ class CityResult:
         return self.virtual_s / self.cpu_s
 
     def report(self) -> str:
-        """Return some lines for people."""
+        """Format the result in some lines."""
         counts = self.outcome.counts
         hours, peak = self.virtual_s / 3600, self.peak_mib
         wanted = (
@@ -388,7 +388,7 @@ class CityResult:
 
 
 def run_city(plan_: CityPlan, *, keep_lines: bool = False, world: type[City] = City) -> CityResult:
-    """Run a city, with what it cost."""
+    """Run a city, and measure its cost."""
     began_s, cpu_s = time.perf_counter(), time.process_time()
     outcome = run_plan(plan_, keep_lines=keep_lines, world=world)
     return CityResult(

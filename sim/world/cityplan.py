@@ -1,4 +1,4 @@
-"""What a seed makes of a city: hundreds of members on a map over hours, who moves, comes and goes, wants, and fails.
+"""Generates a city's plan from a seed: members on a map over hours, their moves, requests and faults.
 
 Holders stand in the middle of square districts and reuse four blocks of spectrum as a map of four colours does, so that
 two who have the same block never reach the same place. Users stand in districts; some move. Every member knows whoever
@@ -15,15 +15,15 @@ from sim.world.trust import LAT_E7, LON_E7
 HOUR_NS = 3600 * NS
 DISTRICT_M = 2000.0
 REACH_M = 0.72 * DISTRICT_M
-"""Radius of a holder's area: to the corners of its district, and less than half the way to the next of its colour."""
+"""Radius of a holder's area: to its district's corners, less than half way to the next holder of its block."""
 HEARING_M = 1.5 * DISTRICT_M
-"""Within it members know each other: about thirty of them."""
+"""Hearing distance, within which members know each other: about thirty of them."""
 USERS_EACH = 3
 BLOCKS = 4
 M_PER_DEGREE = 111_320.0
 OFFER_NS, OFFERED_NS = HOUR_NS, 5 * HOUR_NS // 4
 QUIET_NS = HOUR_NS // 3
-"""Before the end nothing new is wanted, so that everything can come to its end."""
+"""Time before the end without new requests, so that everything finishes."""
 FAULTS = ("none", "some", "unlimited")
 KINDS = (
     ("crash", 30),
@@ -42,13 +42,13 @@ STORM = Weather(drop_ppt=200, duplicate_ppt=150, late_ppt=80, delay_ns_max=500 *
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CitySpot:
-    """Where a member stands, metres east and north of the city's corner."""
+    """A member's position, metres east and north of the city's corner."""
 
     east_m: float
     north_m: float
 
     def away_m(self, other: "CitySpot") -> float:
-        """Metres to another one; the city is small enough for a plane."""
+        """Distance in m to another position, in a plane."""
         return math.hypot(self.east_m - other.east_m, self.north_m - other.north_m)
 
     @property
@@ -64,31 +64,31 @@ class CitySpot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CityPlan(Plan):
-    """A whole run of a city: where each member stands at first and on which block of spectrum each holder is."""
+    """The plan of a city run: each member's first position, and each holder's block of spectrum."""
 
     hours: int
     side: int
     spots: tuple[CitySpot, ...]
     blocks: tuple[int | None, ...]
     absent: frozenset[str]
-    """Members that come later."""
+    """Members that arrive later."""
     faults: str
 
     @property
     def ends_ns(self) -> int:
-        """When it is over."""
+        """When the run ends, ns."""
         return self.hours * HOUR_NS
 
     @property
     def heals_ns(self) -> int:
-        """When faults end and everyone is up again; in a city of unlimited faults never."""
+        """When faults end and all members run again; never in a city of unlimited faults."""
         return self.ends_ns if self.faults == "unlimited" else self.ends_ns - QUIET_NS
 
 
 def city_plan(
     seed: int, *, nodes: int, hours: int, faults: str = "none", wants_per_hour: float = 1.0, moves_per_hour: float = 0.1
 ) -> CityPlan:
-    """Make the city of a seed; the same arguments give the same plan for ever.
+    """Generate the city of a seed; the same arguments always give the same plan.
 
     Args: nodes: members, a quarter of them holders. faults: one of FAULTS. wants_per_hour: REQUESTs of each user.
     moves_per_hour: how often each user that moves does so; every fourth does. Raises ValueError for fewer than two
@@ -133,7 +133,7 @@ def city_plan(
 
 
 def spot_of(number: int, side: int, holders: int) -> CitySpot:
-    """The place that a move with that number goes to: one in any district that has a holder."""
+    """The position that the move of that number goes to: in any district with a holder."""
     return _spot(Random(f"spot/{number}"), number % holders, side)
 
 

@@ -1,4 +1,4 @@
-"""The authority of a city: one root, a credential for each member inside its own block of spectrum and its own area."""
+"""Credentials of a city: one root, and for each member one limited to its own block and area."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,7 +30,7 @@ from sim.world.trust import (
 
 CITY_BAND = Band(low_hz=LOW_HZ, high_hz=LOW_HZ + BLOCKS * CHANNELS * RASTER_HZ)
 LEASE_NS = 240 * NS
-"""The longest that CBRS allows."""
+"""Longest lease that CBRS allows."""
 WINDOW_NS = 1800 * NS
 CITY_TERMS = replace(
     TERMS, lease_ns=LEASE_NS, max_window_ns=WINDOW_NS, accept_ns=2 * NS, confirm_ns=2 * NS, vacate_ns=2 * NS
@@ -44,27 +44,27 @@ def block_band(block: int) -> Band:
 
 
 def area_of(spot: CitySpot) -> Area:
-    """Where a holder that stands there may grant."""
+    """The area in which a holder at that position may grant."""
     return Area(lat_e7=spot.lat_e7, lon_e7=spot.lon_e7, radius_mm=round(REACH_M * 1000))
 
 
 def city_area(side: int) -> Area:
-    """All of the city, with room around it."""
+    """The area of the whole city, with a margin."""
     middle = CitySpot(east_m=side * DISTRICT_M / 2, north_m=side * DISTRICT_M / 2)
     return Area(lat_e7=middle.lat_e7, lon_e7=middle.lon_e7, radius_mm=round((side + 2) * DISTRICT_M * 1000))
 
 
 @dataclass(frozen=True, kw_only=True)
 class CityTrust(WorldTrust):
-    """What the members of a city are given: each its own chain; those of others when it comes to hear them."""
+    """The credentials of a city's members: each has its own chain, and others' once it hears them."""
 
     @cached_property
     def by_name(self) -> dict[str, tuple[bytes, ...]]:
-        """The chain of each member."""
+        """The certificate chain of each member."""
         return dict(self.chains)
 
     def registry_of(self, names: set[str]) -> Registry:
-        """A fresh registry with the chains of these members alone."""
+        """A new registry with the chains of these members only."""
         registry = Registry(NETWORK, self.anchors)
         for name in sorted(names):
             if isinstance(refused := registry.admit_chain(self.by_name[name]), Refusal):
@@ -73,7 +73,7 @@ class CityTrust(WorldTrust):
 
 
 def city_trust(plan: CityPlan) -> CityTrust:
-    """Issue everything a city needs; the same plan gives the same bytes."""
+    """Issue all credentials of a city; the same plan gives the same bytes."""
     key, before, everywhere = SigningKey.from_seed(secret("root")), before_start(), city_area(plan.side)
     until_s = (T0_NS + plan.ends_ns + HOUR_NS) // NS
 

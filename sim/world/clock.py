@@ -10,7 +10,7 @@ WIDE_NS = 5_000_000
 
 
 class VirtualClock:
-    """One node's clock and place. `trusted` says whether it knows that it is right."""
+    """One node's clock and position. `trusted`: whether the clock knows that it is right."""
 
     def __init__(self, rng: Random, bound_ns: int) -> None:
         self._rng, self._normal_ns = rng, bound_ns
@@ -22,7 +22,7 @@ class VirtualClock:
         return self._rng.randint(-self.bound_ns, self.bound_ns)
 
     def fix(self, at_ns: int) -> Fix:
-        """Here and now at a true instant, ns since the start; drifts a little, never out of its bound."""
+        """The node's time and position at a true instant, ns since the start; drifts, but never out of its bound."""
         nudge_ns = self._rng.randint(-self.bound_ns // 50, self.bound_ns // 50)
         if self.trusted:
             self._offset_ns = max(-self.bound_ns, min(self.bound_ns, self._offset_ns + nudge_ns))
@@ -41,20 +41,20 @@ class VirtualClock:
         )
 
     def step(self) -> None:
-        """Jump, but only to where the stated bound still holds the truth."""
+        """Step the clock, within its stated bound."""
         self._offset_ns = self._within()
 
     def widen(self) -> None:
-        """Know the time less well than any rule allows, and say so."""
+        """Widen the bound beyond what any rule allows, and state that."""
         self.bound_ns, self.trusted = WIDE_NS, True
         self._offset_ns = self._within()
 
     def lose(self) -> None:
-        """Lose the source: the time shown is anything, and the clock says that it is not to be trusted."""
+        """Lose the time source: the time may be anything, and the clock states that it is not trusted."""
         self.trusted = False
         self._offset_ns = self._rng.randint(-LOST_NS, LOST_NS)
 
     def recover(self) -> None:
-        """Back to normal."""
+        """Recover from all faults."""
         self.bound_ns, self.trusted = self._normal_ns, True
         self._offset_ns = self._within()

@@ -1,4 +1,4 @@
-"""A member's disk: the real log on a file, with a fuse that blows at a chosen write, and copies to go back to."""
+"""A member's simulated disk: its log in a file, which can fail at a chosen write, and copies to restore."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from settlement.chain.records import Record
 
 
 class CrashedError(BaseException):
-    """The process died here; whatever was not durable is gone. No handler of the program may catch it."""
+    """Raised where the process is to crash: only what is durable stays. No handler of the program may catch it."""
 
 
 class FusedLog(Lineage):
-    """A log whose process dies, or whose disk is full, at a write of our choosing."""
+    """A log whose process crashes, or whose disk is full, at a chosen write."""
 
     fuse: int | None = None
     full = False
@@ -30,33 +30,33 @@ class FusedLog(Lineage):
             raise CrashedError
 
     def append(self, leaf: Leaf, record: Record | None) -> int:
-        """As the log does, unless the fuse blows."""
+        """Append as the log does, unless the write is to fail."""
         self._burn()
         return super().append(leaf, record)
 
     def put(self, kind: str, key: bytes, value: bytes) -> None:
-        """As the log does, unless the fuse blows."""
+        """Put as the log does, unless the write is to fail."""
         super().put(kind, key, value)
         self._burn()
 
     def image(self) -> bytes:
-        """What a copy of the disk would hold."""
+        """The content of the disk."""
         return bytes(self._db.serialize("main"))
 
 
 class Disk:
-    """The file of one member, and older copies of it: (entries, content)."""
+    """One member's log file, and older copies of it: (entries, content)."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.path = folder / f"{name}.db"
         self.images: list[tuple[int, bytes]] = []
 
     def keep(self, log: FusedLog) -> None:
-        """Take a copy."""
+        """Keep a copy of the log."""
         self.images.append((log.size, log.image()))
 
     def go_back(self, below: int) -> bool:
-        """Put the newest copy with fewer entries in place of the file; False where there is none."""
+        """Restore the newest copy with fewer entries; returns False where there is none."""
         older = [content for size, content in self.images if 0 < size < below]
         if not older:
             return False

@@ -1,4 +1,4 @@
-"""What must hold where a group decides, each a pure function: "" where it holds, else what breaks it.
+"""Invariants of group decisions as pure functions: each returns "" where it holds, else what breaks it.
 
 Q1  one outcome of a proposal, one vote of a member    q1_one_outcome, q1_one_vote    at every OUTCOME and BALLOT
 Q2  an auctioned cell goes to the certified winner,    q2_certified_price             at every GRANT
@@ -19,19 +19,19 @@ from settlement.records.quorum import Ballot, GroupOutcome, Proposal
 
 
 def q1_one_outcome(outcome: GroupOutcome, others: Iterable[GroupOutcome]) -> str:
-    """All OUTCOMEs of a proposal, in whatever log, certify one thing."""
+    """All OUTCOMEs of one proposal, in any log, certify the same result."""
     choices = {one.choice for one in others if one.proposal == outcome.proposal} | {outcome.choice}
     return f"{len(choices)} outcomes of {outcome.proposal.hex()[:8]}" if len(choices) > 1 else ""
 
 
 def q1_one_vote(ballots: Iterable[bytes]) -> str:
-    """A member signs one BALLOT on a proposal. Args: the hashes of those of one member on one proposal."""
+    """A member signs one BALLOT per proposal. Args: the hashes of one member's ballots on one proposal."""
     count = len(set(ballots))
     return f"{count} votes of one member" if count > 1 else ""
 
 
 def q2_certified_price(grant: Grant, asked: Proposal | None, outcome: GroupOutcome | None) -> str:
-    """What was auctioned is granted to the winner alone, at its price. Args: the auction of the GRANT's offer."""
+    """An auctioned cell is granted only to the winner, at its price. Args: the auction of the GRANT's offer."""
     if asked is None or asked.auction is None:
         return ""
     if outcome is None or grant.award is None:
@@ -42,7 +42,7 @@ def q2_certified_price(grant: Grant, asked: Proposal | None, outcome: GroupOutco
 
 
 def q3_deposits(owed: Mapping[str, int], records: Mapping[bytes, Any], names: Mapping[bytes, str]) -> str:
-    """The deposits that an invoice names are those of bids that certified TALLYs counted without a REVEAL, and no more.
+    """An invoice names exactly the deposits of bids that certified TALLYs counted without a REVEAL.
 
     Args: owed: by the bidder's name. records: (author, body) of all durable records, by hash. names: by credential.
     """

@@ -39,13 +39,13 @@ LAYOUTS = {
     "approval": (HOLDERS[0], *OFFICES, USERS[0], USERS[1]),
     "coalition": (*HOLDERS, *USERS[:2]),
 }
-"""The first four are the members of the group."""
+"""Names of members by layout; the first four are the members of the group."""
 FAULTS = ("crash", "crash mid", "crash unsent", "disk full", "partition", "clock wide", "clock lost")
 OPEN_NS, BIDS_NS, REVEALS_NS, VOTE_NS, SOLD_NS = 500 * MS, 2200 * MS, 3700 * MS, 5200 * MS, 1500 * MS
 
 
 def group_plan(seed: int) -> Plan:
-    """Make the run of a seed; the same seed gives the same plan for ever."""
+    """Generate the run of a seed; the same seed always gives the same plan."""
     rng, decides = Random(f"group/{seed}"), DECIDED[seed % len(DECIDED)]
     roles, harsh = LAYOUTS[decides], rng.random()
     names, holders = [one.name for one in roles], [one.name for one in roles if one.offers]
@@ -84,7 +84,7 @@ def group_plan(seed: int) -> Plan:
 
 
 class GroupMonitor(Monitor):
-    """Asks what must hold where a group decides, beside all that must hold anyway."""
+    """Checks the invariants of group decisions, beside all others."""
 
     def _entry(self, member: Member, entry: Entry, true_ns: int) -> None:
         super()._entry(member, entry, true_ns)
@@ -105,7 +105,7 @@ class GroupMonitor(Monitor):
             self._group_granted(name, seen.body, true_ns)
 
     def _group_granted(self, name: str, grant: Grant, true_ns: int) -> None:
-        """The newest GRANT of a holder, by what lies in its own log."""
+        """Check the newest GRANT of a holder against its own log."""
         seen = {e.seen.digest: e.seen for e in self.ledger.books[name].entries if e.seen and e.leaf.admitted}
         asked = {digest: one.body for digest, one in seen.items() if isinstance(one.body, Proposal)}
         terms = self.rule.terms(grant.commodity)
@@ -126,7 +126,7 @@ class GroupMonitor(Monitor):
             self._hold("Q2", name, true_ns, law.q2_certified_price(grant, auction, outcome))
 
     def settled_deposits(self, true_ns: int) -> None:
-        """At the end: what an invoice from all logs says, against the TALLYs that were certified."""
+        """Check at the end the invoice from all logs against the certified TALLYs."""
         logs = {
             name: list(read_entries(enumerate(list(member.log.bodies())), self.trust.registry()))
             for name, member in self.members.items()
@@ -142,7 +142,7 @@ class GroupMonitor(Monitor):
 
 
 class GroupWorld(World):
-    """One run in which a group decides."""
+    """One run with a group that decides."""
 
     monitor_class = GroupMonitor
 
@@ -152,7 +152,7 @@ class GroupWorld(World):
             self.monitor.settled_deposits(self.now_ns)
 
     def tick(self, member: Member) -> None:
-        """Let time pass; who won in an auction asks for it."""
+        """Let time pass; the winner of an auction requests its cell."""
         super().tick(member)
         party = member.party
         if party is None or not self._timely(member) or self.plan.decides != "auction":
@@ -162,13 +162,13 @@ class GroupWorld(World):
             self.step(member, lambda step: [ask_for(step, party, name) for name in won])
 
     def _members(self, _member: Member, _act: Act) -> None:
-        """The authority's list comes to everyone, through a neighbour."""
+        """Deliver the authority's list of members to all, through a neighbour."""
         data = Message(record=self.trust.group or b"").encoded()
         for one in self.members.values():
             self._tell_status(one, data)
 
     def _offer(self, member: Member, act: Act) -> None:
-        """In a coalition every holder offers all of the right that they share."""
+        """Make offers; in a coalition every holder offers all of the shared right."""
         if self.plan.decides == "coalition":
             self._declare(member, act, "fixed")
         elif self.plan.decides == "approval":
@@ -264,7 +264,7 @@ def simulate_group(seed: int, *, keep_lines: bool = False) -> SeedOutcome:
 
 
 def main() -> int:
-    """Run the seeds asked for; ends with 1 where something does not hold."""
+    """Run the requested seeds; ends with 1 where an invariant is broken."""
     parser = argparse.ArgumentParser(prog="python -m sim.world.groups", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--count", type=int, default=1, help="how many seeds from there on")

@@ -1,4 +1,4 @@
-"""What a member of the world wants to hand on of a lease: all of it, a part, or at times more than there is."""
+"""Chooses what a simulated member hands on of a lease: all of it, a part, or at times more than it has."""
 
 from dataclasses import replace
 from random import Random

@@ -1,4 +1,4 @@
-"""I1 to I20 of the protocol, each a pure function: "" where it holds, else what breaks it.
+"""Invariants I1 to I20 of the protocol as pure functions: each returns "" where it holds, else what breaks it.
 
 What each says, where it is checked, and when the monitor asks:
 
@@ -73,7 +73,7 @@ def i2_one_decision(sid: bytes, decisions: Mapping[bytes, set[bytes]]) -> str:
 
 
 def i1_signed_once(new: Life, others: Iterable[Life], signed_ns: int) -> str:
-    """Nobody co-signs two settlements that overlap, unless the other one was given up, or its window is over (UTC).
+    """Nobody co-signs two settlements that overlap, unless the other was given up, or its window is over (UTC).
 
     Or unless the new one hands on the other's lease.
     """
@@ -87,7 +87,7 @@ def i1_signed_once(new: Life, others: Iterable[Life], signed_ns: int) -> str:
 
 
 def i3_active_is_confirmed(sid: bytes, lives: Mapping[bytes, Life], *, coordinated: bool = False) -> str:
-    """Active implies a durable CONFIRM of its holder, surely before `accept_by`.
+    """An active settlement has a durable CONFIRM of its holder, surely before `accept_by`.
 
     Before `confirm_by` where others are asked in between: those who co-sign it, or the holder of a lease it hands on.
     """
@@ -102,18 +102,18 @@ def i3_active_is_confirmed(sid: bytes, lives: Mapping[bytes, Life], *, coordinat
 
 
 def i3_confirmed_is_cosigned(life: Life, rule: Rule, holder: bytes, signed: Iterable[CoordinationSigned]) -> str:
-    """A CONFIRM implies that everyone whom the rule asks has co-signed durably before."""
+    """Before a CONFIRM everyone whom the rule asks has durably co-signed."""
     refusal = lacking(rule, life.cell, holder, signed)
     return f"{life.sid.hex()[:8]} was confirmed: {refusal}" if refusal else ""
 
 
 def i4_durable_before_sent(name: bytes, durable: set[bytes]) -> str:
-    """What leaves a member is in its durable log."""
+    """Every record that leaves a member is in its durable log."""
     return "" if name in durable else f"{name.hex()[:8]} was sent before it was durable"
 
 
 def i5_same_input_same_bytes(versions: Iterable[set[bytes]]) -> str:
-    """One number, one record; one step of a settlement, one record: whatever is asked again gets the same bytes."""
+    """One number and one step of a settlement have one record: a repeated request gets the same bytes."""
     worst = max((len(v) for v in versions), default=0)
     return f"{worst} different records for one and the same" if worst > 1 else ""
 
@@ -125,7 +125,7 @@ def i6_fences_rise(fences: Sequence[int]) -> str:
 
 
 def i7_scopes_narrow(grant: Grant, offer: Declaration, holder: Scope, user: Scope) -> str:
-    """What is granted lies inside the offer, and inside both scopes, on every axis."""
+    """A grant lies inside the offer, and inside both scopes, on every axis."""
     cell, offered = grant.cell, offer.cell
     checks = (
         ("band of the offer", offered.band.holds(cell.band)),
@@ -157,7 +157,7 @@ def i7_delegation_narrows(child: Scope, parent: Scope) -> str:
 
 
 def i8_within_budget(grants: Iterable[tuple[int, Grant]], rule: Rule, levels: Mapping[bytes, str]) -> str:
-    """What was granted in a window costs no more than the budget, whoever restarted in between.
+    """The grants in a budget window cost no more than the budget, across restarts.
 
     Args: grants: instant of the holder's clock (earliest, ns) and body of each GRANT in its log.
     """
@@ -192,24 +192,24 @@ def i9_nothing_for_the_revoked(user: bytes, revoked: set[bytes]) -> str:
 
 
 def i10_heads_only_extend(before: tuple[int, bytes], now: Head, root_at_before: bytes | None) -> str:
-    """The log grows, and what it was stays a part of it."""
+    """A log grows, and its former entries stay a part of it."""
     if now.size < before[0]:
         return f"{now.size} entries after {before[0]}"
     return "" if root_at_before == before[1] else f"another root at {before[0]}"
 
 
 def i10_behind_signs_nothing(restored: bool, signed: int) -> str:
-    """A log that is behind what its neighbours saw signs nothing."""
+    """A log that is older than its neighbours have seen signs nothing."""
     return f"{signed} records signed on a restored log" if restored and signed else ""
 
 
 def i11_replay_agrees(replayed: object, held: object, what: str) -> str:
-    """Built again from what is durable, everything is as it was."""
+    """State rebuilt from durable data equals the state held."""
     return "" if replayed == held else f"{what} differs when rebuilt from the log"
 
 
 def i12_unknown_time_signs_nothing(typ: str, signed: Attestation, bound_ns_max: int) -> str:
-    """With a clock that is not known well enough nothing is decided, and nothing but the node's own word is signed."""
+    """With a clock that is not known well enough only the node's own statements are signed, and no decisions."""
     bound_ns = (signed.latest_ns - signed.earliest_ns + 1) // 2
     if RECORDS[typ].own_word or (signed.time_source != TimeSource.NONE and bound_ns <= bound_ns_max):
         return ""
@@ -217,12 +217,12 @@ def i12_unknown_time_signs_nothing(typ: str, signed: Attestation, bound_ns_max: 
 
 
 def i13_offline_as_online(offline: Refusal | None, sid: bytes) -> str:
-    """What a member takes for settled verifies offline, with the anchors alone."""
+    """A settlement that a member takes for settled verifies offline, with the anchors alone."""
     return f"{sid.hex()[:8]} is settled but does not verify: {offline}" if offline else ""
 
 
 def i14_evidence_proves(conflicting: bool, against: str, cheats: set[str]) -> str:
-    """Evidence proves a conflict by itself, and only against one who cheated."""
+    """Evidence proves a conflict by itself, and only against a cheat."""
     if not conflicting:
         return f"evidence against {against} proves nothing"
     return "" if against in cheats else f"evidence against {against}, who was honest"
@@ -272,7 +272,7 @@ def i17_power_inside_one_settlement(emission: ModelledEmission, lives: Iterable[
 def i18_inside_its_envelopes(
     grant: Grant, at_ns: int, places: Iterable[Envelope], units: Iterable[Envelope], rule: Rule
 ) -> str:
-    """Every Hz granted was found free by the newest look at it, and is within reach of the user's radio, both valid.
+    """Every Hz granted was found free by the newest look, and is within the user's radio, both still valid.
 
     Args: at_ns: signing of the GRANT, UTC. places: the holder's looks before it. units: what the user said before it.
     """
@@ -296,13 +296,13 @@ def i18_inside_its_envelopes(
 
 
 def _left_ppm(look: Envelope, at_ns: int) -> int:
-    """The straight line of the protocol page."""
+    """The interpolation line of the protocol page."""
     whole_ns, gone_ns = look.valid_until_ns - look.observed.end_ns, max(0, at_ns - look.observed.end_ns)
     return look.level_ppm - -(-look.level_ppm * gone_ns // whole_ns)
 
 
 def i19_handed_on_narrows(new: Life, handover: SeenRecord, own: Sequence[Entry], consents: bool) -> str:
-    """A CONFIRM under a HANDOVER: no wider than what it hands on, its user silent before, its holder's consent there.
+    """A CONFIRM under a HANDOVER: not wider than the HANDOVER, after its user's silence, with the holder's consent.
 
     Args: own: the entries of the old user's log, in order. consents: whether the rule asks for the holder's consent.
     """
@@ -331,7 +331,7 @@ def i19_handed_on_narrows(new: Life, handover: SeenRecord, own: Sequence[Entry],
 
 
 def i19_leased_no_longer(life: Life) -> str:
-    """No lease under a HANDOVER reaches beyond the newest one of the settlement that it hands on."""
+    """No lease under a HANDOVER ends after the newest lease of the settlement that it hands on."""
     above = life.above
     if above is None or life.leased_until_ns <= above.leased_until_ns:
         return ""
@@ -339,7 +339,7 @@ def i19_leased_no_longer(life: Life) -> str:
 
 
 def i20_one_at_a_time(emission: ModelledEmission, others: Iterable[ModelledEmission]) -> str:
-    """Whatever any log says: no two transmitters are on at one instant in bands and areas that overlap."""
+    """No two transmitters are on at one instant in bands and areas that overlap, whatever any log says."""
     for other in others:
         apart = not other.band.overlaps(emission.band) or not other.area.overlaps(emission.area)
         if other.user != emission.user and not apart:

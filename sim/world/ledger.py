@@ -1,4 +1,4 @@
-"""What lies durably in every log, read from the bytes of its entries as they become durable, and nothing else.
+"""The durable content of every log, read only from the bytes of its entries as they become durable.
 
 Instants of true time (`*_true_ns`) are ns since the start; those the members signed (`*_ns`) are UTC.
 """
@@ -33,7 +33,7 @@ KEPT_NS = 3600 * 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenRecord:
-    """A record as its bytes say, signatures aside."""
+    """A decoded record; its signatures are not verified."""
 
     digest: bytes
     raw: bytes
@@ -45,7 +45,7 @@ class SeenRecord:
 
     @property
     def sid(self) -> bytes | None:
-        """The settlement it belongs to."""
+        """The id of the settlement that the record belongs to."""
         return getattr(self.body, "sid", None)
 
 
@@ -60,13 +60,13 @@ class Entry:
 
     @property
     def own(self) -> bool:
-        """Made by the log's owner."""
+        """Whether the log's owner made the record."""
         return self.leaf.origin == OWN
 
 
 @dataclass(slots=True)
 class Life:
-    """A settlement as its holder's log tells it; `gaps` are the times (UTC ns) in which no lease of it ran."""
+    """A settlement as in its holder's log; `gaps` are the times (UTC ns) without a running lease."""
 
     sid: bytes
     user: bytes
@@ -82,11 +82,11 @@ class Life:
     vacate_by_ns: int = 0
     grant: SeenRecord | None = None
     above: "Life | None" = None
-    """The settlement whose lease it hands on, or a part of it."""
+    """The settlement whose lease, or a part of it, this one hands on."""
     gaps: list[tuple[int, int]] = field(default_factory=list)
 
     def live_until_ns(self, zero_ns: int) -> int:
-        """When nobody may go by it any more, UTC: its window's end, or the last lease signed before it was ended."""
+        """When the settlement ends at the latest, UTC: its window's end, or that of the last lease before its end."""
         end_ns = self.cell.window.end_ns if self.above is None else self._with_what_it_hands_on_ns(zero_ns)
         if self.ended_true_ns is None:
             return end_ns
@@ -98,7 +98,7 @@ class Life:
         return min(self.cell.window.end_ns, above_ns)
 
     def hands_on(self, other: "Life") -> bool:
-        """Does it hand on the other's lease, over one link or several?"""
+        """Whether this settlement hands on the other's lease, directly or over several."""
         above = self.above
         while above is not None:
             if above.sid == other.sid:
@@ -117,12 +117,12 @@ class Book:
     lives: dict[bytes, Life] = field(default_factory=dict)
     fences: list[int] = field(default_factory=list)
     silences: dict[bytes, list[list[int]]] = field(default_factory=dict)
-    """For each settlement, from and until when (true ns) its user knew it to be suspended."""
+    """For each settlement, from and until when (true ns) its user knew of a suspension."""
     _nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
     _running: dict[bytes, Life] | None = None
 
     def running(self, since_ns: int) -> list[Life]:
-        """Settlements whose window is not surely long over at `since_ns` (UTC); it never falls by more than KEPT_NS."""
+        """Settlements whose window is not surely long over at `since_ns` (UTC), which falls by KEPT_NS at most."""
         if self._running is None:
             self._running = dict(self.lives)
         for sid in [sid for sid, one in self._running.items() if one.cell.window.end_ns < since_ns - KEPT_NS]:
@@ -130,15 +130,15 @@ class Book:
         return [one for one in self._running.values() if one.cell.window.end_ns > since_ns]
 
     def take_over(self, lives: dict[bytes, Life]) -> None:
-        """Go on with the settlements of another book of the same member."""
+        """Continue with the settlements of another book of the same member."""
         self.lives, self._running = lives, None
 
     def root(self) -> bytes:
-        """Root over the entries, from the entries."""
+        """The Merkle root computed from the entries."""
         return merkle.root(len(self.entries), lambda level, index: self._nodes[level, index])
 
     def add(self, body: bytes, true_ns: int, seen: SeenRecord | None, leaf: Leaf) -> Entry:
-        """Take one more entry."""
+        """Add an entry."""
         entry = Entry(index=len(self.entries), true_ns=true_ns, leaf=leaf, seen=seen)
         for level, at, value in merkle.new_nodes(entry.index, merkle.leaf_hash(body), lambda lv, i: self._nodes[lv, i]):
             self._nodes[level, at] = value
@@ -186,7 +186,7 @@ class Book:
 
 
 class Ledger:
-    """Everyone's book, and the records in them."""
+    """The books of all members, and the records in them."""
 
     def __init__(self) -> None:
         self.books: dict[str, Book] = {}
@@ -194,24 +194,24 @@ class Ledger:
         self.numbered: dict[tuple[bytes, int], set[bytes]] = {}
         self.said: dict[tuple[bytes, str, bytes, int | bytes], set[bytes]] = {}
         self.cosigned: dict[bytes, dict[bytes, SeenRecord]] = {}
-        """For each settlement, the durable co-signatures over it by their authors."""
+        """For each settlement, the durable co-signatures by author."""
         self.named: dict[bytes, SeenRecord] = {}
-        """Every durable HANDOVER, by its name."""
+        """Every durable HANDOVER, by name."""
         self._read: dict[bytes, SeenRecord | None] = {}
 
     def running(self, since_ns: int) -> list[Life]:
-        """Everyone's settlements whose windows end after `since_ns`, UTC."""
+        """All members' settlements whose windows end after `since_ns`, UTC."""
         return [life for book in self.books.values() for life in book.running(since_ns)]
 
     def seen(self, raw: bytes) -> SeenRecord | None:
-        """Read a record; None where the bytes are none, or have no author."""
+        """Decode a record; None where the bytes are not a record, or have no author."""
         name = digest(raw)
         if name not in self._read:
             self._read[name] = _read(raw, name)
         return self._read[name]
 
     def take(self, name: str, log: Lineage, true_ns: int) -> list[Entry]:
-        """Read what became durable in a member's log since the last time."""
+        """Read what became durable in a member's log since the last call."""
         book = self.books[name]
         fresh = []
         for body in log.bodies(len(book.entries)):
@@ -227,7 +227,7 @@ class Ledger:
         return fresh
 
     def _link(self, life: Life, handover: bytes | None) -> None:
-        """A settlement under a HANDOVER hands on the lease of the one that this names."""
+        """Link a settlement under a HANDOVER to the one whose lease it hands on."""
         told = self.named.get(handover) if handover is not None else None
         if told is not None:
             life.above = next((b.lives[told.body.sid] for b in self.books.values() if told.body.sid in b.lives), None)
@@ -247,7 +247,7 @@ class Ledger:
 
 
 def step_of(seen: SeenRecord) -> tuple[bytes, str, bytes, int | bytes]:
-    """Which step of which settlement a record is, of whom: there is one record for each."""
+    """The step of a settlement, and its author, that a record is for: each has one record only."""
     number = getattr(seen.body, "number", 0)
     handover = getattr(seen.body, "handover", None)
     return seen.author, seen.typ, seen.sid or b"", number if handover is None else handover

@@ -1,4 +1,4 @@
-"""What members of the world find and can do: place envelopes as if sensed, unit envelopes as if from a profile."""
+"""Sensing results and radio limits of simulated members: place and unit envelopes."""
 
 from random import Random
 
@@ -32,20 +32,20 @@ def _place(channels: tuple[ChannelObservation, ...], now_ns: int, valid_ns: int)
 
 
 def all_free(band: Band, now_ns: int) -> Envelope:
-    """Every channel of a band found free, good for a minute."""
+    """An envelope with every channel of a band free, valid for a minute."""
     channels = tuple(_channel(low_hz, FREE) for low_hz in range(band.low_hz, band.high_hz, RASTER_HZ))
     return _place(channels, now_ns, 60 * NS)
 
 
 def looked(band: Band, now_ns: int, draw: Random) -> Envelope:
-    """Some channels of a band, each free, taken or not to be told; good for two seconds or for a minute."""
+    """Some channels of a band, each free, busy or unknown; valid for two seconds or a minute."""
     lows = draw.sample(range(band.low_hz, band.high_hz, RASTER_HZ), draw.choice((1, 2, 4)))
     channels = tuple(_channel(low_hz, draw.choice((FREE, FREE, BUSY, UNKNOWN))) for low_hz in sorted(lows))
     return _place(channels, now_ns, draw.choice((2, 60)) * NS)
 
 
 def unit_of(draw: Random, now_ns: int, within: Band = BAND) -> Envelope:
-    """What a member's radio can do: mostly everything, at times not the lowest channel, not as wide, not as loud."""
+    """A member's radio limits: mostly the whole band, at times not the lowest channel, less wide or less loud."""
     low_hz = within.low_hz + draw.choice((0, 0, 0, 0, 0, 0, 0, RASTER_HZ))
     reach = Band(low_hz=low_hz, high_hz=within.high_hz)
     return Envelope(

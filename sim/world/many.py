@@ -1,4 +1,4 @@
-"""Many seeds over all cores: every seed is a run of its own, so the order they run in changes nothing."""
+"""Runs many seeds on all cores; seeds are independent, so their order does not matter."""
 
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -13,14 +13,14 @@ CHUNK = 10
 
 @dataclass(slots=True)
 class SeedTally:
-    """What many seeds came to: how many ran, what happened in them, and the first breaches of each that broke."""
+    """The results of many seeds: number of runs, counts of events, and the first breaches of each failed seed."""
 
     seeds: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     broken: dict[int, list[Breach]] = field(default_factory=dict)
 
     def report(self) -> str:
-        """Every broken seed on a line, with the command that runs it again."""
+        """One line for each failed seed, with the command that repeats it."""
         lines = [
             f"seed {seed}: {breaches[0]}; replay: python -m sim.world --seed {seed} --trace"
             for seed, breaches in sorted(self.broken.items())

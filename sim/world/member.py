@@ -1,4 +1,4 @@
-"""A member: a real party on a real log, a clock, a transmitter; it crashes and comes back with what was durable."""
+"""A simulated node: real protocol state on a real log, a clock, a transmitter; it crashes and restarts."""
 
 import hashlib
 from collections.abc import Callable
@@ -36,7 +36,7 @@ from sim.world.trust import NETWORK, WorldTrust, secret, transport_of
 
 @dataclass(slots=True, kw_only=True)
 class Done:
-    """What a step came to: `durable` is False where the member died in it, or its disk was full."""
+    """The result of a step: `durable` is False where the member crashed in it, or its disk was full."""
 
     fix: Fix
     durable: bool
@@ -46,7 +46,7 @@ class Done:
 
 
 class Member:
-    """One node of the world."""
+    """One node of the simulated world."""
 
     def __init__(self, role: Role, trust: WorldTrust, folder: Path, clock: VirtualClock, rng: Random) -> None:
         self.role, self.name, self.trust, self.clock, self.rng = role, role.name, trust, clock, rng
@@ -64,13 +64,13 @@ class Member:
         return ModelledTransmitter(self.name, self.hash, self.trust.anchors)
 
     def _registry(self) -> Registry:
-        """The credentials that it starts with."""
+        """A registry with the member's initial credentials."""
         return self.trust.registry()
 
     # -- life ----------------------------------------------------------------------------------------------------
 
     def start(self, at_ns: int) -> Done:
-        """Come up on whatever lies on the disk; permits come back from what is settled there."""
+        """Start on what lies on the disk; permits are restored from its settlements."""
         registry = self._registry()
         self.starts += 1
         self.log = FusedLog(self.disk.path, origin=origin_of(NETWORK, self.key.public))
@@ -94,7 +94,7 @@ class Member:
         return self.do(at_ns, begin)
 
     def _resume(self, fix: Fix) -> None:
-        """Hand the warden what was settled before the start, once the log is known to be whole, as the daemon does."""
+        """Hand the warden the earlier settlements, once the log is known to be complete, as the daemon does."""
         if self.resumed or self.party is None or self.log is None or self.party.halted is not None:
             return
         self.resumed = True
@@ -115,7 +115,7 @@ class Member:
         return lambda size: hashlib.sha256(rng.randbytes(32)).digest()[:size]
 
     def crash(self, at_ns: int) -> list[ModelledEmission]:
-        """Die: memory is gone, and the warden falls silent once it misses the heartbeat.
+        """Crash: memory is lost, and the warden mutes once it misses the heartbeat.
 
         Until then no other warden of this node runs (its lock), so that nothing is called silent.
         """
@@ -129,7 +129,7 @@ class Member:
     # -- steps ---------------------------------------------------------------------------------------------------
 
     def do(self, at_ns: int, action: Callable[[Step], Any]) -> Done:
-        """One durable step. The caller sends what is in it, and only then."""
+        """Make one durable step. The caller sends its messages, only afterwards."""
         party, fix = self.party, self.clock.fix(at_ns)
         if party is None:
             return Done(fix=fix, durable=False)
@@ -161,7 +161,7 @@ class Member:
                     assert_never(other)
 
     def receive(self, at_ns: int, data: bytes, transport: bytes) -> Done:
-        """One message; `result` is the refusal, if any."""
+        """Take one message; `result` is the refusal, if any."""
         party = self.party
 
         def take(step: Step) -> Refusal | None:
@@ -171,5 +171,5 @@ class Member:
 
     @property
     def working(self) -> bool:
-        """Up, and knows its log to be whole."""
+        """Whether the member is up and knows its log to be complete."""
         return self.party is not None and self.party.halted is None

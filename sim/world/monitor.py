@@ -1,4 +1,4 @@
-"""Asks every invariant after every step; what is broken is a breach, with its number, the member and the instant.
+"""Checks every invariant after every step; a breach has the invariant's number, the member and the instant.
 
 Long because every invariant is asked from one view of a step.
 """
@@ -46,7 +46,7 @@ from sim.world.transmitter import ModelledEmission
 from sim.world.trust import NETWORK, T0_NS, WorldTrust
 
 AIR_NS = 2_000_000_000
-"""How long an emission is remembered: longer than any lasts without a turn of its transmitter."""
+"""How long an emission is kept, ns: longer than any lasts without a new decision of its transmitter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +59,12 @@ class Breach:
     what: str
 
     def __str__(self) -> str:
-        """Return one line."""
+        """Format as one line."""
         return f"{self.invariant} broken by {self.who} at {self.true_ns / 1e9:.6f} s: {self.what}"
 
 
 class Monitor:
-    """Sees everything, touches nothing."""
+    """Observes the world's steps without changing it."""
 
     def __init__(self, trust: WorldTrust, members: Iterable[Member]) -> None:
         self.trust, self.members = trust, {m.name: m for m in members}
@@ -73,7 +73,7 @@ class Monitor:
         self.asked: Counter[str] = Counter()
         self.cheats: set[str] = set()
         self.air: list[ModelledEmission] = []
-        """The emissions that ended of late."""
+        """Recently ended emissions."""
         self.registry = trust.registry()
         self.rule = trust.rule(self.registry).rule
         self._shared = bool(self.rule.coordination)
@@ -102,7 +102,7 @@ class Monitor:
     # -- after a step --------------------------------------------------------------------------------------------
 
     def after(self, member: Member, done: Done, true_ns: int, received: bytes | None = None) -> list[Entry]:
-        """Everything that can be asked of one step that became durable."""
+        """Check one durable step against all invariants."""
         if member.log is None or member.party is None or not done.durable:
             return []
         fresh = self.ledger.take(member.name, member.log, true_ns)
@@ -161,7 +161,7 @@ class Monitor:
                 self._hold("I6", name, true_ns, law.i6_fences_rise(book.fences[-2:]))
 
     def _cosigned(self, member: Member, life: Life, true_ns: int) -> None:
-        """Everyone whom the rule asks had co-signed when it was confirmed."""
+        """Check that everyone whom the rule asks had co-signed when a settlement was confirmed."""
         authors = {a: self.registry.get(a) for a in self.ledger.cosigned.get(life.sid, {})}
         signed = [
             CoordinationSigned(author=author, body=self.ledger.cosigned[life.sid][name].body)
@@ -172,7 +172,7 @@ class Monitor:
         self._hold("I3", member.name, true_ns, broken)
 
     def _handed(self, member: Member, life: Life, true_ns: int) -> None:
-        """A CONFIRM under a HANDOVER, against what it hands on and what its old user's own log says."""
+        """Check a CONFIRM under a HANDOVER against the HANDOVER and its old user's log."""
         name = life.grant.body.handover if life.grant is not None else None
         handover = self.ledger.named.get(name) if name is not None else None
         terms = self.rule.classes[0].handing
@@ -183,7 +183,7 @@ class Monitor:
         self._hold("I19", member.name, true_ns, broken or law.i19_leased_no_longer(life))
 
     def _signed_for(self, member: Member, sid: bytes, true_ns: int) -> None:
-        """What one member has co-signed never overlaps."""
+        """Check that the settlements one member has co-signed do not overlap."""
         lives = {s: life for book in self.ledger.books.values() for s, life in book.lives.items()}
         mine = [lives[s] for s, by in self.ledger.cosigned.items() if member.hash in by and s in lives]
         if sid in lives and not member.restored:
@@ -213,7 +213,7 @@ class Monitor:
         self._hold("I9", name, true_ns, law.i9_nothing_for_the_revoked(grant.user, revoked))
 
     def _enveloped(self, book: Book, grant: Grant, name: str, true_ns: int) -> None:
-        """The GRANT that became durable last, against the holder's own looks and what the user says of its radio."""
+        """Check the last durable GRANT against the holder's looks and the user's radio limits."""
         found = [e.seen for e in book.entries if e.seen and isinstance(e.seen.body, Envelope) and e.leaf.admitted]
         signed = next(e.seen for e in reversed(book.entries) if e.seen and e.seen.body is grant)
         before = [s for s in found if s.author != book.owner or s.seq < signed.seq]
@@ -316,7 +316,7 @@ class Monitor:
             self._hold("I5", member.name, true_ns, law.i5_same_input_same_bytes([answers]))
 
     def _known_already(self, member: Member, raw: bytes) -> bool:
-        """Another's record that neighbours hand on to each other: had once, it is not logged again."""
+        """Whether a record passed on by neighbours is known already, and so not logged again."""
         seen = self.ledger.seen(raw)
         return (
             seen is not None and RECORDS[seen.typ].passed_on and seen.digest in self.ledger.books[member.name].durable
@@ -325,7 +325,7 @@ class Monitor:
     # -- what leaves, and what is in the air ---------------------------------------------------------------------
 
     def sent(self, member: Member, outgoing: Outgoing, true_ns: int) -> Message | None:
-        """Every record that leaves."""
+        """Check every record that leaves a member."""
         message = decode_message(outgoing.data)
         if isinstance(message, Refusal):
             self._hold("I4", member.name, true_ns, f"sent what nobody can read: {message}")
@@ -337,7 +337,7 @@ class Monitor:
         return message
 
     def radiated(self, emission: ModelledEmission, true_ns: int) -> None:
-        """Every emission that ended."""
+        """Check an emission that ended."""
         lives = self.ledger.running(T0_NS + emission.start_ns)
         broken = law.i17_power_inside_one_settlement(emission, lives, T0_NS)
         self._hold("I17", emission.user, true_ns, broken)
@@ -349,7 +349,7 @@ class Monitor:
     # -- crash, restore, end -------------------------------------------------------------------------------------
 
     def rebuilt(self, member: Member, true_ns: int) -> None:
-        """What is in memory is what the log gives again."""
+        """Check that the state in memory equals the one rebuilt from the log."""
         party, log = member.party, member.log
         if party is None or log is None:
             return
@@ -382,7 +382,7 @@ class Monitor:
             self._hold("I11", member.name, true_ns, law.i11_replay_agrees(again, held, what))
 
     def put_back(self, member: Member, true_ns: int) -> None:
-        """An older copy of the log lies on the disk from here on: what it tells is read afresh."""
+        """Note that an older copy of the log was restored: its entries are read again."""
         self.ledger.books[member.name].durable.update(set())
         self._heads.pop(member.name, None)
         lives = self.ledger.books[member.name].lives
@@ -393,7 +393,7 @@ class Monitor:
         book.take_over(lives)
 
     def audited(self, member: Member, true_ns: int) -> None:
-        """The whole log, judged again from its entries by the auditor's code."""
+        """Audit a whole log again with the auditor's code."""
         log = member.log
         if log is None:
             return
@@ -406,10 +406,10 @@ class Monitor:
         self._hold("I11", member.name, true_ns, law.i11_replay_agrees(found.root, log.head().root, "the root"))
 
     def agreed(self, member: Member, true_ns: int) -> None:
-        """Once the network has healed and everyone is up nobody is in doubt, and both sides name one decision."""
+        """Check, after all faults, that nobody is in doubt and both sides of each settlement name one decision."""
         party = member.party
         if party is None or member.name in self.cheats:
-            return  # who says two things has nothing to agree with
+            return  # a member that equivocates is not asked to agree
         for one in party.holder.pairs.values():
             if one.state in {HolderState.RESERVED, HolderState.COORDINATING}:
                 self._hold("S7", member.name, true_ns, f"{one.sid.hex()[:8]} still {HolderState(one.state).name}")
@@ -418,7 +418,7 @@ class Monitor:
             held = other.party.holder.pairs.get(pair.sid) if other.party else None
             if pair.state in {UserState.REQUESTED, UserState.ACCEPTED}:
                 if self.rule.witness_quorum and any(self._revoked.values()):
-                    continue  # a witness without whom there is no quorum was revoked: in doubt is right
+                    continue  # without a revoked witness there is no quorum: doubt is right
                 self._hold("S7", member.name, true_ns, f"{pair.sid.hex()[:8]} still {UserState(pair.state).name}")
             elif pair.decision is not None and (held is None or held.decision != pair.decision):
                 self._hold("S7", member.name, true_ns, f"{pair.sid.hex()[:8]}: two sides, two decisions")
@@ -429,5 +429,5 @@ def _names(log: Lineage, kind: str) -> set[bytes]:
 
 
 def cheat_accept(body: Accept) -> Accept:
-    """The same ACCEPT, in other words: what an equivocating user sends."""
+    """The same ACCEPT with other bytes, as an equivocating user sends it."""
     return replace(body, answer=digest(b"another" + body.answer))

@@ -1,4 +1,4 @@
-"""The network between members: it loses, repeats, delays and parts; what arrives is byte for byte what was sent."""
+"""The network between members: it loses, repeats, delays and partitions, but never alters messages."""
 
 from random import Random
 
@@ -17,11 +17,11 @@ class Network:
         self.counts = {"sent": 0, "lost": 0, "copied": 0, "late": 0}
 
     def part(self, one: str, other: str, until_ns: int) -> None:
-        """Nothing passes between these two before that instant."""
+        """Cut the connection between two members until an instant."""
         self._parted[frozenset((one, other))] = until_ns
 
     def arrivals(self, sender: str, to: str, now_ns: int) -> list[int]:
-        """Instants at which a message sent now arrives."""
+        """The instants at which a message sent now arrives."""
         self.counts["sent"] += 1
         rng, weather = self._rng, self._weather
         if self.healed:

@@ -1,4 +1,4 @@
-"""What a seed makes of a run: the members, the weather, and everything that is wanted or goes wrong, in order."""
+"""Generates a run's plan from a seed: members, network quality, requests and faults in time order."""
 
 from dataclasses import dataclass
 from random import Random
@@ -6,25 +6,25 @@ from random import Random
 NS = 1_000_000_000
 MS = 1_000_000
 HORIZON_NS = 9 * NS
-"""Wants and faults happen before this; afterwards the network heals and everyone is up again."""
+"""End of requests and faults, ns; afterwards the network heals and all members run again."""
 END_NS = 13 * NS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
-    """One member: may it offer, may it ask, and the strongest tier it holds."""
+    """One member: may it offer, may it request, and its strongest tier."""
 
     name: str
     offers: bool
     asks: bool
     tier: int
     coordinates: bool = False
-    """Only co-signs what others settle."""
+    """Whether it only co-signs others' settlements."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weather:
-    """How badly the network behaves: probabilities in per mille, delays in ns."""
+    """The quality of the network: probabilities in per mille, delays in ns."""
 
     drop_ppt: int
     duplicate_ppt: int
@@ -35,7 +35,7 @@ class Weather:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """Something that happens to a member at an instant of true time (ns since the start)."""
+    """A scheduled event of a member at an instant of true time (ns since the start)."""
 
     at_ns: int
     what: str
@@ -45,7 +45,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A whole run."""
+    """The plan of a whole run."""
 
     seed: int
     roles: tuple[Role, ...]
@@ -56,23 +56,23 @@ class Plan:
     weather: Weather
     acts: tuple[Act, ...]
     suspends: bool = False
-    """Whether the rule has incumbents suspend settlements instead of ending them."""
+    """Whether the rule lets incumbents suspend settlements instead of ending them."""
     handing: int = 0
-    """Whether leases change hands: 0 they do not, 1 they do, 2 with the consent of whoever granted them."""
+    """Whether leases are handed on: 0 no, 1 yes, 2 with the consent of the holder."""
     coordination: str = ""
     """Who co-signs: nobody (empty), "one" authority, "sharded" by sub-band, or the "neighbours" among holders."""
 
     decides: str = ""
-    """What a group decides: nothing (empty), the winner of an "auction", an "approval", or a "coalition" of holders."""
+    """What a group decides: nothing (""), the winner of an "auction", an "approval", or a "coalition" of holders."""
 
     @property
     def holders(self) -> tuple[Role, ...]:
-        """Members that offer."""
+        """The members that offer."""
         return tuple(r for r in self.roles if r.offers)
 
     @property
     def users(self) -> tuple[Role, ...]:
-        """Members that ask."""
+        """The members that request."""
         return tuple(r for r in self.roles if r.asks)
 
 
@@ -112,7 +112,7 @@ FAULTS = (
 
 
 def plan(seed: int) -> Plan:
-    """Make the run of a seed; the same seed gives the same plan for ever."""
+    """Generate the run of a seed; the same seed always gives the same plan."""
     rng = Random(seed)
     roles = rng.choices(LAYOUTS, weights=(2, 4, 2, 2))[0]
     coordination = _coordination(Random(f"coordination/{seed}"), roles)
@@ -154,7 +154,7 @@ def plan(seed: int) -> Plan:
 
 
 def handing_plan(seed: int) -> Plan:
-    """A run of one holder and three users in which leases change hands, with every fault of the seed's own run."""
+    """A run of one holder and three users that hand on leases, with every fault of the seed's own run."""
     rng, like, roles = Random(f"handing plan/{seed}"), plan(seed), LAYOUTS[2]
     handing = rng.choice((1, 2))
     acts = _acts(rng, roles, status=False, witnessed=False)
@@ -173,18 +173,18 @@ def handing_plan(seed: int) -> Plan:
 
 
 def _coordination(rng: Random, roles: tuple[Role, ...]) -> str:
-    """Every third run is coordinated; neighbours need another holder."""
+    """How a run is coordinated: every third run is; the neighbours' kind needs another holder."""
     two_holders = sum(role.offers for role in roles) > 1
     return rng.choice(("", "", "", "", "one", "sharded" if not two_holders else "neighbours"))
 
 
 def _handing(rng: Random, roles: tuple[Role, ...]) -> int:
-    """In every third run in which somebody could take a lease over leases change hands."""
+    """Whether leases are handed on: in every third run in which another user could take one over."""
     return rng.choice((0, 0, 0, 0, 1, 2)) if sum(role.asks for role in roles) > 1 else 0
 
 
 def _with_handing(rng: Random, acts: tuple[Act, ...], roles: tuple[Role, ...], *, handing: int) -> tuple[Act, ...]:
-    """Long leases, and some while later whoever has one hands it on: all of it, a part, at times more than it has."""
+    """Add long leases, and later handovers: of all of a lease, a part, or at times more than it has."""
     if not handing:
         return acts
     users = [role.name for role in roles if role.asks]
@@ -200,7 +200,7 @@ def _with_handing(rng: Random, acts: tuple[Act, ...], roles: tuple[Role, ...], *
 
 
 def _with_more(rng: Random, acts: tuple[Act, ...], everyone: tuple[Role, ...], *, witnessed: bool) -> tuple[Act, ...]:
-    """Those who co-sign fail as well, and where heads are witnessed an old copy of a log comes back more often."""
+    """Add faults of members that co-sign, and more restored log copies where heads are witnessed."""
     kinds = ("crash", "crash mid", "crash unsent", "disk full", "partition", "clock wide")
     rotas = [role for role in everyone if role.coordinates]
     more = [_at(rng, rng.choice(kinds), role.name) for role in rotas for _ in range(rng.choice((0, 1, 2)))]

@@ -1,4 +1,4 @@
-"""The loop: virtual time, one queue of events, one seed; every line of the trace goes into one hash.
+"""The simulation loop: virtual time, one event queue, one seed; every line of the trace enters one hash.
 
 Long because one queue of events drives members, network, faults and acts, and its order is the seed's.
 """
@@ -45,7 +45,7 @@ Event = Callable[[], None]
 
 @dataclass(slots=True, kw_only=True)
 class SeedOutcome:
-    """What a seed came to."""
+    """The result of a seed."""
 
     seed: int
     breaches: list[Breach]
@@ -55,13 +55,13 @@ class SeedOutcome:
 
 
 class World:
-    """One run. `member_class` is what a test replaces to break the program on purpose."""
+    """One run. Tests replace `member_class` to break the program on purpose."""
 
     member_class: type[Member] = Member
     monitor_class: type[Monitor] = Monitor
     heals_ns, ends_ns = HORIZON_NS, END_NS
     lasts = 1
-    """How many times longer than in a world of seconds a fault lasts."""
+    """Factor on the duration of faults."""
 
     def __init__(self, plan_: Plan, folder: Path, *, keep_lines: bool = False) -> None:
         self.plan, self._keep = plan_, keep_lines
@@ -89,10 +89,10 @@ class World:
         self.lines: list[str] = []
         self._offers: dict[str, list[Message]] = {}
         self._taken: set[bytes] = set()
-        """HANDOVERs that whoever they name has asked for."""
+        """HANDOVERs whose next user has sent its request."""
 
     def _issued(self) -> WorldTrust:
-        """Credentials and rule of the run."""
+        """The credentials and the rule of the run."""
         plan_ = self.plan
         return trust_for(
             plan_.roles,
@@ -108,25 +108,25 @@ class World:
     # -- the queue -----------------------------------------------------------------------------------------------
 
     def at(self, at_ns: int, event: Event) -> None:
-        """Have something happen at an instant; what is due together happens in the order it was asked for."""
+        """Schedule an event; events of one instant run in the order in which they were scheduled."""
         self._pushed += 1
         heapq.heappush(self._queue, (at_ns, self._pushed, event))
 
     def note(self, what: str) -> None:
-        """One line of the trace."""
+        """Add a line to the trace."""
         line = f"{self.now_ns} {what}"
         self._hash.update(line.encode())
         if self._keep:
             self.lines.append(line)
 
     def run(self) -> SeedOutcome:
-        """Until the end, or the first breach."""
+        """Run until the end, or the first breach."""
         self.begin()
         self.advance(self.ends_ns)
         return self.end()
 
     def begin(self) -> None:
-        """Ask for everything the plan says."""
+        """Schedule everything in the plan."""
         for number, member in enumerate(self.members.values()):
             self.at(number, self._starter(member))
         for act in self.plan.acts:
@@ -134,14 +134,14 @@ class World:
         self.at(self.heals_ns, self._heal)
 
     def advance(self, to_ns: int) -> None:
-        """Let everything happen that is due by then, or until the first breach."""
+        """Run all events due by then, or until the first breach."""
         while self._queue and self._queue[0][0] <= to_ns and not self.monitor.breaches:
             self.now_ns, _, event = heapq.heappop(self._queue)
             event()
         self.now_ns = max(self.now_ns, to_ns)
 
     def end(self) -> SeedOutcome:
-        """Judge what is left, and close every log."""
+        """Check what is left, and close every log."""
         if not self.monitor.breaches:
             self._finish()
         for member in self.members.values():
@@ -164,7 +164,7 @@ class World:
                 self.monitor.agreed(member, self.now_ns)
 
     def _heal(self) -> None:
-        """Faults end: the network is whole, clocks are right, everyone comes up."""
+        """End all faults: the network is whole, clocks are right, every member runs."""
         self.note("heal")
         self.network.healed = True
         for member in self.members.values():
@@ -189,7 +189,7 @@ class World:
         return begin
 
     def start(self, member: Member) -> None:
-        """Bring a member up."""
+        """Start a member."""
         if member.dead or member.party is not None:
             return
         self.note(f"start {member.name}")
@@ -198,7 +198,7 @@ class World:
         self.monitor.rebuilt(member, self.now_ns)
 
     def crash(self, member: Member, why: str) -> None:
-        """Take a member down, and bring it back after a while."""
+        """Crash a member, and restart it after a while."""
         if member.party is None:
             return
         self.note(f"crash {member.name} {why}")
@@ -206,12 +206,12 @@ class World:
         emissions = [e for e in member.crash(self.now_ns) if e.end_ns > e.start_ns]
         self._radiated(emissions)
         down_ns = self.rng.choice((20, 300, 2500)) * MS * self.lasts
-        # The lock of a node's folder keeps the next one out until the warden of the last has ended.
+        # The lock of a node's folder blocks a restart until the last warden has ended.
         silent_ns = max((e.end_ns for e in emissions), default=0)
         self.at(max(self.now_ns + down_ns, silent_ns), lambda: self.start(member))
 
     def tick(self, member: Member) -> None:
-        """Let time pass for a member, as its daemon would."""
+        """Advance a member's timers, as its daemon would."""
         party = member.party
         if party is None:
             return
@@ -230,7 +230,7 @@ class World:
             member.disk.keep(member.log)
 
     def step(self, member: Member, action: Callable[[Step], Any], received: bytes | None = None) -> Done:
-        """One step of a member and everything that follows from it."""
+        """Make one step of a member, with everything that follows from it."""
         done = member.do(self.now_ns, action)
         self._after(member, done, received)
         return done
@@ -286,7 +286,7 @@ class World:
             self.at(at_ns, lambda: self.deliver(sender.transport, to, data))
 
     def deliver(self, transport: bytes, to: Member, data: bytes) -> None:
-        """A message arrives, where somebody is there to take it."""
+        """Deliver a message, if its receiver runs."""
         party = to.party
         if party is None:
             return
@@ -309,7 +309,7 @@ class World:
         )
 
     def _offer(self, member: Member, act: Act) -> None:
-        """Two offers of the holder's half: one for tier 2 and weaker, one for tier 3 alone; told several times.
+        """Send two offers of the holder's half: one for tier 2 and weaker, one for tier 3 alone; several times.
 
         Both rest on one look at the place, and travel with it.
         """
@@ -351,7 +351,7 @@ class World:
                     self.carry(member, other, told.encoded())
 
     def _observe(self, member: Member, act: Act) -> None:
-        """The holder looks again: a channel is taken, or cannot be told, or is free after all, for a while or long."""
+        """Let the holder sense again: a channel is busy, unknown or free, for a short or a long time."""
         party = member.party
         if party is None or not self._timely(member):
             return
@@ -384,7 +384,7 @@ class World:
             if party.bounds.unit is None:
                 unit = unit_of(Random(f"unit/{self.plan.seed}/{member.name}"), step.now.time.latest_ns)
                 party.bounds.describe(step, unit)
-            # As a node asks: what it may not sign is undone alone and told, and is no failure of the whole step.
+            # As in a node: a record that may not be signed is undone alone and reported; the step goes on.
             asked = party.attempt(
                 step, partial(party.user.request, step, offer, cell, eirp_mdbm=20_000, tier=member.role.tier)
             )
@@ -393,11 +393,11 @@ class World:
         self.step(member, ask)
 
     def _lease(self, member: Member, act: Act) -> None:
-        """A REQUEST for long enough that what it becomes can be handed on."""
+        """Request a lease long enough to be handed on."""
         self._request(member, act)
 
     def _hand_on(self, member: Member, act: Act) -> None:
-        """Hand on a lease, whole or in part; one time in six for more than there is. The next user asks for it."""
+        """Hand on a lease, whole or in part; one time in six for more than there is. The next user requests it."""
         now_ns, draw = T0_NS + self.now_ns, Random(act.number)
         users = [member, *(m for m in self.members.values() if m.role.asks and m is not member)]
         leases = ((one, self._newest_lease(one, now_ns)) for one in users)
@@ -423,13 +423,13 @@ class World:
             self.counts[f"not handed on {made.clause}"] += 1
 
     def _newest_lease(self, member: Member, now_ns: int) -> UserPair | None:
-        """The lease of a member that lasts longest, half a second at the least."""
+        """The member's lease that lasts longest, at least half a second."""
         pairs = member.party.user.pairs.values() if member.party is not None else ()
         live = [p for p in pairs if p.in_force and p.cell.window.end_ns > now_ns + 500 * MS]
         return max(live, key=lambda p: (p.cell.window.end_ns, p.sid), default=None)
 
     def _take_up(self, member: Member, handover: bytes) -> None:
-        """Whoever a HANDOVER names asks for what it offers, until it has asked."""
+        """Let the user that a HANDOVER names request what it offers, until it has done so."""
         party = member.party
         offer = party.user.offers.get(handover) if party is not None and self._timely(member) else None
         if party is None or offer is None or handover in self._taken:
@@ -446,7 +446,7 @@ class World:
             self._taken.add(handover)
 
     def _vacater(self, member: Member, handover: bytes) -> Event:
-        """The warden's word that its radio is silent in what a HANDOVER hands on reaches its agent."""
+        """The event of the warden's report that its radio is silent in a band handed on."""
 
         def say() -> None:
             party = member.party
@@ -493,14 +493,14 @@ class World:
         self.step(member, lambda step: party.user.relinquish(step, sid, "done"))
 
     def _status(self, member: Member, act: Act) -> None:
-        """The authority's word, through some neighbour; at the start to everyone, later to one."""
+        """Deliver the authority's status list through a neighbour; at the start to all, later to one."""
         data = Message(record=self.trust.lists[act.number]).encoded()
         whom = list(self.members.values()) if act.number == 0 else [member]
         for one in whom:
             self._tell_status(one, data)
 
     def _tell_status(self, one: Member, data: bytes) -> None:
-        """A node that is down, or has not heard yet that its log is whole, takes nothing: tell it again later."""
+        """Deliver a status list, again later to a node that is down or has not verified its log."""
         if one.dead:
             return
         if not one.working:
@@ -543,11 +543,11 @@ class World:
         member.clock.recover()
 
     def _equivocate(self, member: Member, _act: Act) -> None:
-        """From now on this member answers the next GRANT twice, in different words."""
+        """Make this member answer the next GRANT twice, with different bytes."""
         self.monitor.cheats.add(member.name)
 
     def _cheating(self, member: Member) -> None:
-        """Send a second, different ACCEPT for every one of a cheat's that stands in its log."""
+        """Send a second, different ACCEPT for each one in a cheating member's log."""
         if member.name not in self.monitor.cheats or member.party is None:
             return
         for pair in member.party.user.pairs.values():
@@ -568,7 +568,7 @@ class World:
             self.carry(member, self.by_hash[pair.holder], Message(record=raw).encoded())
 
     def _restore(self, member: Member, _act: Act) -> None:
-        """Somebody puts back a copy of the log from before a head that a quorum of neighbours has cosigned."""
+        """Restore a log copy from before a head that a quorum of neighbours has cosigned."""
         if member.party is None or member.dead:
             return
         seen = sorted(self._seen_by(other, member) for other in self.members.values() if other is not member)
@@ -596,7 +596,7 @@ def simulate(seed: int, *, keep_lines: bool = False) -> SeedOutcome:
 
 
 def run_plan(plan_: Plan, *, keep_lines: bool = False, world: type[World] = World) -> SeedOutcome:
-    """Run a plan, on disks in memory where there is such a place."""
+    """Run a plan, with disks in memory where the host has such a file system."""
     base = Path("/dev/shm")  # noqa: S108 - memory, not a name others could guess
     folder = Path(tempfile.mkdtemp(prefix="bandpact-", dir=base if base.is_dir() else None))
     try:

@@ -1,4 +1,4 @@
-"""Makes a failing run small: acts are taken out as long as the same invariant still breaks.
+"""Shrinks a failing run: removes acts as long as the same invariant still breaks.
 
 Delta debugging (Zeller and Hildebrandt 2002, ddmin): halves, then quarters, down to single acts, each time keeping what
 still breaks; at last a calm network is tried, where nothing is lost, repeated or late. The random numbers of members,
@@ -15,13 +15,13 @@ from sim.world.run import World, run_plan
 
 AnyPlan = TypeVar("AnyPlan", bound=Plan)
 RUNS_MAX = 400
-"""Of the world, for one failing seed."""
+"""Most runs for one failing seed."""
 CALM = Weather(drop_ppt=0, duplicate_ppt=0, late_ppt=0, delay_ns_max=2_000_000, late_ns_max=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shrunk:
-    """A small plan that breaks the same invariant: what broke, which acts of the first it has, in how many runs."""
+    """A smaller plan that breaks the same invariant: the breach, the acts kept, and the number of runs."""
 
     plan: Plan
     breach: Breach
@@ -30,7 +30,7 @@ class Shrunk:
     runs: int
 
     def report(self, how: str = "") -> str:
-        """The acts in order, and the command that runs just them; `how` are further options of its plan."""
+        """The acts in order, and the command that runs only them; `how` are further options of its plan."""
         acts = [f"  {act.at_ns / 1e9:9.6f} s  {act.who} {act.what} {act.number}" for act in self.plan.acts]
         numbers = ",".join(str(number) for number in self.kept) or "none"
         again = f"python -m sim.world --seed {self.plan.seed}{how} --acts {numbers}{' --calm' if self.calm else ''}"
@@ -39,13 +39,13 @@ class Shrunk:
 
 
 def with_acts(plan_: AnyPlan, kept: tuple[int, ...], *, calm: bool = False) -> AnyPlan:
-    """The plan with those of its acts alone, by their place in it."""
+    """The plan with only these of its acts, by index."""
     acts: tuple[Act, ...] = tuple(plan_.acts[number] for number in kept)
     return replace(plan_, acts=acts, weather=CALM if calm else plan_.weather)
 
 
 def shrunk(plan_: Plan, *, world: type[World] = World, runs_max: int = RUNS_MAX) -> Shrunk | None:
-    """The smallest plan that was found to break what this one breaks first; None where it breaks nothing."""
+    """The smallest plan found that breaks the same invariant first; None where the plan breaks none."""
     runs = 0
 
     def breaks(kept: tuple[int, ...], *, calm: bool = False) -> Breach | None:
@@ -68,7 +68,7 @@ def shrunk(plan_: Plan, *, world: type[World] = World, runs_max: int = RUNS_MAX)
 def _before(
     plan_: Plan, breach: Breach, everything: tuple[int, ...], breaks: Callable[[tuple[int, ...]], Breach | None]
 ) -> tuple[tuple[int, ...], Breach]:
-    """Without the acts after the breach, where it comes about all the same."""
+    """Remove the acts after the breach, where it happens all the same."""
     kept = tuple(number for number in everything if plan_.acts[number].at_ns <= breach.true_ns)
     if kept == everything:
         return everything, breach
@@ -83,7 +83,7 @@ def _fewest(
     breaks: Callable[[tuple[int, ...]], Breach | None],
     more: Callable[[], bool],
 ) -> tuple[tuple[int, ...], Breach]:
-    """Take out parts, ever smaller ones, while what is left breaks the same invariant."""
+    """Remove parts, ever smaller ones, while the rest breaks the same invariant."""
     parts = 2
     while kept and more():
         size = max(1, -(-len(kept) // parts))

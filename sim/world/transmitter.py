@@ -1,4 +1,4 @@
-"""A modelled warden and its radio: on the air whenever the gate's own decision allows it, for as long as it allows.
+"""A modelled warden and its radio: on the air whenever, and as long as, the gate's own decision allows.
 
 One decision for each permit, as if there were a radio for each: no rule of choice between permits hides an overlap.
 """
@@ -19,7 +19,7 @@ ALWAYS_NS = 1 << 62
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelledEmission:
-    """Power in the air from `start_ns` to before `end_ns` of true time."""
+    """Power on the air from `start_ns` to before `end_ns` of true time."""
 
     sid: bytes
     user: str
@@ -31,12 +31,12 @@ class ModelledEmission:
 
 
 class ModelledTransmitter:
-    """All permits of one user, and what is on the air because of them."""
+    """All permits of one user, and its present emissions."""
 
     def __init__(
         self, user: str, credential: bytes, anchors: tuple[bytes, ...], *, beats_ns: int = HEARTBEAT_NS
     ) -> None:
-        """Args: beats_ns: how long a decision may stand before the agent is heard again."""
+        """Args: beats_ns: how long a decision holds without a new heartbeat of the agent."""
         self._beats_ns = beats_ns
         self._user, self._credential = user, credential
         self.permits = Permits(network=NETWORK, anchors=anchors)
@@ -56,24 +56,24 @@ class ModelledTransmitter:
         return {sid: held.permit.cell.window.start_ns for sid, held in self._held.items()}
 
     def withdraw(self, sid: bytes) -> None:
-        """Never again under this settlement."""
+        """Withdraw a settlement for good."""
         self.permits.withdraw(sid, refuse(Reason.PREEMPTED, "gate.6", "suspended", "an undisturbed settlement"))
 
     def hand_on(self, sid: bytes, record: bytes, now: TimeFix) -> None:
-        """Verify a HANDOVER or a RECLAIM of a held settlement, and go by what it leaves."""
+        """Verify a HANDOVER or a RECLAIM of a held settlement, and use the permit that remains."""
         self.permits.hand_on(record, sid, now)
 
     def vacated(self) -> list[bytes]:
-        """The HANDOVERs, by their names, in which nothing radiates since the last turn, each told once."""
+        """Names of the HANDOVERs in whose band nothing radiates since the last turn, each once."""
         found = [name for held in self._held.values() for name in held.untold]
         for held in self._held.values():
             held.untold.clear()
         return found
 
     def turn(self, at_ns: int, fix: Fix) -> list[ModelledEmission]:
-        """Decide afresh; returns the emissions that ended with it, cut where the new decision cut them."""
+        """Decide anew; returns the emissions that this ended, cut at the new decision."""
         done = self.stop(at_ns)
-        self.permits.current(fix.time)  # what was handed on and is over is this user's again
+        self.permits.current(fix.time)  # what was handed on, and is over, is this user's again
         for sid, held in self._held.items():
             decision = decide(self._inputs(at_ns, fix, held))
             if isinstance(decision, Allow):
@@ -90,11 +90,11 @@ class ModelledTransmitter:
         return done
 
     def forsaken(self, at_ns: int) -> list[ModelledEmission]:
-        """The agent died at that instant: its warden transmits until it misses a heartbeat, and no longer."""
+        """End the agent: its warden transmits until it misses a heartbeat, and no longer."""
         return self.stop(at_ns + HEARTBEAT_NS)
 
     def stop(self, at_ns: int) -> list[ModelledEmission]:
-        """Everything off at that instant."""
+        """Switch everything off at that instant."""
         ended = [
             ModelledEmission(
                 sid=e.sid,

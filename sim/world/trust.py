@@ -1,4 +1,4 @@
-"""The authority of a simulated neighbourhood: its rule, the credentials it issued, and its status lists."""
+"""The authority of a simulated neighbourhood: its rule, credentials and status lists."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -59,7 +59,7 @@ TERMS = bodies.ClassTerms(
 
 
 def secret(name: str) -> bytes:
-    """A key's seed: the same name always has the same key."""
+    """A key's seed, the same for the same name."""
     return hashlib.sha256(b"bandpact/sim/" + name.encode()).digest()
 
 
@@ -70,22 +70,22 @@ def transport_of(name: str) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldTrust:
-    """Everything a member is given before the start."""
+    """All that a member is given before the start."""
 
     root: bytes
     chains: tuple[tuple[str, tuple[bytes, ...]], ...]
     rule_raw: bytes
     lists: tuple[bytes, ...]
     group: bytes | None = None
-    """The signed list of who decides together, where the rule has a group decide."""
+    """The signed list of the members of a group, where the rule has a group decide."""
 
     @property
     def anchors(self) -> tuple[bytes, ...]:
-        """The hash of the root."""
+        """The hash of the root credential."""
         return (records.digest(self.root),)
 
     def registry(self) -> Registry:
-        """A fresh registry with every member's chain."""
+        """A new registry with every member's chain."""
         registry = Registry(NETWORK, self.anchors)
         for _, chain in self.chains:
             if isinstance(refused := registry.admit_chain(chain), Refusal):
@@ -93,7 +93,7 @@ class WorldTrust:
         return registry
 
     def rule(self, registry: Registry) -> RuleInForce:
-        """The rule, verified."""
+        """The verified rule."""
         rule = verify_rule(self.rule_raw, (self.root,), registry)
         if isinstance(rule, Refusal):
             raise TypeError(str(rule))
@@ -107,7 +107,7 @@ def holder_band(number: int) -> Band:
 
 
 def before_start() -> Fix:
-    """When and where the authority signs: shortly before the start."""
+    """Time and place of the authority's signatures: shortly before the start."""
     return Fix(
         time=TimeFix(earliest_ns=T0_NS - 9 * NS, latest_ns=T0_NS - 9 * NS, source=TimeSource.SIMULATED, trusted=True),
         position=PositionFix(
@@ -123,7 +123,7 @@ def _scope(actions: tuple[str, ...], *, tier: int, depth: int = 0) -> Scope:
 
 
 def claims_for(public: bytes, name: str) -> Claims:
-    """Claims of a credential by the root, an hour to each side of the start."""
+    """Claims of a credential issued by the root, valid from an hour before the start to an hour after."""
     start_s = T0_NS // NS
     return Claims(
         issuer="root",
@@ -208,7 +208,7 @@ def _actions(role: Role) -> tuple[str, ...]:
 
 
 def _shards(coordination: str, by_name: dict[str, bytes]) -> tuple[bodies.Shard, ...]:
-    """One for everything, one for each half of the lower half of the band, or one left to the neighbours."""
+    """Shards: one for everything, one for each half of the lower half-band, or one left to the neighbours."""
     match coordination:
         case "one":
             return (bodies.Shard(name="all", mode=AUTHORITY, authorities=(by_name["rota"],), need=1),)
@@ -237,7 +237,7 @@ def trust_for(
     handing: int = 0,
     decides: str = "",
 ) -> WorldTrust:
-    """Issue everything a run needs; the same arguments give the same bytes."""
+    """Issue all credentials, rule and lists of a run; the same arguments give the same bytes."""
     key, before = SigningKey.from_seed(secret("root")), before_start()
     scope = _scope(("issue", "rule", "offer", "grant", "request", "coordinate", "observe"), tier=1, depth=2)
     body = bodies.Credential(level="authority", scope=scope)
@@ -294,7 +294,7 @@ def _members_list(roles: tuple[Role, ...], by_name: dict[str, bytes]) -> MemberL
 
 
 def signed_by(key: SigningKey, authority: Subject, body: object, seq: int) -> bytes:
-    """A record of the authority."""
+    """A record signed by the authority."""
     frame = records.Frame(
         network=NETWORK, author=authority.hash, seq=seq, attestation=records.Attestation.of(before_start())
     )
@@ -302,7 +302,7 @@ def signed_by(key: SigningKey, authority: Subject, body: object, seq: int) -> by
 
 
 def _status_lists(key: SigningKey, authority: Subject, members: int) -> tuple[bytes, ...]:
-    """Nobody revoked, then the last member."""
+    """Two status lists: with nobody revoked, then with the last member revoked."""
     revoked: tuple[tuple[int, ...], ...] = ((), (members - 1,))
     return tuple(
         signed_by(
