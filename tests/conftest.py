@@ -1,4 +1,4 @@
-"""Where the shared references live and how tests that need them skip; which tests want the machine to themselves."""
+"""Pytest set-up: where the references lie, which tests are skipped without them, and which tests run alone."""
 
 import functools
 import gc
@@ -16,13 +16,13 @@ import typer.testing
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
-# How long one example takes is the machine's matter: by default more than 0.2 s fails a test.
+# No deadline per example: by default hypothesis fails one that takes more than 0.2 s, which a busy machine may.
 settings.register_profile("without a clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("without a clock")
 
 
 REAL_TIME = ("agent/", "deploy/", "radio/", "sim/iiod/")
-"""Folders whose tests run processes, sockets or radios against the clock, and with them these files:"""
+"""Folders, and below them files, whose tests run processes, sockets or radios in real time:"""
 REAL_TIME_FILES = frozenset(
     {
         "test_airsource.py",
@@ -107,7 +107,7 @@ PURE = (
     "radio/test_waveform",
     "sim/iiod/test_attributes",
 )
-"""What of those folders knows no clock but its own, or asks a program for its words and waits however long it takes."""
+"""Tests in those folders that use simulated time only, or wait for a program without any time limit."""
 ALONE = (
     "agent/test_gatebench",
     "radio/contract/",
@@ -116,11 +116,11 @@ ALONE = (
     "radio/test_pace",
     "radio/test_stream",
 )
-"""What judges how soon something happens, or how smoothly samples flow: nothing else may run beside it."""
+"""Tests that measure reaction times or gaps in sample streams: no other test may run beside them."""
 
 
 def pytest_collection_finish() -> None:
-    """What was collected stays for the run: the garbage collector need not look through it again and again."""
+    """Exempt all collected tests from garbage collection, so that it does not search them again and again."""
     gc.collect()
     gc.freeze()
 
@@ -131,13 +131,13 @@ FIRST = (
     "agent/page/test_browser",
     "agent/test_walkthrough",
 )
-"""The longest of them, begun first: else the others are done and one goes on alone."""
+"""The longest tests, started first, so that none of them runs on alone at the end."""
 MEMORY, MEMORY_MIN = Path("/dev/shm"), 2 << 30
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Give a worker a folder with a short name, as a local socket's path has to be short.
+    """Give each worker a temporary folder with a short name, as the path of a local socket has to be short.
 
     In memory where only computations are run and memory is there: each step of a settlement waits for the disk some
     ten times. What runs against the clock waits for the disk that it would have.
@@ -150,13 +150,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """What a worker wrote is kept where a test failed, as it is without workers."""
+    """Keep a worker's temporary files where a test failed, as pytest does without workers."""
     if hasattr(session.config, "workerinput") and exitstatus != pytest.ExitCode.TESTS_FAILED:
         shutil.rmtree(session.config.option.basetemp, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what runs against the clock: a few at a time, and what judges times alone, while all else shares them."""
+    """Mark the tests that run in real time, of which only a few run at once, and those that run alone."""
     for item in items:
         real, alone = in_time(item.path.relative_to(ROOT / "tests").as_posix())
         if real:
@@ -167,13 +167,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def in_time(path: str) -> tuple[bool, bool]:
-    """Whether a test file, its path within tests/, runs against the clock, and whether nothing may run beside it."""
+    """Whether a test file (path within tests/) runs in real time, and whether it has to run alone."""
     real = path.startswith(REAL_TIME) or path.rpartition("/")[2] in REAL_TIME_FILES
     return real and not path.startswith(PURE), real and not path.startswith(PURE) and path.startswith(ALONE)
 
 
 def not_in_part(path: str, text: str, part: str) -> bool:
-    """Whether all of a test file belongs to another part of `make test` than the one these marks name."""
+    """Whether a whole test file belongs to another part of `make test` than the one that these marks select."""
     if "mark.realtime" in text or "mark.alone" in text:
         return False
     real, alone = in_time(path)
@@ -181,7 +181,7 @@ def not_in_part(path: str, text: str, part: str) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not even load what belongs to another part: to load all the tests takes each process ten seconds."""
+    """Skip loading files of other parts: loading all tests takes each process ten seconds."""
     part = config.option.markexpr
     if not part or collection_path.suffix != ".py" or not collection_path.is_relative_to(ROOT / "tests"):
         return None
@@ -191,7 +191,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.fixture(scope="session", autouse=True)
 def _commands_built_once() -> Iterator[None]:
-    """Typer's test runner builds all commands anew for each call, which takes five times as long as the call itself."""
+    """Build Typer's commands once: its test runner builds them for each call, in five times the time of the call."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(typer.testing, "_get_command", functools.cache(typer.main.get_command))
         yield

@@ -27,12 +27,12 @@ def marked() -> dict[str, set[str]]:
 
 
 def rooms() -> dict[str, dict[str, Any]]:
-    """Each letter's title and features."""
+    """The title and the features of each letter."""
     return tomllib.loads((ROOT / "tests" / "features.toml").read_text(encoding="utf-8"))
 
 
 def page() -> str:
-    """The whole page."""
+    """The text of docs/features.md."""
     shown, parts = marked(), [HEAD]
     for room in rooms().values():
         rows = [

@@ -34,7 +34,7 @@ CACHED = re.compile(r"^@(functools\.)?(lru_cache(\(.*\))?|cache)\n", re.MULTILIN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survivor:
-    """A mutant no test noticed: its name, where it is, the lines before and after, and whether only words differ."""
+    """A mutant that no test detected: its name, place, old and new lines, and whether only message words differ."""
 
     name: str
     where: str
@@ -45,7 +45,7 @@ class Survivor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """Survivors that are harmless: those in a function whose new lines, or else old ones, match `change`."""
+    """Mutants judged harmless: those in a function whose new lines, or else old ones, match `change`."""
 
     where: str
     change: str
@@ -62,13 +62,13 @@ def entries() -> dict[str, dict[str, list[str]]]:
 
 
 def judgements(name: str) -> list[Judgement]:
-    """What was judged by hand of one entry's survivors."""
+    """The manual judgements of one entry's surviving mutants."""
     table = tomllib.loads(JUDGED.read_text(encoding="utf-8"))
     return [Judgement(where=one["in"], change=one["change"], why=one["why"]) for one in table.get(name, [])]
 
 
 def prepare(name: str, entry: dict[str, list[str]]) -> Path:
-    """A copy of the tree whose pyproject asks mutmut for this entry alone."""
+    """A copy of the tree whose pyproject configures mutmut for this entry only."""
     folder = WORK / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -82,7 +82,7 @@ def prepare(name: str, entry: dict[str, list[str]]) -> Path:
 
 
 def configured(folder: Path, entry: dict[str, list[str]]) -> None:
-    """Write what mutmut goes by into the copy."""
+    """Write mutmut's configuration into the copy."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     project["tool"]["mutmut"] = {
         "source_paths": sorted({module.split("/")[0] for module in entry["modules"]}),
@@ -95,7 +95,7 @@ def configured(folder: Path, entry: dict[str, list[str]]) -> None:
 
 
 class _Wordless(ast.NodeTransformer):
-    """Takes the words out of each `refuse(reason, clause, measured, required)`; whatever else differs stays."""
+    """Removes the words from each `refuse(reason, clause, measured, required)`; all else stays."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -105,7 +105,7 @@ class _Wordless(ast.NodeTransformer):
 
 
 def only_words(before: str, after: str) -> bool:
-    """Do two functions differ in nothing but their names and the words of their refusals?"""
+    """Whether two functions differ only in their names and the words of their refusals."""
     shapes = []
     for source in (before, after):
         (function,) = ast.parse(source).body
@@ -116,7 +116,7 @@ def only_words(before: str, after: str) -> bool:
 
 
 def survivor(folder: Path, mutmut: str, name: str) -> Survivor:
-    """What mutmut tells of one of its mutants."""
+    """The details of a mutant, as mutmut shows them."""
     module, _, symbol = name.rpartition(".")
     shown = subprocess.run([mutmut, "show", name], cwd=folder, capture_output=True, text=True, check=False).stdout
     changed = [line for line in shown.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
@@ -137,7 +137,7 @@ def survivor(folder: Path, mutmut: str, name: str) -> Survivor:
 
 
 def told(name: str, found: list[str], alive: list[Survivor], *, show: bool) -> int:
-    """Print what survived and what was judged of it; returns how many nobody judged."""
+    """Print the surviving mutants and their judgements; returns how many have none."""
     judged = judgements(name)
     words = [one for one in alive if one.words]
     by_hand = [one for one in alive if not one.words and any(each.covers(one) for each in judged)]
@@ -160,7 +160,7 @@ def told(name: str, found: list[str], alive: list[Survivor], *, show: bool) -> i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """How to run: mutants at once, what to show, which functions alone (patterns), and what to do with the last run."""
+    """The options of a run: mutants at once, output, function patterns, and whether the last run is continued."""
 
     children: int = 2
     show: bool = False
@@ -171,7 +171,7 @@ class Asked:
 
 
 def found_afresh(folder: Path, entry: dict[str, list[str]], name: str) -> bool:
-    """Whether the tests find a mutant that is there as their process begins: what runs at import is found so alone."""
+    """Whether the tests detect a mutant in a new process, as needed for code that runs at import."""
     found = subprocess.run(
         [
             sys.executable,
@@ -193,7 +193,7 @@ def found_afresh(folder: Path, entry: dict[str, list[str]], name: str) -> bool:
 
 
 def run(name: str, entry: dict[str, list[str]], asked: Asked) -> int:
-    """Run one entry, or go on from its last run; returns how many mutants nobody killed and nobody judged."""
+    """Run one entry, or continue its last run; returns the number of mutants neither detected nor judged."""
     mutmut, said = str(Path(sys.executable).with_name("mutmut")), ""
     folder = WORK / name if asked.again or asked.survivors else prepare(name, entry)
     patterns = [f"*{one}*" for one in asked.of]

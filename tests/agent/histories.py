@@ -1,4 +1,4 @@
-"""Random histories of a clock and its sources, each from one seed: what was true, and what the clock made of it."""
+"""Random histories of a clock and its time sources, each from one seed: the true time beside the clock's verdict."""
 
 import random
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ REAL = (TimeSource.GPS, TimeSource.CHRONY, TimeSource.KERNEL)
 
 @dataclass
 class Truth:
-    """UTC against a monotonic clock whose rate wanders inside the profile."""
+    """True UTC against a monotonic clock whose rate varies within the profile's limits."""
 
     rng: random.Random
     drift_ppb: int
@@ -31,7 +31,7 @@ class Truth:
 
 @dataclass
 class Speaker:
-    """A source: honest within its bound unless it lies, and silent now and then."""
+    """A time source: honest within its bound unless it lies, and silent at times."""
 
     rng: random.Random
     name: str
@@ -72,7 +72,7 @@ def reading(
 
 @dataclass
 class Tally:
-    """What many histories showed, so that a test can see that it saw something."""
+    """Counts over many histories, so that a test can check that it covered what it claims."""
 
     instants: int = 0
     trusted: int = 0
@@ -92,7 +92,7 @@ def plan(rng: random.Random, need: int) -> ClockPlan:
 
 
 def watch(rng: random.Random, held_to: ClockPlan, speakers: list[Speaker]) -> Iterator[tuple[Truth, ClockVerdict]]:
-    """Run one history; yields the truth beside the clock's verdict, instant by instant."""
+    """Run one history; yields true time and the clock's verdict, instant by instant."""
     truth, clock = Truth(rng, held_to.drift_ppb), IntervalClock(held_to)
     for _ in range(rng.randint(8, 40)):
         truth.pass_(rng.randint(50 * MS, 2 * NS) if rng.random() < 0.9 else rng.randint(2 * NS, 40 * NS))
@@ -117,7 +117,7 @@ def speakers(rng: random.Random, count: int) -> list[Speaker]:
 
 
 def honest(seed: int, tally: Tally) -> None:
-    """One history of honest sources: trusted means the truth is inside, and time never runs backwards."""
+    """Check one history of honest sources: a trusted interval holds the truth, and time never runs backwards."""
     rng = random.Random(seed)
     count = rng.randint(1, 3)
     held_to = plan(rng, need=rng.randint(1, min(2, count)))
@@ -135,7 +135,7 @@ def honest(seed: int, tally: Tally) -> None:
 
 
 def spoofed(seed: int, tally: Tally) -> None:
-    """One history where one source of several lies, by a step, a creep or both, from any moment on."""
+    """Check one history in which one source of several lies, by a step, a drift or both, from some moment on."""
     rng = random.Random(seed)
     count = rng.randint(2, 3)
     held_to = plan(rng, need=2)

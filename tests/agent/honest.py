@@ -1,4 +1,4 @@
-"""Random lives of honest nodes, each from one seed: whatever they are told to do, their logs must pass their audit.
+"""Random runs of honest nodes, each from one seed: whatever happens to them, their logs must pass their audit.
 
 Real parties, logs, bytes and commands in one process, and a clock that the run sets. Operators ask for more than they
 may, a neighbour with a credential sends rubbish, replays, forgeries and claims beyond its scope, an authority signs in
@@ -71,17 +71,17 @@ MARKETS: tuple[dict[str, Any], ...] = (
         ),
     },
 )  # fmt: skip
-"""What the class says beside its usual terms: nothing, or of everything that a market may have."""
+"""Terms of the class beside its usual ones: none, or everything that a market may have."""
 POWERS_MDBM = (-5_000, 10_000, 20_000, 30_000, 31_000, 200_000)
 HONEST = ("holder", "alice", "bob")
 
 
 class DiedError(Exception):
-    """The process ends here."""
+    """Raised where a node's process is to crash."""
 
 
 class Deaf:
-    """A control socket that nobody listens to."""
+    """A control socket without clients."""
 
     def __init__(self) -> None:
         self.said: list[dict[str, Any]] = []
@@ -92,7 +92,7 @@ class Deaf:
 
 @dataclass
 class Clock:
-    """What a node believes of time and place, off the truth by as much as the run says."""
+    """A node's clock and position, with the errors that the run sets."""
 
     offset_ns: int = 0
     bound_ns: int = 1_000
@@ -116,7 +116,7 @@ class Clock:
 
 @dataclass
 class Operated:
-    """A node with its operator: what a running agent has around its party, without sockets and radio."""
+    """A node with its operator: what an agent has around its protocol state, without sockets and radio."""
 
     name: str
     clock: Clock = field(default_factory=Clock)
@@ -126,7 +126,7 @@ class Operated:
 
 
 class Lives:
-    """One run from one seed."""
+    """A run of several nodes from one seed."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.rng, self.at_ns, self.seed = Random(seed), 0, seed
@@ -151,7 +151,7 @@ class Lives:
     # -- steps ---------------------------------------------------------------------------------------------------
 
     def step(self, node: Operated, act: Callable[[Step], Any]) -> None:
-        """One durable step; what fails in it never was, and a node whose log cannot be written starts again."""
+        """Make one durable step; a failed step is undone, and a node whose log cannot be written restarts."""
         party = self.world.members[node.name].party
         try:
             with party.step(node.clock.fix(self.at_ns)) as step:
@@ -176,7 +176,7 @@ class Lives:
         self._equip(node)
 
     def go(self, actions: int) -> None:
-        """Live for so many actions."""
+        """Run so many random actions."""
         for _ in range(actions):
             act = self.rng.choice(ACTS)
             self.done.append(act.__name__)
@@ -185,7 +185,7 @@ class Lives:
                 self.carry()
 
     def carry(self) -> None:
-        """Bring what waits to whom it is for; now and then not at all, twice, or late."""
+        """Deliver waiting messages; some not at all, twice, or late."""
         names = {self.world.members[name].hash: name for name in HONEST}
         for node in self.nodes.values():
             waiting, node.waiting = node.waiting, []
@@ -204,7 +204,7 @@ class Lives:
     # -- the end -------------------------------------------------------------------------------------------------
 
     def problems(self) -> list[str]:
-        """What an auditor finds in the honest nodes' logs."""
+        """The problems that an auditor finds in the honest nodes' logs."""
         found = []
         for name in HONEST:
             self.world.members[name].party.lineage.close()
@@ -277,7 +277,7 @@ def operator_asks(lives: Lives, node: Operated) -> None:
 
 
 def market_command(lives: Lives, node: Operated, banded: dict[str, Any]) -> dict[str, Any]:
-    """A command about auctions, leases that change hands, fallbacks or disputes; often one that means nothing."""
+    """A random command on auctions, leases handed on, fallbacks or disputes; often an invalid one."""
     rng, party = lives.rng, lives.world.members[node.name].party
     sids = [*(pair.sid for pair in party.user.pairs.values()), *party.holder.pairs] or [bytes(32)]
     sid, other = rng.choice(sids).hex(), rng.choice(HONEST)
@@ -417,7 +417,7 @@ def process_restarts(lives: Lives, node: Operated) -> None:
 
 
 def disk_fills(lives: Lives, node: Operated) -> None:
-    """From here on the file cannot grow by more than a page or two, until the node starts again."""
+    """Limit the log file's growth to a page or two, until the node restarts."""
     db = lives.world.members[node.name].party.lineage._db
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     db.execute(f"PRAGMA max_page_count={pages + lives.rng.randint(0, 2)}")
@@ -434,7 +434,7 @@ def rubbish_comes(lives: Lives, node: Operated) -> None:
 
 
 def insider_lies(lives: Lives, node: Operated) -> None:
-    """A neighbour with a credential signs what it likes, at any time and place, over its own transport key."""
+    """Let a neighbour with a valid credential sign arbitrary records and send them over its own transport key."""
     rng = lives.rng
     world, liar = lives.world, rng.choice([name for name in HONEST if name != node.name])
     now_ns = T0 + lives.at_ns + rng.choice((0, 0, -10 * NS, 10 * NS, 3600 * NS, -3600 * NS, 3601 * NS, 2**61))
@@ -454,7 +454,7 @@ def insider_lies(lives: Lives, node: Operated) -> None:
 
 
 def own_key_is_used_elsewhere(lives: Lives, node: Operated) -> None:
-    """Whoever copied a node's folder signs with its key, and sends that to the node itself and to its neighbours."""
+    """Let the holder of a copied key sign records, and send them to the node itself and to its neighbours."""
     rng, member = lives.rng, lives.world.members[node.name]
     frame = Frame(
         network=NETWORK,
@@ -473,7 +473,7 @@ def authority_speaks(lives: Lives, node: Operated) -> None:
 
 
 def authority_word(lives: Lives) -> bytes:
-    """A status list or a rule, signed now, long ago, or in the future."""
+    """A status list or a rule of the authority, signed now, in the past, or in the future."""
     rng = lives.rng
     at_s = lives.at_ns / NS + rng.choice((0.0, 0.0, -5.0, 5.0, 3000.0, -3000.0))
     version = rng.randint(1, 6)
@@ -560,7 +560,7 @@ ACTS: tuple[Callable[[Lives, Operated], None], ...] = (
 
 
 def problems_of(folder: Path, seed: int, actions: int | None = None) -> list[str]:
-    """Live one life and audit it; what is wrong, with the seed."""
+    """Make one run and audit it; returns the problems, with the seed."""
     lives = Lives(folder, seed)
     lives.go(actions or lives.rng.randint(5, 40))
     return [f"seed {seed}: {problem} after {' '.join(lives.done)}" for problem in lives.problems()]

@@ -1,4 +1,4 @@
-"""Debian's own gpsd, gpsfake and chronyd as test fixtures use them, and NMEA logs written from scratch.
+"""Fixtures of Debian's own gpsd, gpsfake and chronyd, and generated NMEA logs.
 
 They are looked for on the PATH and in `parts` beside the environment's `bin` (deploy/setup.sh unpacks them there).
 Where they are absent tests skip with the reason, or fail if BANDPACT_REAL_PARTS is `required`.
@@ -25,7 +25,7 @@ STARTS, START_S = 3, 8.0
 
 
 def environment() -> dict[str, str]:
-    """The unpacked parts before what is installed."""
+    """The process environment that finds unpacked programs before installed ones."""
     libraries = ":".join(str(path) for path in [*PARTS.glob("usr/lib/*-linux-*"), *PARTS.glob("lib/*-linux-*")])
     return {
         **os.environ,
@@ -37,7 +37,7 @@ def environment() -> dict[str, str]:
 
 
 def need(*programs: str) -> dict[str, str]:
-    """The environment to run the programs in; skips, or fails where that is not allowed."""
+    """The environment to run the programs in; without them the test is skipped, or fails where they are required."""
     env = environment()
     missing = [program for program in programs if shutil.which(program, path=env["PATH"]) is None]
     if missing:
@@ -55,7 +55,7 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 def until(condition: Callable[[], bool], limit_s: float, pause: Callable[[float], None] = time.sleep) -> bool:
-    """Wait for something a real program does; false when it did not in time."""
+    """Wait for a condition of a real program; returns False on timeout."""
     end = time.monotonic() + limit_s
     while time.monotonic() < end:
         if condition():
@@ -100,7 +100,7 @@ def epoch(
 
 @contextlib.contextmanager
 def ended(process: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> Iterator[None]:
-    """Whatever becomes of the test: the process is over in the end, and its pipes are closed."""
+    """A context that ends the process and closes its pipes, whatever becomes of the test."""
     try:
         yield
     finally:
@@ -117,7 +117,7 @@ def ended(process: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> Iterato
 
 @contextlib.contextmanager
 def gpsfake(log: Path, *, per_line_s: float) -> Iterator[int]:
-    """A real gpsd, fed line by line from a log; yields its port once it tells of the receiver. Started again if not."""
+    """A real gpsd fed line by line from a log; yields its port once it reports the receiver. Retried if it does not."""
     env = need("gpsd", "gpsfake")
     script = shutil.which("gpsfake", path=env["PATH"]) or ""
     with (log.parent / "gpsfake.err").open("ab") as errors:
@@ -141,7 +141,7 @@ def gpsfake(log: Path, *, per_line_s: float) -> Iterator[int]:
 
 
 def tells(port: int) -> bool:
-    """Does a gpsd answer on the port, and has it told of a fix or of satellites within two seconds?"""
+    """Whether a gpsd answers on the port, and reports a fix or satellites within two seconds."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2.0) as one:
         one.sendall(b'?WATCH={"enable":true,"json":true};\n')
         said, end = b"", time.monotonic() + 2.0
@@ -165,7 +165,7 @@ START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
 def quiet(lines: int) -> str:
-    """Lines that are no fix and no sentence gpsd answers to: the receiver's sentences have stopped."""
+    """Lines that hold no fix and no known sentence: the receiver has stopped sending."""
     return sentence("GPTXT,01,01,02,NOTHING") * lines
 
 

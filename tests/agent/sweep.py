@@ -23,7 +23,7 @@ DISK_BYTES = 4 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a command ended, and what it left: files that are there now and were not before."""
+    """The result of a command, and the files that it created."""
 
     code: int
     out: str
@@ -32,7 +32,7 @@ class Ended:
     again: int | None = None
 
     def one_line(self) -> str:
-        """What it said on standard error, where that is one clear line; fails else."""
+        """Its standard error, where that is one clear line; fails otherwise."""
         lines = [line for line in self.err.splitlines() if line.strip()]
         assert len(lines) == 1, self
         assert lines[0].startswith("bandpact: "), self
@@ -64,7 +64,7 @@ def invoked(words: list[str]) -> Ended:
 
 
 def forked(act: Callable[[], Ended]) -> Ended:
-    """Do something in a child, which may give up its rights and its file systems."""
+    """Run a function in a child process, which may give up its rights and its file systems."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover - another process
@@ -84,7 +84,7 @@ def forked(act: Callable[[], Ended]) -> Ended:
 
 @contextmanager
 def elsewhere(prepared: Path) -> Iterator[Path]:
-    """A copy of what was prepared, in a folder that anyone may enter."""
+    """A copy of a prepared folder, in a place that any user may enter."""
     folder = Path(tempfile.mkdtemp(prefix="bandpact-"))
     try:
         folder.chmod(0o755)
@@ -107,7 +107,7 @@ def _mount(source: str, target: Path, kind: str, flags: int, data: str = "") -> 
 
 
 def may_mount() -> bool:
-    """Whether this process may have a disk of its own."""
+    """Whether this process may mount a file system of its own."""
 
     def tried() -> Ended:
         with tempfile.TemporaryDirectory() as folder:
@@ -125,7 +125,7 @@ def _own_disk(folder: Path) -> None:
 
 
 def on_a_disk(prepared: Path, words: list[str], *, full: bool, mounted: bool) -> Ended:
-    """Run a command where the disk is full or read-only; then, with that mended, once more."""
+    """Run a command with the disk full or read-only; then once more with that repaired."""
 
     def act() -> Ended:
         if not full and not mounted:
@@ -183,7 +183,7 @@ def _read_only(place: Path, *, on: bool, mounted: bool) -> None:
 
 
 def _loaded(prepared: Path, words: list[str]) -> None:
-    """Run it once as it stands: somebody else may not be able to read the libraries it loads."""
+    """Run the command once first: another user may not be able to read the libraries that it loads."""
     with elsewhere(prepared) as place:
         os.chdir(place)
         invoked(words)
@@ -192,7 +192,7 @@ def _loaded(prepared: Path, words: list[str]) -> None:
 
 @contextmanager
 def _mere_user(place: Path, *, wanted: bool) -> Iterator[None]:
-    """Root may read and write whatever it likes, so that it has to be somebody else for a while."""
+    """Become an unprivileged user for a while, as root may read and write everything."""
     if not wanted or os.geteuid() != 0:
         yield
         return
@@ -208,7 +208,7 @@ def _mere_user(place: Path, *, wanted: bool) -> Iterator[None]:
 
 
 def as_nobody(prepared: Path, words: list[str], hidden: str) -> Ended:
-    """Run a command as somebody who may not read one of the files it needs."""
+    """Run a command as a user who may not read one of the files it needs."""
 
     def act() -> Ended:
         _loaded(prepared, words)

@@ -1,4 +1,4 @@
-"""Run in a network namespace of its own, as root: who reaches a device's daemon, before the firewall and behind it.
+"""Checks, in a separate network namespace as root, who reaches a device's daemon, with and without the firewall.
 
 `python -m tests.deploy.doorprobe RULES`: prints one JSON object. The user names of the rules stand for numbers here.
 """

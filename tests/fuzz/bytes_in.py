@@ -17,13 +17,13 @@ NAMES = tuple(TARGETS)
 
 
 def one_input(data: bytes) -> None:
-    """Everything that must hold for any bytes."""
+    """Check one input: the first byte chooses the parser."""
     if data:
         TARGETS[NAMES[data[0] % len(NAMES)]](data[1:])
 
 
 def seeds(folder: Path) -> None:
-    """Start from what each parser takes."""
+    """Write the parsers' valid inputs as the first corpus."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(NAMES):
         for n, seed in enumerate(seeds_of(name)):

@@ -21,7 +21,7 @@ TOKENS = (
 
 
 def mutated(rng: random.Random, seeds: list[bytes]) -> bytes:
-    """One seed, spoilt a few times: flipped, cut, joined, repeated, filled."""
+    """Mutate one seed a few times: flip, cut, join, repeat, fill."""
     data = bytearray(rng.choice(seeds))
     for _ in range(rng.choice((1, 1, 1, 2, 4, 16))):
         at = rng.randrange(len(data) + 1)
@@ -46,7 +46,7 @@ def mutated(rng: random.Random, seeds: list[bytes]) -> bytes:
 
 
 def run(name: str, count: int, seed: int = 1) -> float:
-    """Execute a parser so often; the seconds it took. Whatever it raises is raised with the input that did it."""
+    """Run a parser `count` times; returns the seconds it took. An exception is raised again with its input."""
     rng, seeds, target = random.Random(f"{seed}-{name}"), seeds_of(name), TARGETS[name]
     begun = time.process_time()
     for one in seeds:

@@ -1,4 +1,4 @@
-"""Every parser that takes a stranger's bytes, with what must hold for any bytes and what to begin from.
+"""Every parser of untrusted bytes, with its valid seeds and what must hold for any bytes.
 
 A parser returns a value or a refusal, or raises the one error its docstring names; anything else breaks its promise.
 """
@@ -42,7 +42,7 @@ Target = Callable[[bytes], None]
 
 
 class BrokenPromiseError(AssertionError):
-    """What a parser says of bytes does not hold for these."""
+    """A parser broke what its docstring promises."""
 
 
 def _scan(data: bytes) -> None:
@@ -64,7 +64,7 @@ def _body(data: bytes) -> None:
         try:
             twice = not isinstance(body, Refusal) and encode(body) != data[1:]
         except RefusedError:
-            return  # of the right form and no meaning: what it means is asked behind the signature
+            return  # well-formed but meaningless bytes: the meaning is checked after the signature
         if twice:
             raise BrokenPromiseError("a body has two encodings")
 
@@ -104,7 +104,7 @@ def _recording(data: bytes) -> None:
 
 
 def _cbsd(data: bytes) -> None:
-    """A batch of every method, read and answered: an item for an item, each with a code that there is."""
+    """Parse and answer a batch of every method: one response item for each item, with a known code."""
     from radio.cbrs.codes import known
     from radio.cbrs.messages import METHODS, BadBody, read_batch
     from tests.radio.cbrs.made import CERT, NOW, sas
@@ -121,7 +121,7 @@ def _cbsd(data: bytes) -> None:
 
 
 def _cbsd_question(data: bytes) -> None:
-    """What an endpoint may ask a warden: an ask that is taken for one fits into the book on disk."""
+    """Parse a request of an endpoint to the warden: an accepted one must fit into the book on disk."""
     from radio.cbrs.book import LIMIT, Page
     from radio.cbrs.door import answer_of, ask_of
     from radio.cbrs.outlet import _noted
@@ -140,7 +140,7 @@ def _cbsd_question(data: bytes) -> None:
 
 
 def _sas_answer(data: bytes) -> None:
-    """What a SAS above may answer: RF is on only by a code 0 with a time ahead."""
+    """Parse a response of a SAS above: RF may be on only after code 0 with a time in the future."""
     from radio.cbrs.grant import beaten
     from radio.cbrs.messages import BadBody, read_json
     from tests.radio.cbrs.made import at
@@ -229,7 +229,7 @@ _BEATS = (
 
 
 def seeds_of(name: str) -> list[bytes]:
-    """What to begin from: valid inputs of the parser, or of its kin."""
+    """Seeds: valid inputs of the parser, or of a similar one."""
     vectors = json.loads(VECTORS.read_text(encoding="utf-8"))["records"]
     signed = [bytes.fromhex(vector["record"]) for vector in vectors]
     payloads = [bytes.fromhex(vector["payload"]) for vector in vectors]

@@ -13,14 +13,14 @@ PACKAGES = {"iio_attr": "libiio-utils", "iio_info": "libiio-utils", "iio_readdev
 
 
 def absent(what: str) -> None:
-    """Skip where a part is not installed, fail where it has to be."""
+    """Skip the test without a part that it needs, or fail where the part is required."""
     if os.environ.get("BANDPACT_REAL_PARTS") == "required":
         pytest.fail(what)
     pytest.skip(what)
 
 
 def program(name: str) -> str:
-    """Where a program is; the test is skipped, or fails, without it."""
+    """The path of a program; without it the test is skipped, or fails where it is required."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
     if found is None:
         absent(f"{name} is not here: apt-get install {PACKAGES.get(name, name)}")
@@ -35,7 +35,7 @@ def iio_attr(uri: str, device: str, channel: str, output: bool, attribute: str, 
 
 
 def write(uri: str, device: str, channel: str, output: bool, attribute: str, text: str) -> None:
-    """Write one attribute as any Python program does."""
+    """Write one attribute with libiio's Python binding."""
     context: Any = connect(uri, timeout_ms=2000)
     found = context.find_device(device)
     if channel:

@@ -1,4 +1,4 @@
-"""A simulated Pluto on an air of its own with the oracle beneath it, and what tests ask of them."""
+"""A simulated Pluto on its own air with an oracle, and the queries that tests make."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ NOISE = np.random.default_rng(1).normal(0, 2000, (RATE, 2)).astype(np.int16)
 
 
 def needs_libiio() -> None:
-    """Skip without the library, fail where it has to be there."""
+    """Skip the test without libiio, or fail where it is required."""
     try:
         binding("iio")
         binding("adi")
@@ -45,11 +45,11 @@ def needs_libiio() -> None:
 
 
 class Bench:
-    """One simulated Pluto, its server in a thread, its air and oracle."""
+    """One simulated Pluto with its server in a thread, its air and oracle."""
 
     def __init__(self, folder: Path, **server: Any) -> None:
         firmware, quiet = server.pop("firmware", Firmware(serial="SIM-p")), server.pop("quiet", False)
-        # Loud leakage: an oscillator left on is seen at any attenuation but the highest.
+        # High leakage: the oracle sees an oscillator left on at any attenuation but the highest.
         hardware = Hardware(serial="SIM-p", lo_leakage_db=-20.0, isolation_db=40.0)
         station = Station(name="p", lat_deg=37.0, lon_deg=-76.0, hardware=hardware)
         self.air = LocalAir(AirConfig(stations=(station,), zero_ns=time.monotonic_ns()), folder / "oracle.json")
@@ -67,11 +67,11 @@ class Bench:
         return self.radios[-1]
 
     def after(self, at_ns: int) -> list[RadiatedBurst]:
-        """What radiated after an instant, by the oracle."""
+        """The emissions after an instant, as the oracle recorded them."""
         return [one for one in self.air.emissions() if one.end_ns > at_ns]
 
     def radiates(self) -> bool:
-        """Whether something leaves the antenna now, by the oracle."""
+        """Whether the antenna radiates now, as the oracle sees it."""
         now_ns = time.monotonic_ns()
         return bool(self.after(now_ns))
 

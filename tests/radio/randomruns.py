@@ -42,7 +42,7 @@ RUN_RULE = replace(RULE, classes=(replace(TERMS, lease_ns=NS // 2),))
 
 @dataclass(frozen=True)
 class Stage:
-    """What all runs share: settlements of one user, with their renewals, as records and as what they truly allow."""
+    """Shared by all runs: one user's settlements with their renewals, as records and as true limits."""
 
     world: World
     artifacts: tuple[bytes, ...]
@@ -85,7 +85,7 @@ def _lives(world: World) -> tuple[Live, ...]:
 
 @cache
 def waveforms() -> tuple[tuple[str, np.ndarray], ...]:
-    """Unit-power samples by kind; levels are chosen when they are sent."""
+    """Unit-power samples by kind; their level is set when they are sent."""
     rng = np.random.default_rng(11)
 
     def made(bandwidth_hz: int) -> np.ndarray:
@@ -106,7 +106,7 @@ def waveforms() -> tuple[tuple[str, np.ndarray], ...]:
 
 @dataclass
 class Host:
-    """Virtual monotonic time; every look at it lets some pass, and now and then a lot."""
+    """Virtual monotonic time: every read advances it, sometimes by a lot."""
 
     rng: np.random.Generator
     now_ns: int
@@ -124,7 +124,7 @@ class Host:
 
 @dataclass
 class VirtualRadio:
-    """The simulated device behind the radio port, slow at times, failing or lying when told to."""
+    """The simulated device as radio port, which can be slow, failing or lying."""
 
     host: Host
     device: Device
@@ -187,7 +187,7 @@ class VirtualRadio:
 
 
 class VirtualEar:
-    """What the agent says, each message at its instant."""
+    """The agent's messages, each at its instant."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -206,7 +206,7 @@ class VirtualEar:
         return True
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: no resource is held."""
 
     def receive(self) -> list[LinkMessage]:
         arrived = []
@@ -219,7 +219,7 @@ class VirtualEar:
 
 
 class Quiet:
-    """Nobody listens to the air in these runs; what was sensed comes with the beats."""
+    """A listener without looks; the heartbeats carry the sensing results."""
 
     fault: str | None = None
 
@@ -232,7 +232,7 @@ class Quiet:
 
 
 class Run:
-    """One run from one seed."""
+    """One random run from one seed."""
 
     def __init__(self, made: Stage, ring_folder: Path, seed: int) -> None:
         self.stage, self.rng = made, np.random.default_rng(seed)
@@ -356,7 +356,7 @@ class Run:
             for sid in self.ear.suspended - self.suspended.keys():
                 self.suspended[sid] = self.host.now_ns
         self.warden.close()
-        # What is suspended ends, for the judge, with the turn in which the warden heard of it.
+        # For the judge a suspended permit ends with the turn in which the warden learnt of it.
         ended = {sid: T0 + at_ns for sid, at_ns in self.suspended.items()}
         held_up = self.host.longest_ns > LEAD_NS // 2
         return judge(

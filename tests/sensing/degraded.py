@@ -1,4 +1,4 @@
-"""Signals as a poor receiver gives them: a filter narrower than the band, a tilt, an offset, an image, compression."""
+"""Signals as received by a poor receiver: narrow filter, tilt, DC offset, image, compression."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Draws a 5G TDD cell with little to do: data now and then, and users whose every transmission begins with a sweep.
+"""Generates a lightly loaded 5G TDD cell: some data, and users whose transmissions begin with a frequency sweep.
 
 Source: 3GPP TS 38.211 (numerology 4.2-4.3, demodulation reference of a shared channel with transform precoding in
 6.4.1.1.1.2: a Zadoff-Chu sequence, which is a sweep in time as well).
@@ -16,10 +16,10 @@ from sim.waveforms.nr import PER_BLOCK, SYMBOLS, NrNumerology
 
 Grid = NDArray[np.complex64]
 ROOT = 3
-"""Of the Zadoff-Chu sequence: it sweeps across its blocks three times in a symbol."""
+"""Root of the Zadoff-Chu sequence: it sweeps across its blocks three times in a symbol."""
 USERS = 2
 WIDEST = 1.5
-"""Blocks may reach so far beyond a narrower receiver's band."""
+"""Largest extent of resource blocks, as a multiple of a narrower receiver's band."""
 
 
 def generate(
@@ -67,7 +67,7 @@ def _qpsk(rng: np.random.Generator, shape: Sequence[int]) -> Grid:
 
 
 def _downlink(rng: np.random.Generator, rows: Grid, load: float) -> None:
-    """Data on some blocks of a slot, control on a third of those of its first symbol; now and then nothing."""
+    """Data on some blocks of a slot, control on a third of the blocks in its first symbol; sometimes nothing."""
     if rng.random() > 0.3 + load:
         return
     blocks = rows.shape[1] // PER_BLOCK
@@ -76,7 +76,7 @@ def _downlink(rng: np.random.Generator, rows: Grid, load: float) -> None:
 
 
 def _uplink(rng: np.random.Generator, rows: Grid) -> None:
-    """Users with data, each after a symbol that sweeps."""
+    """Users with data, each after a symbol that is a frequency sweep."""
     blocks = rows.shape[1] // PER_BLOCK
     for _ in range(int(rng.integers(0, USERS + 1))):
         wide = int(rng.integers(1, max(2, blocks // 2)))

@@ -1,4 +1,4 @@
-"""Stretches of samples as real receivers give them, and a survey of them: whole, or in a node's looks."""
+"""Samples as real receivers give them, and surveys of them: as a whole, or in a node's looks."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,5 +68,5 @@ def states(report: SurveyReport) -> list[str]:
 
 
 def holds(channel: ChannelReport, share: float, slack: float = 0.03) -> bool:
-    """Whether the interval holds that share."""
+    """Whether the occupancy interval contains the share."""
     return channel.occupancy.low - slack <= share <= channel.occupancy.high + slack

@@ -1,4 +1,4 @@
-"""Bundles for tests: the smallest honest one, and what becomes of it when a bit changes."""
+"""Audit bundles for tests: the smallest honest one, and copies with one bit changed."""
 
 from pathlib import Path
 
@@ -30,11 +30,11 @@ def small_bundle(folder: Path) -> tuple[World, bytes]:
 
 
 def flipped(data: bytes, at: int, bit: int) -> bytes:
-    """One bit of one byte the other way."""
+    """The data with one bit inverted."""
     return data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]
 
 
 def verifies(world: World, data: bytes) -> bool:
-    """Does anybody with only the anchors take it?"""
+    """Whether the bundle verifies with only the anchors."""
     outcome = verify_bundle(data, network=NETWORK, anchors=world.anchors)
     return isinstance(outcome, AuditedBundle) and outcome.ok

@@ -1,4 +1,4 @@
-"""A holder and a user who sign whatever they like, with their own good keys: what an artifact of theirs is worth."""
+"""A colluding holder and user who sign arbitrary records with their own valid keys, to test artifact verification."""
 
 import hashlib
 from dataclasses import dataclass, field, replace
@@ -42,7 +42,7 @@ def other_cell(**changes: Any) -> Cell:
 
 @dataclass
 class Collusion:
-    """Everything that two colluding parties can choose. Untouched it verifies."""
+    """All that two colluding parties can choose; with the defaults the artifact verifies."""
 
     folder: Path
     rule: bodies.Rule = RULE
@@ -57,7 +57,7 @@ class Collusion:
     accepted_at: Fix = field(default_factory=lambda: fix(1.1))
     confirmed_at: Fix = field(default_factory=lambda: fix(1.2))
     by_another: bool = False
-    """The rule is signed by an authority below the root, of this scope."""
+    """Whether the rule is signed by an authority below the root, of this scope."""
     another_scope: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -98,7 +98,7 @@ class Collusion:
         return world.root, raw
 
     def credential(self, name: str, actions: tuple[str, ...], **changes: Any) -> tuple[bytes, ...]:
-        """The chain of one more node."""
+        """The certificate chain of one more node."""
         return self._credential(name, actions, {"tier": 2, **changes}, {})
 
     def below(self, rule: bodies.Rule, name: str = "bay", **changes: Any) -> tuple[bytes, tuple[bytes, ...]]:
@@ -160,7 +160,7 @@ class Collusion:
         return grant, accept, confirm
 
     def witnessed(self, checkpoint: str, head: Head, name: str, time_s: int = T0 // NS + 1, as_name: str = "") -> str:
-        """A note with the line of a witness under it."""
+        """A checkpoint note with a witness's signature line."""
         key = self.keys[name]
         return checkpoint + cosign(head, name=as_name or origin_of(NETWORK, key.public), key=key, time_s=time_s)
 
@@ -192,7 +192,7 @@ class Collusion:
         return Countersigned(record=record, chain=chain)
 
     def whole(self) -> Artifact:
-        """The artifact, before it is bytes."""
+        """The artifact as a value, not encoded."""
         grant, accept, confirm = self.records()
         return Artifact(
             grant=grant,
@@ -206,11 +206,11 @@ class Collusion:
         )
 
     def artifact(self) -> bytes:
-        """What they hand to whoever will take it."""
+        """The encoded artifact."""
         return self.whole().encoded()
 
     def verdict(self, artifact: Artifact | bytes | None = None) -> VerifiedPermit | Refusal:
-        """What anybody with the anchors makes of it."""
+        """The verdict of a verifier with only the anchors."""
         data = self.artifact() if artifact is None else artifact
         raw = data.encoded() if isinstance(data, Artifact) else data
         return verify(raw, network=NETWORK, anchors=self.anchors)

@@ -1,4 +1,4 @@
-"""A small world whose class requires envelopes: what the holder found, what a radio can do, an offer on top."""
+"""A small world whose class requires envelopes: the holder's sensing result, the radio's limits, and an offer."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ def channel(band: Band, state: str = "free") -> bodies.ChannelObservation:
 
 
 def place(at_s: float = 0.0, **changes: Any) -> bodies.Envelope:
-    """Both halves of the band found free in the second before, good for a minute."""
+    """A place envelope: both halves of the band found free in the second before, valid for a minute."""
     now_ns = T0 + round(at_s * NS)
     base = bodies.Envelope(
         kind="place",
@@ -35,7 +35,7 @@ def place(at_s: float = 0.0, **changes: Any) -> bodies.Envelope:
 
 
 def unit(**changes: Any) -> bodies.Envelope:
-    """A radio that reaches the whole band, at most 25 dBm and 10 MHz wide."""
+    """A unit envelope: the whole band, at most 25 dBm and 10 MHz wide."""
     base = bodies.Envelope(
         kind="unit",
         observed=Window(start_ns=T0, end_ns=T0),
@@ -93,7 +93,7 @@ def offer(world: World, envelope: Record, at_s: float = 0.0, **changes: Any) -> 
 
 
 def enveloped(folder: Path, rule: bodies.Rule = ENVELOPED, **unit_changes: Any) -> World:
-    """Offered, and both users have said what their radios can do."""
+    """A world in which the offer is made, and both users have stated their radios' limits."""
     world = trio(folder, rule=rule)
     offer(world, observe(world, place()))
     for name in ("alice", "bob"):

@@ -1,4 +1,4 @@
-"""Golden vectors: one record of every type, most from a small settlement, the same bytes every time.
+"""Golden vectors: one record of every type, most from a small settlement, with the same bytes every time.
 
 `python -m tests.settlement.golden` writes them again, and docs/protocol-fields.md from them.
 """
@@ -36,12 +36,12 @@ from tests.settlement.world import LAT, LON, LOWER, NETWORK, NS, RULE, T0, World
 ROOT = Path(__file__).resolve().parent.parent.parent
 FILE = Path(__file__).resolve().parent / "vectors" / "records.json"
 DOC, FIELDS = ROOT / "docs" / "protocol.md", ROOT / "docs" / "protocol-fields.md"
-"""The page of rules, whose table of values is made from the code, and its appendix, made from the code whole."""
+"""The protocol page, with a generated table of values, and its appendix, generated as a whole."""
 BEGIN, END = "<!-- vectors -->", "<!-- /vectors -->"
 
 
 FIRST_TYPES = tuple(name for name, row in RECORDS.items() if row.number <= 34)
-"""What the levels of the vectors' rule admit: the types there were first, so that a new one changes no vector."""
+"""The record types that the vectors' rule admits: only the oldest, so that a new type changes no vector."""
 FIRST_RULE = replace(RULE, levels=tuple(replace(level, admits=FIRST_TYPES) for level in RULE.levels))
 
 
@@ -164,7 +164,7 @@ def _rotated(world: World) -> bytes:
 
 
 def _of_auctions(world: World, rule: bytes) -> list[bytes]:
-    """An auction by the holder: the list of members, one of each record in it, and its outcome."""
+    """The records of an auction by the holder: list of members, one record of each kind, and its outcome."""
     holder, alice, bob = (world.members[name] for name in ("holder", "alice", "bob"))
     members = tuple(
         bodies.GroupMember(role=role, credential=one.hash, key=one.key.public, weight=weight)
@@ -221,7 +221,7 @@ def _others(world: World, raws: dict[str, bytes]) -> list[bytes]:
 
 
 def _handed(world: World, rule: bytes, raws: dict[str, bytes]) -> list[bytes]:
-    """A lease that changes hands and comes back."""
+    """The records of a lease that is handed on and comes back."""
     sid, handover = seed("sid"), seed("handover")
     said = [
         ("alice", Handover(
@@ -307,7 +307,7 @@ def with_fields(page: str, held: dict[str, Any]) -> str:
 
 
 def to_be_signed(vector: dict[str, Any]) -> bytes:
-    """What a vector's signature is over."""
+    """The bytes that a vector's signature covers."""
     aad = b"bandpact/1/" + NETWORK.encode()
     return cose.to_be_signed(bytes.fromhex(vector["protected"]), bytes.fromhex(vector["payload"]), aad)
 

@@ -15,7 +15,7 @@ from tests.settlement.peers import Mortal, Node
 
 
 class Pausing(Mortal):
-    """Stops its own process at the chosen point of the first such step, until it is told to go on."""
+    """Stops its own process at a chosen point of the first such step, until continued."""
 
     paused: ClassVar[bool] = False
 

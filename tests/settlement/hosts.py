@@ -1,4 +1,4 @@
-"""Hosts of their own for tests: network namespaces in one user namespace, no root needed, gone with the test.
+"""Separate hosts for tests: network namespaces in one user namespace, without root, removed with the test.
 
 Either joined by the kernel, a veth each into one bridge, or by the air of `tests.settlement.lossy`, which delays and
 drops packets where this kernel has no netem.
@@ -22,11 +22,11 @@ PAUSED = "T"
 
 
 class HostsError(Exception):
-    """This machine lets a test make no namespaces; the text says what was tried."""
+    """This machine cannot make network namespaces; the text says what was tried."""
 
 
 class Process:
-    """A child as `multiprocessing` would hold it."""
+    """A child process with the interface of `multiprocessing`."""
 
     def __init__(self, child: "subprocess.Popen[bytes]") -> None:
         self._child = child
@@ -55,7 +55,7 @@ class Process:
 
 
 class Hosts:
-    """A namespace that is the way between hosts, and one for each host."""
+    """One network namespace for each host, and one that connects them."""
 
     def __init__(self, names: list[str], *, kernel: bool) -> None:
         self._keepers: dict[str, subprocess.Popen[bytes]] = {}
@@ -75,7 +75,7 @@ class Hosts:
             raise
 
     def _keep(self, name: str, command: list[str]) -> None:
-        """A process that holds the namespace until its input ends; it says so once it is inside."""
+        """Start a process that holds the namespace until its input ends; it reports once it is inside."""
         script = ["sh", "-c", "echo in; exec cat >/dev/null"]
         keeper = subprocess.Popen(
             [*command, *script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -90,7 +90,7 @@ class Hosts:
         return self._keepers[name].pid
 
     def inside(self, name: str) -> list[str]:
-        """What a command begins with to run on that host."""
+        """The command prefix that runs a program on that host."""
         return ["nsenter", "-t", str(self.pid(name)), "--user", "--net", "--preserve-credentials"]
 
     def run(self, name: str, command: str) -> None:
@@ -124,7 +124,7 @@ class Hosts:
             self._address(name, number, "air")
 
     def netem(self, name: str, rules: str) -> bool:
-        """Shape what goes to a host; False where the kernel has no netem."""
+        """Shape the traffic to a host; returns False where the kernel has no netem."""
         try:
             self.run("between", f"tc qdisc add dev to-{name} root netem {rules}")
         except HostsError:
@@ -132,20 +132,20 @@ class Hosts:
         return True
 
     def shape(self, *, delay_ms: int, loss_percent: int) -> None:
-        """Have the air delay each packet by so much, and drop so many, from here on."""
+        """Set the air's delay of each packet and its loss rate."""
         assert self._air is not None
         assert self._air.stdin is not None
         self._air.stdin.write(f"{delay_ms} {loss_percent}\n".encode())
         self._air.stdin.flush()
 
     def dropped(self) -> int:
-        """End the air and have it say how many packets it dropped."""
+        """End the air; returns the number of packets it dropped."""
         assert self._air is not None
         said, _ = self._air.communicate(timeout=WAIT_S)
         return int(said)
 
     def cut(self, name: str) -> None:
-        """No packet to or from that host, and nobody told so: its own side stays up."""
+        """Drop every packet to or from that host, without its interface going down."""
         self.run("between", f"ip link set to-{name} nomaster")
 
     def heal(self, name: str) -> None:
@@ -158,7 +158,7 @@ class Hosts:
 
 
 class Town(Street):
-    """A street whose nodes live on hosts of their own; one may pause itself at a chosen point of a chosen step."""
+    """A street whose nodes run on separate hosts; one may pause at a chosen point of a chosen step."""
 
     def __init__(self, folder: Path, hosts: Hosts, *, family: int = 4, **more: object) -> None:
         super().__init__(folder, **more)  # type: ignore[arg-type]
@@ -196,7 +196,7 @@ class Town(Street):
 
 @contextlib.contextmanager
 def hosts(names: list[str], *, kernel: bool) -> Iterator[Hosts]:
-    """Hosts that are gone afterwards. Raises HostsError where this machine makes none."""
+    """Hosts, removed at the end. Raises HostsError where this machine cannot make them."""
     made = Hosts(names, kernel=kernel)
     try:
         yield made

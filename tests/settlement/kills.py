@@ -1,4 +1,4 @@
-"""Kills the writer of a log at random points and looks at what is left."""
+"""Kills the writer of a log at random points and checks the log."""
 
 import os
 import random
@@ -33,7 +33,7 @@ def kill_once(path: Path, chosen: random.Random) -> int:
 
 
 def killed_many_times(path: Path, times: int, seed: int) -> int:
-    """Kill the writer again and again on one log; nothing acknowledged is lost, the log is whole each time."""
+    """Kill the writer repeatedly on one log; nothing acknowledged may be lost, and the log must verify each time."""
     chosen = random.Random(seed)
     acknowledged = packed_to = 0
     for number in range(times):

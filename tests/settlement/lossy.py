@@ -1,4 +1,4 @@
-"""The way between hosts where the kernel has no netem: every packet late, some of them never.
+"""A simulated network between hosts, for kernels without netem: it delays every packet and drops some.
 
 `python -m tests.settlement.lossy PID…` puts a tun device `air` into the network namespace of each process and carries
 IP packets between them by their destination. A line "DELAY_MS LOSS_PERCENT" on its input sets both; when the input
@@ -21,7 +21,7 @@ PACKET_BYTES = 65_536
 
 
 def tun_in(pid: int) -> int:
-    """A tun device in the namespace of a process; this process moves there."""
+    """A tun device in the namespace of a process, into which this process moves."""
     with open(f"/proc/{pid}/ns/net", "rb") as namespace:  # noqa: PTH123 - a descriptor is what setns takes
         if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), "setns")
@@ -31,14 +31,14 @@ def tun_in(pid: int) -> int:
 
 
 def number_of(packet: bytes) -> int | None:
-    """The last part of the destination's address, which is the host's number."""
+    """The last byte of the destination address, which is the host's number; None for other packets."""
     if packet[0] >> 4 == 4:
         return packet[19]
     return packet[39] if packet[0] >> 4 == 6 and packet[24] != 0xFF else None
 
 
 class Air:
-    """Packets under way, soonest first."""
+    """Packets in transit, soonest first."""
 
     def __init__(self, devices: list[int]) -> None:
         self.devices, self.chosen = devices, random.Random(1)
@@ -57,7 +57,7 @@ class Air:
         heapq.heappush(self.under_way, (time.monotonic() + self.delay_s, self.taken, number, packet))
 
     def give(self) -> float | None:
-        """Deliver what is due; returns the seconds until the next is."""
+        """Deliver the packets that are due; returns the seconds until the next one."""
         while self.under_way:
             left_s = self.under_way[0][0] - time.monotonic()
             if left_s > 0:
@@ -66,7 +66,7 @@ class Air:
             try:
                 os.write(self.devices[number - 1], packet)
             except OSError:
-                self.dropped += 1  # that host is not up yet, or takes no more
+                self.dropped += 1  # the host is not up yet, or accepts no more
         return None
 
 

@@ -1,4 +1,4 @@
-"""Members of a test's world that speak over real CURVE sockets on loopback: nobody carries a message but the mesh."""
+"""Members of a test world that communicate over real CURVE sockets on loopback."""
 
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
@@ -13,7 +13,7 @@ TURNS_MAX, TURN_MS = 2000, 10
 
 
 class Meshed(Generic[W]):
-    """A world, each of whose members has a socket of its own, known to all the others by its key."""
+    """A world in which each member has a socket of its own, known to the others by its key."""
 
     def __init__(self, world: W, keys: Mapping[str, TransportKey]) -> None:
         self.world = world
@@ -29,7 +29,7 @@ class Meshed(Generic[W]):
                 self.poller.register(socket, zmq.POLLIN)
 
     def turn(self, at_s: float) -> bool:
-        """Send what waits and take what came; False when nothing moved."""
+        """Send waiting messages and take those received; returns False when there were none."""
         moved = False
         keys = {member.hash: member.transport for member in self.world.members.values()}
         for name, mesh in self.meshes.items():
@@ -46,7 +46,7 @@ class Meshed(Generic[W]):
         return moved
 
     def until(self, condition: Callable[[], object], at_s: float) -> bool:
-        """Serve everybody until something holds; the sockets wake us."""
+        """Serve all members until a condition holds; the sockets end each wait."""
         for _ in range(TURNS_MAX):
             if condition():
                 return True
@@ -55,11 +55,11 @@ class Meshed(Generic[W]):
         return False
 
     def tick(self, at_s: float) -> None:
-        """Let time pass for everybody."""
+        """Let time pass for all members."""
         for name, member in self.world.members.items():
             self.world.do(name, at_s, member.party.tick)
 
     def close(self) -> None:
-        """Let go of the sockets."""
+        """Close the sockets."""
         for mesh in self.meshes.values():
             mesh.close()

@@ -1,4 +1,4 @@
-"""Named vectors for strangers: what the verifying functions were asked by the tests, and what they said.
+"""Test vectors for other implementations: inputs of the verifying functions in the tests, and their verdicts.
 
 `python -m tests.settlement.named_vectors` runs the tests of the chain, listens to each verifying function, and writes a
 few of the shortest inputs for every verdict that came up into docs/vectors/. The files are reviewed and frozen: a test
@@ -41,26 +41,26 @@ Vector = dict[str, Any]
 
 
 def verdict_of(said: object) -> str | dict[str, str]:
-    """What a function said: `accepted`, or reason and clause."""
+    """The verdict of a function as text: `accepted`, or reason and clause."""
     if isinstance(said, Refusal):
         return {"reason": said.reason.value, "clause": said.clause}
     return "accepted"
 
 
 def instant(now: TimeFix) -> dict[str, Any]:
-    """Time as the vectors have it."""
+    """A time as the vectors encode it."""
     return {"earliest_ns": now.earliest_ns, "latest_ns": now.latest_ns, "trusted": now.trusted}
 
 
 @dataclass(slots=True)
 class Heard:
-    """Everything that was heard, by kind and verdict; rules by their hash."""
+    """The recorded calls by kind and verdict; rules by their hash."""
 
     kinds: dict[str, dict[str, list[Vector]]] = field(default_factory=dict)
     rules: dict[bytes, dict[str, Any]] = field(default_factory=dict)
 
     def keep(self, kind: str, vector: Vector) -> None:
-        """Take one up, unless there are enough shorter ones for its verdict."""
+        """Keep a vector, unless there are enough shorter ones with its verdict."""
         of_verdict = self.kinds.setdefault(kind, {}).setdefault(json.dumps(vector["verdict"], sort_keys=True), [])
         if all(vector != other for other in of_verdict):
             of_verdict.append(vector)
@@ -68,7 +68,7 @@ class Heard:
             del of_verdict[EACH.get(kind, EACH_COSIGNATURE) :]
 
     def vectors(self, kind: str) -> list[Vector]:
-        """Those of a kind, named by what they show."""
+        """The vectors of a kind, named by what they show."""
         found = []
         for said, vectors in sorted(self.kinds.get(kind, {}).items()):
             verdict = json.loads(said)
@@ -78,7 +78,7 @@ class Heard:
 
 
 def registry_of(registry: Registry) -> dict[str, Any]:
-    """Whom a registry knows: the credentials in the order of their admission, and who succeeded whom."""
+    """The content of a registry: the credentials in order of admission, and their successors."""
     subjects = registry.subjects()
     return {
         "network": registry.network,
@@ -91,7 +91,7 @@ def registry_of(registry: Registry) -> dict[str, Any]:
 
 
 def listen(heard: Heard) -> dict[int, Callable[..., Any]]:
-    """The functions that are listened to, each with what stands in for it: by the identity of the original."""
+    """The recorded functions, each with its replacement, by the identity of the original."""
 
     def admit(raw: bytes, context: Context, **asked: Any) -> Any:
         said = plain_admit(raw, context, **asked)
@@ -172,7 +172,7 @@ def under_one_rule(raw: bytes, context: Context) -> bool:
 
 
 def admission_vector(raw: bytes, context: Context, said: object, rule: dict[str, Any] | None, asked: Any) -> Vector:
-    """Everything that one verdict of admission rests on."""
+    """All inputs of one verdict of admission."""
     registry, status = context.registry, context.status
     transport: bytes | None = asked["transport_key"]
     named = said.record.digest if isinstance(said, Admitted) else None
@@ -190,7 +190,7 @@ def admission_vector(raw: bytes, context: Context, said: object, rule: dict[str,
 
 
 def before(raw: bytes, context: Context, named: bytes | None) -> dict[str, Any]:
-    """What the log knows of the record and of its number."""
+    """What the log holds of the record and of its number."""
     del named
     admitted = admission.prove(raw, context.registry)
     if isinstance(admitted, Refusal):
@@ -204,7 +204,7 @@ def before(raw: bytes, context: Context, named: bytes | None) -> dict[str, Any]:
 
 
 class Listener:
-    """A pytest plugin: once everything is imported, each verifying function is replaced wherever it is known."""
+    """A pytest plugin that replaces each verifying function wherever it is imported."""
 
     def __init__(self, heard: Heard) -> None:
         self.heard = heard
@@ -236,7 +236,7 @@ class Listener:
 
 
 def main() -> None:
-    """Run the tests, listen, and write the files."""
+    """Run the tests, record the calls, and write the files."""
     heard, here = Heard(), Path(__file__).resolve().parent
     paths = [str(here / f"test_{name}.py") for name in TESTS]
     code = pytest.main(["-q", "-p", "no:cacheprovider", *paths], plugins=[Listener(heard)])
@@ -246,7 +246,7 @@ def main() -> None:
 
     FOLDER.mkdir(exist_ok=True)
     for kind in (*EACH, "cosignature"):
-        # A test that changes a rule in memory alone shows nothing that bytes could show.
+        # A test that changes a rule only in memory cannot be shown in bytes.
         found = [vector for vector in heard.vectors(kind) if said_again(kind, vector) == vector["verdict"]]
         (FOLDER / f"{kind}.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         print(f"{kind}: {len(found)} vectors")

@@ -1,4 +1,4 @@
-"""A log whose old entries let their bodies go and whose pages are packed behind them, as a node does it, for tests.
+"""A log whose old entries are dropped and whose pages are packed, as a node does it, for tests.
 
 Its entries are renewals of one settlement, with the columns that a node's have; nothing in them is signed.
 """
@@ -25,7 +25,7 @@ BODY_BYTES = 400
 
 
 def raw_of(number: int, length: int = BODY_BYTES) -> bytes:
-    """What the record of an entry says."""
+    """The bytes of an entry's record."""
     return b"entry %d" % number + bytes(max(0, length - 16))
 
 
@@ -40,7 +40,7 @@ def grow(log: Lineage, count: int, *, typ: str = TYPE_OF[Renew], length: int = B
 
 
 def let_go(log: Lineage, count: int) -> None:
-    """Let the bodies of the oldest entries go that have theirs, inside a transaction."""
+    """Drop the bodies of the oldest entries that still have one, inside a transaction."""
     first = log.counted(CURSOR_OF_RENEWALS)
     for index in range(first, first + count):
         leaf = decode_leaf(log.leaf_body(index))
@@ -54,7 +54,7 @@ def let_go(log: Lineage, count: int) -> None:
 
 
 def step_of(log: Lineage, key: SigningKey, at_s: float) -> Step:
-    """A step of the log's owner, for what is done inside a transaction."""
+    """A step of the log's owner, for operations inside a transaction."""
     identity = Identity(key=key, credential=AUTHOR, network=NETWORK)
     return Step(identity=identity, lineage=log, now=fix(at_s), rule=bytes(32), entropy=os.urandom)
 
@@ -65,7 +65,7 @@ def packed(log: Lineage, key: SigningKey) -> int:
 
 
 def check_entries(log: Lineage, first: int = 0, length: int = BODY_BYTES) -> int:
-    """Every entry says what was written, or that its body went; returns how many bodies did."""
+    """Check that every entry has its original body, or none; returns how many have none."""
     gone = 0
     for index, body in enumerate(log.bodies(first), first):
         found = decode_pruned(body) if is_pruned(body) else decode_leaf(body)
@@ -77,5 +77,5 @@ def check_entries(log: Lineage, first: int = 0, length: int = BODY_BYTES) -> int
 
 
 def pages(log: Lineage) -> tuple[int, int]:
-    """Pages of the file as its writer has it, and how many of them are free."""
+    """Number of pages of the file as its writer sees it, and of free pages."""
     return int(log._one("PRAGMA page_count")), int(log._one("PRAGMA freelist_count"))

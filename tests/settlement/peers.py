@@ -1,4 +1,4 @@
-"""Nodes as real processes on real sockets, for tests: told what to do over a pipe, killed at will.
+"""Nodes as real processes on real sockets, controlled by tests over a pipe and killed at will.
 
 The processes are forked from a server that has everything imported, so that one starts in milliseconds. What makes a
 node fail on purpose lives in subclasses here; the product's code does not know of it.
@@ -64,7 +64,7 @@ def transport(name: str) -> TransportKey:
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What a node's process is started with."""
+    """The start parameters of a node's process."""
 
     name: str
     folder: Path
@@ -75,15 +75,15 @@ class Spec:
     rule_raw: bytes
     zero_mono_ns: int
     kill: tuple[str, str] | None = None
-    """What it has just done, and how far it got with it, when it dies."""
+    """The action, and the point in it, at which the process kills itself."""
     deaf: bool = False
-    """Nothing answers at its door."""
+    """Whether nothing answers on its socket."""
     trips_on: bytes | None = None
-    """A transport key at which its admission raises."""
+    """A transport key for which its admission raises an exception."""
 
 
 class Clock:
-    """Test seconds from the monotonic clock, which all processes share; may be made untrustworthy."""
+    """Test seconds from the monotonic clock, which all processes share; may be set untrusted."""
 
     def __init__(self, zero_mono_ns: int) -> None:
         self.zero_mono_ns, self.trusted, self.bound_ns, self.shift_s = zero_mono_ns, True, 1000, 0.0
@@ -97,7 +97,7 @@ class Clock:
 
 
 def reading(what: str, at_ns: int, utc_ns: int, *, timed: bool) -> Reading:
-    """What a receiver (of time, or of place alone) or chrony says: the truth, or one of the ways it can be wrong."""
+    """A reading of a GNSS receiver (of time, or place only) or of chrony: the truth, or one kind of error."""
     source = TimeSource.CHRONY if "chrony" in what else TimeSource.GPS
     off_ns = {"GNSS time jumps": 2_000_000, "chrony disagrees": NS}.get(what, 0)
     north_e7 = 500_000 if what == "GNSS place jumps" else 0
@@ -114,12 +114,12 @@ def reading(what: str, at_ns: int, utc_ns: int, *, timed: bool) -> Reading:
 
 
 def names_in(step: Step) -> set[str]:
-    """What a step tells of, by name."""
+    """Names of the effects and records of a step."""
     return {n.name for n in step.notices} | {e.news.value for e in step.effects if isinstance(e, RequestProgress)}
 
 
 class Mortal(Settling):
-    """Kills its own process, without a word, at a chosen point of a chosen step."""
+    """Kills its own process at a chosen point of a chosen step."""
 
     kill: tuple[str, str] | None = None
 
@@ -166,11 +166,11 @@ class Node:
         return key in self.party.registry.transport_keys()
 
     def _hear(self, name: str, fields: dict[str, Any]) -> None:
-        """Keep what happened."""
+        """Keep an event."""
         self.notices.append((name, fields))
 
     def _do(self, effect: Effect) -> None:
-        """Tell the warden what a daemon tells it."""
+        """Do what a daemon does for an effect: tell the warden."""
         match effect:
             case HandPermit():
                 self.permits.take(effect.artifact)
@@ -258,7 +258,7 @@ class Node:
         self.clock.trusted, self.clock.bound_ns, self.clock.shift_s = trusted, bound_ns, shift_s
 
     def do_disk(self, full: bool) -> None:
-        """SQLite's own limit on the file's size stands in for a full disk: the same error, the same path."""
+        """Simulate a full disk by SQLite's own limit on the file size: the same error, the same code path."""
         db = self.party.lineage._db
         pages = int(db.execute("PRAGMA page_count").fetchone()[0]) if full else 1 << 30
         db.execute(f"PRAGMA max_page_count={pages}")
@@ -270,7 +270,7 @@ class Node:
         return holder, user
 
     def do_gate(self, sid: bytes) -> str:
-        """What the gate would decide now, all else being well: OPEN, or why not."""
+        """The gate's decision now, all else being well: OPEN, or the reason."""
         held = self.permits.get(sid)
         if held is None:
             return Reason.NO_PERMIT.value
@@ -291,7 +291,7 @@ class Node:
         )
 
     def do_receivers(self, timed: bool) -> None:
-        """From here on the clock and the place are what a GNSS receiver and chrony say."""
+        """Use a simulated GNSS receiver and chrony for time and place from now on."""
         self.clock.keeper = Timekeeper(
             ClockPlan(agree_ns=0, drift_ppb=1000), PlacePlan(agree_ns=0), monotonic_ns=time.monotonic_ns
         )
@@ -350,21 +350,21 @@ def serve(spec: Spec, pipe: Connection) -> None:
 
 
 def patient(rule: bodies.Rule = RULE) -> bodies.Rule:
-    """The rule with deadlines that a busy machine keeps."""
+    """The rule with deadlines that are long enough for a busy machine."""
     return replace(rule, classes=tuple(replace(c, accept_ns=5 * NS, confirm_ns=5 * NS) for c in rule.classes))
 
 
 class DidNotStart(Exception):
-    """The process ended instead: its exit code, and what it said."""
+    """The process ended instead of starting: its exit code, and its output."""
 
 
 class Dead(Exception):
-    """The process is gone."""
+    """The process has ended."""
 
 
 @dataclass
 class Peer:
-    """A node's process as the test holds it."""
+    """A node's process, as seen by the test."""
 
     spec: Spec
     process: BaseProcess
@@ -381,7 +381,7 @@ class Peer:
             raise Dead(self.spec.name) from exc
 
     def until(self, command: str, holds: Callable[[Any], Any]) -> Any:
-        """Ask again and again until the answer is as wanted; the node's own loop sets the pace."""
+        """Repeat a command until its answer is as wanted; the node's own loop sets the pace."""
         deadline = time.monotonic() + WAIT_S
         answer = self.ask(command)
         while not holds(answer):
@@ -390,7 +390,7 @@ class Peer:
         return answer
 
     def dies(self) -> None:
-        """Wait until it has killed itself."""
+        """Wait until the process has killed itself."""
         self.process.join(WAIT_S)
         assert self.process.exitcode == -signal.SIGKILL, f"{self.spec.name} ended with {self.process.exitcode}"
 
@@ -423,7 +423,7 @@ class Street(World):
         return fix((self.now_ns() - T0) / NS, **changes)
 
     def credential(self, name: str, actions: tuple[str, ...], **changes: Any) -> bytes:
-        """As in the world, over a transport key that is one."""
+        """Issue a credential over a real transport key."""
         key = SigningKey.from_seed(seed(name))
         from tests.settlement.world import claims, scope
 
@@ -465,7 +465,7 @@ class Street(World):
         )
 
     def heard_offer(self, name: str) -> None:
-        """Wait until a user has an offer; one that is sent before a socket is connected is lost, and made again."""
+        """Wait until a user has an offer; one sent before a socket is connected is lost, and sent again."""
         deadline = time.monotonic() + WAIT_S
         again = time.monotonic() + AGAIN_S
         while not self.peers[name].ask("offers"):
@@ -492,7 +492,7 @@ class Street(World):
         return peer
 
     def again(self, name: str) -> Peer:
-        """Start it once more on what it left, at the same place."""
+        """Restart a process on its own files, at the same address."""
         old = self.peers[name]
         old.kill()
         return self.start(replace(old.spec, listen=old.endpoint, kill=None))
@@ -503,7 +503,7 @@ class Street(World):
 
 
 def ports(count: int) -> list[int]:
-    """Ports that are free now."""
+    """Port numbers that are free now."""
     import socket
 
     taken = [socket.socket() for _ in range(count)]
@@ -534,7 +534,7 @@ def street(folder: Path, rule: bodies.Rule = RULE, **kill: tuple[str, str] | Non
 
 
 class Intruder:
-    """A raw CURVE socket with a credentialed key, that says whatever a test wants and hears the answers."""
+    """A raw CURVE socket with a credentialed key, which sends arbitrary data and receives the answers."""
 
     def __init__(self, where: Street, name: str, to: str = "holder", *, listen: str | None = None) -> None:
         self.where, self.name = where, name
@@ -571,7 +571,7 @@ class Intruder:
             self.mesh.receive()
 
     def hear(self, *types: str) -> Iterator[Message]:
-        """Messages as they come, of the types wanted."""
+        """Received messages of the wanted types."""
         deadline = time.monotonic() + WAIT_S
         while time.monotonic() < deadline:
             for arrived in self.mesh.receive():
@@ -590,7 +590,7 @@ class Intruder:
 
 
 def kind_of(raw: bytes) -> str:
-    """The type of a record, unproven; what carries none asks about log heads."""
+    """The type of an unverified record; messages without a record ask about log heads."""
     if not raw:
         return "heads"
     unproven = records.parse(raw)
@@ -599,7 +599,7 @@ def kind_of(raw: bytes) -> str:
 
 
 def body_of(where: Street, raw: bytes) -> Any:
-    """The body of a record, proven."""
+    """The body of a record, verified."""
     from settlement.chain.admission import Admitted, prove
 
     admitted = prove(raw, where.registry())

@@ -1,4 +1,4 @@
-"""Run by a test in a process of its own: takes up a record type from a folder, and lives with it."""
+"""A program for one test: adds a record type from a folder and uses it, in a process of its own."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ FOLDER = Path(sys.argv[1])
 
 
 def take_up() -> None:
-    """Let the two rooms have one more place each, before anything looks into them."""
+    """Extend the search path of two packages by a folder, before they are imported."""
     import settlement.records
 
     settlement.records.__path__.append(str(FOLDER / "settlement/records"))

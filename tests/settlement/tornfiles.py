@@ -1,4 +1,4 @@
-"""A disk that loses power: writes that were not synced are kept, lost, or kept in part, sector by sector.
+"""Simulates loss of power: writes that were not synced are kept, lost, or kept in part, sector by sector.
 
 An SQLite VFS by apsw. Until `lose_power` every write goes through; then each unsynced one is, by a seed, kept, undone,
 or torn: some of its sectors as written and the others as before. What was synced stays. Afterwards nothing can be
@@ -17,11 +17,11 @@ SECTOR = 512
 
 
 class PowerLostError(Exception):
-    """The disk is gone."""
+    """Raised after the simulated loss of power."""
 
 
 class TornDisk(apsw.VFS):
-    """Files by name; `fuse` is how many more writes there are until the power is lost, None for never."""
+    """The files by name; `fuse` is the number of writes until the power is lost, None for never."""
 
     def __init__(self, name: str, chosen: random.Random) -> None:
         self.name, self.chosen = name, chosen
@@ -34,7 +34,7 @@ class TornDisk(apsw.VFS):
         return TornFile(name, flags, self)
 
     def written(self) -> None:
-        """One more write, or the one that the power is lost in."""
+        """Count a write; the power may be lost in it."""
         if self.dead:
             raise PowerLostError
         if self.fuse is not None:
@@ -44,14 +44,14 @@ class TornDisk(apsw.VFS):
                 raise PowerLostError
 
     def lose_power(self) -> int:
-        """Leave on the real disk what a loss of power leaves; returns how many writes were not synced."""
+        """Lose the power and leave on the real disk what that leaves; returns the number of writes not synced."""
         self.dead = True
         count = 0
         for path, writes in self.unsynced.items():
             if not Path(path).exists():
                 continue
             with Path(path).open("r+b") as file:
-                # Backwards, so that each is undone to what was there before it.
+                # Backwards, so that each write is undone to the content before it.
                 for offset, data, before, size_before in reversed(writes):
                     count += 1
                     fate = self.chosen.choice(("kept", "lost", "torn"))
@@ -97,7 +97,7 @@ class TornFile(apsw.VFSFile):
 
 @contextmanager
 def torn_disk(monkeypatch: Any, chosen: random.Random) -> Iterator[TornDisk]:
-    """Every database opened inside lies on a disk that can lose its power; for one writer alone."""
+    """Put every database opened inside on a disk that can lose power; for one writer only."""
     disk = TornDisk(f"torn-{chosen.random()}", chosen)
     real = apsw.Connection
 

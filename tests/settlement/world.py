@@ -38,7 +38,7 @@ def seed(name: str) -> bytes:
 
 
 def fix(at_s: float, *, bound_ns: int = 1000, trusted: bool = True) -> Fix:
-    """Here, `at_s` seconds into the test."""
+    """The test's time and place, `at_s` seconds after its start."""
     now_ns = T0 + round(at_s * NS)
     return Fix(
         time=TimeFix(
@@ -107,7 +107,7 @@ RULE = bodies.Rule(
 
 @dataclass
 class Member:
-    """A party with its key, and what it left to be sent."""
+    """A protocol party with its key and its outgoing messages."""
 
     name: str
     key: SigningKey
@@ -128,7 +128,7 @@ def held(subject: Subject | Refusal) -> Subject:
 
 
 def unbound(step: Step) -> None:
-    """Let whoever acts in a step sign what it is not entitled to, as an attacker would."""
+    """Let a member sign in a step what it is not entitled to, as an attacker would."""
     step.entitled = lambda _record: None
 
 
@@ -237,7 +237,7 @@ class World:
         return records.sign_record(self.root_key, frame, body)
 
     def member_again(self, name: str) -> Member:
-        """What a restart on whatever lies in the member's file gives; nothing is drawn that was drawn before."""
+        """Restart a member on its file, without repeating random numbers."""
         return self.member(name, entropy=lambda n: seed(f"{name}-again-{next(self.drawn_again)}")[:n])
 
     def do(self, name: str, at_s: float, action: Callable[[Step], Any], *, honest: bool = True) -> Any:
@@ -258,7 +258,7 @@ class World:
         return self.do(to, at_s, lambda step: member.party.receive(step, data, self.members[sender].transport))  # type: ignore[no-any-return]
 
     def carry_lossily(self, at_s: float, rng: Random, loss: float) -> None:
-        """Deliver what waits, and what follows; a share `loss` of it is lost, a tenth of the rest comes twice."""
+        """Deliver waiting messages and those that follow; a share `loss` is lost, a tenth of the rest comes twice."""
         names = {member.hash: name for name, member in self.members.items()}
         for _ in range(64):
             waiting = [(name, out) for name, m in self.members.items() for out in m.outgoing]
@@ -271,7 +271,7 @@ class World:
                     self.give(sender, names[out.to], out.data, at_s)
 
     def carry(self, at_s: float) -> list[Refusal]:
-        """Deliver everything that waits, and what follows from it."""
+        """Deliver all waiting messages, and those that follow."""
         refusals: list[Refusal] = []
         members = self.members.items()
         names = {one: name for name, member in members for one in member.party.registry.line(member.hash)}

@@ -16,7 +16,7 @@ from tests.settlement.world import seed
 ORIGIN = "bandpact/test-net/writer"
 KEY = SigningKey.from_seed(seed("writer"))
 STRETCH, KEPT = 16, 10
-"""Rows packed in a step, and bodies that stay: a writer dies after a few dozen entries."""
+"""Rows packed in a step, and bodies kept: few, as a writer is killed after a few dozen entries."""
 
 
 def main(path: str) -> None:

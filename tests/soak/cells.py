@@ -1,4 +1,4 @@
-"""Counts that take hours, cell by cell, in batches with seeds of their own, so that a run can stop and go on.
+"""Counts of long experiments, cell by cell, in batches with seeds of their own, so that a run can be resumed.
 
 `BANDPACT_COUNTS` names a file; each batch that is counted adds a line of JSON to it, and batches that have their line
 there are not counted again. Without it a run counts everything anew. Lines of another seed count as another cell.
@@ -15,7 +15,7 @@ SEED = int(os.environ.get("BANDPACT_SEED", "7"))
 
 
 def chosen(variable: str, usual: str) -> list[str]:
-    """What an environment variable lists, or else what is usual, split at semicolons."""
+    """The values of an environment variable, or the defaults, split at semicolons."""
     return [one.strip() for one in os.environ.get(variable, usual).split(";") if one.strip()]
 
 
@@ -52,7 +52,7 @@ def counted(cell: str, trials: int, *, batch: int, count: Callable[[int, int], C
 
 
 def _known(file: Path, name: str) -> dict[tuple[int, int], dict]:
-    """The batches of a cell that have their line; a line that was cut off in the writing does not count."""
+    """The batches of a cell in the file; an incomplete last line does not count."""
     found = {}
     for text in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
         try:

@@ -1,4 +1,4 @@
-"""A grammar of our own records: any value a schema takes, and ways to spoil, forge and repeat what was made of it."""
+"""Hypothesis strategies for this project's records: any value of a schema, and ways to corrupt, forge and repeat it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from settlement.chain.codec import FieldKind, kinds_of
 
 EXTREMES = (0, 1, -1, 2**31, 2**53, 2**62, 2**63 - 1)
 MANY = 6
-"""Items of an array, of as many as its schema takes, mostly."""
+"""Most items of an array, as far as its schema allows."""
 
 
 def _integers(kind: FieldKind) -> st.SearchStrategy[int]:
@@ -54,7 +54,7 @@ def of_kind(kind: FieldKind, known: st.SearchStrategy[bytes]) -> st.SearchStrate
 
 
 def of_class(cls: type[Any], known: st.SearchStrategy[bytes]) -> st.SearchStrategy[dict[int, Any]]:
-    """Any map a schema's fields take, each by itself: what they mean together is not asked."""
+    """Any map of a schema's fields, each field independent of the others."""
     fields = {kind.key: (kind, of_kind(kind, known)) for _, kind in kinds_of(cls)}
     needed = {key: strategy for key, (kind, strategy) in fields.items() if not kind.optional}
     optional = {key: strategy for key, (kind, strategy) in fields.items() if kind.optional}
@@ -63,7 +63,7 @@ def of_class(cls: type[Any], known: st.SearchStrategy[bytes]) -> st.SearchStrate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
-    """One thing to send: a body of a type, how it is spoilt, in whose name, when it says it was, and how often."""
+    """One message to send: a body of a type, its corruption, its claimed author and time, and its repetitions."""
 
     typ: str
     body: dict[int, Any]
@@ -76,7 +76,7 @@ class Attack:
 
 
 def attacks(known: st.SearchStrategy[bytes], names: int) -> st.SearchStrategy[Attack]:
-    """What an adversary may send, with `names` neighbours whose name it may use."""
+    """The messages of an adversary that may use `names` neighbours' names."""
 
     def of_type(typ: str) -> st.SearchStrategy[Attack]:
         return st.builds(

@@ -30,7 +30,7 @@ def junk(rng: random.Random, most: int = 40) -> str:
 
 
 def request(rng: random.Random, host: str) -> bytes:
-    """Bytes for an HTTP server: nearly right, in one place wrong, or not at all."""
+    """Bytes for an HTTP server: nearly valid, with one error, or no HTTP at all."""
     odd = junk(rng) if rng.random() < 0.4 else quote(junk(rng))
     now = time.time_ns()
     window = f"?from_ns={now - rng.randrange(10**12)}&to_ns={now}"
@@ -54,7 +54,7 @@ def request(rng: random.Random, host: str) -> bytes:
 
 
 def opening(rng: random.Random, host: str) -> bytes:
-    """The upgrade to a WebSocket, mostly a right one."""
+    """The upgrade request to a WebSocket, mostly a valid one."""
     wrong = rng.random() < 0.2
     version, key = (rng.choice(["12", "", junk(rng)]), junk(rng)) if wrong else ("13", KEY)
     origin = f"Origin: http://{rng.choice([host, host, 'evil'])}\r\n" if rng.random() < 0.5 else ""
@@ -67,7 +67,7 @@ def opening(rng: random.Random, host: str) -> bytes:
 
 
 def frame(rng: random.Random) -> bytes:
-    """One frame of a client: right, or with a wrong length, opcode, mask, reserved bit, fragment or close code."""
+    """One client frame: valid, or with a wrong length, opcode, mask, reserved bit, fragment or close code."""
     first = rng.choice([0x81, 0x82, 0x89, 0x8A, 0x88, 0x01, 0x00, 0x80, rng.randrange(256)])
     body = rng.randbytes(rng.choice([0, 1, 2, 5, 125, 126, 1024, 2000]))
     if first == 0x88 and rng.random() < 0.7:
@@ -96,14 +96,14 @@ class Siege:
         self.faults: list[str] = []
 
     def _one(self, door: socket.socket) -> bool:
-        """Send one thing; returns whether an answer is to be waited for."""
+        """Send one request or frame; returns whether an answer is to be waited for."""
         rng = self.rng
         self.sent += 1
         if rng.random() < 0.8:
             door.sendall(request(rng, self.place))
             if rng.random() < 0.8:
                 door.shutdown(socket.SHUT_WR)
-            return rng.random() < 0.9  # one in ten is gone before it is answered
+            return rng.random() < 0.9  # one in ten disconnects before the answer
         self.sockets += 1
         frames = [frame(rng) for _ in range(rng.randrange(6))]
         self.frames += len(frames)
@@ -138,7 +138,7 @@ class Siege:
                 door.close()
                 doors.remove(door)
             if time.monotonic() - began > 0.5:
-                break  # some asked for what never comes; they go away as people do
+                break  # some requests have no answer; their clients disconnect
         self.unanswered += len(doors)
         for door in doors:
             door.close()

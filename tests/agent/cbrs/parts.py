@@ -1,4 +1,4 @@
-"""What the tests of real sockets share: an authority, its files, a SAS or an endpoint on a port of the loopback."""
+"""Shared parts of the SAS-CBSD socket tests: certificates, and a SAS or an endpoint on a loopback port."""
 
 import asyncio
 import http.client
@@ -23,7 +23,7 @@ def files_of(authority: SimPki, name: str, *roles: str, **more: Any) -> TlsFiles
 
 @contextmanager
 def serving(sas: Sas, files: TlsFiles, now_ns: Callable[[], int | None], *, roles: bool = True) -> Iterator[int]:
-    """An endpoint on a thread of its own; its port."""
+    """Serve an endpoint on a thread of its own; yields its port."""
     server = server_of(
         CbsdEndpoint(sas=sas, now_ns=now_ns), host="127.0.0.1", port=0, tls=ServerTls(files), roles=roles
     )
@@ -43,7 +43,7 @@ def serving(sas: Sas, files: TlsFiles, now_ns: Callable[[], int | None], *, role
 
 
 def plain_client(files: TlsFiles, **changes: Any) -> ssl.SSLContext:
-    """A client's context of the standard library alone."""
+    """A TLS client context made with the standard library only."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(files.roots)
     context.load_cert_chain(files.certificate, files.key)

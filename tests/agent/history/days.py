@@ -1,4 +1,4 @@
-"""A day of a node in 20 MHz, made up at speed: noise, traffic by the hour, a radar now and then, and a moving clock.
+"""Generates the history of a simulated day in 20 MHz: noise, hourly traffic, some radar, and a drifting clock.
 
 `python -m tests.agent.history.days FOLDER SECONDS` writes until it is killed or done, telling each second it took in.
 """

@@ -1,4 +1,4 @@
-"""Debian's Chromium as the browser tests drive it, and a running trial with its page; skips where it is not there."""
+"""Runs Debian's Chromium for browser tests, and a trial with its page; tests are skipped without Chromium."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ TAKES_UP_S = 90.0
 
 
 def need_chromium() -> str:
-    """The browser; skips, or fails where that is not allowed."""
+    """The path of Chromium; without it the test is skipped, or fails where it is required."""
     if CHROMIUM is None:
         message = "chromium is not here; apt-get install chromium"
         if os.environ.get("BANDPACT_REAL_PARTS") == "required":
@@ -45,7 +45,7 @@ def chromium() -> Iterator[Any]:
 
 
 def holds(page: Any, script: str, limit_s: float = 60.0) -> None:
-    """Wait for an expression of the page; by the debugger, for the page's own policy forbids it to evaluate text."""
+    """Wait for a script expression to hold; through the debugger, as the page's policy forbids `eval`."""
     end = time.monotonic() + limit_s
     while not page.evaluate(script):
         assert time.monotonic() < end, script
@@ -53,7 +53,7 @@ def holds(page: Any, script: str, limit_s: float = 60.0) -> None:
 
 
 class Running:
-    """A trial that runs, with its page: `url` has the token behind the #."""
+    """A running trial with its page: `url` has the token behind the #."""
 
     def __init__(self, url: str, folder: Path, process: "subprocess.Popen[str]", work: Path) -> None:
         self.url, self.folder, self.process, self.work = url, folder, process, work

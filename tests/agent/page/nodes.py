@@ -1,4 +1,4 @@
-"""A made-up node for the page: a state as a node tells it, and a publishing socket as its feed."""
+"""A fake node for the page: its state, and a publishing socket as its feed."""
 
 import json
 import time
@@ -18,7 +18,7 @@ ORIGIN = f"http://{HOST}:{PORT}"
 
 
 def told(**changes: Any) -> dict[str, Any]:
-    """A whole state."""
+    """A complete node state."""
     base = status(
         gate={"state": "ARMED", "reason": "TIME_UNTRUSTED", "clause": "gate.7", "mono_ns": time.monotonic_ns(),
               "measured": "ok, bound 1800000 ns", "required": "trusted, <= 1000000 ns", "settlement": None,

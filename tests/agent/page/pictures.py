@@ -18,7 +18,7 @@ SCENARIO = Path(__file__).with_name("pictures.toml")
 WIDE, TALL = {"width": 1440, "height": 1180}, {"width": 1440, "height": 1620}
 LIVE = "document.body.dataset.stale === 'false'"
 FILLS_MS = 9000
-"""By then the waterfall has some rows."""
+"""Time in ms until the waterfall has some rows."""
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The page's own process over a made-up node."""
+"""Serves the page's own process over a fake node."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class Served:
-    """The page's own process over a made-up node."""
+    """The page's process over a fake node."""
 
     def __init__(self, origin: str, process: "subprocess.Popen[bytes]", feed: Feed, token: str) -> None:
         self.origin, self.process, self.feed, self.token = origin, process, feed, token

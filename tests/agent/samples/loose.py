@@ -1,4 +1,4 @@
-"""A door with real sockets and nobody behind it: no radio, no warden. Runs in a thread of the test."""
+"""A sample socket without radio and warden behind it, in a thread of the test."""
 
 import contextlib
 import threading
@@ -17,7 +17,7 @@ from tests.agent.samples.plans import RATE, plan
 
 
 class Nobody:
-    """A warden that says nothing."""
+    """A warden that sends nothing."""
 
     def send(self, message: LinkMessage) -> bool:
         return False
@@ -31,7 +31,7 @@ class Nobody:
 
 @contextlib.contextmanager
 def loose_door(folder: Path, *, asks: bool = True) -> Iterator[Callable[[], dict[str, int]]]:
-    """Yields what asks for the door's counts. `asks`: requests and answers (REQ, REP), or neither (PULL, PUSH)."""
+    """Yields a function for the socket's counts. `asks`: requests and answers (REQ, REP), or neither (PULL, PUSH)."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     mine, counts, stop = plan(run_folder=folder), Counts(), threading.Event()
     source = FromProgram(context, f"ipc://{folder}/program-tx", asks=asks, counts=counts)

@@ -1,4 +1,4 @@
-"""A virtual world of base stations below a warden that is killed, as its agent and its endpoint are, at every step.
+"""Simulates base stations below a warden in virtual time; warden, agent and endpoint are killed at every step.
 
 One settlement for two base stations; its holder renews, suspends, resumes and preempts it; a SAS above may stop; who
 has the endpoint's place may ask under names that were given already. The oracle keeps everything that was ever told,
@@ -40,12 +40,12 @@ DEAD_AFTER_S = 0.2
 
 
 class Killed(Exception):
-    """The process ended here."""
+    """Raised where the process is to be killed."""
 
 
 @dataclass
 class CbsdWorld:
-    """Everything of one seed. Times are seconds of T0."""
+    """The world of one seed. Times are seconds after T0."""
 
     permit: VerifiedPermit
     folder: Path
@@ -86,7 +86,7 @@ class CbsdWorld:
         self.sas = Sas(registrar=Registrar(known=known), giver=self, entropy=self.rng.randbytes)
 
     def hand_over(self) -> None:
-        """The agent, which lives, hands its warden what is in force; a compromised one does so with what is over."""
+        """Let the running agent hand over the permits in force; a compromised agent hands over expired ones too."""
         gone = refuse(Reason.PREEMPTED, "gate.6", "gone", "here") if self.closed else None
         self.held = [HeldPermit(self.permit, withdrawn=gone)]
 
@@ -163,7 +163,7 @@ class CbsdWorld:
         self.check_all()
 
     def meddle(self) -> None:
-        """An endpoint that is somebody else's asks under a name that was given: quieter, narrower, or for another."""
+        """Let a malicious endpoint ask under a grant's name: with less power, less band, or for another device."""
         ask = self.rng.choice(self.told[-4:])[1]
         change: dict[str, Any] = self.rng.choice(
             ({"density_mdbm_per_mhz": -100_000}, {"high_hz": ask.low_hz + 1_000_000}, {"fresh": not ask.fresh})
@@ -238,7 +238,7 @@ class CbsdWorld:
         assert round(self.now_s - self.agent_s, 6) <= DEAD_AFTER_S, why
 
     def live(self) -> list[tuple[Ask, Given]]:
-        """What was ever told and may still be on."""
+        """The grants ever told that may still be used."""
         latest_ns = T0 + round(self.now_s * NS)
         return [(ask, given) for _, ask, given in self.told if given.transmit_until_ns + SILENT_NS > latest_ns]
 
@@ -253,7 +253,7 @@ class CbsdWorld:
             why = f"seed {self.seed} at {self.now_s}: {key} until {times.shown(given.transmit_until_ns)}"
             assert key in kept, why
             assert kept[key].transmit_until_ns >= given.transmit_until_ns, why
-            # A device has one transmitter: grants of its own that follow each other do not add up.
+            # A device has one transmitter: its own successive grants do not add up.
             mw = milliwatts(eirp_mdbm(ask.density_mdbm_per_mhz, ask.high_hz - ask.low_hz))
             power[ask.device] = max(power.get(ask.device, 0.0), mw)
         assert sum(power.values()) <= milliwatts(self.permit.max_eirp_mdbm) * 1.0001, (
@@ -262,7 +262,7 @@ class CbsdWorld:
 
 
 def run(permit: VerifiedPermit, folder: Path, seed: int) -> CbsdWorld:
-    """One seed from begin to end."""
+    """Run one seed from begin to end."""
     (folder / "book").unlink(missing_ok=True)
     world = CbsdWorld(permit=permit, folder=folder, seed=seed)
     for _ in range(STEPS):

@@ -1,4 +1,4 @@
-"""Fixed things that the tests of the SAS-CBSD interface are made of."""
+"""Fixed test data of the SAS-CBSD interface."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,7 +53,7 @@ def registration(serial: str = "s1", **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class Purse:
-    """A giver that gives what it is told to."""
+    """A giver that returns scripted answers."""
 
     answer: Answer
     asked: list[Ask] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The drivers the contract is held against. Hardware is one of them when BANDPACT_PLUTO_URI names it."""
+"""The drivers that the contract tests run against, real hardware included when BANDPACT_PLUTO_URI is set."""
 
 import json
 import os
@@ -33,7 +33,7 @@ MAY_TRANSMIT = "BANDPACT_PLUTO_TX"
 
 @dataclass(frozen=True)
 class Subject:
-    """A radio under contract: how to open it, how it is set, and what the oracle saw of it (None on hardware)."""
+    """A radio to test: how to open and set it, and the oracle's record of it (None on hardware)."""
 
     open: Callable[[], Radio]
     emissions: Callable[[], list[RadiatedBurst]] | None
@@ -109,7 +109,7 @@ def transmitter(subject: Subject, radio: Radio) -> Radio:
 
 @pytest.fixture(params=[*sorted(MAKERS), "replay"])
 def receiver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Receiver, RxSettings]]:
-    """Every driver's receiving half, tuned."""
+    """The receiver of each driver, tuned."""
     if request.param == "replay":
         made: Receiver = ReplayReceiver(_recording(tmp_path))
         yield made, made.tune_rx(replace(RX, bandwidth_hz=RATE, gain_mdb=0))

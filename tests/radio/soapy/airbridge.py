@@ -1,4 +1,4 @@
-"""A station of a running simulated air behind a local socket, for the Soapy module of the tests (airmodule.cpp).
+"""Connects the tests' Soapy module (airmodule.cpp) to a station of a running simulated air, by a local socket.
 
 Each connection has a radio of its own on the air, so that one that hangs holds up no other.
 """
@@ -22,16 +22,16 @@ CHUNK = 4096
 
 
 class Bridge:
-    """Serves until it is closed."""
+    """The server; serves until closed."""
 
     def __init__(self, endpoint: str, path: Path) -> None:
         self.endpoint, self.path = endpoint, path
         self.lose = 0
-        """So many of the next reads are answered as samples lost."""
+        """Number of next reads that are answered as lost samples."""
         self.closed = False
-        """Nobody new is let in, as by a device that one process has claimed."""
+        """Whether new connections are refused, as by a device that one process has claimed."""
         self.deaf = False
-        """What is read is a converter's own noise whatever the gain, as with the receive oscillator switched off."""
+        """Whether reads return converter noise whatever the gain, as with the receive oscillator off."""
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(path))
         self._listening.listen(8)
@@ -69,7 +69,7 @@ class Bridge:
 
 
 class Talk:
-    """One connection: its radio, made when it says hello."""
+    """One connection, with a radio opened at its first message."""
 
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
@@ -120,7 +120,7 @@ class Talk:
         return "", b""
 
     def _read(self) -> tuple[str, bytes]:
-        """The samples that follow; none where some were lost, and then those after the loss."""
+        """The next samples; none where some were lost, and then those after the loss."""
         assert self._radio is not None
         if self._bridge.lose:
             self._bridge.lose -= 1
@@ -144,7 +144,7 @@ class Talk:
         return found
 
     def _gain(self) -> float:
-        """The unit's transmit gain: the least while it is muted."""
+        """The unit's transmit gain: the lowest while it is muted."""
         state = self._state()
         return 89.75 - state["tx"]["attenuation_mdb"] / 1000 if state["rf"] == "on" else 0.0
 

@@ -1,4 +1,4 @@
-"""GNU Radio's Soapy source on whatever its arguments name, run by the system's interpreter: samples and their power."""
+"""Receives with GNU Radio's Soapy source, run by the system's Python; prints the number of samples and their power."""
 
 import sys
 

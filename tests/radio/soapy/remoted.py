@@ -1,4 +1,4 @@
-"""In a network of its own: SoapySDR's own server over the simulated air, and its tool and the driver as its clients.
+"""Tests SoapySDR's own server over the simulated air, with its tool and this driver as clients, in a separate network.
 
 `unshare -rn python -m tests.radio.soapy.remoted` ends with 0 and prints what it saw. The server listens for, and sends,
 announcements on every interface, so it must not run in the host's network.
@@ -40,7 +40,7 @@ def _answers(port: int) -> bool:
 
 
 def _unannounced(folder: Path) -> Path:
-    """A library for the server that stands for Avahi."""
+    """A library that replaces Avahi for the server."""
     made = folder / "noannounce.so"
     source = Path(__file__).with_name("noannounce.cpp")
     subprocess.run(["g++", "-shared", "-fPIC", "-O1", str(source), "-o", str(made)], check=True, timeout=60)
@@ -48,7 +48,7 @@ def _unannounced(folder: Path) -> Path:
 
 
 def _far(bench: SoapyBench, port: int) -> str:
-    """The air's arguments as a client of the server writes them."""
+    """The air's Soapy arguments for a client of the server."""
     here = ",".join(f"remote:{one}" for one in bench.arguments.split(","))
     return f"driver=remote,remote=tcp://127.0.0.1:{port},remote:prot=tcp,{here}"
 

@@ -1,4 +1,4 @@
-"""A simulated air that SoapySDR sees: the tests' own module, built once, and what tests ask of it."""
+"""A simulated air for SoapySDR: the tests' own module, built once, and the queries that tests make."""
 
 import functools
 import json
@@ -31,7 +31,7 @@ NEEDED = "libsoapysdr-dev g++ python3-soapysdr soapysdr-tools soapyremote-server
 
 
 def needs_soapy(*programs: str) -> None:
-    """Skip without SoapySDR and a compiler, fail where they have to be there."""
+    """Skip the test without SoapySDR and a compiler, or fail where they are required."""
     env = environment()
     missing = [one for one in ("g++", *programs) if shutil.which(one, path=env["PATH"]) is None]
     missing += [one for one in ("/usr/include/SoapySDR/Device.hpp",) if not Path(one).exists()]
@@ -45,7 +45,7 @@ def needs_soapy(*programs: str) -> None:
 
 @functools.cache
 def module() -> Path:
-    """The folder with the built module; it stays for the whole run of the tests."""
+    """The folder of the built module, which stays for the whole test run."""
     folder = Path(tempfile.mkdtemp(prefix="soapy"))
     command = ["g++", "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
     source = str(HERE / "airmodule.cpp")

@@ -1,4 +1,4 @@
-"""A holder, alice who has its lower half with a fallback to the upper one, bob, and an authority that rules."""
+"""A scene for disputes: a holder, alice with the lower half and a fallback to the upper one, bob, and an authority."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -64,7 +64,7 @@ def regulator(world: World, **changes: Any) -> bytes:
 
 
 def by_regulator(world: World, body: Any, at_s: float) -> bytes:
-    """A record signed by it."""
+    """A record signed by the regulator."""
     frame = records.Frame(
         network=NETWORK,
         author=digest(world.chains["regulator"][1]),
@@ -76,7 +76,7 @@ def by_regulator(world: World, body: Any, at_s: float) -> bytes:
 
 
 class Court:
-    """One world, told what to do in test seconds."""
+    """One world, controlled in test seconds."""
 
     def __init__(
         self, folder: Path, terms: Any = CLASS, *, status_index: dict[str, int] | None = None, **rule: Any
@@ -132,18 +132,18 @@ class Court:
         return sid
 
     def tick(self, at_s: float) -> None:
-        """Let deadlines pass on every side, and carry what comes of it."""
+        """Let deadlines pass on every side, and deliver the messages that follow."""
         for name, member in self.world.members.items():
             self.world.do(name, at_s, member.party.tick)
         self.world.carry(at_s)
 
     def break_off(self, at_s: float = 10.0) -> None:
-        """The holder ends it for nobody."""
+        """Let the holder end the settlement without giving the band to another user."""
         pair = self.holder.holder.pairs[self.sid]
         self.world.do("holder", at_s, lambda step: self.holder.holder.leases.undeliver(step, pair))
 
     def move(self, at_s: float = 10.0, band: Band = UPPER) -> Any:
-        """The holder moves it to another band of its own offer."""
+        """Let the holder move the settlement to another band of its own offer."""
         party, pair = self.holder, self.holder.holder.pairs[self.sid]
         name, body = next(iter(party.holder.offers.items()))
         offer = SubstituteOffer(declaration=name, body=body, by="holder", own=True)
@@ -185,7 +185,7 @@ class Court:
         return outcome
 
     def ruling(self, dispute: bytes, by: str = "alice") -> Ruling:
-        """What the case as a file of that node comes to."""
+        """The ruling that the node's case file gives."""
         file = case_file(self.world.members[by].party, dispute)
         assert not isinstance(file, Refusal), file
         case = read_case(file.encoded(), network=NETWORK, anchors=self.world.anchors)
@@ -197,7 +197,7 @@ class Court:
     def rule(
         self, dispute: bytes, at_s: float = 15.0, to: str = "alice", *, by: str = "authority", **changes: Any
     ) -> Refusal | None:
-        """The authority signs what the case comes to, and it is handed in at a node."""
+        """Let the authority sign the ruling of the case, and hand it in at a node."""
         body = replace(self.ruling(dispute, to), **changes)
         raw = self.world.by_authority(body, at_s) if by == "authority" else by_regulator(self.world, body, at_s)
         return self.world.give(to, to, Message(record=raw).encoded(), at_s)

@@ -1,4 +1,4 @@
-"""Promises kept and broken while messages are lost, doubled and late: seeded runs, and what must hold at their end.
+"""Seeded runs of kept and broken promises over a network that loses, doubles and delays messages.
 
 A holder moves a settlement or ends it for nobody; its user disputes that, the holder answers or does not, the authority
 rules, sometimes wrongly; a dispute may go up a level. At last nothing is lost any more.
@@ -43,7 +43,7 @@ class Promises:
         self._ruled: set[bytes] = set()
 
     def run(self) -> list[str]:
-        """Settle, keep or break, dispute under loss; heal, and say what does not hold."""
+        """Settle, keep or break the promise, dispute under loss, heal; returns the rules that do not hold."""
         self.court.settle()
         self.loss = self.rng.choice((0.0, 0.2, 0.4))
         for at_s in (3.5, 5.0, 6.5, 8.0, 9.5):
@@ -67,7 +67,7 @@ class Promises:
     # -- what happens ----------------------------------------------------------------------------------------------
 
     def _dispute(self, at_s: float) -> bool:
-        """As soon as its user knows that the settlement is over, or moved; the PREEMPT may never have come."""
+        """Let the user dispute once it knows that its settlement ended or moved; the PREEMPT may be lost."""
         pair = self.court.alice.user.by_sid(self.court.sid)
         self.knew = (pair.ended or "").startswith("preempted")
         if pair.ended is None and pair.moving is None:
@@ -94,7 +94,7 @@ class Promises:
                 self.happened.append("escalated")
 
     def _rule(self, name: bytes, at_s: float) -> None:
-        """Sometimes for a sum that nobody owes."""
+        """Let the authority rule, sometimes for a sum that nobody owes."""
         to = self.rng.choice(PARTIES)
         if name not in self.court.open(to) or name in self._ruled:
             return
@@ -116,7 +116,7 @@ class Promises:
     # -- what must hold --------------------------------------------------------------------------------------------
 
     def all(self, kind: type[Any]) -> dict[bytes, Any]:
-        """Every admitted record of a kind in either log, by its name."""
+        """Every admitted record of a kind in either log, by name."""
         found: dict[bytes, Any] = {}
         for who in PARTIES:
             party = self.court.world.members[who].party
@@ -125,7 +125,7 @@ class Promises:
         return found
 
     def _others(self, party: Any) -> list[bytes]:
-        """The records of the substitute, and the receipts of both."""
+        """The records of the substitute, and both receipts."""
         pair = self.court.alice.user.by_sid(self.court.sid)
         names = party.lineage.records_of(pair.substitute) if pair.substitute is not None else []
         for who in PARTIES:

@@ -1,4 +1,4 @@
-"""Sealed logs of a small settlement, as a node leaves them."""
+"""Sealed logs of a small settlement, as a node writes them."""
 
 from pathlib import Path
 

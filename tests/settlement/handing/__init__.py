@@ -1,1 +1,1 @@
-"""Leases that change hands."""
+"""Tests of leases that are handed on."""

@@ -1,4 +1,4 @@
-"""A world in which a lease changes hands: a licence holder, its user, and those it may hand the lease to."""
+"""A world in which a lease is handed on: its holder, its user, and the possible next users."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ LEASE_END_S = 60.0
 
 
 def rule(*, recognition: tuple[Recognition, ...] | None = None, **handing: Any) -> Any:
-    """The test rule with a class whose leases change hands."""
+    """The test rule with a class whose leases may be handed on."""
     terms = HandingTerms(**{"kinds": (TRANSFER, SUBLEASE), "depth": 2, "consent": 1, **handing})
     classes = (
         replace(TERMS, handing=terms, accept_ns=2 * NS, confirm_ns=2 * NS, lease_ns=8 * NS, recognition=recognition),
@@ -30,7 +30,7 @@ def rule(*, recognition: tuple[Recognition, ...] | None = None, **handing: Any) 
 
 
 class Scene:
-    """A settled lease of alice, and what is done with it."""
+    """A settled lease of alice, and the operations on it."""
 
     def __init__(
         self, folder: Path, *, eirp_mdbm: int = 20_000, status_index: dict[str, int] | None = None, **handing: Any
@@ -80,7 +80,7 @@ class Scene:
         return found
 
     def ask(self, handover: Record, at_s: float, *, by: str = "bob", **changes: Any) -> bytes:
-        """Have the next user ask for what a HANDOVER offers; returns the id of the settlement it may become."""
+        """Let the next user request what a HANDOVER offers; returns the id of the settlement it may become."""
         user = self.party(by).user
         offer = user.offers[handover.digest]
         cell = changes.get("cell") or offer.body.cell
@@ -94,7 +94,7 @@ class Scene:
         return sid
 
     def falls_silent(self, at_s: float, by: str = "alice") -> list[HandOn]:
-        """Do what a warden does: say of every HANDOVER it was given that the radio is silent."""
+        """Report, as a warden does, that the radio is silent for each HANDOVER it was given."""
         member = self.world.members[by]
         asked = [one for one in member.effects if isinstance(one, HandOn)]
         member.effects = [one for one in member.effects if not isinstance(one, HandOn)]
@@ -111,7 +111,7 @@ class Scene:
         return asked
 
     def tick(self, at_s: float) -> list[Refusal]:
-        """Let time pass for everybody, and carry what comes of it."""
+        """Let time pass for all members, and deliver the messages that follow."""
         for name, member in self.world.members.items():
             self.world.do(name, at_s, member.party.tick)
         return self.world.carry(at_s)

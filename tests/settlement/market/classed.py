@@ -1,4 +1,4 @@
-"""A world whose rule names classes by their schema records: spectrum in Hz beside others read from TOML alone."""
+"""A world whose rule names commodity classes by their schema records: spectrum in Hz, and others from TOML."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -90,14 +90,14 @@ def enrolled(world: World, holders: tuple[str, ...], users: tuple[str, ...], *, 
 
 
 def hand(world: World, name: str, raw: bytes, at_s: float = -6.0) -> Any:
-    """An authority's word, as `node tell` hands it in."""
+    """Hand an authority's record to a member, as `node tell` does."""
     member = world.members[name]
     own = member.transport
     return world.do(name, at_s, lambda step: member.party.receive(step, Message(record=raw).encoded(), own))
 
 
 def offered(world: World, holder: str, band: Band, commodity: str, users: tuple[str, ...], **changes: Any) -> bytes:
-    """A declaration that was heard."""
+    """A declaration that the users have received."""
     party = world.members[holder].party
     fields: dict[str, Any] = {
         "cell": Cell(band=band, area=AREA, window=Window(start_ns=T0, end_ns=T0 + 300 * NS)),
@@ -122,7 +122,7 @@ def offered(world: World, holder: str, band: Band, commodity: str, users: tuple[
 
 
 def window(start_s: int = 5, for_s: int = 10) -> Window:
-    """A window of so many seconds from then on."""
+    """A window of `for_s` seconds from `start_s` on."""
     return Window(start_ns=T0 + start_s * NS, end_ns=T0 + (start_s + for_s) * NS)
 
 

@@ -1,4 +1,4 @@
-"""A market in which messages are lost, doubled and late: seeded runs, and what must hold at the end of each.
+"""Seeded runs of a market over a network that loses, doubles and delays messages, and the rules that must hold.
 
 Two holders offer; two users of tier 3 and one of tier 2 ask, bargain, fill in parts and displace. At last nothing is
 lost any more.
@@ -58,7 +58,7 @@ class Market:
         self.fillings: dict[str, Filling] = {}
 
     def run(self) -> list[str]:
-        """Offer, ask for a while under loss, heal, and say what does not hold."""
+        """Offer, request for a while under loss, heal; returns the rules that do not hold."""
         for name in OFFERS:
             self._declare(name)
         self.world.carry(0.1)
@@ -198,7 +198,7 @@ class Market:
         return broken
 
     def _apart(self) -> list[str]:
-        """From each holder's own signed word: a settlement ends with its window, or with its last lease when cut."""
+        """Check by each holder's own records: a settlement ends with its window, or with its last lease when cut."""
         cut = {r.body.sid for r in self.all(bodies.Preempt)}
         leases: dict[bytes, int] = {}
         for record in [*self.all(bodies.Confirm), *self.all(bodies.Renew)]:

@@ -1,4 +1,4 @@
-"""Settlements over two classes while messages are lost, doubled and late and nodes restart: seeded runs.
+"""Seeded runs of settlements over two classes, with messages lost, doubled and late, and nodes restarted.
 
 W1  a whole stands with every part confirmed, or no part of it is in force anywhere once all was heard
 W2  no permit leaves before every part is confirmed in its holder's own log
@@ -39,7 +39,7 @@ class Town:
         self.broken: list[str] = []
 
     def run(self) -> list[str]:
-        """Ask under loss, heal, and say what does not hold."""
+        """Request under loss, heal; returns the rules that do not hold."""
         for turn in range(24):
             at_s = 0.5 + turn * 0.3
             if turn < 10 and self.rng.random() < 0.4:
@@ -95,7 +95,7 @@ class Town:
     # -- what must hold --------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """W2 and W3."""
+        """Check W2 and W3."""
         confirmed = {
             p.sid for h in self.holders for p in self.world.members[h].party.holder.pairs.values() if p.state in ENDED
         }
@@ -116,7 +116,7 @@ class Town:
                     self.broken.append(f"W3: {holder} confirmed {len(some)} of its {len(mine)} parts")
 
     def _all_or_none(self) -> list[str]:
-        """W1."""
+        """Check W1."""
         broken = []
         for user in USERS:
             party = self.world.members[user].party
@@ -137,6 +137,6 @@ class Town:
 
 
 def settled_wholes(town: Town) -> int:
-    """How many wholes stand; that a run says something."""
+    """Number of complete settlements, to check that a run tests something."""
     users = [town.world.members[user].party.user for user in USERS]
     return sum(1 for user in users for whole in user.wholes if stood(user.parts_of(whole)))

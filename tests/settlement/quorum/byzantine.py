@@ -1,4 +1,4 @@
-"""Members of which some are silent, say two things, or lie: seeded runs of one auction, and what comes of it.
+"""Seeded runs of one auction in which some members are silent, equivocate, or lie, and their outcome.
 
 Honest members decide by the product's own pure parts: what they heard (`judge_count`), one vote each (`may_vote`),
 whose certificate holds (`certificate.verify`). The network loses, doubles and reorders. Faulty members are one
@@ -62,7 +62,7 @@ def group_of(faulty: int, members: int) -> MemberList:
 
 @dataclass
 class Honest:
-    """An honest member: what it heard, and the vote that it keeps before it sends it."""
+    """An honest member: the messages it received, and its vote, stored before it is sent."""
 
     number: int
     heard: dict[bytes, HeardBid]
@@ -70,7 +70,7 @@ class Honest:
     kept: list[bytes] = field(default_factory=list)
 
     def decide(self, tally: AuctionTally) -> bytes | None:
-        """What it votes for, where it votes."""
+        """The choice it votes for; None where it does not vote."""
         choice = name_of(tally)
         if judge_count(tally, SECOND_PRICE, TERMS, self.heard, settle_ns=AUCTIONS.settle_ns) is not None:
             return None
@@ -82,7 +82,7 @@ class Honest:
 
 @dataclass(frozen=True)
 class Came:
-    """What a run came to: choices that some votes certify, those that every honest member could see, double voters."""
+    """The result of a run: certified choices, choices that every honest member could see, double voters."""
 
     certified: frozenset[bytes]
     double: frozenset[bytes]
@@ -111,7 +111,7 @@ def bids_of(rng: Random) -> dict[bytes, HeardBid]:
 
 
 def heard_by(rng: Random, bids: dict[bytes, HeardBid], loss: float) -> dict[bytes, HeardBid]:
-    """What one member heard of them: a bid or a reveal may be lost to it."""
+    """The bids that one member received: a bid or a reveal may be lost."""
     found = {name: one for name, one in bids.items() if rng.random() >= loss}
     return {
         name: replace(one, price=None, reveal=None, nonce=b"") if rng.random() < loss else one
@@ -120,7 +120,7 @@ def heard_by(rng: Random, bids: dict[bytes, HeardBid], loss: float) -> dict[byte
 
 
 def tallies_of(rng: Random, bids: dict[bytes, HeardBid], *, honest: bool) -> list[AuctionTally]:
-    """The one count of an honest auctioneer; else counts for every taste: of any part of the bids, and plain lies."""
+    """The single count of an honest auctioneer; else many counts: of any part of the bids, and false ones."""
     whole = count_bids(PROPOSAL, SECOND_PRICE, TERMS, bids.values())
     if honest:
         return [whole]
@@ -162,7 +162,7 @@ def run(number: int, *, faulty: int, bad: int | None = None, once: bool = True, 
 
 
 def _both_in_order(bids: dict[bytes, HeardBid]) -> tuple[list[AuctionTally], dict[bytes, HeardBid]]:
-    """Two tallies that every honest member would vote for: one bid came in so late that it may be left out."""
+    """Two tallies that every honest member would vote for: one late bid may be left out."""
     (late, *rest), held = sorted(bids), dict(bids)
     held[late] = replace(held[late], bid_ns=at(1.95))
     parts = ([held[one] for one in rest], list(held.values()))
@@ -172,7 +172,7 @@ def _both_in_order(bids: dict[bytes, HeardBid]) -> tuple[list[AuctionTally], dic
 def _cast(
     rng: Random, honest: dict[int, Honest], tallies: list[AuctionTally], *, one_each: bool, sure: bool
 ) -> dict[int, list[bytes]]:
-    """What honest members vote for: tallies reach each in an order of its own, some twice, some never.
+    """The votes of honest members: tallies reach each in a different order, some twice, some never.
 
     With `one_each` the adversary has each hear one of them first, as many the one as the other.
     """
@@ -200,7 +200,7 @@ def _choices(
 
 
 def _certified(rng: Random, membership: Membership, choice: bytes, votes: list[Vote]) -> bool:
-    """Does any way of putting these votes together convince a verifier? Repeats and strangers are tried too."""
+    """Whether any combination of these votes convinces a verifier, with repeated and unknown voters too."""
     distinct = tuple({one.member: one for one in votes}.values())
     stranger = certificate.vote(key_of(1000), membership, choice)
     tried = [distinct, tuple(votes[:64]), (*distinct, stranger), (*distinct, rng.choice(votes))]

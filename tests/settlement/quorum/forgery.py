@@ -1,4 +1,4 @@
-"""A holder and a user that collude: the artifact of a settlement of theirs, signed anew with another GRANT."""
+"""A colluding holder and user: a settlement's artifact, signed again with another GRANT."""
 
 import hashlib
 from dataclasses import replace
@@ -15,7 +15,7 @@ from tests.settlement.world import NETWORK, World, fix
 
 
 def artifact_of(world: World, user: str, sid: bytes) -> Artifact:
-    """What the user of a settlement holds of it."""
+    """The artifact that the user of a settlement holds."""
     raw = world.members[user].party.lineage.get("artifact", sid)
     assert raw is not None
     found = decode(Artifact, raw, "artifact", limit=ARTIFACT_LIMIT)
@@ -24,12 +24,12 @@ def artifact_of(world: World, user: str, sid: bytes) -> Artifact:
 
 
 def verdict(world: World, artifact: Artifact) -> VerifiedPermit | Refusal:
-    """What anybody with the anchors makes of it."""
+    """The verdict of a verifier with only the anchors."""
     return verify(artifact.encoded(), network=NETWORK, anchors=world.anchors)
 
 
 def signed(world: World, name: str, body: Any, at_s: float) -> bytes:
-    """A record that a member signs with its own good key, whatever it says."""
+    """A record with arbitrary content, signed by a member with its own valid key."""
     member = world.members[name]
     frame = records.Frame(
         network=NETWORK,
@@ -42,7 +42,7 @@ def signed(world: World, name: str, body: Any, at_s: float) -> bytes:
 
 
 def forged(world: World, artifact: Artifact, at_s: float, parties: tuple[str, str], **changes: Any) -> Artifact:
-    """GRANT, ACCEPT, CONFIRM and log proof made anew by both, with these changes to the GRANT."""
+    """GRANT, ACCEPT, CONFIRM and log proof made again by both, with changes to the GRANT."""
     holder, user = parties
     given, taken, decided = (body_of(raw) for raw in (artifact.grant, artifact.accept, artifact.confirm))
     grant = signed(world, holder, replace(given, **changes), at_s)
@@ -61,7 +61,7 @@ def forged(world: World, artifact: Artifact, at_s: float, parties: tuple[str, st
 
 
 def body_of(raw: bytes) -> Any:
-    """What a record says, unproven."""
+    """The body of an unverified record."""
     unproven = records.parse(raw)
     assert not isinstance(unproven, Refusal)
     opened = unproven.opened()

@@ -1,4 +1,4 @@
-"""In a network of its own: a simulated Pluto, Debian's daemon before it, and the driver through that daemon.
+"""Tests a simulated Pluto behind Debian's own libiio daemon, with this driver as client, in a separate network.
 
 `unshare -rn python -m tests.sim.iiod.fronted` ends with 0 and prints what it saw. The daemon listens on every
 interface, so it must not run in the host's network.
@@ -32,7 +32,7 @@ def _answers(port: int) -> bool:
 
 
 def main() -> int:
-    """Serve, ask through the daemon, drive through the daemon."""
+    """Serve, query through the daemon, drive the radio through the daemon."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     daemon = shutil.which("iiod") or shutil.which("iiod", path="/usr/sbin") or "iiod"
     with bench() as made:
@@ -52,7 +52,7 @@ def main() -> int:
             print("radiates", made.radiates(), radio.drift() is None, flush=True)
             print("muted", radio.mute() is RfState.OFF, not made.radiates(), flush=True)
             radio.close()
-            front.kill()  # told to end, it first looks a minute long for a way to announce itself
+            front.kill()  # killed: asked to end it would first look for a way to announce itself for a minute
     return 0
 
 

@@ -42,7 +42,7 @@ def main(uri: str, rate_hz: int, taps: str) -> None:
     sending.connect(blocks.vector_source_c([0.5 + 0j] * SAMPLES), sink)
     sending.run()
     print("sent", flush=True)
-    # Its threads that look for overflows end only with the process.
+    # Its overflow-monitoring threads end only with the process.
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""The program broken on purpose, one way at a time. Each takes pytest's monkeypatch and returns the world to run."""
+"""Deliberate defects of the program, one at a time. Each takes pytest's monkeypatch and returns the world to run."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,7 +32,7 @@ Break = Callable[[pytest.MonkeyPatch], type[World]]
 
 
 class EagerMember(Member):
-    """Sends what a step left before the step is durable."""
+    """A member that sends a step's messages before the step is durable."""
 
     world: World
 
@@ -102,7 +102,7 @@ def take_stale_renew(patch: pytest.MonkeyPatch) -> type[World]:
 
 
 def sign_twice(patch: pytest.MonkeyPatch) -> type[World]:
-    """Answer a resend with a record made afresh."""
+    """Answer a repeated request with a newly made record."""
     again = Step.send_again
 
     def afresh(self: Step, to: bytes, subject: bytes) -> bool:
@@ -122,7 +122,7 @@ def sign_twice(patch: pytest.MonkeyPatch) -> type[World]:
 
 
 def free_at_once(patch: pytest.MonkeyPatch) -> type[World]:
-    """Regrant a cell without waiting for the lease of whoever was displaced."""
+    """Regrant a cell without waiting for the lease of the displaced user."""
     saving = HolderPairs.save
 
     def save(self: HolderPairs, work: Any, pair: Any) -> None:
@@ -145,7 +145,7 @@ def weak_preempts_strong(patch: pytest.MonkeyPatch) -> type[World]:
 
 
 def go_on_when_suspended(patch: pytest.MonkeyPatch) -> type[World]:
-    """The warden takes no notice of a SUSPEND."""
+    """The warden ignores a SUSPEND."""
     extending = permits.extend
 
     def extend(permit: Any, raw: bytes, **trust: Any) -> Any:
@@ -157,13 +157,13 @@ def go_on_when_suspended(patch: pytest.MonkeyPatch) -> type[World]:
 
 
 def confirm_without_asking(patch: pytest.MonkeyPatch) -> type[World]:
-    """The holder asks nobody to co-sign."""
+    """The holder does not ask for co-signatures."""
     patch.setattr(holdercoordination, "shards_of", lambda rule, cell: ())
     return World
 
 
 def sign_for_anybody(patch: pytest.MonkeyPatch) -> type[World]:
-    """An authority does not look at what it signed for before, and holders not at what they granted."""
+    """An authority ignores its earlier co-signatures, and holders their earlier grants."""
     patch.setattr(Coordinator, "_clear", lambda self, grant, now, own: None)
     patch.setattr(holder_side, "judge_in_the_way", lambda pairs, body, terms, now: ())
     patch.setattr(Holder, "_barred", lambda self, cell, now: None)
@@ -190,19 +190,19 @@ def grant_beyond_the_envelope(patch: pytest.MonkeyPatch) -> type[World]:
 
 
 def confirm_before_silence(patch: pytest.MonkeyPatch) -> type[World]:
-    """The old user does not wait for its radio."""
+    """The old user does not wait until its radio is silent."""
     patch.setattr(Handings, "lacks", lambda self, pair: None)
     return World
 
 
 def go_on_in_what_is_handed_on(patch: pytest.MonkeyPatch) -> type[World]:
-    """The warden says that it has left the band, and has not."""
+    """The warden reports that it has left the band while it has not."""
     patch.setattr(permits, "narrowed", lambda whole, handed, now: whole)
     return World
 
 
 def confirm_without_consent(patch: pytest.MonkeyPatch) -> type[World]:
-    """The old user asks nobody, and whoever verifies does not either."""
+    """The old user does not ask for consent, and verifiers do not check it."""
     lacking = Handings.lacks
 
     def lacks(self: Handings, pair: Any) -> Any:
@@ -227,7 +227,7 @@ def lease_longer_than_the_lease_above(patch: pytest.MonkeyPatch) -> type[World]:
 
 
 def take_back_at_once(patch: pytest.MonkeyPatch) -> type[World]:
-    """What ended early is its old user's again before the next user's last lease has run out."""
+    """A lease that ended early returns to its old user before the next user's last lease has run out."""
     following = handovers._follow
 
     def follow(state: Any, step: Step, handing: Any) -> None:
@@ -241,19 +241,19 @@ def take_back_at_once(patch: pytest.MonkeyPatch) -> type[World]:
 
 
 def wait_for_ever(patch: pytest.MonkeyPatch) -> type[World]:
-    """A user in doubt asks on and on, though its window is over and its holder's word counts no longer."""
+    """A user in doubt asks without end, though its window is over."""
     patch.setattr(User, "_undecided", lambda user, work, pair, *_why: user.leases.again(work, pair))
     return World
 
 
 def keep_what_nobody_accepts(patch: pytest.MonkeyPatch) -> type[World]:
-    """A reservation outlives its deadline."""
+    """A reservation is kept beyond its deadline."""
     patch.setattr(holder_side, "ABORTS_MAX", 0)
     return World
 
 
 class HastyMember(Member):
-    """Hands its warden what its log holds before its neighbours have spoken of that log."""
+    """A member that hands its warden the log's settlements before its neighbours have confirmed the log."""
 
     def start(self, at_ns: int) -> Done:
         whole = Party.halted
