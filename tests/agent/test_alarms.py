@@ -1,4 +1,4 @@
-"""A key in use in two places is an alarm at both owners; a radio that a credential is not for is told by the doctor."""
+"""Tests of two alarms: a key in use in two places, and a radio that the credential does not name."""
 
 import json
 import os

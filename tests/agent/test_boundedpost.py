@@ -1,4 +1,4 @@
-"""A server that is asked may answer without end, without haste or packed: neither memory nor time is given it."""
+"""Tests of HTTP requests to hostile servers: endless, slow or compressed responses cost bounded memory and time."""
 
 import gzip
 import socket

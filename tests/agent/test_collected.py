@@ -1,4 +1,4 @@
-"""A node that is set up is not looked through again and again for what can go: its loop would stand still for it."""
+"""Tests that a node's long-lived objects are exempt from garbage collection, which would stall its loop."""
 
 import gc
 import threading

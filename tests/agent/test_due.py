@@ -1,4 +1,4 @@
-"""The agent's loop waits for who speaks and for what is due; what must be told at once ends its wait."""
+"""Tests of the agent's event loop: it waits for input and deadlines, and urgent messages end its wait."""
 
 import os
 import select

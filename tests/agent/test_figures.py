@@ -1,4 +1,4 @@
-"""A name that looks like a formula is drawn as it stands, whoever draws."""
+"""Tests that a name that looks like a mathematical formula is drawn as plain text."""
 
 import ast
 import io

@@ -1,4 +1,4 @@
-"""The first start of an installation: what takes half a minute is not begun where the node cannot run anyway."""
+"""Tests of an installation's first start: compilation of half a minute is skipped where the node cannot run anyway."""
 
 import errno
 import subprocess

@@ -1,4 +1,4 @@
-"""What lasts for hours is said once, with what to do, and again when it is over; and no file grows with it."""
+"""Tests of conditions that last for hours: reported once with the remedy, and once when over; no file grows."""
 
 import errno
 import socket

@@ -1,4 +1,4 @@
-"""What a process of a node loads decides its memory and how soon it is there: named here, so that it stays."""
+"""Tests of which modules a node's processes import, as these determine memory and start time."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""One process at a time in a folder, and a word that names it."""
+"""Tests of the folder lock: one process at a time, and a message that names it."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""One habit for sources: a node or logs are meant by their place in the command, in every command alike."""
+"""Tests that every command takes a node or logs as positional arguments in the same way."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A host that stands still is seen, and is said where the gate does not close far enough ahead of it."""
+"""Tests that pauses of the host are detected, and reported where the gate's lead time is shorter."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Pull any plug and nothing radiates: agents and wardens killed and stopped mid-transmission, judged by the oracle."""
+"""Tests that nothing radiates after agent or warden is killed or stopped while transmitting, judged by the oracle."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The house rules that no linter knows: one public class a name, modules of one purpose, rooms that are described."""
+"""Project rules that no linter checks: one public class per name, one purpose per module, described folders."""
 
 import ast
 import re

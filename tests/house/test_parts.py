@@ -1,4 +1,4 @@
-"""The three parts of `make test`: each test file is loaded by the part that runs it, and none by no part."""
+"""Tests of the three parts of `make test`: each test file belongs to exactly one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A record type is known by its row: nobody else asks for one by its name, and nothing but the table moves a pair."""
+"""Tests that record types are known only by their table row, and only the transition table changes a pair's state."""
 
 import ast
 from collections.abc import Iterator

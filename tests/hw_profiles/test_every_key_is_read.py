@@ -1,4 +1,4 @@
-"""Nothing advertised that does not run: each key of each profile that ships is read somewhere, by its full name."""
+"""Tests that the code reads each key of every shipped profile, by its full name."""
 
 import ast
 import tomllib

@@ -1,4 +1,4 @@
-"""The peak of a process' memory is its own, not that of whatever started it."""
+"""Tests that a process's peak memory does not include its parent's."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What is wrong with a table that was checked is said in our words, at its place."""
+"""Tests of validation messages for checked tables: the place of the error and its text."""
 
 import pytest
 from pydantic import BaseModel, Field, ValidationError, field_validator

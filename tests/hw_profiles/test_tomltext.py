@@ -1,4 +1,4 @@
-"""Text without end is no TOML to anybody: one error for all of it, and nobody reads TOML in another way."""
+"""Tests of the limits on TOML input: one exception for all, and no other TOML parser in use."""
 
 import time
 import tomllib

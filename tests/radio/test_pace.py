@@ -1,4 +1,4 @@
-"""The longest turn counts for one to two spans, then it is forgotten."""
+"""Tests that a loop's longest turn counts for one to two spans, then no more."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""The warden's own permits: what it takes, what changes one, whose key succeeds which, and which applies now."""
+"""Tests of the warden's permits: what is accepted, what changes one, key rotation, and which permit applies now."""
 
 from dataclasses import replace
 from pathlib import Path

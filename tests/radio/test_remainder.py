@@ -1,4 +1,4 @@
-"""What a warden goes by once its user handed something on."""
+"""Tests of the permit that remains after its user has handed a part on."""
 
 import pytest
 

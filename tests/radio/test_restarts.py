@@ -1,4 +1,4 @@
-"""A process that does not live is started again seldom; one that lived is started again soon."""
+"""Tests of restart delays: long for a process that keeps failing, short for one that ran long."""
 
 from collections.abc import Callable
 from pathlib import Path

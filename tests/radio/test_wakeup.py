@@ -1,4 +1,4 @@
-"""The warden's loop waits for what wakes it and for the next thing that is due: nothing it must act on waits for it."""
+"""Tests that the warden's loop wakes for every event and deadline that it must act on."""
 
 import threading
 import time

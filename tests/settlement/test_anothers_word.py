@@ -1,4 +1,4 @@
-"""An obeyed observer is obeyed inside its own band and area, at a level its issuer has, for a bounded time."""
+"""Tests of obeyed observers: only inside their own band and area, at their issuer's level, for a bounded time."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is over does not cost memory, time or disk for ever."""
+"""Tests that finished settlements and old records do not use memory, time or disk without bound."""
 
 from itertools import pairwise
 from pathlib import Path

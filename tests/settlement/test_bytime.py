@@ -1,4 +1,4 @@
-"""A REQUEST looks at the settlements of its own time, however many others are open; and misses none of them."""
+"""Tests that a REQUEST is compared with all overlapping settlements in time, and with no others."""
 
 import random
 from dataclasses import replace

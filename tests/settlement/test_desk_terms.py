@@ -1,4 +1,4 @@
-"""A rule strict about clocks and places, and the authority's desk, which has neither, by the rule's terms for it."""
+"""Tests of a rule strict about clock and place, with its own terms for the authority's desk, which has neither."""
 
 from dataclasses import replace
 from pathlib import Path

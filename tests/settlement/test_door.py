@@ -1,4 +1,4 @@
-"""The door by itself: what it answers to each question of libzmq, whom it remembers, and a bucket to the last token."""
+"""Tests of the mesh's connection handler: its answers to libzmq, whom it remembers, and its token buckets."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""A look that was put off is due once its time has come, and at once where the clock was set back before all looks."""
+"""Tests of postponed checks: run when due, and at once where the clock was set back."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a step asks of whoever runs the node: each effect at its cause, none of what was undone, no illegal move."""
+"""Tests of a step's effects: each has its cause, undone ones vanish, no transition is illegal."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Nobody waits for ever for a party that can no longer answer: the doubt ends, with its reason, and frees nothing."""
+"""Tests that waiting for a party that can no longer answer ends, with its reason, and frees no cell."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who may speak at all is asked before anything is computed; what is left to compute is little, and each one's own."""
+"""Tests that authorisation is checked before costly computation, and that each author's share of it is bounded."""
 
 import math
 from dataclasses import replace

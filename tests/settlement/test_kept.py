@@ -1,4 +1,4 @@
-"""What a node keeps beside its log is what the log makes of it; a row that is not is named."""
+"""Tests that a node's state beside its log equals what the log gives; a row that differs is named."""
 
 import shutil
 from collections.abc import Iterator

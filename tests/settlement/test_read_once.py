@@ -1,4 +1,4 @@
-"""A process that plays many parties reads the same bytes once; each party still checks what it checks alone."""
+"""Tests of the shared parse cache of a process with many parties; each party still makes its own checks."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a node finds in its own database at start is what its last step left, or it signs nothing."""
+"""Tests that at start a node's database holds what its last step left, or the node signs nothing."""
 
 import shutil
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The taxonomy is the rule's: an edited rule file makes a node do something else with the very same bytes."""
+"""Tests that the record taxonomy comes from the rule: a changed rule file changes how a node treats the same bytes."""
 
 from dataclasses import replace
 from pathlib import Path

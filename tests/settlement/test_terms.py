@@ -1,4 +1,4 @@
-"""No two parties can agree on more than their rule and their credentials give: every verifier repeats every term."""
+"""Tests that two parties cannot agree on more than rule and credentials allow: every verifier checks every term."""
 
 from collections.abc import Callable
 from dataclasses import replace

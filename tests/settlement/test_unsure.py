@@ -1,4 +1,4 @@
-"""Whether a node knows enough of time and place to decide is found once a step, and anew where anything differs."""
+"""Tests that trust in time and place is evaluated once per step, and again where anything differs."""
 
 from dataclasses import replace
 from pathlib import Path

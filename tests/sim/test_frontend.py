@@ -1,4 +1,4 @@
-"""Each fault does what it says, to a copy."""
+"""Tests that each front-end fault changes a copy of the samples as described."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What only the air can show, on a simulated radio and a real air in its own process; the contract is elsewhere."""
+"""Tests of the simulated radio on a real air process, beyond those of the port contract."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Recordings as emitters, and the one line that a bad one gets."""
+"""Tests of recordings as emitters, and the one-line error of a bad one."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every single bit of a small bundle, one after the other."""
+"""Flips every single bit of a small bundle, one after the other: none may verify."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the way of a program's samples costs: a flowgraph at 4 MS/s, against the same trial with built-in traffic.
+"""Cost of a program's sample path: a flowgraph at 4 MS/s, compared with the same trial with built-in traffic.
 
 BANDPACT_PATH_RUNS: how many pairs of trials; each takes half a minute. The figures are printed.
 """

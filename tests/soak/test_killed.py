@@ -1,4 +1,4 @@
-"""Two hundred deaths of the writer of one log."""
+"""Kills the writer of one log two hundred times."""
 
 from pathlib import Path
 

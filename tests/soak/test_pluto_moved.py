@@ -1,4 +1,4 @@
-"""How long RF is where another program moved it: many gates, each opened and then retuned behind its back."""
+"""Measures how long RF stays where another program retuned the radio, over many gate openings."""
 
 import os
 from collections.abc import Iterator

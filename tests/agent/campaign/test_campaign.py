@@ -1,4 +1,4 @@
-"""A campaign runs every value with every other, keeps what is done, goes on where it was ended, says what failed."""
+"""Tests of campaigns: every combination of values runs, finished runs are kept, a stopped campaign resumes."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A fleet's logs are audited each by itself; one that was altered is found among the others, and only it again."""
+"""Tests of the fleet audit: each log is audited separately; an altered one is found, and only that is audited again."""
 
 import json
 import shutil

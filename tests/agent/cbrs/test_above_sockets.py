@@ -1,4 +1,4 @@
-"""Towards a SAS over real sockets: mutual TLS, answers that are none, and what the warden is told meanwhile."""
+"""Tests of the SAS client over real sockets: mutual TLS, unusable responses, and what the warden is told meanwhile."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""The incumbents' calendar as a file: an older one, or another of one serial, changes nothing, after a restart too."""
+"""Tests of the incumbents' calendar file: an older one, or one with a used serial, is refused, after a restart too."""
 
 from dataclasses import replace
 from pathlib import Path

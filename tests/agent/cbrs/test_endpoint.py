@@ -1,4 +1,4 @@
-"""The endpoint over real sockets: who is let in, which bodies are read, and that the warden alone gives."""
+"""Tests of the SAS endpoint over real sockets: client certificates, request bodies, and that only the warden grants."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""Which connection without a certificate gives its place up, and that no more than a bounded number are held."""
+"""Tests of connections without a client certificate: their number is bounded, and which one is dropped."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A base station has nothing more of what its user handed on to somebody else."""
+"""Tests that a base station gets no grant in a band that its user has handed on."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The agent's receiver and a base station below: what a look says of its band, and what goes on record."""
+"""Tests of the agent's receiver listening for a base station: what a look says of its band, and what is logged."""
 
 import select
 import threading

@@ -1,4 +1,4 @@
-"""A holder's warden answers for the base stations that its user's credential names, exactly as long as it lends."""
+"""Tests of a holder's warden granting to the base stations of its user's credential, for as long as the lease runs."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a trial with base stations is judged by: the SAS's own word, and what the warden asks of it."""
+"""Tests of how a trial with base stations is judged: by the SAS's own record, and by the warden's requests to it."""
 
 import socket
 

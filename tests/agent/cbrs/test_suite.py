@@ -1,4 +1,4 @@
-"""The certification's questions: all hold for our client, and each kind of disobedience is found out."""
+"""Tests of the certification suite: the product's client passes, and each kind of violation is detected."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What the end of an hour takes of memory where the history is kept, for as long as the page runs.
+"""Tests of the memory that the end of an hour takes in the process that keeps the history.
 
 Resident memory before and after two hours' ends: 87 and 101 MB; with Arrow's own allocator, and an hour of seconds as
 objects at once, 93 and 171.

@@ -1,4 +1,4 @@
-"""An event of a history whose fields are nested without sense is none of ours, and the others are told."""
+"""Tests that an event nested too deeply is skipped in a history, and the others are shown."""
 
 import pytest
 

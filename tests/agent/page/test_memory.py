@@ -1,4 +1,4 @@
-"""A page gives back to the system what requests left free, for as long as it runs."""
+"""Tests that the page's process returns memory freed by requests to the system."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The commands that the page, the terminal and the doctor tell people to type are commands, with what they need."""
+"""Tests that every command suggested by page, terminal and doctor exists and has its required arguments."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""What the page says where nobody can tell whether the radio transmits, and of instants that are scrolled to."""
+"""Tests of what the page shows where the transmitter's state is unknown, and for past instants."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Viewers that only hold their places keep nobody from watching."""
+"""Tests that idle viewers of the page do not block new ones."""
 
 import contextlib
 import socket

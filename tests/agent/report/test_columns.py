@@ -1,4 +1,4 @@
-"""The columns of a printed table: no word is broken that has room, and the page is filled to its edge."""
+"""Tests of printed table columns: no word is broken that has room, and the page width is used."""
 
 import pytest
 from fpdf import FPDF

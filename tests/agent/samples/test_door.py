@@ -1,4 +1,4 @@
-"""The door's turn, with everything around it played: what it says to the warden, and when it says nothing."""
+"""Tests of the sample socket's loop against simulated surroundings: what it tells the warden, and when nothing."""
 
 from collections import deque
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The door's process as the agent sees it: started, told of, started again; and its words for people and metrics."""
+"""Tests of the sample process as the agent sees it: started, restarted, and shown to people and in metrics."""
 
 import json
 import os

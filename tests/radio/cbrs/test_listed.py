@@ -1,4 +1,4 @@
-"""What this node's list says of a base station is not what the base station makes of it without a signature."""
+"""Tests that this node's list of base stations outranks a base station's own unsigned data."""
 
 from dataclasses import replace
 

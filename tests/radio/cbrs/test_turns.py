@@ -1,4 +1,4 @@
-"""The warden's book on disk: a turn at a time, whole again from wherever it was cut off, and its sums of power."""
+"""Tests of the warden's book on disk: appended entries, recovery from any cut, and sums of power."""
 
 import os
 import random

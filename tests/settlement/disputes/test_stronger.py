@@ -1,4 +1,4 @@
-"""A settlement that its holder ended for somebody stronger was ended for one where the REQUEST that it names is one."""
+"""Tests that a PREEMPT for a stronger user must name a REQUEST that is indeed of a stronger tier."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where the rule has no terms for disputes one is on record and no more: few of them, and none moves another."""
+"""Tests of disputes under a rule without dispute terms: recorded, few, and without effect."""
 
 from dataclasses import replace
 from itertools import count

@@ -1,4 +1,4 @@
-"""A verifier that nobody here wrote from the code agrees with ours: on every named vector, and on mutated bundles."""
+"""Tests that an independent verifier agrees with this one on every named vector and on mutated bundles."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""When a part that was sublet is its old user's again: by a RECLAIM, by the clock, or never."""
+"""Tests of when a sublet part returns to its user: by a RECLAIM, by the clock, or never."""
 
 from pathlib import Path
 from typing import Any

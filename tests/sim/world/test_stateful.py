@@ -1,4 +1,4 @@
-"""The same machines, with hypothesis as the network, the clock, the disk and the user: what it finds, it shrinks."""
+"""Stateful tests of the protocol: hypothesis acts as network, clock, disk and user."""
 
 import shutil
 import tempfile
