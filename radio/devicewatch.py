@@ -46,7 +46,7 @@ class DeviceWatch:
             return found
 
     def waits(self, at_ns: int) -> bool:
-        """Whether a difference waits to be taken, or a question asked at or after `at_ns` is still unanswered."""
+        """Whether a difference waits to be taken, or the last question failed, at or after `at_ns` (monotonic)."""
         with self._lock:
             return self._found is not None or bool(self._failure and self._failed_ns >= at_ns)
 
@@ -56,7 +56,7 @@ class DeviceWatch:
             return self._failure if self._failed_ns >= at_ns else ""
 
     def answered_since(self, at_ns: int) -> bool:
-        """Whether a question asked at or after `at_ns` (monotonic) was answered, and the last one too."""
+        """Whether the last question was answered and had been asked at or after `at_ns` (monotonic)."""
         with self._lock:
             return not self._failure and self._answered_ns >= at_ns
 

@@ -87,7 +87,7 @@ class FloorHistory:
         return self._beyond(1)
 
     def _beyond(self, share: float) -> bool:
-        """Whether the memory of full pieces exceeds that share of its limit."""
+        """Whether the memory or the time span of full pieces exceeds that share of its limit."""
         if not self._full:
             return False
         span_ns = self._full[-1].start_ns - self._full[0].start_ns

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 MARGIN_S: Final = 0.3e-3
-"""Time in s at each stretch's ends that serves as background for the rest."""
+"""Time in s of each stretch that serves as background for the rest."""
 ROUNDING: Final = 1e-9
 SLOWEST_PER_S: Final[dict[str, tuple[int, float, float]]] = {
     "P0N#1": (2, 900.0, 5e6),

@@ -192,7 +192,7 @@ def _as_steep(a: Pulse, b: Pulse) -> bool:
 
 
 def level_db(pulse: Pulse) -> float:
-    """A pulse's level in dB, without its background."""
+    """A pulse's level in dB: its own where it was measured apart from what it lies over, else its SNR."""
     return pulse.snr_db if pulse.level_db is None else pulse.level_db
 
 
