@@ -23,8 +23,9 @@ class Pulse:
     `snr_db` tells; `train_nepers` that of how many seconds, for a pulse found only as one of a train, and
     `train_turns` the intervals from the first to the last place of that train. `steady_db` is
     how far the loudest steady signal in its band is above its peak, `level_db` the peak in squared full scales, `span`
-    the share it covers of what can be seen of the band, `beside` what is left of it just before or after. `wave` are
-    its samples.
+    the share it covers of what can be seen of the band, `beside` what is left of it just before or after, and `around`
+    how strong its place is within some 50 microseconds before or after, over the place's quiet level, as a share of the
+    pulse. `wave` are its samples.
     """
 
     time_us: float
@@ -42,6 +43,7 @@ class Pulse:
     level_db: float | None = None
     span: float | None = None
     beside: float = 0.0
+    around: float = 0.0
     wave: Wave | None = field(default=None, repr=False, compare=False)
 
 

@@ -61,7 +61,10 @@ WEAK_TURNS: Final = 42
 
 @dataclass(frozen=True, slots=True)
 class _Cells:
-    """A piece of samples as cells with their backgrounds; `power` (frames, bins), the rest (blocks, bins)."""
+    """A piece of samples as cells with their backgrounds.
+
+    `power` (frames, bins), `quiet` (bins,), the rest (blocks, bins).
+    """
 
     power: Float32s
     level: Float32s
@@ -70,6 +73,7 @@ class _Cells:
     far: Float32s
     loud: Float32s
     steps: NDArray[np.int64]
+    quiet: Float32s
 
 
 class PulseFinder:
@@ -159,7 +163,7 @@ class PulseFinder:
             level, top, quiet, margin, GUARDS, np.float32(STEP), np.float32(SHORT_THRESHOLD),
             np.float32(LONG_THRESHOLD), near, far, loud, steps,
         )  # fmt: skip
-        return _Cells(power, level, top, near, far, loud, steps)
+        return _Cells(power, level, top, near, far, loud, steps, quiet)
 
     def _events(self, cells: _Cells, iq: Iq) -> Iterator[Pulse]:
         """Pulses, the most conspicuous first; what lies in the time and band of one already taken is part of it."""
@@ -209,7 +213,10 @@ class PulseFinder:
         if not np.isfinite(under[0]):
             under = cells.level[low:high].min(axis=0)
         under = np.maximum(under, np.float32(1e-30))
-        return Region(cells=cells.power[low * BLOCK : high * BLOCK] / under, first=low * BLOCK, under=under)
+        return Region(
+            cells=cells.power[low * BLOCK : high * BLOCK] / under, first=low * BLOCK, under=under,
+            quiet=np.minimum(cells.quiet, under),
+        )  # fmt: skip
 
     def _pulse(self, shape: PulseShape, iq: Iq) -> Pulse:
         bin_hz, frame_us = self._short_time.bin_hz, self._frame_us
@@ -231,6 +238,7 @@ class PulseFinder:
             level_db=float(10 * np.log10(max((shape.peak - 1) * shape.under[shape.peak_bin], 1e-30))),
             span=shape.span,
             beside=shape.beside,
+            around=shape.around,
             wave=self._wave(iq, shape),
         )
 

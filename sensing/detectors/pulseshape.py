@@ -21,6 +21,10 @@ SLOPES: Final = np.array([0.0, *(s * way for s in _UP for way in (1, -1))])
 """Bins a frame."""
 DELAYS: Final = np.array([0.0, *(s * way for s in (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8) for way in (1, -1))])
 """Frames a bin, of paths too steep for one cell a frame."""
+AROUND_LEAST: Final = 12
+"""Frames that a side of a pulse must have for what is around it to be told."""
+APART: Final = 1
+"""Bins between a pulse and what is beside it in frequency."""
 NEAR, REACH = 4, 14
 """Frames before and after a pulse in which a radar is silent."""
 MASKED: Final = 6.0
@@ -32,11 +36,15 @@ BESIDE: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Cells (frames, bins) in backgrounds; `first` is the number of the first frame, `under` the background (bins,)."""
+    """Cells (frames, bins) in backgrounds; `first` is the number of the first frame, `under` the background (bins,).
+
+    `quiet` (bins,) is the bin's power where nothing is on, at most the background.
+    """
 
     cells: Float32s
     first: int
     under: Float32s
+    quiet: Float32s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +63,7 @@ class PulseShape:
     slope: float
     span: float
     beside: float
+    around: float
     nepers: float
     under: Float32s
 
@@ -141,6 +150,7 @@ def _shape(
         beside=_beside_in_time(
             region.cells, (int(frames.min()), int(frames.max())), (max(0, low), high), float(values.mean())
         ),
+        around=_around(region, (int(frames.min()), int(frames.max())), (max(0, low), high)),
         nepers=max(peak, THETA * score - PATHS_NEPERS),
         under=region.under,
     )
@@ -153,6 +163,24 @@ def _beside_in_time(w: Float32s, frames: tuple[int, int], bins: tuple[int, int],
     after = columns[frames[1] + NEAR : frames[1] + REACH]
     left = max((float(one.mean()) for one in (before, after) if one.size), default=1.0)
     return max(0.0, left - 1) / max(mean - 1, 0.1)
+
+
+def _around(region: Region, frames: tuple[int, int], bins: tuple[int, int]) -> float:
+    """Power a bin in the pulse's place before it or after it, as far as the region reaches, whichever is more.
+
+    Over the bins' quiet level and over what is beside the place in frequency then, as a share of the pulse's own: a
+    piece of a longer signal has it, and what a pulse lies over is wider than the pulse.
+    """
+    power = region.cells * region.under - region.quiet
+    wide = bins[1] - bins[0] + 1
+    own = power[frames[0] : frames[1] + 1, bins[0] : bins[1] + 1].mean()
+    places = [slice(max(0, at), max(0, at + wide)) for at in (bins[0] - wide - APART, bins[1] + 1 + APART)]
+    most = 0.0
+    for side in (power[: max(0, frames[0] - NEAR)], power[frames[1] + NEAR :]):
+        if len(side) >= AROUND_LEAST:
+            beside = max(float(side[:, one].mean()) if side[:, one].size else 0.0 for one in places)
+            most = max(most, float(side[:, bins[0] : bins[1] + 1].mean()) - max(0.0, beside))
+    return most / max(float(own), 1e-30)
 
 
 def _masked(under: Float32s) -> NDArray[np.bool_]:
