@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from sensing.detectors.intrapulse import Wave
+from sensing.detectors.pulseshape import Surroundings
 from sensing.frontend import Float32s, Iq, flat_samples
 
 SAME_US: Final = 6.0
@@ -23,9 +24,8 @@ class Pulse:
     `snr_db` tells; `train_nepers` that of how many seconds, for a pulse found only as one of a train, and
     `train_turns` the intervals from the first to the last place of that train. `steady_db` is
     how far the loudest steady signal in its band is above its peak, `level_db` the peak in squared full scales, `span`
-    the share it covers of what can be seen of the band, `beside` what is left of it just before or after, and `around`
-    how strong its place is within some 50 microseconds before or after, over the place's quiet level, as a share of the
-    pulse. `wave` are its samples.
+    the share it covers of what can be seen of the band, `beside` what is left of it just before or after. `wave` are
+    its samples, `surroundings` what is around one that stays in a place.
     """
 
     time_us: float
@@ -43,8 +43,13 @@ class Pulse:
     level_db: float | None = None
     span: float | None = None
     beside: float = 0.0
-    around: float = 0.0
     wave: Wave | None = field(default=None, repr=False, compare=False)
+    surroundings: Surroundings | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def around(self) -> float:
+        """How strong the pulse's place is within some 50 microseconds before or after, as a share of the pulse."""
+        return 0.0 if self.surroundings is None else self.surroundings.share()
 
 
 def wave_of(iq: Iq, place: tuple[int, int], *, rate_hz: float, under: Float32s) -> Wave:

@@ -238,8 +238,8 @@ class PulseFinder:
             level_db=float(10 * np.log10(max((shape.peak - 1) * shape.under[shape.peak_bin], 1e-30))),
             span=shape.span,
             beside=shape.beside,
-            around=shape.around,
             wave=self._wave(iq, shape),
+            surroundings=shape.surroundings,
         )
 
     def _wave(self, iq: Iq, shape: PulseShape) -> Wave:

@@ -25,6 +25,8 @@ AROUND_LEAST: Final = 12
 """Frames that a side of a pulse must have for what is around it to be told."""
 APART: Final = 1
 """Bins between a pulse and what is beside it in frequency."""
+PLACE_FRAMES, PLACE_BINS = 5, 12
+"""A pulse that lasts so long at least, and is so wide at most, has a place whose surroundings are kept."""
 NEAR, REACH = 4, 14
 """Frames before and after a pulse in which a radar is silent."""
 MASKED: Final = 6.0
@@ -47,6 +49,39 @@ class Region:
     quiet: Float32s
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Cells (frames, bins) of a pulse's place and of what is beside it in frequency, over their background.
+
+    `under` (bins,) is the background and `quiet` the power where nothing is on; the pulse lasts from the first to the
+    last of `frames` and covers the bins from `place[0]` to `place[1]` (excluded).
+    """
+
+    cells: Float32s
+    under: Float32s
+    quiet: Float32s
+    frames: tuple[int, int]
+    place: tuple[int, int]
+
+    def share(self) -> float:
+        """Power a bin in the place before the pulse or after it, whichever is more, as a share of the pulse's own.
+
+        Over the bins' quiet level, and over what is beside the place then: a piece of a longer signal has it, and what
+        a pulse lies over is wider than the pulse.
+        """
+        power = self.cells * self.under - self.quiet
+        low, past = self.place
+        most = 0.0
+        for side in (power[: max(0, self.frames[0] - NEAR)], power[self.frames[1] + NEAR :]):
+            if len(side) >= AROUND_LEAST:
+                means = side.mean(axis=0)
+                beside = (means[: max(0, low - APART)], means[past + APART :])
+                under = max((float(one.mean()) for one in beside if one.size), default=0.0)
+                most = max(most, float(means[low:past].mean()) - max(0.0, under))
+        own = float(power[self.frames[0] : self.frames[1] + 1, low:past].mean())
+        return most / max(own, 1e-30)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PulseShape:
     """Frames from `first` to `last` (excluded) and their energy's `middle`; bins; `slope` in bins a frame."""
@@ -63,7 +98,7 @@ class PulseShape:
     slope: float
     span: float
     beside: float
-    around: float
+    surroundings: Surroundings | None
     nepers: float
     under: Float32s
 
@@ -150,7 +185,7 @@ def _shape(
         beside=_beside_in_time(
             region.cells, (int(frames.min()), int(frames.max())), (max(0, low), high), float(values.mean())
         ),
-        around=_around(region, (int(frames.min()), int(frames.max())), (max(0, low), high)),
+        surroundings=_surroundings(region, (int(frames.min()), int(frames.max())), (max(0, low), high)),
         nepers=max(peak, THETA * score - PATHS_NEPERS),
         under=region.under,
     )
@@ -165,22 +200,15 @@ def _beside_in_time(w: Float32s, frames: tuple[int, int], bins: tuple[int, int],
     return max(0.0, left - 1) / max(mean - 1, 0.1)
 
 
-def _around(region: Region, frames: tuple[int, int], bins: tuple[int, int]) -> float:
-    """Power a bin in the pulse's place before it or after it, as far as the region reaches, whichever is more.
-
-    Over the bins' quiet level and over what is beside the place in frequency then, as a share of the pulse's own: a
-    piece of a longer signal has it, and what a pulse lies over is wider than the pulse.
-    """
-    power = region.cells * region.under - region.quiet
+def _surroundings(region: Region, frames: tuple[int, int], bins: tuple[int, int]) -> Surroundings | None:
+    """What is around a pulse's place; None of one too short or too wide to stay in a place."""
     wide = bins[1] - bins[0] + 1
-    own = power[frames[0] : frames[1] + 1, bins[0] : bins[1] + 1].mean()
-    places = [slice(max(0, at), max(0, at + wide)) for at in (bins[0] - wide - APART, bins[1] + 1 + APART)]
-    most = 0.0
-    for side in (power[: max(0, frames[0] - NEAR)], power[frames[1] + NEAR :]):
-        if len(side) >= AROUND_LEAST:
-            beside = max(float(side[:, one].mean()) if side[:, one].size else 0.0 for one in places)
-            most = max(most, float(side[:, bins[0] : bins[1] + 1].mean()) - max(0.0, beside))
-    return most / max(float(own), 1e-30)
+    if frames[1] - frames[0] < PLACE_FRAMES or wide > PLACE_BINS:
+        return None
+    first = max(0, bins[0] - wide - APART)
+    seen = slice(first, bins[1] + 1 + APART + wide)
+    place = bins[0] - first, bins[1] + 1 - first
+    return Surroundings(region.cells[:, seen].copy(), region.under[seen], region.quiet[seen], frames, place)
 
 
 def _masked(under: Float32s) -> NDArray[np.bool_]:

@@ -1,6 +1,7 @@
 """Clicks and pieces of symbols in a node's short looks: no radar; a radar beside them is told of as if alone."""
 
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -182,11 +183,24 @@ def test_a_piece_of_a_longer_signal_has_the_rest_of_it_around() -> None:
     assert min(pieces) > radar.AROUND_MAX
 
 
-def test_a_train_of_pieces_is_no_phase_coded_radar() -> None:
+class Around:
+    """Surroundings of a given share of the pulse."""
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+
+    def share(self) -> float:
+        return self._share
+
+
+@pytest.mark.parametrize(
+    ("around", "kinds"),
+    # Of one of four pulses traffic may make more: the mean counts.
+    [((1.1, 1.1, 1.1, 1.1), []), ((0.9, 0.9, 0.9, 0.9), ["P0N#2"]), ((3.0, 0.0, 0.0, 0.0), ["P0N#2"])],
+    ids=["pieces", "nearly", "one of four"],
+)
+def test_a_train_of_pieces_is_no_phase_coded_radar(around: tuple[float, ...], kinds: list[str]) -> None:
     pulses = found(coded(np.random.default_rng(3)))
     assert told(pulses) == ["P0N#2"]
-    assert told(tuple(replace(one, around=1.1 * radar.AROUND_MAX) for one in pulses)) == []
-    assert told(tuple(replace(one, around=0.9 * radar.AROUND_MAX) for one in pulses)) == ["P0N#2"]
-    # Of one of four pulses traffic may make more: the mean counts.
-    some = [replace(one, around=3 * radar.AROUND_MAX if at == 0 else 0.0) for at, one in enumerate(pulses)]
-    assert told(tuple(some)) == ["P0N#2"]
+    made = [cast("Any", Around(share * radar.AROUND_MAX)) for share in around]
+    assert told(tuple(replace(one, surroundings=some) for one, some in zip(pulses, made, strict=True))) == kinds
