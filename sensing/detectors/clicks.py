@@ -6,7 +6,7 @@ them with the interval of P0N#1. A megahertz and more away such a click has less
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,14 +71,14 @@ def _samples(seconds: float, rate_hz: float) -> int:
     return round(seconds * rate_hz)
 
 
-def _distance(off_hz: NDArray[np.float64], at_hz: float, rate_hz: float) -> NDArray[np.float64]:
+def _distance(off_hz: NDArray[np.floating[Any]], at_hz: float, rate_hz: float) -> NDArray[np.floating[Any]]:
     """How far each frequency is from one, around the ends of the band."""
-    away: NDArray[np.float64] = (off_hz - at_hz + rate_hz / 2) % rate_hz - rate_hz / 2
+    away: NDArray[np.floating[Any]] = (off_hz - at_hz + rate_hz / 2) % rate_hz - rate_hz / 2
     return away
 
 
 def _filtered(
-    spectrum: NDArray[np.complexfloating], away_hz: NDArray[np.float64], width_hz: float
+    spectrum: NDArray[np.complexfloating], away_hz: NDArray[np.floating[Any]], width_hz: float
 ) -> NDArray[np.complex128]:
     """The samples through a filter of Gaussian shape, so wide at half its power."""
     samples: NDArray[np.complex128] = np.fft.ifft(spectrum * np.exp(-2 * np.log(2) * (away_hz / width_hz) ** 2))
@@ -86,7 +86,7 @@ def _filtered(
 
 
 def _strongest_elsewhere(
-    spectrum: NDArray[np.complexfloating], off_hz: NDArray[np.float64], pulse_hz: float, rate_hz: float
+    spectrum: NDArray[np.complexfloating], off_hz: NDArray[np.floating[Any]], pulse_hz: float, rate_hz: float
 ) -> float:
     """The frequency at which most is heard around the pulse, away from the pulse's own."""
     power = np.abs(spectrum) ** 2
