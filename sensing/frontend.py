@@ -19,8 +19,6 @@ Float32s: TypeAlias = NDArray[np.float32]
 BATCH_SAMPLES: Final = 131072
 """Samples per batch: the working set (8 bytes a sample) stays in cache and calls are few; found by measurement."""
 
-
-HUGE_PAGES_FLOATS: Final = 1 << 21
 ALIGN_FLOATS: Final = 1024 + 272
 
 
@@ -74,9 +72,7 @@ class FrontEnd:
         self._batch_blocks = max(1, BATCH_SAMPLES // (n_fft * frames))
         self._window = _window(n_fft, full_scale)
         count = self._batch_blocks * frames
-        pairs, means = _carve(
-            _arena(2 * count * n_fft + self._batch_blocks * n_fft), 2 * count, self._batch_blocks, n_fft
-        )
+        pairs, means = _buffers(2 * count, self._batch_blocks, n_fft)
         self._pairs = pairs.reshape(count, 2 * n_fft)
         self._means = means.reshape(self._batch_blocks, n_fft)
         self._carry = np.empty(2 * n_fft * frames, np.float32)
@@ -208,16 +204,16 @@ def _medians(rows: Float32s) -> Float32s:
     return middle
 
 
-def _arena(floats: int) -> Float32s:
-    """Allocate memory large enough for numpy to ask for huge pages, which keeps its place in the cache predictable."""
-    return np.empty(max(floats + 5 * ALIGN_FLOATS, HUGE_PAGES_FLOATS), np.float32)
+def _buffers(pair_rows: int, mean_rows: int, n_fft: int) -> tuple[Float32s, Float32s]:
+    """Uninitialised buffers of `pair_rows` x n_fft and `mean_rows` x n_fft float32 values, in one piece of memory.
 
-
-def _carve(arena: Float32s, pair_rows: int, mean_rows: int, n_fft: int) -> tuple[Float32s, Float32s]:
-    """Two buffers in it, each on a cache line, and offset by more than a page so that they do not alias."""
-    first = -(arena.ctypes.data // 4) % 16
+    Each begins on a cache line; the second lies a page and a bit behind the first, so that they do not share places
+    in the cache.
+    """
+    memory = np.empty((pair_rows + mean_rows) * n_fft + 5 * ALIGN_FLOATS, np.float32)
+    first = -(memory.ctypes.data // 4) % 16
     second = first + -(-pair_rows * n_fft // 16) * 16 + ALIGN_FLOATS
-    return arena[first : first + pair_rows * n_fft], arena[second : second + mean_rows * n_fft]
+    return memory[first : first + pair_rows * n_fft], memory[second : second + mean_rows * n_fft]
 
 
 def _window(n_fft: int, full_scale: float) -> Float32s:
