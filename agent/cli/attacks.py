@@ -20,8 +20,12 @@ def attacks(
     keys attack them. Ends with 1 if any row got another answer than the table's. Rows that are not carried out say why.
     """
     from agent.attacking.run import carry_out
+    from agent.attacking.table import LAST_ROW
     from agent.trial.processes import TrialError
 
+    unknown = [one for one in row or [] if one > LAST_ROW]
+    if unknown:
+        fail(f"--row {unknown[0]}: the table has rows 1 to {LAST_ROW}", Exit.USAGE)
     talk = errors_console()
 
     def tell(one: "CaseOutcome") -> None:

@@ -27,6 +27,7 @@ Until = Annotated[
 Step = Annotated[
     str | None, typer.Option("--step", metavar="1s|1min|15min", help="Resolution; what fits, if not said.")
 ]
+PICTURES = (".svg", ".png")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
@@ -40,8 +41,8 @@ def _folder(source: Path | None, config: Path | None) -> Path:
 
 def _window(
     source: Path | None, config: Path | None, length: str, until: str | None, step: str | None
-) -> "tuple[list[Row], int, int, str]":
-
+) -> "tuple[list[Row], int, int, str, list[Path]]":
+    """The rows of a window, its ends and resolution, and the files of it that cannot be read."""
     from agent.config.settings import ConfigError
     from agent.history.store import LENGTHS, NoHistory
     from agent.history.windows import fitting, newest_ns, store_of
@@ -59,9 +60,16 @@ def _window(
     if resolution not in LENGTHS:
         fail(f"--step {resolution}: give one of {', '.join(LENGTHS)}", Exit.USAGE)
     try:
-        return store.rows(resolution, to_ns - span_ns, to_ns), to_ns - span_ns, to_ns, resolution
+        rows = store.rows(resolution, to_ns - span_ns, to_ns)
     except NoHistory as exc:
         fail(str(exc))
+    unread = sorted(store.unread)
+    for path in unread:
+        say(
+            f"bandpact: {path}: cannot be read, and what it holds is missing here; delete it, or put a copy back",
+            err=True,
+        )
+    return rows, to_ns - span_ns, to_ns, resolution, unread
 
 
 @app.command()
@@ -73,18 +81,22 @@ def show(
     config: ConfigOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print each stretch: how full each channel was with its interval, the gate and why, the clock, incumbents."""
+    """Print each stretch: how full each channel was with its interval, the gate and why, the clock, incumbents.
+
+    Ends with 3 where a file of the history cannot be read.
+    """
     from agent.history.windows import plain
 
-    rows, from_ns, to_ns, resolution = _window(source, config, length, until, step)
+    rows, from_ns, to_ns, resolution, unread = _window(source, config, length, until, step)
     if as_json:
-        found = [plain(row) for row in rows]
-        print_json({"from_ns": from_ns, "to_ns": to_ns, "resolution": resolution, "rows": found})
-        return
-    for row in rows:
-        say(_line(row))
-    if not rows:
-        say("nothing was kept in this window")
+        found, missing = [plain(row) for row in rows], [str(path) for path in unread]
+        print_json({"from_ns": from_ns, "to_ns": to_ns, "resolution": resolution, "rows": found, "unread": missing})
+    else:
+        for row in rows:
+            say(_line(row))
+        if not rows:
+            say("nothing was kept in this window")
+    raise typer.Exit(Exit.WARNINGS if unread else Exit.OK)
 
 
 def _line(row: "Row") -> str:
@@ -119,7 +131,10 @@ def export(
     sigmf: Annotated[Path | None, typer.Option(metavar="FILE", help="Spectra, occupancy as annotations.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="A heat map, .png or .svg.")] = None,
 ) -> None:
-    """Write a window as CSV, Parquet, SigMF or a heat map of how full each channel was by time of day."""
+    """Write a window as CSV, Parquet, SigMF or a heat map of how full each channel was by time of day.
+
+    Ends with 3 where a file of the history cannot be read.
+    """
     from agent.history import windows
     from agent.history.heatmap import heat_map
     from agent.history.store import LENGTHS, NoHistory
@@ -127,7 +142,9 @@ def export(
 
     if not any((csv, parquet, sigmf, plot)):
         fail("as what? give --csv, --parquet, --sigmf or --plot FILE", Exit.USAGE)
-    rows, from_ns, to_ns, resolution = _window(source, config, length, until, step)
+    if plot is not None and plot.suffix not in PICTURES:
+        fail(f"--plot {plot}: name a .svg or .png file", Exit.USAGE)
+    rows, from_ns, to_ns, resolution, unread = _window(source, config, length, until, step)
     if not rows:
         fail("nothing was kept in this window")
     files: list[WholeFile] = []
@@ -154,3 +171,4 @@ def export(
     for path in (csv, parquet, sigmf, plot):
         if path is not None:
             say(f"wrote {path}: {len(rows)} stretches of {resolution}")
+    raise typer.Exit(Exit.WARNINGS if unread else Exit.OK)

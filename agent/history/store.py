@@ -98,6 +98,8 @@ class Store:
     retention: Retention = field(default_factory=Retention)
     write_ns: int = WRITE_NS
     left_out: int = 0
+    unread: set[Path] = field(default_factory=set)
+    """Files that were there and could not be read: what they hold is missing in what was read."""
     _minute: list[Row] = field(default_factory=list)
     _minutes: list[Row] | None = None
     """The minutes of the current hour, in the writing store; a reader makes them from the seconds."""
@@ -283,7 +285,7 @@ class Store:
     def _read(self, kind: str, resolution: str, from_ns: int, to_ns: int, most: int) -> pa.Table:
         found, count = [SCHEMAS[kind].empty_table()], 0
         for path in self._between(kind, resolution, from_ns, to_ns):
-            found.append(within(_distinct(kind, [path]), "start_ns", from_ns, to_ns))
+            found.append(within(_distinct(kind, [path], self.unread), "start_ns", from_ns, to_ns))
             count += found[-1].num_rows
             if count > most:
                 raise NoHistory(f"{self.folder}: more than {most} rows in this time; ask for less, or by the minute")
@@ -321,17 +323,25 @@ def _ended_ns(path: Path, resolution: str) -> int:
     return _began_ns(path, resolution) + seconds * NS
 
 
-def _distinct(kind: str, paths: Iterable[Path]) -> pa.Table:
+def _distinct(kind: str, paths: Iterable[Path], unread: set[Path] | None = None) -> pa.Table:
     """Return the rows of several files, each once; a file that was removed or cannot be read is left out.
 
-    So is a file that brings them above what an hour, a day or a month can have.
+    So is a file that brings them above what an hour, a day or a month can have. Files that exist, and whose rows are
+    missing, are added to `unread`.
     """
-    tables = [SCHEMAS[kind].empty_table()]
+    tables, missing = [SCHEMAS[kind].empty_table()], set[Path]() if unread is None else unread
     for path in paths:
-        with suppress(OSError, pa.ArrowException, NotOurs):
+        try:
             found = read_rows(path, kind)
-            if sum(one.num_rows for one in tables) + found.num_rows <= ROWS[kind]:
-                tables.append(found)
+        except FileNotFoundError:
+            continue
+        except (OSError, pa.ArrowException, NotOurs):
+            missing.add(path)
+            continue
+        if sum(one.num_rows for one in tables) + found.num_rows <= ROWS[kind]:
+            tables.append(found)
+        else:
+            missing.add(path)
     return _once(kind, tables)
 
 

@@ -81,3 +81,8 @@ def test_some_rows_against_nodes_that_run() -> None:
     assert [(one.row, one.got, one.reason) for one in said if one.result is not Word.PASS] == []
     assert outcome["passed"]
     assert {one["row"] for one in outcome["rows"]} == set(SOME)
+
+
+def test_a_row_beyond_the_table_is_refused_before_anything_starts() -> None:
+    done = CliRunner().invoke(app, ["attacks", "--row", "9", "--row", "999"])
+    assert (done.exit_code, done.stderr) == (2, "bandpact: --row 999: the table has rows 1 to 76\n")

@@ -188,6 +188,32 @@ def test_a_broken_file_is_left_out_and_the_rest_is_read(tmp_path: Path) -> None:
     assert len(Store(folder=store.folder).rows(SECOND, 0, 1 << 62)) == 70
 
 
+@pytest.mark.parametrize("damage", ["cut", "empty", "loop"])
+def test_a_file_that_cannot_be_read_is_told_of(tmp_path: Path, damage: str) -> None:
+    store = written(tmp_path / "history", 130)
+    path = next(iter((store.folder / SECOND).glob("channels-*-01.parquet")))
+    held = path.read_bytes()
+    path.unlink()
+    if damage == "loop":
+        path.symlink_to(path.name)
+    else:
+        path.write_bytes(held[:100] if damage == "cut" else b"")
+    for words in (["show"], ["show", "--step", "1s"], ["export", "--csv", str(tmp_path / "out.csv")]):
+        done = RUN.invoke(app, ["history", *words, str(tmp_path)])
+        assert done.exit_code == 3, done.output
+        assert f"{path}: cannot be read, and what it holds is missing here" in done.stderr
+    done = RUN.invoke(app, ["history", "show", str(tmp_path), "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["unread"]) == (3, [str(path)])
+
+
+def test_a_picture_is_an_svg_or_a_png(tmp_path: Path) -> None:
+    written(tmp_path / "history", 5)
+    words = ["history", "export", str(tmp_path), "--csv", str(tmp_path / "a.csv"), "--plot", str(tmp_path / "a.bmp")]
+    done = RUN.invoke(app, words)
+    assert (done.exit_code, done.stderr) == (2, f"bandpact: --plot {tmp_path / 'a.bmp'}: name a .svg or .png file\n")
+    assert not list(tmp_path.glob("a.*"))
+
+
 def test_what_is_too_old_or_too_much_goes_the_finest_and_oldest_first(hours: Store, tmp_path: Path) -> None:
     shutil.copytree(hours.folder, tmp_path / "history")
     store = Store(folder=tmp_path / "history")
