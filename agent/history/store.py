@@ -12,7 +12,7 @@ hour is over; where a kill came between the new file and the removal of the old 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from agent.history.parquetfile import ROWS, NotOurs, read_rows
+from agent.history.distinctrows import distinct, once
 from agent.history.rows import Row, merged, rolled
 from agent.history.table import (
     SCHEMAS,
@@ -190,14 +189,14 @@ class Store:
     def _hour(self, kind: str, stamp: str) -> pa.Table:
         folder = self.folder / SECOND
         whole = [folder / f"{kind}-{stamp}.parquet", *sorted(folder.glob(f"{kind}-{stamp}-*.parquet"))]
-        return _distinct(kind, [path for path in whole if path.is_file()])
+        return distinct(kind, [path for path in whole if path.is_file()])
 
     def _extend(self, resolution: str, rows: list[Row]) -> None:
         for stamp in sorted({_stamp(row.start_ns, resolution) for row in rows}):
             mine = [row for row in rows if _stamp(row.start_ns, resolution) == stamp]
             fresh = {row.start_ns for row in mine}
             paths = {kind: self.folder / resolution / f"{kind}-{stamp}.parquet" for kind in ("node", "channels")}
-            held = {kind: _distinct(kind, [path] if path.is_file() else []) for kind, path in paths.items()}
+            held = {kind: distinct(kind, [path] if path.is_file() else []) for kind, path in paths.items()}
             before = [row for row in rows_of(held["node"], held["channels"]) if row.start_ns not in fresh]
             both = sorted([*before, *mine], key=lambda row: row.start_ns)
             write_whole(channel_table(both), paths["channels"])
@@ -277,7 +276,7 @@ class Store:
         for path in reversed(self._between("events", SECOND, from_ns, to_ns)):
             if count >= newest or size >= EVENT_BYTES_MAX:
                 break
-            found.append(lightest(within(_distinct("events", [path]), "at_ns", from_ns, to_ns), EVENT_BYTES_MAX))
+            found.append(lightest(within(distinct("events", [path]), "at_ns", from_ns, to_ns), EVENT_BYTES_MAX))
             count, size = count + found[-1].num_rows, size + found[-1].nbytes
         table = pa.concat_tables(found).group_by(SCHEMAS["events"].names).aggregate([]).sort_by("at_ns")
         return lightest(table.slice(max(0, table.num_rows - newest)), EVENT_BYTES_MAX)
@@ -285,11 +284,11 @@ class Store:
     def _read(self, kind: str, resolution: str, from_ns: int, to_ns: int, most: int) -> pa.Table:
         found, count = [SCHEMAS[kind].empty_table()], 0
         for path in self._between(kind, resolution, from_ns, to_ns):
-            found.append(within(_distinct(kind, [path], self.unread), "start_ns", from_ns, to_ns))
+            found.append(within(distinct(kind, [path], self.unread), "start_ns", from_ns, to_ns))
             count += found[-1].num_rows
             if count > most:
                 raise NoHistory(f"{self.folder}: more than {most} rows in this time; ask for less, or by the minute")
-        return _once(kind, found)
+        return once(kind, found)
 
     def _between(self, kind: str, resolution: str, from_ns: int, to_ns: int) -> list[Path]:
         """Return the files of a kind with any row in [from_ns, to_ns), oldest first."""
@@ -321,37 +320,3 @@ def _ended_ns(path: Path, resolution: str) -> int:
     spans = {SECOND: 3600, MINUTE: 86_400, QUARTER: 31 * 86_400}
     seconds = 60 if path.stem.count("-") == 2 else spans[resolution]
     return _began_ns(path, resolution) + seconds * NS
-
-
-def _distinct(kind: str, paths: Iterable[Path], unread: set[Path] | None = None) -> pa.Table:
-    """Return the rows of several files, each once; a file that was removed or cannot be read is left out.
-
-    So is a file that brings them above what an hour, a day or a month can have. Files that exist, and whose rows are
-    missing, are added to `unread`.
-    """
-    tables, missing = [SCHEMAS[kind].empty_table()], set[Path]() if unread is None else unread
-    for path in paths:
-        try:
-            found = read_rows(path, kind)
-        except FileNotFoundError:
-            continue
-        except (OSError, pa.ArrowException, NotOurs):
-            missing.add(path)
-            continue
-        if sum(one.num_rows for one in tables) + found.num_rows <= ROWS[kind]:
-            tables.append(found)
-        else:
-            missing.add(path)
-    return _once(kind, tables)
-
-
-def _once(kind: str, tables: list[pa.Table]) -> pa.Table:
-    """Return the rows of several tables, each once."""
-    tables = [one for one in tables if one.num_rows] or tables[:1]
-    table = pa.concat_tables(tables)
-    if len(tables) == 1 or kind == "events":
-        return table
-    keys = ["start_ns", "low_hz"] if kind == "channels" else ["start_ns"]
-    numbered = table.append_column("_row", pa.array(range(table.num_rows), pa.int64()))
-    first = numbered.group_by(keys).aggregate([("_row", "max")]).column("_row_max")
-    return table.take(pc.take(first, pc.sort_indices(first)))

@@ -14,8 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.cli.main import app
+from agent.history.distinctrows import distinct
 from agent.history.parquetfile import ROWS, read_rows
-from agent.history.store import LENGTHS, MINUTE, NS, QUARTER, SECOND, NoHistory, Store, _distinct
+from agent.history.store import LENGTHS, MINUTE, NS, QUARTER, SECOND, NoHistory, Store
 from agent.history.table import CHANNELS, EVENTS, NODE
 from agent.history.windows import csv_bytes, sigmf_files
 from agent.page.codedrows import spectra
@@ -162,7 +163,7 @@ def test_events_that_do_not_fit_are_not_read_at_all(tmp_path: Path, monkeypatch:
         read.append(path.name)
         return read_rows(path, kind)
 
-    monkeypatch.setattr("agent.history.store.read_rows", reading)
+    monkeypatch.setattr("agent.history.distinctrows.read_rows", reading)
     store.events(0, 1 << 62)
     assert read == [f"events-{HOUR}.parquet"]
 
@@ -174,7 +175,7 @@ def test_files_of_one_hour_have_no_more_rows_together_than_an_hour_has(
     for name, first in (("a", 0), ("b", 100)):
         rows = [node(start_ns=START_NS + (first + n) * NS) for n in range(8)]
         pq.write_table(pa.concat_tables(rows), tmp_path / f"{name}.parquet", compression="zstd")
-    assert _distinct("node", [tmp_path / "a.parquet", tmp_path / "b.parquet"]).num_rows == 8
+    assert distinct("node", [tmp_path / "a.parquet", tmp_path / "b.parquet"]).num_rows == 8
 
 
 FORMULAS = ("=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\t=1+1", " =1", "\r=1", "\n@x")
