@@ -18,7 +18,7 @@ from hw_profiles.misfit import first_misfit
 from hw_profiles.smallfile import read_small_text
 from radio.drivers.registry import DRIVERS, USUAL
 from settlement.chain.names import alike, name_flaw
-from settlement.chain.quantities import DAY_NS, DISTANCE_MAX_MM, HERTZ_MAX, LIFE_MAX_NS, MILLIDECIBEL_MAX
+from settlement.chain.quantities import DAY_NS, HERTZ_MAX, LIFE_MAX_NS
 from settlement.chain.scope import Area
 
 T = TypeVar("T")
@@ -79,26 +79,14 @@ def _signable_band(value: tuple[int, int]) -> tuple[int, int]:
     return value
 
 
-def _signable_power(value: int) -> int:
-    if abs(value) > MILLIDECIBEL_MAX:
-        raise ValueError(f"{units.power_text(value)}: it must lie within {units.power_text(MILLIDECIBEL_MAX)} of 0 dBm")
-    return value
-
-
-def _signable_circle(value: tuple[int, int, int]) -> tuple[int, int, int]:
-    if value[2] > DISTANCE_MAX_MM:
-        raise ValueError(f"radius {units.length_text(value[2])}: no place on earth is so far from another")
-    return value
-
-
 Name = Annotated[str, AfterValidator(_named)]
 Endpoint = Annotated[str, AfterValidator(_endpoint), AfterValidator(_reachable)]
 BandHz = Annotated[tuple[int, int], _read(units.parse_edges), AfterValidator(_signable_band)]
-PowerMdbm = Annotated[int, _read(units.parse_power), AfterValidator(_signable_power)]
+PowerMdbm = Annotated[int, _read(units.parse_power)]
 TimeNs = Annotated[int, _read(units.parse_time_ns)]
 Days = Annotated[int, _read(partial(units.parse_days, most=LIFE_MAX_NS // DAY_NS))]
 Place = Annotated[tuple[int, int], _read(units.parse_place)]
-Circle = Annotated[tuple[int, int, int], _read(units.parse_circle), AfterValidator(_signable_circle)]
+Circle = Annotated[tuple[int, int, int], _read(units.parse_circle)]
 Plain = Annotated[str, AfterValidator(_plain)]
 
 

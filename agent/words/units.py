@@ -21,6 +21,9 @@ TIMES_NS: Final = {
 }
 FREQUENCIES_HZ: Final = {"hz": Decimal(1), "khz": Decimal(1_000), "mhz": Decimal(10**6), "ghz": Decimal(10**9)}
 LENGTHS_MM: Final = {"mm": Decimal(1), "cm": Decimal(10), "m": Decimal(1_000), "km": Decimal(10**6)}
+POWER_MAX_MDBM: Final = 1_000_000
+LENGTH_MAX_MM: Final = 20_037_508_343
+"""As records bound them; written here too, as reading a unit loads no records."""
 DEGREE_E7: Final = 10**7
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER: Final = r"[+-]?\d{1,20}(?:\.\d{1,12})?"
@@ -127,13 +130,19 @@ def parse_power(text: str, what: str = "power") -> int:
     wanted = "in dBm; 1 W is 30dBm" if in_watts else "with a unit"
     complaint = UnitMissing(f"{what} {text!r}: write it as 20dBm, {wanted}")
     finest = UnitMissing(f"{what} {text!r}: write it with three decimals at the most")
-    return _whole(_quantity(text.lower(), {"dbm": Decimal(1_000)}, complaint), finest)
+    value = _whole(_quantity(text.lower(), {"dbm": Decimal(1_000)}, complaint), finest)
+    if abs(value) > POWER_MAX_MDBM:
+        raise UnitMissing(f"{what} {text!r}: is not within {power_text(POWER_MAX_MDBM)} of 0 dBm")
+    return value
 
 
 def parse_length(text: str, what: str = "length") -> int:
     """Read `20km` or `150m` as mm. Raises UnitMissing."""
     complaint = UnitMissing(f"{what} {text!r}: write it as 20km or 150m, with a unit")
-    return _whole(_quantity(text, LENGTHS_MM, complaint), UnitMissing(f"{what} {text!r}: write it in whole mm"))
+    value = _whole(_quantity(text, LENGTHS_MM, complaint), UnitMissing(f"{what} {text!r}: write it in whole mm"))
+    if value > LENGTH_MAX_MM:
+        raise UnitMissing(f"{what} {text!r}: no place on earth is so far from another")
+    return value
 
 
 def parse_hz(text: str, what: str = "frequency") -> int:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from agent.words import units
+from settlement.chain.quantities import DISTANCE_MAX_MM, MILLIDECIBEL_MAX
 
 READ: list[tuple[Callable[[str], object], str, object]] = [
     (units.parse_time_ns, "250ms", 250_000_000),
@@ -70,6 +71,10 @@ def test_what_has_no_unit_is_refused_with_the_way_to_write_it(parse: Callable[[s
         (units.parse_power, "1W", r"in dBm; 1 W is 30dBm"),
         (units.parse_power, "0 dBW", r"in dBm; 1 W is 30dBm"),
         (units.parse_power, "30.0001dBm", "three decimals"),
+        (units.parse_power, "9999dBm", "within 1000 dBm of 0 dBm"),
+        (units.parse_power, "-1000.001dBm", "within 1000 dBm of 0 dBm"),
+        (units.parse_length, "20038km", "no place on earth"),
+        (units.parse_circle, "36.95N 76.30W 99999km", "no place on earth"),
         (units.parse_hz, "0.5Hz", "whole Hz"),
         (units.parse_edges, "3550-3550.0000001MHz", "whole Hz"),
         (units.parse_length, "0.1mm", "whole mm"),
@@ -126,3 +131,7 @@ def test_instants_are_read_as_utc(text: str, ns: int) -> None:
 def test_an_instant_without_its_zone_or_its_unit_is_refused_with_the_way_to_write_it(text: str) -> None:
     with pytest.raises(units.UnitMissing, match=r"60s|2026-11-28T12:00:00Z"):
         units.parse_instant(text, now_ns=0)
+
+
+def test_bounds_are_those_of_records() -> None:
+    assert (units.POWER_MAX_MDBM, units.LENGTH_MAX_MM) == (MILLIDECIBEL_MAX, DISTANCE_MAX_MM)
