@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from sensing.detectors.intrapulse import Wave
-from sensing.detectors.pulseshape import Surroundings
+from sensing.detectors.pulseshape import PulsePlace
 from sensing.frontend import Float32s, Iq, flat_samples
 
 SAME_US: Final = 6.0
@@ -44,7 +44,7 @@ class Pulse:
     span: float | None = None
     beside: float = 0.0
     wave: Wave | None = field(default=None, repr=False, compare=False)
-    surroundings: Surroundings | None = field(default=None, repr=False, compare=False)
+    surroundings: PulsePlace | None = field(default=None, repr=False, compare=False)
 
     @property
     def around(self) -> float:

@@ -50,7 +50,7 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class PulsePlace:
     """Cells (frames, bins) of a pulse's place and of what is beside it in frequency, over their background.
 
     `under` (bins,) is the background and `quiet` the power where nothing is on; the pulse lasts from the first to the
@@ -98,7 +98,7 @@ class PulseShape:
     slope: float
     span: float
     beside: float
-    surroundings: Surroundings | None
+    surroundings: PulsePlace | None
     nepers: float
     under: Float32s
 
@@ -200,7 +200,7 @@ def _beside_in_time(w: Float32s, frames: tuple[int, int], bins: tuple[int, int],
     return max(0.0, left - 1) / max(mean - 1, 0.1)
 
 
-def _surroundings(region: Region, frames: tuple[int, int], bins: tuple[int, int]) -> Surroundings | None:
+def _surroundings(region: Region, frames: tuple[int, int], bins: tuple[int, int]) -> PulsePlace | None:
     """What is around a pulse's place; None of one too short or too wide to stay in a place."""
     wide = bins[1] - bins[0] + 1
     if frames[1] - frames[0] < PLACE_FRAMES or wide > PLACE_BINS:
@@ -208,7 +208,7 @@ def _surroundings(region: Region, frames: tuple[int, int], bins: tuple[int, int]
     first = max(0, bins[0] - wide - APART)
     seen = slice(first, bins[1] + 1 + APART + wide)
     place = bins[0] - first, bins[1] + 1 - first
-    return Surroundings(region.cells[:, seen].copy(), region.under[seen], region.quiet[seen], frames, place)
+    return PulsePlace(region.cells[:, seen].copy(), region.under[seen], region.quiet[seen], frames, place)
 
 
 def _masked(under: Float32s) -> NDArray[np.bool_]:
