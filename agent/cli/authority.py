@@ -14,7 +14,7 @@ from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, say
 from agent.cli.entitled import entitled, instant_text, ruled, scope_text
 from agent.cli.places import Circle, Corners, area_of, bands_of, some_area
-from agent.words.units import parse_days, parse_power, parse_time, time_text
+from agent.words.units import UnitMissing, parse_days, parse_power, parse_time, time_text
 from hw_profiles.smallfile import read_small_text
 
 if TYPE_CHECKING:
@@ -173,7 +173,9 @@ def revoke(
     from agent.config.settings import ConfigError
 
     try:
-        fresh_s = max(1, round(parse_time(fresh, "--for")))
+        fresh_s = round(parse_time(fresh, "--for"))
+        if fresh_s < 1:
+            raise UnitMissing(f"--for {fresh!r}: a list has to speak for 1s or more, such as 7d")
         with at_desk(desk) as opened:
             opened.revoke(names or (), fresh_s=fresh_s, out=out)
     except (ConfigError, OSError) as exc:

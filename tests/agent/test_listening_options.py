@@ -60,3 +60,11 @@ def test_a_path_that_names_no_file_is_refused(path: str) -> None:
     done = CliRunner().invoke(app, ["record", "sim:", path, "--for", "2ms"])
     assert done.exit_code == Exit.USAGE
     assert done.stderr == "bandpact: an empty path, or the root, where a file is meant; give the file's name\n"
+
+
+@pytest.mark.parametrize("time", ["0s", "400ms"])
+def test_a_status_list_that_is_over_at_once_is_refused(time: str, tmp_path: Path) -> None:
+    words = ["authority", "revoke", "--desk", str(tmp_path / "desk"), "--out", str(tmp_path / "list"), "--for", time]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == Exit.USAGE
+    assert done.stderr == f"bandpact: --for '{time}': a list has to speak for 1s or more, such as 7d\n"
