@@ -14,7 +14,7 @@ app = typer.Typer(
     cls=Listed, no_args_is_help=True, help="Hand recordings on where their licence allows it; delete them on time."
 )
 Meta = Annotated[Path, typer.Argument(metavar="PATH", help="The .sigmf-meta of a recording.")]
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of recordings.")]
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", exists=True, file_okay=False, help="A folder of recordings.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine output.")]
 
 

@@ -25,8 +25,13 @@ SOURCE_HELP = (
     "air:ENDPOINT#STATION"
 )
 
-Frequency = Annotated[str | None, typer.Option(help="where to tune a radio, like 3560MHz; default: BAND's middle")]
-Rate = Annotated[str | None, typer.Option(help="samples a second, like 10MHz for 10 MS/s; default: what BAND needs")]
+Frequency = Annotated[
+    str | None, typer.Option(help="where to tune a radio, like 3560MHz; default: as it is tuned, or a BAND's middle")
+]
+Rate = Annotated[
+    str | None,
+    typer.Option(help="samples a second, like 10MHz for 10 MS/s; default: the radio's, or what a BAND needs"),
+]
 Bandwidth = Annotated[str | None, typer.Option(help="analogue bandwidth, like 8MHz; default: what the rate allows")]
 Gain = Annotated[float | None, typer.Option(help="receive gain of a radio in dB")]
 SweepSpan = Annotated[str | None, typer.Option("--sweep", help="step a radio over a span, like 3500-3700MHz")]

@@ -22,7 +22,7 @@ def _ask(node: Path, request: dict[str, Any], *, as_json: bool) -> None:
     try:
         answer = ask(load(node).run_folder / OPERATOR, request)
     except ConfigError as exc:
-        fail(str(exc), Exit.USAGE)
+        fail(str(exc))
     except OperatorError as exc:
         fail(str(exc), Exit.NOT_READY)
     if as_json:

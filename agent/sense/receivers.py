@@ -193,7 +193,7 @@ def settings_of(name: str, held: RxSettings | None, wanted: Wanted) -> RxSetting
             rate = RATE_HZ if band is None else max(RATE_LEAST_HZ, band.width_hz / FILTER_SHARE)
             width = 0.0
     else:
-        raise SourceError(f"source {name!r} is tuned to nothing; give a BAND, or --frequency")
+        raise SourceError(f"source {name!r} is tuned to nothing; give --frequency, or a BAND where one is taken")
     if wanted.rate_hz is not None and wanted.rate_hz != rate:
         rate, width = wanted.rate_hz, 0.0
     if wanted.bandwidth_hz is not None:
