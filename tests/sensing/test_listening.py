@@ -377,7 +377,7 @@ def test_a_receiver_is_tuned_for_the_band() -> None:
     assert settings_of("sim:", HELD, Wanted()) == HELD
     assert settings_of("sim:", HELD, Wanted(band=Channel(low_hz=3.55e9, high_hz=3.56e9))) == HELD
     assert settings_of("sim:", HELD, Wanted(band=band)) == replace(HELD, center_hz=446_100_000)
-    with pytest.raises(SourceError, match="give a BAND"):
+    with pytest.raises(SourceError, match="tuned to nothing; give --frequency, or a BAND"):
         settings_of("pluto:", None, Wanted())
     wide = settings_of("pluto:", None, Wanted(center_hz=2.4e9, rate_hz=61.44e6, gain_db=20))
     assert (wide.bandwidth_hz, wide.gain_mdb) == (20_000_000, 20_000)
