@@ -35,9 +35,7 @@ def test_a_watch_that_wakes_late_says_by_how_much(monkeypatch: pytest.MonkeyPatc
             enough.set()
 
     monkeypatch.setattr(watching, "before_others", lambda: "ordinary")
-    monkeypatch.setattr(watching.time, "sleep", sleep)
-    monkeypatch.setattr(watching.time, "monotonic_ns", lambda: now_ns[0])
-    with watching.PauseWatch() as watch:
+    with watching.PauseWatch(sleep=sleep, monotonic_ns=lambda: now_ns[0]) as watch:
         assert enough.wait(10)
     assert watch.worst_ns == 80_000_000
     assert watch.watched_ns >= 90_000_000

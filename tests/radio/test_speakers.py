@@ -1,10 +1,10 @@
 """A wait that fails for no fault of the program is tried again, for a bounded time, and then its end has a reason."""
 
 import errno
-import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,8 +27,8 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     def rest(for_s: float) -> None:
         at[0] += for_s
 
-    monkeypatch.setattr(time, "monotonic", lambda: at[0])
-    monkeypatch.setattr(time, "sleep", rest)
+    # In the module under test alone: threads that other tests left behind sleep by the real clock.
+    monkeypatch.setattr(speakers, "time", SimpleNamespace(monotonic=lambda: at[0], sleep=rest))
     return at
 
 
