@@ -17,7 +17,7 @@ EVERY_S: Final = 0.05
 
 
 class DeviceWatch:
-    """The thread that asks one device. `failure` is why the last question had no answer, "" if it had one."""
+    """The thread that asks one device: keeps the first difference not yet taken, and why the last question failed."""
 
     def __init__(self, device: Questioned, *, every_s: float = EVERY_S, rouse: Callable[[], None] = unheard) -> None:
         """Set up without starting. Args: rouse is called when there is a difference or failure to take."""

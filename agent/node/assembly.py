@@ -119,7 +119,10 @@ def mesh_of(config: NodeConfig, trust: Trust, peers: Iterable[tuple[bytes, str]]
 
 
 def short_path(path: Path) -> Path:
-    """Return the path of a Unix socket, checked against the limit of 107 bytes."""
+    """Return the path of a folder for Unix sockets, whose whole paths have at most 107 bytes.
+
+    Raises: ConfigError above 90 bytes, which leave room for the name of a socket.
+    """
     if len(str(path).encode()) > 90:
         raise ConfigError(f"{path}: too long for a local socket; choose a shorter folder")
     return path

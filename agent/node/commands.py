@@ -114,7 +114,7 @@ class OfferBand(_Banded):
 
 
 class OpenAuction(_Banded):
-    """Auction the parts of a band that sensing found free."""
+    """Auction a band, the whole of it or nothing, once sensing finds all of it free."""
 
     do: Literal["auction open"]
     commodity: Annotated[str, Field(max_length=64)]

@@ -52,7 +52,10 @@ def _one(prefix: str, names: list[bytes], what: str) -> bytes:
 
 
 def _one_dispute(prefix: str, known: dict[bytes, OpenDispute], what: str) -> bytes:
-    """Return the dispute that a prefix names: its own name's, or its settlement's with just one not escalated."""
+    """Return the dispute whose name begins with the prefix; else that of the settlement whose id begins with it.
+
+    Of a settlement, only its one dispute that was not escalated is meant. Raises NotSaid where none or several fit.
+    """
     of_settlement = [
         name
         for name, held in known.items()
@@ -106,7 +109,7 @@ def move_settlement(party: Party, step: Step, prefix: str, band: Band | None) ->
 
 
 def _substitutes(party: Party, pair: HolderPair, band: Band) -> Iterator[SubstituteOffer]:
-    """Return offers that hold a band until a settlement's end: this node's own before others', newest first."""
+    """Yield offers that hold a band until a settlement's end: this node's own, newest first, then those of others."""
     me, until_ns = party.registry.get(party.identity.credential), pair.cell.window.end_ns
     for name, body in reversed(party.holder.offers.items()):
         if me is not None and body.cell.band.holds(band) and body.cell.window.end_ns >= until_ns:

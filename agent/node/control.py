@@ -61,7 +61,10 @@ class ControlDoor:
             os.umask(before)
 
     def receive(self) -> list[Command]:
-        """Return the commands that have arrived, without blocking. Answers with an error what is no JSON object."""
+        """Return the commands that have arrived, at most BATCH, without blocking.
+
+        A message that is no JSON object is answered with an error.
+        """
         commands: list[Command] = []
         for _ in range(BATCH):
             try:

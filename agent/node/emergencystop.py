@@ -33,7 +33,7 @@ class Driven:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """Result of a stop: the readback after muting, why it is unknown if it is, and which nodes could transmit again."""
+    """Result of a stop: RF state read back after muting, why it is unknown if it is, and each node that drives it."""
 
     rf: RfState
     why: str
@@ -46,7 +46,7 @@ class Stopped:
 
 
 def stop_radio(section: RadioSection) -> Stopped:
-    """Mute a radio, latch every node that drives it, and then read the radio back."""
+    """Mute a radio and latch every node that drives it; where there is one, mute and read back again after latching."""
     found: list[Driven] = []
     latching = threading.Thread(target=lambda: found.extend(_latched(section)), daemon=True)
     latching.start()

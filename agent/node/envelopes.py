@@ -96,7 +96,10 @@ class Enveloping:
         return replace(envelope, channels=channels)
 
     def describe(self, step: Step) -> None:
-        """Sign what our radio can do, once and again before that expires: a user's REQUESTs rest on it."""
+        """Sign the unit envelope of this node's radio, and again once half of its 24 hours are over.
+
+        A user's REQUESTs rest on it; a node that may sign no REQUEST signs no unit envelope.
+        """
         now_ns, unit = step.now.time.latest_ns, self._party.bounds.unit
         fresh = unit is not None and unit.body.valid_until_ns > now_ns + UNIT_VALID_NS // 2
         if "request" not in self._me.scope.actions or fresh:

@@ -84,7 +84,7 @@ class EventLog:
 
 
 def read_events(folder: Path) -> list[dict[str, Any]]:
-    """Return all events of a node; a last line that was cut short is left out."""
+    """Return all events of a node, oldest first; a line that is no JSON, such as one cut short, is left out."""
     events: list[dict[str, Any]] = []
     for path in (folder / BEFORE, folder / FILE):
         for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():

@@ -15,7 +15,7 @@ USER, HOLDER = "user", "holder"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedSettlement:
-    """One settlement of this node, this node's side of it, and the record its grant rests on."""
+    """One settlement of this node: this node's side of it, its band, and what its grant state follows from (`held`)."""
 
     role: str
     sid: bytes

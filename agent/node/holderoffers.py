@@ -49,7 +49,7 @@ class HolderOffers:
         self._held_back_ns = 0
 
     def act(self, step: Step, since_s: float) -> None:
-        """Make the offers that are due, `since_s` seconds after the node's start."""
+        """Make the offers that are due, `since_s` seconds after the start signal."""
         policy = self._policy
         if len(policy.made) < len(policy.config.offers):
             self._configured(step, since_s)

@@ -14,7 +14,7 @@ from settlement.pair.envelopes import ABLE, PLACE, UNIT
 LEVEL_PPM = 950_000
 SIGMAS = 1.96
 INCUMBENT = "INCUMBENT"
-"""Flag of a channel that is kept free because an incumbent was heard in it."""
+"""Flag of a channel that counts as busy because an incumbent was heard in it."""
 MODALITY = "energy"
 """Modality of our own survey, energy detection, which a rule may rate."""
 

@@ -145,14 +145,17 @@ class Showing:
     # -- what is shown -------------------------------------------------------------------------------------------
 
     def look(self, result: LookResult, usable: bool) -> None:
-        """Queue one look as a waterfall row; called from the sensing thread."""
+        """Count one look in the second's tally, and queue it as a waterfall row where a reader wants rows.
+
+        Called from the sensing thread. A look that is not `usable` becomes a row of zeros.
+        """
         self.tally.add(result, usable=usable)
         if self.rows_wanted:
             codes = coded(result.psd).tobytes() if usable else bytes(len(result.psd))
             self._rows.append(SensedRow(mono_ns=result.start_ns, flags=result.flags.value, codes=codes))
 
     def turn(self, now_ns: int, fix: Callable[[], Fix]) -> bool:
-        """Take in subscriptions and send the rows that wait; returns whether anyone is subscribed."""
+        """Take in subscriptions and send the rows that wait; returns whether anyone subscribes to waterfall rows."""
         if now_ns >= self._next_look_ns:
             self._next_look_ns = now_ns + LOOK_NS
             self._follow_readers()

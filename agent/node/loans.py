@@ -43,7 +43,7 @@ class LentTo(Protocol):
 
 @dataclass(slots=True)
 class Lending:
-    """`members`: base stations on this node's list. `handed`: by settlement id, the lease change handed over last."""
+    """`members`: base stations on this node's list. `handed`: by settlement id, its `renewals` as last handed over."""
 
     party: Party
     members: frozenset[str]

@@ -23,8 +23,9 @@ def matched(
     without: Collection[bytes] = (),
     handed_only: bool = False,
 ) -> Match:
-    """Choose among the offers heard, leaving out those in `without`; by the order of the wish's class, or the first's.
+    """Choose among the offers heard, leaving out those in `without`, by the order of the wish's class in the rule.
 
+    A wish that names no class is decided by the order of the rule's first class.
     An offer that hands a lease on to this node comes before any other; with `handed_only`, no other is considered.
     """
     rule, mine = party.rule.rule, [one for one in party.user.offers.values() if one.handed is not None]

@@ -16,7 +16,10 @@ class Overdrawn:
     _said_ns: dict[bytes, int] = field(default_factory=dict)
 
     def told(self, peer: bytes, refusal: Refusal, now_ns: int) -> bool:
-        """Return whether this was reported a short while ago, else note it as reported; `now_ns` is monotonic."""
+        """Return whether a peer was reported as over its share in the last AGAIN_NS, and note it as reported if not.
+
+        False for a refusal that is not about the peer's share. `now_ns` is monotonic.
+        """
         if refusal.reason is not Reason.BUDGET or not refusal.clause.startswith(OVER):
             return False
         if now_ns < self._said_ns.get(peer, now_ns - AGAIN_NS) + AGAIN_NS:

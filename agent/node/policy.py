@@ -55,7 +55,7 @@ class HolderPolicy:
     def due(
         self, since_start_s: float, heard: Callable[[], SurveyReport], closed: list[tuple[int, int]]
     ) -> list[tuple[int, OfferSection]]:
-        """Return the offers to make now, cut to their free parts; `closed` are the bands protected for an incumbent.
+        """Return the offers to make now, cut to their free parts; `closed` are bands in Hz that cannot be offered.
 
         `heard` makes the survey's report, which takes tens of milliseconds: it is called only where an offer is due.
         """
@@ -206,7 +206,7 @@ def lent_spans(
 
 
 def free_parts(report: SurveyReport, offer: OfferSection, closed: list[tuple[int, int]]) -> list[OfferSection]:
-    """Cut an offer to runs of whole channels that were judged not busy and hold no incumbent.
+    """Cut an offer to runs of whole channels that were judged neither busy nor unknown and share nothing with `closed`.
 
     An offer that nothing senses, in a unit other than Hz, is returned whole.
     """

@@ -32,7 +32,10 @@ def priced(party: Party, offer: OfferSection) -> dict[str, Any]:
 
 
 def _discovered(party: Party, commodity: str) -> dict[str, Any]:
-    """Return the median price of a class's settlements with this node, and the GRANTs that show it."""
+    """Return the median price of the last SHOWN_MAX settlements with this node in a class, and their GRANTs.
+
+    Raises OwnFaultError where no median can be made of them.
+    """
     pairs = [pair for pair in party.holder.pairs.values() if pair.decision is not None and pair.commodity == commodity]
     granted = [party.record_of(pair.grant) for pair in pairs[-SHOWN_MAX:]]
     shown = [record for record in granted if record is not None and isinstance(record.body, Grant)]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 VARIETY = 4
 HEADROOM_MDB = 1_000
 BACKOFF_MDB = 12_000
-"""Mean power below full scale, thousandths of a dB, so that OFDM's peaks (about 11 dB) fit."""
+"""Least distance of the mean power below full scale, thousandths of a dB: OFDM's peaks are about 11 dB above it."""
 
 
 class Traffic:

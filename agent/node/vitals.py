@@ -205,7 +205,7 @@ def list_fields(party: Party) -> list[dict[str, Any]]:
 
 
 def key_fault(me: Subject, now: TimeFix, halted: object) -> str | None:
-    """Return why this node cannot sign anything that a peer accepts; None when it can."""
+    """Return why this node cannot sign anything that a peer accepts; None when it can, or the clock is not trusted."""
     if halted is not None:
         return f"halted: {halted}"
     if not now.trusted:
@@ -229,7 +229,7 @@ def peer_fields(config: NodeConfig, heard_ns: dict[str, int]) -> list[dict[str, 
 
 
 def level_fields(config: NodeConfig) -> dict[str, Any]:
-    """Return the offset that converts a level in dBFS to `unit`; empty where the receiver is not calibrated."""
+    """Return the offset in dB that converts a level in dBFS to `unit`; 0 dB and dBFS/Hz without a calibration."""
     offset_mdb = config.radio.rx_full_scale_mdbm
     known = offset_mdb is not None
     return {"offset_db": (offset_mdb or 0) / 1000, "unit": "dBm/Hz" if known else "dBFS/Hz"}

@@ -72,7 +72,7 @@ def _cbrs(config: NodeConfig) -> "tuple[WardenCbrs | None, dict[str, Any]]":
 
 
 def run(config: NodeConfig, stop: threading.Event) -> RfState:
-    """Guard the radio until told to stop; returns the output's readback at the end."""
+    """Guard the radio until told to stop; returns the output's readback at the end. Raises ConfigError, RadioError."""
     config.radio.make_ready_to_silence()
     try:
         survivor = Survivor(config.radio.silence)

@@ -104,7 +104,7 @@ class WardenSide:
         return 0 if self._process is None else self._process.pid
 
     def beat(self, now_ns: int, *, at_once: bool = False) -> None:
-        """Send a heartbeat: the agent is alive, and the closed bands."""
+        """Send a heartbeat with the closed bands, where one is due (monotonic ns) or `at_once`."""
         if now_ns < self._next_beat_ns and not at_once:
             return
         self._next_beat_ns = now_ns + BEAT_NS

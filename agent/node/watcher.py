@@ -39,7 +39,7 @@ COLUMNS = 256
 KEEP_S = 120.0
 """Seconds for which a look counts for its channels."""
 AGAIN_S = 60.0
-"""Seconds of looks that a noise floor found later judges again; for longer, stored levels take 15 MB, not 7."""
+"""Seconds of past looks that are judged again once a noise floor is found; kept longer, levels take 15 MB, not 7."""
 GIVE_BACK_NS = 60_000_000_000
 
 
@@ -187,7 +187,7 @@ class Watcher:
             return self._survey.report(time.monotonic_ns(), apart=apart)
 
     def recent(self) -> SurveyReport:
-        """Return a report at most RECENT_NS old, for display only: no decision uses it."""
+        """Return a report at most RECENT_NS + WATCHED_NS old, for display only: no decision uses it."""
         recent = self._recent
         if recent is None or time.monotonic_ns() - recent.now_ns > RECENT_NS + WATCHED_NS:
             recent = self._recent = self.report()

@@ -45,7 +45,7 @@ def ask_for_all(step: Step, party: Party, wishes: list[SpectrumWish], most_mdbm:
 
 
 def ending_of(party: Party, whole: bytes) -> tuple[bool, str] | None:
-    """Return whether a whole was settled, and why; None while it is undecided."""
+    """Return whether all parts of a whole were settled, and why not; None while it is undecided."""
     parts = party.user.parts_of(whole)
     if stood(parts) and all(part.decision is not None for part in parts):
         return True, ""

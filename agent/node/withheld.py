@@ -1,4 +1,4 @@
-"""Keeps Python's own OpenSSL modules out of the warden's process, which already loads another for signatures.
+"""Keeps Python's own OpenSSL modules out of the warden's process, which already loads another OpenSSL for signatures.
 
 The clocks' event loop imports TLS and Python's hashes import OpenSSL: 4.5 MB for a process that speaks no TLS and
 hashes a few kilobytes a second. Both fall back to plain Python where the import fails. TLS towards base stations and

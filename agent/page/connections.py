@@ -116,4 +116,4 @@ BOUNDED: Final[dict[str, Any]] = {
     "server_header": False,
     "date_header": False,
 }
-"""Settings of every HTTP server here, so that clients that only connect cannot use up a process's resources."""
+"""Settings of every HTTP server of this program, so that clients that only connect cannot use up its resources."""

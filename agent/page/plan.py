@@ -65,7 +65,10 @@ def read_plan(path: Path) -> PagePlan:
 
 
 def token_at(path: Path) -> str:
-    """Return the token in a file, created where missing: it survives a restart, and so do bookmarks."""
+    """Return the token in a file, so that bookmarks survive a restart.
+
+    A new token is made where the file is missing, holds fewer than 32 characters or is accessible to other users.
+    """
     try:
         held = read_small_text(path).strip()
     except OSError:

@@ -29,7 +29,7 @@ class Source(Protocol):
     """The source of the program's samples."""
 
     def ask(self, samples: int, now_ns: int) -> None:
-        """Request `samples` samples, unless a request is still open."""
+        """Request `samples` samples, unless as many requests as may wait for an answer do so."""
         ...
 
     def take(self) -> list[Cplx]:

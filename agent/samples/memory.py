@@ -14,7 +14,7 @@ from typing import Final
 GROWTH_MAX: Final = 512 << 20
 """Most bytes beyond those at the start; eight messages of the longest part on each socket fit."""
 LAST_RESORT: Final = 1 << 30
-"""Bytes beyond those at the start at which the kernel refuses memory, where the check came too late."""
+"""Bytes beyond GROWTH_MAX at which the kernel refuses memory, where the check came too late."""
 
 FILES_MAX: Final = 512
 """Most open files, one per connection; the kernel's own limit is set to eight times as many, where permitted."""

@@ -50,7 +50,10 @@ class Slots:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorPlan:
-    """The door's settings. `program_hz` and `radio_hz` are sample rates; None for a direction that is off."""
+    """The door's settings. `transmit`, `receive` and `status` are ZeroMQ endpoints, None for one that is off.
+
+    `program_hz` and `radio_hz` are the sample rates of program and radio.
+    """
 
     transmit: str | None
     receive: str | None

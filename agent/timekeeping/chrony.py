@@ -1,10 +1,10 @@
 """Reads chrony's bound on the system clock's error, from `chronyc -c tracking`.
 
 The true time lies within |system offset| + root dispersion + root delay / 2 of the system clock (chronyc(1), tracking).
-A chrony that follows nobody, or only its own `local` reference, knows nothing. One whose source fell silent goes on
-counting by its own estimate of the oscillator: from when the next update was due the profile's drift is added, and
-after `OVERDUE` intervals it no longer speaks for its source: the clock is in holdover. An update in the future
-says that the clock was set back since; it would not grow old before that time has come again.
+A chrony without a source, or with only its own `local` reference, gives no bound. Where its source fell silent, chrony
+extrapolates by its own estimate of the oscillator: from when the next update was due, the profile's drift is added to
+its bound, and after `OVERDUE` intervals the reading counts as silent, so that the clock is in holdover. An update in
+the future means that the system clock was set back since: its age cannot be told, and the reading is not used.
 """
 
 import asyncio

@@ -44,7 +44,7 @@ DISTRUST = {
     SourceStanding.NOT_MEASURED: Cause.NOT_MEASURED,
 }
 LYING = {SourceStanding.IMPLAUSIBLE: Cause.IMPLAUSIBLE, SourceStanding.CONTRADICTORY: Cause.CONTRADICTORY}
-"""Causes of distrust that a working source never gives."""
+"""Standings that a working source never has, each with the cause of distrust that it gives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 gpsd's error estimates are for 95 %; twice that is taken as a bound. The time inside a serial sentence arrives an
 unknown while after it was true, so it bounds nothing unless the operator says how late the receiver's port can be
 (`serial_ns`); a pulse (PPS) does without, but which second it begins only the sentences say: one that arrives before
-its second, or a second and more after it by the pulse's count, shows that pulse and sentences are of two minds.
+its second, or a second and more after it by the pulse's count, shows that pulse and sentences contradict each other.
 A fix counts when it was measured by satellites: not one that gpsd calls simulated, entered by hand or dead reckoning,
 not one with too few satellites, and not latitude 0, longitude 0, which receivers say that know nothing.
 """

@@ -21,7 +21,7 @@ from settlement.core.fixes import Fix, PositionFix, TimeFix
 
 WAITING_MAX = 1024
 SUSPENDED_NS = 20_000_000
-"""Largest difference in ns between two clocks that were not suspended: a time slice on a busy machine."""
+"""Most by which reading CLOCK_BOOTTIME and CLOCK_MONOTONIC in turn differs without a suspension, ns: a time slice."""
 REMEMBER_S = 10.0
 RESTART_S = 1.0
 LIES = frozenset({Cause.IMPLAUSIBLE, Cause.CONTRADICTORY, Cause.JUMP, Cause.DISJOINT, Cause.HOST_DISAGREES})

@@ -1,7 +1,7 @@
 """A node's position as a disc it can vouch for: surveyed, from a receiver's fixes, or surveyed and checked by fixes.
 
 Pure, as the clock is. Once fixes have agreed for `agree_ns` the place is known: a fix farther from the known place than
-place than both radii and the fastest the node can move allow is a jump, however often it is repeated. A node on a mast
+both radii and the fastest the node can move allow is a jump, however often it is repeated. A node on a mast
 (speed 0) does not move at all: only fixes at the known place are believed again, or a new start. Between fixes the disc
 of a node that moves grows with its speed.
 """

@@ -8,7 +8,7 @@ _INTERVAL = re.compile(r"\[([1-8][0-9]{18}), ([1-8][0-9]{18})\] ns\b")
 
 
 def with_instants(text: str) -> str:
-    """Return the sentence with every instant of the years 2001 to 2255 as UTC, to the microsecond."""
+    """Return the sentence with every instant of the years 2001 to 2255 as UTC, to the microsecond; the rest stays."""
     text = _INTERVAL.sub(lambda found: f"[{_utc(int(found[1]))}, {_utc(int(found[2]))}]", text)
     return _INSTANT.sub(lambda found: _utc(int(found[1])), text)
 

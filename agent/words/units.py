@@ -41,7 +41,7 @@ _ANGLE: Final = re.compile(rf"\s*({_NUMBER})\s*(?:°|deg)?\s*([NSEWnsew]?)\s*", 
 _AS_TYPED: Final = str.maketrans(
     dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-") | dict.fromkeys("\xa0\u2009\u202f", " ")
 )
-"""Dashes, minus signs and spaces as word processors and web pages have them: a quantity that is copied from there."""
+"""Dashes, minus signs and spaces as word processors and web pages have them: a quantity copied from there is read."""
 _BEFORE_UNIT: Final = re.compile(r"(?<=[0-9°])\s+(?=[A-Za-z°])")
 """The space between a number and its unit or side, as this module shows places and lengths."""
 

@@ -49,7 +49,7 @@ class SasAbove:
     _powers: dict[tuple[int, int], ReceivedPower] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Create the locks and tables; connects to nothing."""
+        """Make the socket non-blocking: no call of this class waits."""
         self.channel.setblocking(False)
 
     def authorised_until_ns(self, band: Band, max_eirp_mdbm: int) -> int | None:
@@ -57,7 +57,10 @@ class SasAbove:
         return self.authorised(self.own, band, max_eirp_mdbm)
 
     def authorised(self, device: str, band: Band, eirp_mdbm: int) -> int | None:
-        """Until when (monotonic ns) a radio may use the band at that EIRP; None where not, and the SAS is asked."""
+        """Until when (monotonic ns) a radio may use the band at that EIRP; None where it may not.
+
+        Asks the SAS for such a grant unless an earlier request covers it; the answer counts at a later call.
+        """
         self.take()
         self._want(device, AboveWant(band=band, eirp_mdbm=eirp_mdbm))
         if self.lost:

@@ -3,9 +3,9 @@
     (1) an item that misses something is 102, one with a value out of range 103, and spoils no other
     (2) a cbsdId nobody has is 103; one registered with another certificate 104; a grant of somebody else 103
     (3) a second registration replaces the first and ends its grants
-    (4) a grant, and every heartbeat that says until when RF may be on, is what the `Giver` answered; nothing else is
-    (5) a heartbeat that says AUTHORIZED for a grant that never was is 502; one whose time had passed is 501
-    (6) what rested on something that is gone is 500, what may come back 501; no expiry ahead goes with either
+    (4) every grant, and every transmitExpireTime ahead in a heartbeat response, is what the `Giver` answered
+    (5) a heartbeat with AUTHORIZED for a grant that never was authorized is 502; after its transmitExpireTime 501
+    (6) a grant whose settlement is gone for good is 500, one that may come back 501; neither has an expiry ahead
     (7) after deregistration the id is unknown
 
 All heartbeats of a batch are put to the `Giver` at once, so that a batch is one write to its disk.

@@ -11,12 +11,12 @@ clock, and on the same decision that opens an SDR's gate (`radio.gate.decide`), 
     (e) `horizon_ns` + `lead_ns`, the worst case from a cause to silence, is at most the class's `vacate_ns`
     (f) a device that was heard on the air after an end gets nothing until an operator clears it
     (g) a calendar of incumbents closes a band from (e) before a reservation begins
-    (h) a grant that may still be used keeps its band and its power: whoever asks for another under its name would have
-        the louder one forgotten while its base station is on
-    (i) what is another's lease is given out only where it changes hands by its holder's consent: the holder would not
-        hear that its user handed it on, and two radios would be on in one band
+    (h) a grant that may still be used keeps its band and its power: a request of another band or power under its name
+        would replace a louder grant in the book while its base station is still on
+    (i) a lease of another node is given out only where leases change hands by their holder's consent: otherwise this
+        holder would not hear that its user handed the lease on, and two radios would be on in one band
 
-What is given out is noted before it is told, and outlives this process (`Book`).
+What is given out is recorded before it is told, and outlives this process (`CbsdBook`).
 """
 
 from collections.abc import Callable, Iterable

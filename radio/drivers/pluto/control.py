@@ -102,7 +102,10 @@ class Control:
         still_silent()
 
     def receiver_astray(self, settings: RxSettings, *, wholly: bool) -> str:
-        """The receiver's settings that read back otherwise than tuned, "" if none; raises HardwareError."""
+        """The receiver's settings that read back otherwise than tuned, "" if none; raises HardwareError.
+
+        Args: wholly: read all of them; else only the few in `QUICK`.
+        """
         wishes = receiver(settings)
         asked = self.attributes.existing(tuple(wishes) if wholly else QUICK)
         read = {one: self.attributes.read_or_error(one) for one in asked}

@@ -199,7 +199,7 @@ def on_rx_steps(settings: RxSettings, ranges: Ranges) -> RxSettings:
 
 
 def on_tx_steps(settings: TxSettings, ranges: Ranges) -> TxSettings:
-    """A transmit setting as the device can hold it, attenuation in 0.25 dB; raises SettingRefused out of range."""
+    """A transmit setting as the device can hold it, attenuation in 0.25 dB steps; raises SettingRefused outside."""
     _refuse_slow(settings.sample_rate_hz)
     refused = ranges.check_tx(
         center_hz=settings.center_hz,

@@ -137,7 +137,10 @@ def versions(context: Any) -> tuple[str, ...]:
 
 
 def serials() -> dict[str, str]:
-    """Return the URI of every device that libiio finds by itself (USB, mDNS), by serial number."""
+    """Return the URI of every device that libiio finds by itself (USB, mDNS), by serial number.
+
+    Raises: SettingRefused where one serial number is found at two URIs.
+    """
     iio = binding("iio")
     found: dict[str, str] = {}
     try:
