@@ -3,7 +3,8 @@
 `python -m settlement.formats.cddl` prints it; `docs/bandpact.cddl` holds it, and a test holds the two together.
 A signed range is written as two limits, because a range from below zero to above it is misread by common validators;
 the type stands beside each size and range (`uint .and …`), because some validators forget it there.
-What CDDL cannot say is listed in the header: the one encoding, and fields that depend on each other.
+The header lists what CDDL cannot express: that a value has only one valid encoding, and how fields depend on each
+other.
 """
 
 import re
@@ -22,7 +23,7 @@ from settlement.records.row import Becomes
 from settlement.state.messages import Message
 
 AROUND: tuple[type[Any], ...] = (Message, Artifact, Leaf, Bundle, Membership, Certificate)
-"""What is no record: what carries records, or proves something of them."""
+"""The schema classes that are not records: they carry records, or prove something about records."""
 HEADER = """\
 ; bandpact: every record, message, artifact, log entry and bundle. Made by `python -m settlement.formats.cddl`.
 ;
@@ -33,7 +34,7 @@ HEADER = """\
 
 
 def rule_name(cls: type[Any]) -> str:
-    """The name of a map's rule: its class in lower case with hyphens."""
+    """Return the CDDL rule name of a schema class: the class name in lower case, with a hyphen before each capital."""
     return "".join(f"-{char.lower()}" if char.isupper() else char for char in cls.__name__).lstrip("-")
 
 
@@ -48,7 +49,7 @@ def _size(kind: FieldKind) -> str:
 
 
 def type_of(kind: FieldKind) -> str:
-    """The CDDL type of one field."""
+    """Return the CDDL type of one field."""
     match kind.name:
         case "int":
             return _integer(kind)
@@ -80,7 +81,7 @@ def _nested(cls: type[Any]) -> Iterator[type[Any]]:
 
 
 def _record(typ: str, body: type[Any]) -> Iterator[str]:
-    """A record type: the message, its protected header, its payload and its body."""
+    """Yield the CDDL rules of a record type: the COSE_Sign1 message, its protected header, its payload, its body."""
     claims = ["  15 => claims,"] if RECORDS[typ].becomes is Becomes.SUBJECT else []
     header = ["  1 => -8, ; alg EdDSA", "  4 => bstr .size 16, ; kid", *claims, f'  16 => "{TYPE_PREFIX}{typ}", ; typ']
     yield (
@@ -104,7 +105,7 @@ claims = {
 
 
 def document() -> str:
-    """The whole grammar."""
+    """Return the text of the whole grammar."""
     maps = dict.fromkeys(one for cls in (Frame, *BODIES.values(), *AROUND) for one in _nested(cls))
     parts = [HEADER, "record = " + " / ".join(BODIES), "empty = {}", CLAIMS]
     for typ, body in BODIES.items():
@@ -114,7 +115,10 @@ def document() -> str:
 
 
 def rooted(name: str) -> str:
-    """A rule first, then every rule that it needs: validators begin at the first one and walk through all there are."""
+    """Return a grammar that starts with the rule `name` and holds only the rules that it needs, directly or not.
+
+    A validator begins at the first rule and reads all rules of its file, so a small file is faster.
+    """
     rules = {text.split(" = ")[0]: text for text in re.split(r"\n(?=[a-z][a-z0-9-]* = )", document())}
     needed, waiting = dict[str, str](), [name]
     while waiting:

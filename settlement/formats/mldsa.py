@@ -1,7 +1,8 @@
-"""ML-DSA-44 cosignatures (FIPS 204; c2sp.org/tlog-cosignature, kind 6), so that an archive outlives Ed25519.
+"""ML-DSA-44 cosignatures (FIPS 204; c2sp.org/tlog-cosignature, kind 6): they stay valid if Ed25519 is broken.
 
-A line beside the Ed25519 ones: who does not know it ignores it, who has the key can demand it. Needs a `cryptography`
-whose OpenSSL has ML-DSA; `AVAILABLE` says whether this one does.
+A cosignature is one line under a note, beside the Ed25519 lines. Software that does not know the kind ignores the line;
+a verifier that has the key can demand it. Needs a `cryptography` package whose OpenSSL has ML-DSA; `AVAILABLE` is True
+where the installed one does.
 """
 
 import base64
@@ -26,20 +27,20 @@ LABEL = b"subtree/v1\n\x00"
 
 
 class Signer(Protocol):
-    """Something that cosigns with ML-DSA-44."""
+    """A key that signs with ML-DSA-44."""
 
     @property
     def public(self) -> bytes:
-        """Its public key, 1312 bytes."""
+        """The public key, 1312 bytes."""
         ...
 
     def sign(self, message: bytes) -> bytes:
-        """Its signature, 2420 bytes."""
+        """Return the signature of `message`, 2420 bytes."""
         ...
 
 
 class SeededSigner:
-    """An ML-DSA-44 key made from its 32 secret bytes. Raises UnsupportedAlgorithm where there is no ML-DSA here."""
+    """An ML-DSA-44 key from its secret seed of 32 bytes. Raises UnsupportedAlgorithm unless `AVAILABLE`."""
 
     def __init__(self, seed: bytes) -> None:
         if not AVAILABLE:
@@ -48,11 +49,11 @@ class SeededSigner:
 
     @property
     def public(self) -> bytes:
-        """Its public key, 1312 bytes."""
+        """The public key, 1312 bytes."""
         return self._key.public_key().public_bytes_raw()
 
     def sign(self, message: bytes) -> bytes:
-        """Its signature, 2420 bytes."""
+        """Return the signature of `message`, 2420 bytes."""
         return self._key.sign(message)
 
 
@@ -61,20 +62,26 @@ def _sized(data: bytes) -> bytes:
 
 
 def message_of(head: Head, *, name: str, time_s: int) -> bytes:
-    """The `cosigned_message` of the specification for a whole tree: label, names, time, 0 to size, root."""
+    """Return the bytes that a cosigner signs: `cosigned_message` of c2sp.org/tlog-cosignature, for the whole tree.
+
+    In order: label, cosigner's name, time (seconds since the Unix epoch), log's origin, first entry 0, size, root.
+    """
     parts = (LABEL, _sized(name.encode()), time_s.to_bytes(8, "big"), _sized(head.origin.encode()), bytes(8))
     return b"".join((*parts, head.size.to_bytes(8, "big"), head.root))
 
 
 def cosign(head: Head, *, name: str, key: Signer, time_s: int) -> str:
-    """A cosignature line under a note of that head."""
+    """Return the cosignature line for the note of a head; `time_s` is in seconds since the Unix epoch."""
     blob = VerifierKey(name=name, kind=COSIGNER_MLDSA, public=key.public).key_id + time_s.to_bytes(8, "big")
     blob += key.sign(message_of(head, name=name, time_s=time_s))
     return f"\u2014 {name} {base64.b64encode(blob).decode()}\n"
 
 
 def check(head: Head, blob: bytes, key: VerifierKey) -> int | Refusal:
-    """The time in seconds of a cosignature (what stands behind the name), or why it is none."""
+    """Return the time of a valid cosignature, in seconds since the Unix epoch, or why it is not valid.
+
+    Args: blob: the decoded base64 of the line: key id (4 bytes), time (8 bytes), signature (2420 bytes).
+    """
     if not AVAILABLE:
         return refuse(Reason.ALG, "cosignature.mldsa", "no ML-DSA in this cryptography", "one whose OpenSSL has it")
     if blob[:4] != key.key_id or len(blob) != 4 + 8 + SIGNATURE_BYTES:

@@ -1,9 +1,10 @@
-"""A bundle for the public: who, exactly where and every word are left out, and the proofs still hold.
+"""A bundle for the public (JSON): names, exact places and all free text are left out, and the proofs still hold.
 
-JSON. Of each log it has the owner's signed head and the hash of every entry, so that anyone makes the root again; of
-each settlement it has what the spectrum was used for, with parties by pseudonym and places coarsened to a tenth of a
-degree, and the numbers of its entries. Whoever holds one of the entries, a party or the regulator, can show that it is
-the one. A pseudonym is an HMAC of the party's credential under a secret that the maker keeps, or throws away.
+Of each log the bundle has the owner's signed head and the hash of every entry, so that anyone can compute the root
+again. Of each settlement it has band, time, class and EIRP, the parties by pseudonym, the place rounded to a tenth of a
+degree, and the numbers of its entries in the log. Whoever holds an entry, a party or the regulator, can show that it
+has the hash at that number. A pseudonym is an HMAC of the party's credential under a secret, which whoever makes the
+bundle keeps or deletes.
 """
 
 import hashlib
@@ -26,12 +27,12 @@ COARSE_NS = 1_000_000_000
 
 
 def pseudonym(secret: bytes, party: bytes) -> str:
-    """A name for a party that only the holder of the secret can tie to its credential."""
+    """Return a name of 16 hex digits for a party; only whoever has the secret can link it to the party's credential."""
     return hmac.new(secret, party, hashlib.sha256).hexdigest()[:16]
 
 
 def _coarse(area: Area) -> dict[str, float]:
-    """The middle of an area to a tenth of a degree; an outline by its first corner."""
+    """Return the centre of a circle, or the first corner of an outline, in degrees rounded to a tenth of a degree."""
     corner = area.outline[0] if area.outline else None
     lat_e7 = corner.lat_e7 if corner else area.lat_e7 or 0
     lon_e7 = corner.lon_e7 if corner else area.lon_e7 or 0
@@ -40,7 +41,10 @@ def _coarse(area: Area) -> dict[str, float]:
 
 
 def settlement(sid: bytes, grant: Record, entries: dict[str, list[int]], secret: bytes) -> dict[str, Any]:
-    """What the public learns of a settlement; `entries` are the numbers of its entries by record type."""
+    """Return the public fields of a settlement.
+
+    Args: entries: the numbers of the settlement's entries in the log, by record type. secret: for the pseudonyms.
+    """
     said: Grant = grant.body
     window = said.cell.window
     return {
@@ -58,18 +62,25 @@ def settlement(sid: bytes, grant: Record, entries: dict[str, list[int]], secret:
 
 
 def document(network: str, logs: Sequence[dict[str, Any]]) -> str:
-    """The file's text; each log has its checkpoint, its leaf hashes and its settlements."""
+    """Return the text of the bundle; `logs` are values of `log`."""
     return json.dumps({"form": FORM, "network": network, "logs": list(logs)}, indent=1) + "\n"
 
 
 def log(note: str, bodies: Sequence[bytes], settlements: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One log of the document."""
+    """Return one log of the bundle.
+
+    Args: note: the log's signed checkpoint. bodies: the entries, in order. settlements: values of `settlement`.
+    """
     leaves = [entry_hash(body).hex() for body in bodies]
     return {"checkpoint": note, "leaves": leaves, "settlements": list(settlements)}
 
 
 def check(text: str, key_of: Callable[[str], bytes | None]) -> list[Head] | Refusal:
-    """That the hashes of each log make the root that its owner signed; `key_of` gives the key of an origin."""
+    """Check that the leaf hashes of each log give its signed root; return the heads, or the first refusal.
+
+    Args: key_of: returns the Ed25519 public key of a log by its origin (the first line of the checkpoint), None where
+    the log is not known.
+    """
     try:
         found = json.loads(text)
         logs = [(str(one["checkpoint"]), [bytes.fromhex(leaf) for leaf in one["leaves"]]) for one in found["logs"]]

@@ -1,15 +1,15 @@
-"""COSE receipts (RFC 9942): that an entry is in a log, as a COSE_Sign1 that SCITT tools read.
+"""COSE receipts (RFC 9942): proof that an entry is in a log, as a COSE_Sign1 that SCITT tools can read.
 
-A receipt is signed over the log's root, which whoever checks it makes again from the entry and the inclusion proof:
+A receipt is signed over the log's root. A verifier computes that root from the entry and the inclusion proof:
 
     [ << {1: -8, 4: kid, 15: {1: origin, 2: origin}, 395: 1} >>,     395 vds: 1 = RFC 9162 with SHA-256
       {396: {-1: [ << [tree size, index, [path]] >> ]}},              396 vdp, -1 inclusion proofs
       nil,                                                            the root, detached
       signature ]
 
-The signature does not speak of the entry. So a node signs its root once, when it seals its log, and whoever holds the
-log makes the receipts: `sign_root` there, `receipt` here. `external_aad` is empty, as RFC 9942 has it; that of records
-never is, so neither signature passes for the other.
+The signature does not cover the entry itself. So the node signs its root once, when it seals its log (`sign_root`), and
+anyone who has the log and that signature makes the receipt of any entry without the key (`receipt`). `external_aad` is
+empty, as RFC 9942 requires; records always have one, so that neither signature can be used for the other.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ PATH_MAX = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """What a receipt proves: the log's name, its size, the entry's number, and the root that was signed."""
+    """What a valid receipt proves: origin and size of the log, number of the entry (from 0), and the signed root."""
 
     origin: str
     size: int
@@ -46,14 +46,17 @@ def _protected(origin: str, public: bytes) -> bytes:
 
 
 def sign_root(head: Head, key: SigningKey) -> bytes:
-    """The owner's signature over its root as a COSE_Sign1 with the root attached; receipts are made of it."""
+    """Return the owner's signature over the root of its log: a COSE_Sign1 with the root as payload, for `receipt`."""
     protected = _protected(head.origin, key.public)
     signature = key.sign(cose.to_be_signed(protected, head.root, b""))
     return cbor2.dumps(cbor2.CBORTag(TAG, [protected, {}, head.root, signature]))
 
 
 def receipt(signed_root: bytes, *, size: int, index: int, path: tuple[bytes, ...]) -> bytes | Refusal:
-    """The receipt of the entry at `index` of a log of `size` entries whose root is signed."""
+    """Return the receipt of the entry at `index` of a log of `size` entries.
+
+    Args: signed_root: from `sign_root`, at that size. path: the inclusion path, from the leaf's sibling upwards.
+    """
     parts = _parts(signed_root)
     if isinstance(parts, Refusal):
         return parts
@@ -69,7 +72,7 @@ def _bad(required: str, measured: object = "something else") -> Refusal:
 
 
 def _loaded(data: bytes) -> Any:
-    """CBOR in its one encoding, nothing behind; raises ValueError. The bytes are few, so they are encoded again."""
+    """Decode CBOR. Raises ValueError unless encoding the value again gives the same bytes (few enough for that)."""
     try:
         value = cbor2.loads(data)
         again = cbor2.dumps(value)
@@ -97,7 +100,7 @@ def _parts(data: bytes) -> tuple[bytes, Any, Any, bytes] | Refusal:
 
 
 def _inclusion(unprotected: Any) -> tuple[int, int, tuple[bytes, ...]]:
-    """The one inclusion proof of the unprotected header; raises ValueError."""
+    """Return size, index and path of the only inclusion proof in the unprotected header. Raises ValueError."""
     match unprotected:
         case {396: {-1: [bytes(data)]}} if len(unprotected) == 1 and len(unprotected[VDP]) == 1:
             said = _loaded(data)
@@ -111,7 +114,7 @@ def _inclusion(unprotected: Any) -> tuple[int, int, tuple[bytes, ...]]:
 
 
 def check(data: bytes, entry: bytes, *, origin: str, public: bytes) -> Received | Refusal:
-    """That the log `origin` of `public` holds the entry."""
+    """Check a receipt: that the log named `origin`, signed with the key of `public` (Ed25519), holds the entry."""
     parts = _parts(data)
     if isinstance(parts, Refusal):
         return parts

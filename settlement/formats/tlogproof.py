@@ -1,4 +1,4 @@
-"""C2SP tlog-proof@v1: that an entry is in a log, as a text file that stock tools read (c2sp.org/tlog-proof).
+"""C2SP tlog-proof@v1: proof that an entry is in a log, as a text file that stock tools read (c2sp.org/tlog-proof).
 
     c2sp.org/tlog-proof@v1
     extra <base64 of the entry>
@@ -7,7 +7,7 @@
 
     <the checkpoint, verbatim, with its cosignatures>
 
-The entry travels as `extra`: what is there is trusted only because it hashes to the leaf that the path proves.
+The line `extra` may be absent. The entry in it is trusted only if its leaf hash is the one that the path proves.
 """
 
 import base64
@@ -26,7 +26,7 @@ SIZE_MAX = MAX_NOTE_BYTES + LEAF_LIMIT * 4 // 3 + PATH_MAX * 48
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlogProof:
-    """One proof: the entry's number, its path, the signed head, and the entry itself where it is there."""
+    """One proof: the entry's number (from 0), its inclusion path, the signed head, and the entry itself if included."""
 
     index: int
     path: tuple[bytes, ...]
@@ -34,7 +34,7 @@ class TlogProof:
     entry: bytes | None = None
 
     def text(self) -> str:
-        """The file."""
+        """Return the text of the file."""
         extra = [] if self.entry is None else [f"extra {_base64(self.entry)}"]
         lines = [FIRST, *extra, f"index {self.index}", *(_base64(one) for one in self.path), "", ""]
         return "\n".join(lines) + self.note
@@ -45,7 +45,7 @@ def _base64(data: bytes) -> str:
 
 
 def _unbase64(text: str) -> bytes:
-    """Strict: the one text that encodes these bytes. Raises ValueError."""
+    """Decode base64. Raises ValueError unless encoding the bytes again gives the same text."""
     try:
         data = base64.b64decode(text, validate=True)
     except binascii.Error as exc:
@@ -62,7 +62,7 @@ def _number(text: str) -> int:
 
 
 def read(text: str) -> TlogProof | Refusal:
-    """A file's text to a proof that nothing has been checked of yet."""
+    """Parse the text of a file into a proof; `check` verifies it. Refusals: TOO_LARGE, MALFORMED."""
     if len(text) > SIZE_MAX:
         return refuse(Reason.TOO_LARGE, "tlog-proof.size", len(text), f"<= {SIZE_MAX} characters")
     try:
@@ -87,7 +87,7 @@ def _read(text: str) -> TlogProof:
 
 
 def check(proof: TlogProof, entry: bytes, public: bytes) -> Head | Refusal:
-    """That the log of `public` holds the entry: the head it signed, or why not."""
+    """Check that the log with the Ed25519 key `public` holds the entry; return the signed head, or a refusal."""
     if proof.entry is not None and proof.entry != entry:
         return refuse(Reason.ENTRY_MISMATCH, "tlog-proof.extra", "another entry", "the entry that is asked about")
     head = open_note(proof.note, public)

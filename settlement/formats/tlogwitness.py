@@ -4,9 +4,10 @@
     200 cosignature lines · 400 not in this form · 403 no signature of a known key · 404 unknown log
     409 another size was cosigned last (the answer is that size), or another root of the same size · 422 bad proof
 
-`judge` is what a witness decides; it is pure: what was cosigned last comes in, what is to be remembered goes out.
-Whoever calls it keeps the new head durably before the answer is sent, and lets no other request in between.
-Checkpoints with extension lines are not taken: no log of ours has any, and a witness says nothing about them.
+`judge` is the decision of a witness, and does no I/O: it reads the head that was cosigned last through `last`, and
+returns the head to store. Its caller must store that head durably before it sends the answer, and must let no other
+request for the same log in between. Checkpoints with extension lines are refused: bandpact's logs have none, and a
+cosignature says nothing about them.
 """
 
 import base64
@@ -28,14 +29,14 @@ DASH = "\u2014 "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddCheckpoint:
-    """One request: the size the witness cosigned last, the proof from there, and the new checkpoint."""
+    """One request: the size that was cosigned last, the consistency proof from that size, the new checkpoint."""
 
     old: int
     proof: tuple[bytes, ...]
     note: str
 
     def encoded(self) -> bytes:
-        """The body of the request."""
+        """Return the body of the request."""
         lines = (f"old {self.old}", *(base64.b64encode(one).decode() for one in self.proof), "", "")
         return ("\n".join(lines) + self.note).encode()
 
@@ -51,7 +52,7 @@ class Answer:
 
 
 def read_request(body: bytes) -> AddCheckpoint | Refusal:
-    """A request's body in the one form there is."""
+    """Parse the body of a request. Refusals: TOO_LARGE, MALFORMED."""
     if len(body) > BODY_MAX:
         return refuse(Reason.TOO_LARGE, "add-checkpoint.size", len(body), f"<= {BODY_MAX} bytes")
     try:
@@ -74,7 +75,11 @@ def judge(
     last: Callable[[str], Head | None],
     sign: Callable[[Head], str],
 ) -> Answer:
-    """What a witness of `logs` (origin to public key) answers; `last` is the head of an origin it cosigned last."""
+    """Return a witness's answer to the body of an add-checkpoint request.
+
+    Args: logs: Ed25519 public keys by the origin of the log. last: returns the head of an origin that was cosigned
+    last, None for a new log. sign: returns the cosignature lines of a head.
+    """
     asked = read_request(body)
     if isinstance(asked, Refusal):
         return Answer(status=400, body=f"{asked}\n")
@@ -104,7 +109,10 @@ def _extends(known: Head | None, head: Head, proof: tuple[bytes, ...]) -> bool:
 
 
 def lines_of(answer: str, note: str, head: Head, trusted: Sequence[VerifierKey]) -> dict[VerifierKey, str]:
-    """The lines of an answer that are cosignatures of that head by witnesses that are trusted; others are ignored."""
+    """Return the lines of an answer that are valid cosignatures of `head`, by the trusted key; ignore all other lines.
+
+    Args: note: the checkpoint's note, under which the lines go; it is the one that `head` was read from.
+    """
     found: dict[VerifierKey, str] = {}
     if len(answer) > BODY_MAX:
         return found

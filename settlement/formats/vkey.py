@@ -1,7 +1,7 @@
 """Verifier keys as logs and witnesses hand them out: `NAME+HASH+BASE64` (c2sp.org/signed-note, verifier keys).
 
-The kind stands in the first byte of what is encoded: 1 a log's Ed25519 signature, 4 an Ed25519 cosignature, 6 an
-ML-DSA-44 cosignature (c2sp.org/tlog-cosignature).
+HASH is the key id in 8 hex digits. The first byte behind the base64 is the kind: 1 an Ed25519 signature of a log, 4 an
+Ed25519 cosignature, 6 an ML-DSA-44 cosignature (c2sp.org/tlog-cosignature). The rest is the public key.
 """
 
 import base64
@@ -27,7 +27,7 @@ class VerifierKey:
 
     @property
     def key_id(self) -> bytes:
-        """The four bytes before each of its signatures."""
+        """The key id, 4 bytes: it precedes every signature of this key in a note."""
         return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
 
     def text(self) -> str:
@@ -36,12 +36,12 @@ class VerifierKey:
 
 
 def proper_name(name: str) -> bool:
-    """Whether a name may stand in a signature line: no space, no plus, nothing that cannot be printed."""
+    """Whether a name may stand in a signature line: 1 to 255 bytes, printable, without space, plus or em dash."""
     return bool(name) and len(name.encode()) <= NAME_MAX and name.isprintable() and not set(name) & set(" +\u2014")
 
 
 def read_key(text: str) -> VerifierKey | Refusal:
-    """A verifier key's text to a key that can verify, or why not."""
+    """Parse the text of a verifier key. Refused as KEY: another form, a wrong hash, an unsafe Ed25519 point."""
     name, _, rest = text.strip()[:TEXT_MAX].partition("+")
     said, _, encoded = rest.partition("+")
     try:

@@ -1,7 +1,7 @@
 """Commodity classes from TOML with full key names, checked key by key, converted into a `schema` record.
 
-A class file that contradicts itself is refused with the key that does not go with another. `class_terms` makes the
-class's table of a rule; `contradiction` is what a rule says otherwise than the schema it names.
+A class file that contradicts itself is refused; the message names the wrong key. `class_terms` makes the table of the
+class in a rule; `contradiction` finds where a rule's table says something else than the schema that it names.
 """
 
 import tomllib
@@ -28,9 +28,9 @@ Complaint = tuple[str, object, str]
 
 
 def read_class(text: str, *, previous: bytes | None = None) -> Schema:
-    """The schema of a class from its TOML text. Raises RuleFileError, whose message names the key.
+    """Return the schema of a class from its TOML text. Raises RuleFileError, whose message names the key.
 
-    Args: previous: the hash of the schema record that this one follows.
+    Args: previous: the SHA-256 of the schema record that this one follows; None for the first.
     """
     try:
         table = read_toml(text)
@@ -148,9 +148,13 @@ def unit_of(schema: Schema) -> str | None:
 
 
 def class_terms(schema: Schema, digest: bytes, *, max_eirp_mdbm: int) -> ClassTerms:
-    """The class's terms in a rule, as far as its file says them; what it does not say is the usual.
+    """Return the terms of a class in a rule: from its schema, and defaults for what the schema does not say.
 
-    Args: digest: SHA-256 of the signed schema record. max_eirp_mdbm: the most the rule's authority can allow.
+    The defaults are the constants of this module: times to accept, to confirm and to vacate, lease, highest price,
+    out-of-band limit.
+
+    Args: digest: SHA-256 of the signed schema record. max_eirp_mdbm: the most EIRP that the rule's authority can allow,
+    in thousandths of a dBm.
     """
     return ClassTerms(
         name=schema.commodity,
@@ -183,7 +187,7 @@ def band_of(schema: Schema) -> Band:
 
 
 def contradiction(terms: ClassTerms, schema: Schema, effective: Window) -> Refusal | None:
-    """The first key in which a rule's class is not what its schema says; None where it is, or says less than it may.
+    """Return the first key in which a class of a rule contradicts its schema (TERMS); None if it is no wider.
 
     Args: effective: the rule's window; the schema must be in force over all of it.
     """

@@ -15,7 +15,7 @@ _DERIVED = {"effective"}
 
 
 def read_jurisdiction(text: str) -> Jurisdiction:
-    """The body of a jurisdiction from its TOML text. Raises RuleFileError, whose message names the key."""
+    """Return the body of a jurisdiction from its TOML text. Raises RuleFileError, whose message names the key."""
     try:
         table = read_toml(text)
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
@@ -44,7 +44,7 @@ def read_jurisdiction(text: str) -> Jurisdiction:
 
 
 def _classes(rows: list[Any]) -> tuple[JurisdictionTerms, ...]:
-    """What is allowed of each class; each class once, its prices in order."""
+    """Return the terms of each class. Raises RuleFileError where a class is twice, or price_low above price_high."""
     most = dict(kinds_of(Jurisdiction))["classes"].high
     if not 1 <= len(rows) <= most:
         raise RuleFileError(f"classes: {len(rows)} of them, not 1 to {most}")

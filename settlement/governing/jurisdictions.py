@@ -12,9 +12,11 @@ from settlement.records.jurisdiction import Jurisdiction
 
 
 def prove_links(links: Sequence[JurisdictionLink], registry: Registry) -> Refusal | None:
-    """None where each is signed by the authority of its chain, which may rule in that area; once each.
+    """Verify the jurisdictions of a rule; return the first refusal, or None.
 
-    Nobody becomes known by standing in a rule: its credentials are read beside those of `registry`, and not kept.
+    Each must be signed by the last authority of its credential chain; that authority may rule in the jurisdiction's
+    area; no name is there twice. The credentials in `links` are read with the network and anchors of `registry` and
+    then forgotten: a credential does not become known because a rule contains it.
     """
     names: set[str] = set()
     beside = Registry(registry.network, registry.anchors)
@@ -45,9 +47,9 @@ def prove_links(links: Sequence[JurisdictionLink], registry: Registry) -> Refusa
 
 
 def _crowded(links: Sequence[JurisdictionLink]) -> Refusal | None:
-    """Why outlines are too many to be looked at: those of all credentials and jurisdictions of a rule are few together.
+    """Refuse more than CORNERS_MAX corners of outlines in all credentials and jurisdictions of a rule together.
 
-    Counted in bytes that nobody has proven yet, before any outline is looked at.
+    They are counted in bytes whose signatures are not checked yet, before any geometry is solved, which is costly.
     """
     corners = 0
     for raw in {raw for link in links for raw in (link.record, *link.chain)}:

@@ -1,7 +1,8 @@
 """Whether a lower authority's rule only narrows the rule above it. Pure.
 
-Each axis is named by its key; the first on which the lower rule gives more is refused with SCOPE. What the rule above
-leaves open (an absent key) the lower one may close; what it asks for the lower one must ask for too.
+Each axis is named by its key in the rule file; the first axis on which the lower rule allows more is refused with
+SCOPE. Where the rule above leaves a key out, the lower rule may set a limit; what the rule above demands, the lower
+rule must demand too.
 """
 
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ WHOLE_MULTIPLE = ("raster_hz", "time_unit_ns")
 
 
 def wider_rule(lower: Rule, upper: Rule) -> Refusal | None:
-    """None where the lower rule gives nothing beyond the upper; else the first axis on which it does."""
+    """Return the first axis on which the lower rule allows more than the upper one (SCOPE); None if none does."""
     found = next(_axes(lower, upper), None)
     return None if found is None else refuse(Reason.SCOPE, f"rule.wider.{found[0]}", found[1], found[2])
 
@@ -78,11 +79,11 @@ def _class(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
 
 
 def _kind(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
-    """The class is the same thing, under the same licence, for no more users at once."""
+    """Yield where schema, licence, retention or unit differ, or the lower rule allows more users of a cell at once."""
     for name in ("schema", "licence"):
         if getattr(upper, name) is not None and getattr(lower, name) != getattr(upper, name):
             yield name, "another", "the same"
-    if lower.retention != upper.retention:  # what nobody may let go above is not let go below
+    if lower.retention != upper.retention:  # what must be kept under the rule above is not deleted under the lower one
         yield "retention", "another", "the same" if upper.retention is not None else "none"
     if lower.unit != upper.unit:
         yield "unit", lower.unit or HZ, upper.unit or HZ
@@ -91,7 +92,10 @@ def _kind(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
 
 
 def _market(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
-    """No lower authority changes who may displace whom, or at which prices; `matching` only orders what is offered."""
+    """Yield market terms that the lower rule changes or widens: tiers, price forms, auctions, fallbacks and others.
+
+    `matching` is not compared: it limits and orders only which offers a user takes.
+    """
     if set(lower.tiers or ()) != set(upper.tiers or ()):
         yield "tiers", "others", "those of the rule above"
     if upper.price_forms is not None and not set(lower.price_forms or FORMS) <= set(upper.price_forms):
@@ -102,13 +106,13 @@ def _market(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
     for name in ("tariff", "currency", "approval", "coalition"):
         if getattr(upper, name) is not None and getattr(lower, name) != getattr(upper, name):
             yield name, "another", "that of the rule above"
-    for name in ("fallbacks", "disputes"):  # a holder may move whom it granted, a ruling may order: both are given
+    for name in ("fallbacks", "disputes"):  # these give power: a holder may move its user, a ruling may order payment
         if getattr(lower, name) != getattr(upper, name):
             yield name, "another", "that of the rule above" if getattr(upper, name) is not None else "none"
 
 
 def _changing_hands(lower: HandingTerms | None, upper: HandingTerms | None) -> Iterator[Wider]:
-    """Leases change hands in no further way, no deeper and not without a consent that is asked for above."""
+    """Yield where the lower rule allows more kinds or depth of handing on, or drops the consent that is asked for."""
     if lower is None:
         return
     if upper is None:
@@ -142,7 +146,7 @@ def _level(lower: Level, upper: Level | None) -> Iterator[Wider]:
 
 
 def _trust(lower: Rule, upper: Rule) -> Iterator[Wider]:
-    """Clocks, positions, ages and sensors are accepted no more widely."""
+    """Yield where the lower rule accepts more: sources and bounds of time and position, ages, desks, modalities."""
     yield from _sources("", lower, upper)
     yield from _at_most(("record_age_ns_max", "sensing_age_ns_max"), lower, upper)
     open_ended = lower.validity_ns_max is None or lower.validity_ns_max > (upper.validity_ns_max or VALIDITY_MAX_NS)
@@ -172,7 +176,7 @@ def _sources(key: str, lower: Rule | DeskTerms, upper: Rule | DeskTerms) -> Iter
 
 
 def _demands(lower: Rule, upper: Rule) -> Iterator[Wider]:
-    """Witnesses, co-signatures, budgets, confidence and outside authorisation are asked for no less."""
+    """Yield where the lower rule demands less: witnesses, co-signatures, budgets, confidence, admission, calendars."""
     for name in ("witness_quorum", "outside_authorisation", "confidence_ppm_min"):
         asked, above = getattr(lower, name) or 0, getattr(upper, name) or 0
         if asked < above:
@@ -184,7 +188,7 @@ def _demands(lower: Rule, upper: Rule) -> Iterator[Wider]:
     yield from _leases(lower, upper)
     if upper.jurisdictions is not None and lower.jurisdictions != upper.jurisdictions:
         yield "jurisdictions", "others", "those of the rule above"
-    if lower.reputation != upper.reputation:  # it says how much of a budget somebody has
+    if lower.reputation != upper.reputation:  # reputation decides how much of a budget a user has
         yield "reputation", "another", "that of the rule above" if upper.reputation is not None else "none"
     named = {(one.name, one.key) for one in upper.stock_witnesses or ()}
     stranger = next((one for one in lower.stock_witnesses or () if (one.name, one.key) not in named), None)
@@ -199,7 +203,7 @@ def _demands(lower: Rule, upper: Rule) -> Iterator[Wider]:
 
 
 def _leases(lower: Rule, upper: Rule) -> Iterator[Wider]:
-    """Leases beyond 240 s only where the rule above has them, no longer, and everywhere it protects."""
+    """Yield where leases beyond 240 s are new or longer in the lower rule, or an area protected above is not below."""
     mine, above = lower.long_leases, upper.long_leases
     if mine is None:
         return
@@ -210,14 +214,14 @@ def _leases(lower: Rule, upper: Rule) -> Iterator[Wider]:
 
 
 def _signs(lower: Shard, upper: Shard) -> bool:
-    """The same shard, where at least as many of no one else must sign."""
+    """Whether the lower shard is the upper one, with the same or fewer authorities and no smaller `need`."""
     same = replace(lower, need=upper.need, authorities=upper.authorities) == upper
     fewer = set(lower.authorities) <= set(upper.authorities) and lower.need >= upper.need
     return same and fewer
 
 
 def _saves(lower: Budget, upper: Budget) -> bool:
-    """The same budget, with no more in it, for no one sooner."""
+    """Whether the lower budget is the upper one with no greater amount, first share or step."""
     names = ("amount_hz_s", "first_share_ppm", "step_ppm")
     same = replace(lower, **{name: getattr(upper, name) for name in names}) == upper
     return same and all(getattr(lower, name) <= getattr(upper, name) for name in names)

@@ -1,4 +1,4 @@
-"""What a rule file says of a class as a market, key by key: any schema class from a table of the same names."""
+"""Market terms of a class from a rule file; and any schema class from a TOML table with the names of its fields."""
 
 import re
 from typing import Any
@@ -26,7 +26,10 @@ SEVERAL = {"tiers": TierTerms, "retention": RetentionTerms, "fallbacks": Fallbac
 
 
 def market_terms(table: dict[str, Any], path: str) -> dict[str, Any]:
-    """The market's terms in the table of one class. Raises RuleFileError, whose message names the key."""
+    """Return the market terms in the table of one class, by key. Raises RuleFileError, whose message names the key.
+
+    Args: path: prefix of the keys in messages, such as `classes[0].`
+    """
     found: dict[str, Any] = {
         key: schema_value(cls, needed(table, key, path, dict), f"{path}{key}.")
         for key, cls in ONE.items()
@@ -52,7 +55,7 @@ def _hash(value: str, path: str) -> bytes:
 
 
 def texts(values: list[Any], path: str) -> tuple[str, ...]:
-    """A list of text."""
+    """Return the values as a tuple of text. Raises RuleFileError where one is not text."""
     wrong = [value for value in values if not isinstance(value, str)]
     if wrong:
         raise RuleFileError(f"{path}: {wrong[0]!r} is not text")
@@ -60,7 +63,10 @@ def texts(values: list[Any], path: str) -> tuple[str, ...]:
 
 
 def schema_value(cls: type[Any], table: Any, path: str) -> Any:
-    """A value of a schema class, from a table with a key for each of its fields. Raises RuleFileError."""
+    """Return a value of a schema class from a table with a key for each field.
+
+    Raises RuleFileError, also where the value makes no sense (`meaning_flaw`).
+    """
     if not isinstance(table, dict):
         raise RuleFileError(f"{path.rstrip('.')}: not a table")
     kinds = dict(kinds_of(cls))

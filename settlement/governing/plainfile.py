@@ -9,7 +9,7 @@ from settlement.chain.scope import Area, Corner
 
 
 class RuleFileError(ValueError):
-    """The rule cannot be used; the message names the key."""
+    """The file cannot be used; the message names the key."""
 
 
 def is_table(value: Any, path: str) -> dict[str, Any]:
@@ -20,12 +20,12 @@ def is_table(value: Any, path: str) -> dict[str, Any]:
 
 
 def tables(values: Iterable[Any], path: str) -> list[tuple[str, dict[str, Any]]]:
-    """Each table of a list of them, with the path that its keys have."""
+    """Return each table of a list with the path of its keys in messages. Raises RuleFileError for what is no table."""
     return [(f"{path}[{number}].", is_table(one, f"{path}[{number}]")) for number, one in enumerate(values)]
 
 
 def needed(table: dict[str, Any], key: str, path: str, kind: type) -> Any:
-    """A value that must be there, of its kind."""
+    """Return the value of a key. Raises RuleFileError where the key is missing or its value is not of that kind."""
     if key not in table:
         raise RuleFileError(f"{path}{key}: missing; add it")
     value = table[key]
@@ -39,14 +39,14 @@ def _called(kind: type) -> str:
 
 
 def known_keys(table: dict[str, Any], allowed: Iterable[str], path: str) -> None:
-    """No key beyond those."""
+    """Raise RuleFileError where the table has a key that is not allowed."""
     unknown = sorted(set(table) - set(allowed))
     if unknown:
         raise RuleFileError(f"{path}{unknown[0]}: no such key; known are {', '.join(sorted(allowed))}")
 
 
 def scalar(value: Any, kind: FieldKind, path: str) -> Any:
-    """A number or a text within what its field can mean."""
+    """Return a number, or a text (by its length in bytes), that its field allows. Raises RuleFileError otherwise."""
     size = value if kind.name == "int" else len(value.encode())
     low, high = kind.sensible
     if not low <= size <= high:
@@ -55,7 +55,10 @@ def scalar(value: Any, kind: FieldKind, path: str) -> Any:
 
 
 def area_of(table: dict[str, Any], path: str) -> Area:
-    """A circle (lat_e7, lon_e7, radius_mm) or an outline of [latitude, longitude] corners; never both."""
+    """Return a circle (lat_e7, lon_e7, radius_mm) or an outline of [latitude, longitude] corners, degrees x 1e7.
+
+    Raises RuleFileError where the table has both, or the outline is not valid.
+    """
     kinds = dict(kinds_of(Area))
     known_keys(table, kinds, path)
     if "outline" not in table:
@@ -81,7 +84,7 @@ def _corner(value: Any, path: str) -> Corner:
 
 
 def instant_ns(table: dict[str, Any], key: str) -> int:
-    """A date and time with its zone, UTC in ns."""
+    """Return a date and time as ns since the Unix epoch (UTC). Raises RuleFileError where it has no time zone."""
     value: datetime = needed(table, key, "", datetime)
     if value.tzinfo is None:
         raise RuleFileError(f"{key}: {value} has no time zone; write it with a Z")

@@ -1,7 +1,7 @@
-"""Rules as people edit them: TOML with whole names, checked key by key, made into the body that an authority signs.
+"""Rules from TOML with full key names, checked key by key, converted into the body that an authority signs.
 
-Every complaint names the key it is about. A rule that follows another names it and has a higher version; the windows in
-which the two are in force may touch, not overlap, so that at any instant one rule holds.
+Every error message names its key. `rule_at` finds the rule in force at an instant: the newest version whose window
+holds it.
 """
 
 import re
@@ -59,7 +59,7 @@ _DERIVED = {"effective", "previous", "time_sources", "position_sources"}
 
 
 def _plain(cls: type[Any], table: Any, path: str, *, skip: Iterable[str] = ()) -> dict[str, Any]:
-    """The integer and text fields of a schema class, from a table of the same names."""
+    """Return the integer and text fields of a schema class, from a table with the names of the fields."""
     if not isinstance(table, dict):
         raise RuleFileError(f"{path.rstrip('.')}: not a table")
     found: dict[str, Any] = {}
@@ -102,7 +102,7 @@ def _many(cls: type[Any], table: dict[str, Any], key: str) -> tuple[Any, ...]:
 
 
 def _recognition(table: dict[str, Any], path: str) -> tuple[Recognition, ...]:
-    """A tree of tables (`kind`, `fields`, `parts`) as the list of its nodes, each before its parts."""
+    """Convert a tree of tables (`kind`, `fields`, `parts`) into the list of its nodes, each node before its parts."""
     nodes: list[Recognition] = []
     waiting = [(table, path, -1)]
     parts: dict[int, list[int]] = {}
@@ -147,7 +147,10 @@ def _levels(table: dict[str, Any]) -> tuple[Level, ...]:
 
 
 def _shards(table: dict[str, Any]) -> tuple[Shard, ...]:
-    """Who co-signs where: `mode` "authority" with their credentials, or "neighbours" with none."""
+    """Return the shards: where GRANTs are co-signed, and by whom.
+
+    `mode` is "authority", with the hashes of the credentials that co-sign, or "neighbours", with none.
+    """
     shards: list[Shard] = []
     for here, one in tables(needed(table, "coordination", "", list), "coordination"):
         fields = _plain(Shard, one, here, skip=("mode",))
@@ -170,7 +173,7 @@ def _shards(table: dict[str, Any]) -> tuple[Shard, ...]:
 
 
 def _stock_witnesses(table: dict[str, Any]) -> tuple[StockWitness, ...]:
-    """Witnesses over HTTP by their verifier keys, each once."""
+    """Return the witnesses over HTTP from their verifier keys, each key once."""
     found: dict[bytes, StockWitness] = {}
     for number, one in enumerate(needed(table, "stock_witnesses", "", list)):
         key = read_key(one) if isinstance(one, str) else None
@@ -182,7 +185,7 @@ def _stock_witnesses(table: dict[str, Any]) -> tuple[StockWitness, ...]:
 
 
 def _authorities(one: dict[str, Any], here: str, mode: int, need: int) -> tuple[bytes, ...]:
-    """The credentials' hashes; there must be as many as have to sign, and each once."""
+    """Return the hashes of the credentials that co-sign: each once, at least `need` of them; none for neighbours."""
     named = needed(one, "authorities", here, list) if mode == AUTHORITY else one.get("authorities", [])
     if mode != AUTHORITY:
         if named:
@@ -208,7 +211,10 @@ def _desk(table: dict[str, Any]) -> DeskTerms:
 
 
 def _long_leases(table: dict[str, Any]) -> LongLeases:
-    """Leases beyond 240 s: `most_ns`, and the areas in which there are none (an empty list says: nowhere)."""
+    """Return the terms of leases beyond 240 s: `most_ns`, and the protected areas, in which no lease is that long.
+
+    The list of areas may be empty, but it must be there.
+    """
     known_keys(table, [n for n, _ in kinds_of(LongLeases)], "long_leases.")
     areas = needed(table, "protected", "long_leases.", list)
     made = []
@@ -233,7 +239,7 @@ def _no_files(name: str) -> JurisdictionLink:
 
 
 def _jurisdictions(table: dict[str, Any], link: Callable[[str], JurisdictionLink]) -> tuple[JurisdictionLink, ...]:
-    """Those that their own authorities signed, by the names of their files; each once."""
+    """Return the jurisdictions that authorities signed, from a list of file names that `link` reads; each once."""
     names, kind = needed(table, "jurisdictions", "", list), dict(kinds_of(Rule))["jurisdictions"]
     if not kind.low <= len(names) <= kind.high:
         raise RuleFileError(f"jurisdictions: {len(names)} of them, not {kind.low} to {kind.high}")
@@ -252,9 +258,10 @@ def _jurisdictions(table: dict[str, Any], link: Callable[[str], JurisdictionLink
 
 
 def read_rule(text: str, *, previous: bytes | None = None, link: Callable[[str], JurisdictionLink] = _no_files) -> Rule:
-    """The body of a rule from its TOML text. Raises RuleFileError, whose message names the key.
+    """Return the body of a rule from its TOML text. Raises RuleFileError, whose message names the key.
 
-    Args: link: reads what an authority signed of its jurisdiction, by the name of the file; raises RuleFileError.
+    Args: previous: SHA-256 of the rule record that this one follows; None for the first. link: reads the jurisdiction
+    that an authority signed, from the name of its file; raises RuleFileError. By default no files are read.
     """
     try:
         table = read_toml(text)
@@ -292,7 +299,10 @@ def read_rule(text: str, *, previous: bytes | None = None, link: Callable[[str],
 
 
 def rule_at(rules: Iterable[RuleInForce], signed: Attestation) -> RuleInForce | None:
-    """The rule in force over the whole interval in which a record was signed: a successor ends its predecessor."""
+    """Return the rule in force over the whole interval in which a record was signed, or None.
+
+    Where the windows of several hold the interval, the one with the highest version counts.
+    """
     found: RuleInForce | None = None
     for one in rules:
         window = one.rule.effective

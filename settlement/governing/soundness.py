@@ -1,7 +1,7 @@
 """Whether a rule is sound, and inside the scope of the authority that signs it. Pure.
 
-A rule that does not hold in itself is refused wherever it turns up, with TERMS and the key that is wrong; one that
-reaches beyond its authority with SCOPE. Nothing that works by a rule has to ask again.
+A rule that contradicts itself is refused with TERMS, wherever it is read; one that reaches beyond its authority's scope
+with SCOPE. The clause of the refusal names the key. Code that uses a rule does not have to check this again.
 """
 
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ from settlement.pair.transmit import LEASE_MAX_NS
 NS = 1_000_000_000
 DAY_NS = 86_400 * NS
 LONGEST_NS = 3_660 * DAY_NS
-"""No length of time in a rule is longer than ten years: sums with it stay far inside 63 bits."""
+"""The longest length of time in a rule, ten years: sums with it stay far below 2^63."""
 DECIDING_MAX_NS = DAY_NS
-"""Nobody is left in doubt for longer than a day."""
+"""The longest time to accept, to confirm or to vacate, one day: neither side waits longer for the other."""
 EIRP_MAX_MDBM = 200_000
-"""Louder than any transmitter on Earth; a typing error."""
+"""The limit of an EIRP in a rule, 200 dBm: above any transmitter on Earth, so a larger value is a typing error."""
 PRICE_MAX = 10**15
 Complaint = tuple[str, object, object]
 
@@ -40,7 +40,7 @@ def may_rule(scope: Scope) -> Refusal | None:
 
 
 def beyond(rule: Rule, scope: Scope) -> Refusal | None:
-    """The first axis on which a rule reaches beyond its authority's scope: SCOPE; None where it lies inside."""
+    """Return the first axis on which a rule reaches beyond its authority's scope (SCOPE); None where it lies inside."""
     for number, band in enumerate(rule.bands):
         if not scope.holds_band(band):
             return refuse(Reason.SCOPE, f"rule.bands[{number}]", band, ", ".join(map(str, scope.bands)))
@@ -57,7 +57,12 @@ def beyond(rule: Rule, scope: Scope) -> Refusal | None:
 
 
 def short_of(scope: Scope | None, rule: Rule) -> Refusal | None:
-    """The first part of a rule that an authority's scope does not reach, so that it cannot narrow it: SCOPE."""
+    """Return the first part of a rule outside an authority's scope (SCOPE); None where the scope holds the whole rule.
+
+    An authority may narrow a rule only if its scope holds all of the rule.
+
+    Args: scope: of the authority; None where its credential is not known.
+    """
     if scope is None:
         return refuse(Reason.SCOPE, "rule.reach", "an authority that is not shown", "one that reaches all of the rule")
     for band in rule.bands:
@@ -153,7 +158,7 @@ def _levels(rule: Rule) -> Iterator[Complaint]:
 
 
 def _disputes(rule: Rule) -> Iterator[Complaint]:
-    """Whoever is to rule on disputes is of a level that the rule has, and may say a ruling."""
+    """Yield levels that are named to rule on disputes but are not in the rule, or do not admit rulings."""
     for number, terms in enumerate(rule.classes):
         for name in terms.disputes.levels if terms.disputes is not None else ():
             level = rule.level(name)

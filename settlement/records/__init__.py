@@ -1,7 +1,7 @@
 """Every record type, a family in each module: its fields, who may say it, how it travels and ages, what it causes.
 
-A family's module has the schemas of its types and a row for each; `conduct/` has, under the same name, what a party
-makes of them. `registry` is made of the rows that are there. Integers carry their unit in the name: hz, mdb(m)
-milli-decibel, ns since the Unix epoch (UTC), e7 degrees x 1e7, mm, ppm millionths of a ratio. Keys are part of the
-record format and never reused.
+A family's module has the schema classes of its types and a row for each type; the module of the same name in `conduct/`
+has what a party does with such records. `registry` collects the rows of all modules. Integers carry their unit in the
+name: hz, mdb(m) thousandths of a dB(m), ns (instants: since the Unix epoch, UTC), e7 degrees x 1e7, mm, ppm millionths
+of a ratio. Field numbers (CBOR map keys) are part of the record format and never reused.
 """

@@ -1,4 +1,4 @@
-"""Quorum approval: what a rule asks before a GRANT in a class, and what members are asked to approve."""
+"""Quorum approval: what a rule demands before a GRANT in a class, and what the members are asked to approve."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,11 @@ NEED_MAX = 64_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRule:
-    """Nothing of a class is granted before the members of a list have approved the REQUEST.
+    """In such a class a REQUEST is granted only after the members of a list have approved it.
 
-    `members` names the list; `function` is unanimous, k of n (`need` members) or weighted (members of `need` weight);
-    they have `vote_ns` to vote, which is less than the class's `accept_ns`: so long the user waits for its GRANT.
+    `members` names the list. `function` is unanimous, k of n (`need` members) or weighted (members whose weights add up
+    to `need`). They have `vote_ns` to vote, which is less than the class's `accept_ns`, the time that a user waits for
+    its GRANT.
     """
 
     members: str = text(1, 64)
@@ -25,7 +26,7 @@ class ApprovalRule:
     vote_ns: int = length_ns(4, least=1, most=DAY_NS)
 
     def meaning_flaw(self) -> Flaw | None:
-        """An outcome function for approvals."""
+        """Return a flaw unless the function is one for approvals."""
         return None if self.function in APPROVALS else (".function", self.function, f"one of {', '.join(APPROVALS)}")
 
 
@@ -41,5 +42,5 @@ class ApprovalTerms:
     price: int = count(6)
 
     def meaning_flaw(self) -> Flaw | None:
-        """It has a window."""
+        """Return a flaw unless the cell's window has a length from 1 ns to WINDOW_MAX_NS."""
         return ordered(self.cell.window, most_ns=WINDOW_MAX_NS, path=".cell.window")

@@ -1,4 +1,4 @@
-"""What is said in a sealed-bid auction: a BID that hides its price, the REVEAL of it, and the TALLY of all of them."""
+"""Records of a sealed-bid auction: a BID that hides its price, the REVEAL of that price, the TALLY of all bids."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +14,7 @@ NONCE = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bid:
-    """A bidder commits itself to a price that nobody can read yet, and to what it owes if it never shows it.
+    """A bidder commits itself to a price that nobody can read yet; it owes `deposit` if it never reveals the price.
 
     `commitment` is the SHA-256 of proposal, bidder, price and a nonce (`settlement.quorum.seals`).
     """
@@ -26,7 +26,7 @@ class Bid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reveal:
-    """A bidder shows the price that its BID committed it to."""
+    """A bidder shows the price that its BID committed it to, and the nonce of the commitment."""
 
     proposal: bytes = blob(1, HASH)
     bid: bytes = blob(2, HASH)
@@ -36,7 +36,7 @@ class Reveal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuctionTally:
-    """The auctioneer counts: every bid that came in time, by the hash of its record, the winner and what it pays."""
+    """The auctioneer's count: every bid that came in time, the winner's credential, and the price that it pays."""
 
     proposal: bytes = blob(1, HASH)
     bids: tuple[CountedBid, ...] = array(2, CountedBid, BIDDERS_MAX)
@@ -44,7 +44,7 @@ class AuctionTally:
     price: int | None = count(4, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Bids in the order of their hashes, each once; a price where there is a winner."""
+        """Return a flaw unless the bids ascend by hash, each once, and a price is there exactly if a winner is."""
         names = [one.bid for one in self.bids]
         if any(a >= b for a, b in pairwise(names)):
             return ".bids", "not in order", "ascending by hash, each once"

@@ -1,4 +1,4 @@
-"""The terms of a sealed-bid auction: what a rule asks of one, what one auction says, and how its bids are counted."""
+"""The terms of a sealed-bid auction: what a rule demands, what one auction states, and how its bids are counted."""
 
 from dataclasses import dataclass
 
@@ -13,21 +13,22 @@ UNANIMOUS, K_OF_N, WEIGHTED = "unanimous", "k of n", "weighted"
 APPROVALS = (UNANIMOUS, K_OF_N, WEIGHTED)
 DEPOSIT, PRICE = "deposit", "price"
 FORFEITS = (DEPOSIT, PRICE)
-"""What a winner owes that never asks for what it won: as much as a lost deposit, or the price that it won at."""
+"""What a winner owes if it never requests the cell that it won: the deposit, or the price that it won at."""
 FUNCTIONS = (*APPROVALS, *PRICE_FUNCTIONS)
 """Functions by which a group reaches an outcome."""
 BIDDERS_MAX = 31
-"""Bids of one auction: each and its reveal travel beside the tally, in one message."""
+"""Most bids of one auction: all bids and their reveals travel beside the tally, in one message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuctionRule:
-    """What a rule asks of auctions in a class.
+    """What a rule demands of auctions in a class.
 
     `members` names the list of members that certifies them; `functions` are the permitted outcome functions (first
-    price, second price). Bids are taken for at least `bids_ns_min`, reveals for at least `reveals_ns_min`; the tally is
-    made `settle_ns` after that. `deposit_min`: the least deposit that a bidder loses where it does not reveal its bid.
-    `forfeit`: what a winner owes that has not asked by the end of the window it won; nothing where absent.
+    price, second price). Bids are taken for at least `bids_ns_min`, reveals for at least `reveals_ns_min`; votes close
+    more than `settle_ns` after the reveals. `deposit_min`: the least deposit, which a bidder owes if it does not reveal
+    its bid. `forfeit`: what a winner owes that has sent no REQUEST by the end of the window it won; nothing where
+    absent.
     """
 
     members: str = text(1, 64)
@@ -40,11 +41,11 @@ class AuctionRule:
     forfeit: str | None = text(8, 16, optional=True)
 
     def forfeited(self, *, deposit: int, price: int) -> int:
-        """What a winner at a price owes that never asks."""
+        """Return what a winner owes that never sends a REQUEST: the deposit, the price it won at, or 0."""
         return {DEPOSIT: deposit, PRICE: price}.get(self.forfeit or "", 0)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Outcome functions and forfeits that there are, time beside `settle_ns`, two bidders at the least."""
+        """Return a flaw unless functions and forfeit exist, both phases exceed `settle_ns`, and two may bid."""
         unknown = [one for one in self.functions if one not in PRICE_FUNCTIONS]
         if unknown:
             return ".functions", unknown[0], f"of {', '.join(PRICE_FUNCTIONS)}"
@@ -58,9 +59,9 @@ class AuctionRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuctionTerms:
-    """One auction: the offer and the cell that are sold, what a bid must say, and until when (UTC, ns).
+    """One auction: the offer and the cell that are sold, the deposit of a bid, and the deadlines (UTC, ns).
 
-    A bid below `reserve` does not count; who bids and does not reveal owes `deposit`. Prices are millionths of the
+    A bid below `reserve` does not count; a bidder that does not reveal owes `deposit`. Prices are millionths of the
     class's currency.
     """
 
@@ -73,7 +74,7 @@ class AuctionTerms:
     reveals_by_ns: int = instant_ns(7)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Bids before reveals, reveals before the window that is sold."""
+        """Return a flaw unless bids close before reveals, and reveals before the window that is sold begins."""
         if not self.bids_by_ns < self.reveals_by_ns:
             return ".reveals_by_ns", self.reveals_by_ns, f"> bids_by_ns, {self.bids_by_ns}"
         if self.reveals_by_ns >= self.cell.window.start_ns:
@@ -83,7 +84,7 @@ class AuctionTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountedBid:
-    """One bid as the tally counts it: the BID and its REVEAL; without a reveal its deposit is lost."""
+    """One bid as the tally counts it, by the hashes of its BID and its REVEAL; without a REVEAL it owes its deposit."""
 
     bid: bytes = blob(1, HASH)
     reveal: bytes | None = blob(2, HASH, optional=True)

@@ -31,7 +31,11 @@ _POSITION_SOURCE = uint(0, high=255, meant=(0, max(PositionSource)))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """An authority entitles a key: names, keys and validity are in the CWT claims of the header."""
+    """An authority entitles a key; issuer, subject, key and validity are in the CWT claims of the record's header.
+
+    `transport_key` is the CURVE key of the node's sockets. `status_index` is the credential's bit in the issuer's
+    status list; a credential without one cannot be revoked.
+    """
 
     level: str = text(1, 64)
     scope: Scope = nested(2, Scope)
@@ -42,7 +46,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """One level of the authority taxonomy: what its records make others do, and how much they weigh."""
+    """One level of the authority taxonomy: response of others to its records, their weight, admitted record types."""
 
     name: str = text(1, 64)
     response: str = text(2, 32)
@@ -52,7 +56,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognition:
-    """One node of a recognition rule: `parts` are numbers of nodes behind it, `fields` what is compared or derived."""
+    """One node of a recognition rule's tree: `parts` index later nodes, `fields` name what is compared or derived."""
 
     kind: str = text(1, 16)
     parts: tuple[int, ...] | None = array(2, uint(0, high=31), 8, optional=True)
@@ -61,15 +65,15 @@ class Recognition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassTerms:
-    """What the rule says of one commodity class; without `rounds_max` prices are not bargained over.
+    """What the rule says of one commodity class.
 
-    A window starts at most `max_ahead_ns` ahead; with `envelope_required` 1 offer, request and GRANT rest on envelopes.
-    `on_incumbent` 1 suspends a settlement while an incumbent is in its band; 0, or absent, ends it.
-    Prices are millionths of `currency`; without `price_forms` every form of price may be offered, but an auction only
-    where `auction` says how one is held.
-    With `approval` a list of offices certifies a REQUEST before it is granted, with `coalition` the right's holders.
-    `schema` names the signed record that says what the class is; `unit` is what bands of it count, Hz where absent; so
-    many `users` may hold one cell at once, one where absent.
+    A window starts at most `max_ahead_ns` after its REQUEST was signed. With `envelope_required` 1 an offer, a REQUEST
+    and a GRANT must each name an envelope. `on_incumbent` 1 suspends a settlement while an incumbent is in its band; 0,
+    or absent, ends it. Prices are millionths of `currency`. Without `rounds_max` there is no bargaining. Without
+    `price_forms` every form of price may be offered, but an auction only where `auction` states its terms. With
+    `approval` the members of a list must certify a REQUEST before it is granted; with `coalition` the other holders of
+    the right must. `schema` is the hash of the signed record that defines the class; `unit` is the unit of its bands,
+    Hz where absent; `users` is how many may hold one cell at once, one where absent.
     """
 
     name: str = text(1, 64)
@@ -108,11 +112,15 @@ class ClassTerms:
 
     @property
     def consent(self) -> ApprovalRule | None:
-        """What is to be certified before a GRANT: the approval of offices, or that of the cell's other holders."""
+        """The approval that a GRANT needs: of a list's members or of the right's other holders; None if neither."""
         return self.coalition if self.approval is None else self.approval
 
     def meaning_flaw(self) -> Flaw | None:
-        """Prices that rise, each tier and fallback once, forms of price that exist."""
+        """Return a flaw in the prices, the approval, the tiers, the fallbacks or the forms of price.
+
+        `price_low` is at most `price_high`; approval and coalition exclude each other and leave less than `accept_ns`
+        to vote; each tier and each fallback number is there once; every form of price exists.
+        """
         if self.price_low > self.price_high:
             return ".price_low", self.price_low, f"<= price_high, {self.price_high}"
         if self.approval is not None and self.coalition is not None:
@@ -132,7 +140,11 @@ class ClassTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How much an authority's people of one level may take of one class in a window, and how one of them starts."""
+    """How much of a class the nodes of one level under one authority may take together in a time of `window_ns`.
+
+    `amount_hz_s` is in Hz x s. A node starts with `first_share_ppm` of it for itself alone; each settlement that it
+    keeps adds `step_ppm`.
+    """
 
     level: str = text(1, 64)
     commodity: str = text(2, 64)
@@ -145,7 +157,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Modality:
-    """How reliable one way of observing is."""
+    """The reliability of one way of observing, ppm."""
 
     name: str = text(1, 64)
     reliability_ppm: int = uint(2, high=PPM)
@@ -153,7 +165,7 @@ class Modality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskTerms:
-    """How an authority's desk may know time and place: it has no radio, no receiver and no disciplined clock."""
+    """Sources and bounds of time and place for an authority's desk, which has no receiver and no disciplined clock."""
 
     time_sources: tuple[int, ...] = array(1, _TIME_SOURCE, 8, low=1)
     position_sources: tuple[int, ...] = array(2, _POSITION_SOURCE, 8, low=1)
@@ -163,7 +175,11 @@ class DeskTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """Where settlements are co-signed: a sub-band, an area, or all; by whom (`mode` 0 authorities, 1 neighbours)."""
+    """Where settlements are co-signed, and by whom.
+
+    A GRANT in `band` and `area` (everywhere where absent) needs `need` co-signatures: with `mode` 0 of the named
+    authorities, with 1 of neighbours.
+    """
 
     name: str = text(1, 64)
     band: Band | None = nested(2, Band, optional=True)
@@ -175,7 +191,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockWitness:
-    """A witness over HTTP (C2SP tlog-witness) whose lines count towards the quorum: its name and Ed25519 key."""
+    """A witness over HTTP (C2SP tlog-witness) that counts towards `witness_quorum`: its name and Ed25519 key."""
 
     name: str = text(1, 128)
     key: bytes = blob(2, HASH)
@@ -183,7 +199,7 @@ class StockWitness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LongLeases:
-    """Transmit leases of more than 240 s: at most `most_ns`, and none whose cell touches one of the protected areas."""
+    """Transmit leases of more than 240 s: at most `most_ns`, and only for cells that touch no protected area."""
 
     most_ns: int = length_ns(1, least=1, most=DAY_NS)
     protected: tuple[Area, ...] = array(2, Area, 64)
@@ -191,7 +207,7 @@ class LongLeases:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JurisdictionLink:
-    """The rule of an authority for its own area, as it signed it, and its credentials, root first."""
+    """A jurisdiction record as its authority signed it, and that authority's credentials, root first."""
 
     record: bytes = blob(1, 8192, least=1)
     chain: tuple[bytes, ...] = array(2, blob(0, 8192, least=1), 9, low=1)
@@ -201,9 +217,10 @@ class JurisdictionLink:
 class Rule:
     """The rule in force: signed by an authority, versioned, effective in a window.
 
-    `validity_ns_max` is how long an envelope may claim to hold after it was signed. With `incumbent_calendar` 1 nothing
-    is transmitted without a signed calendar of incumbents in force. With `admission` 1 nobody takes part without an
-    admission record.
+    `previous` is the hash of the rule record before this one. `validity_ns_max` is how long after its signing an
+    envelope may claim to be valid. With `incumbent_calendar` 1 a radio transmits only with a signed calendar of
+    incumbents in force. With `admission` 1 only parties with an admission record take part. With
+    `outside_authorisation` 1 the gate also needs an authorisation from outside, such as a SAS.
     """
 
     name: str = text(1, 64)
@@ -236,18 +253,18 @@ class Rule:
     jurisdictions: tuple[JurisdictionLink, ...] | None = array(28, JurisdictionLink, 8, low=1, optional=True)
 
     def terms(self, name: str) -> ClassTerms | None:
-        """The terms of a class, found by its whole name."""
+        """Return the terms of the class of exactly that name; None if there is none."""
         return next((c for c in self.classes if c.name == name), None)
 
     def level(self, name: str) -> Level | None:
-        """The taxonomy level of that name."""
+        """Return the taxonomy level of that name; None if there is none."""
         for level in self.levels:
             if level.name == name:
                 return level
         return None
 
     def meaning_flaw(self) -> Flaw | None:
-        """It has a life."""
+        """Return a flaw unless the window has a length from 1 ns to LIFE_MAX_NS."""
         return ordered(self.effective, most_ns=LIFE_MAX_NS, path=".effective")
 
 
@@ -263,13 +280,16 @@ class Admission:
     reason: str | None = text(6, 64, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """It has a life."""
+        """Return a flaw unless the window has a length from 1 ns to LIFE_MAX_NS."""
         return ordered(self.window, most_ns=LIFE_MAX_NS, path=".window")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
-    """An issuer's status list: one bit for each credential it issued with a status index."""
+    """An issuer's status list: one bit for each credential that it issued with a status index; 1 is revoked.
+
+    The list proves that a credential is not revoked only until `fresh_until_ns`.
+    """
 
     version: int = uint(1, high=U64_MAX)
     fresh_until_ns: int = instant_ns(2)
@@ -278,7 +298,7 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
-    """The author's credential is succeeded by another: `proof` is the new key's signature over both."""
+    """The author's credential is replaced by another, `successor`; `proof` is the new key's signature over both."""
 
     successor: bytes = blob(1, 30_000, least=1)
     proof: bytes = blob(2, 64)

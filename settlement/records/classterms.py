@@ -1,6 +1,6 @@
-"""What a commodity class is: the record that an authority signs of it, its unit, licence, and how long things are kept.
+"""The definition of a commodity class: a record that an authority signs, with unit, licence and retention times.
 
-What a class does not say is the usual: frequencies in Hz, for one user at a time, without a licence of its own.
+The defaults of a class: frequencies in Hz, one user at a time, no licence of its own.
 """
 
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ DIMENSIONS = ("occupancy", "floor", "confidence", "eirp", "width")
 FALLBACKS = ("holder", "pool", "any", "none")
 USES = ("any", "operation", "research", "enforcement")
 SPREADS = ("none", "parties", "authority", "public")
-"""To whom something may go, each wider than the one before."""
+"""The groups to whom recordings, or figures made from them, may be given; each includes the one before."""
 KEPT = ("recordings", "envelopes", "usage", "intents", "renewals")
-"""Of what a class may say how long it is kept."""
+"""The kinds of data for which a class may state a retention time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LicenceTerms:
-    """What may be done with recordings and envelopes made under a class, once they are handed over.
+    """What a recipient may do with recordings and envelopes that were made under a class.
 
-    use             what they may be used for: any, operation, research, enforcement
-    keep_ns         how long whoever has them may keep them
-    aggregate       to whom figures made of many of them may go: none, parties, authority, public
-    redistribute    to whom they themselves may go, never wider than the aggregates
+    use             permitted uses: any, operation, research, enforcement
+    keep_ns         how long they may be kept after they were made
+    aggregate       to whom figures made from many of them may be given: none, parties, authority, public
+    redistribute    to whom they themselves may be given; never wider than `aggregate`
     """
 
     use: tuple[str, ...] = array(1, text(0, 32), 8, low=1)
@@ -39,7 +39,7 @@ class LicenceTerms:
     redistribute: str = text(4, 16)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Uses and spreads that exist; what many make is told no less widely than each alone."""
+        """Return a flaw unless uses (each once) and groups exist, and `redistribute` is no wider than `aggregate`."""
         wrong = [one for one in self.use if one not in USES]
         if wrong or len(set(self.use)) != len(self.use):
             return ".use", wrong[0] if wrong else "one use twice", f"each once, of {', '.join(USES)}"
@@ -53,32 +53,35 @@ class LicenceTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionTerms:
-    """How long things of one kind (one of KEPT) are kept at the most; of renewals the last stays."""
+    """How long data of one kind (one of KEPT) is kept at most; of a settlement's renewals the last is never deleted."""
 
     what: str = text(1, 32)
     keep_ns: int = length_ns(2, least=1, most=LIFE_MAX_NS)
 
     def meaning_flaw(self) -> Flaw | None:
-        """A kind that exists."""
+        """Return a flaw unless the kind is one of KEPT."""
         return None if self.what in KEPT else (".what", self.what, f"one of {', '.join(KEPT)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FallbackScope:
-    """What a holder may name as fallback: from whom (holder, pool, any, none), how long before, what is owed."""
+    """A permitted fallback: who may offer the substitute (holder, pool, any, none), notice, and what the move costs.
+
+    `owed_ppm` is a share of the price.
+    """
 
     scope: str = text(1, 16)
     notice_ns: int = length_ns(2)
     owed_ppm: int = uint(3, high=100 * PPM)
 
     def meaning_flaw(self) -> Flaw | None:
-        """A scope that exists."""
+        """Return a flaw unless the scope is one of FALLBACKS."""
         return None if self.scope in FALLBACKS else (".scope", self.scope, f"one of {', '.join(FALLBACKS)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """One quantity that tells items of a commodity class apart, with its unit and bounds."""
+    """One quantity that distinguishes items of a commodity class, with its unit and bounds."""
 
     name: str = text(1, 64)
     unit: str = text(2, 32)
@@ -86,20 +89,20 @@ class Axis:
     high: int | None = sint(4, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Bounds that rise."""
+        """Return a flaw where the lower bound is above the upper one."""
         rising = self.low is None or self.high is None or self.low <= self.high
         return None if rising else (".low", self.low, f"<= {self.high}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
-    """What a commodity class is: its axes, and by which recognition rules two parties know they mean the same.
+    """What a commodity class is: its axes, and the rules by which two parties recognise that they mean the same thing.
 
     unit        what is shared, such as Hz or bit/s; `low` and `high` bound it, `raster` is the step of its edges
     quantity    continuous, or blocks of the raster, none of which is ever split
     place       area, or link: a strip `corridor_mm` to each side of the line between two places
-    envelope    what an envelope of it must say; none where nothing is sensed
-    users       how many may hold one cell at once
+    envelope    the DIMENSIONS that an envelope of it must state; none where nothing is sensed
+    users       how many may hold one cell at once; one where absent
     """
 
     commodity: str = text(1, 64)
@@ -127,7 +130,7 @@ class Schema:
     retention: tuple[RetentionTerms, ...] | None = array(26, RetentionTerms, 8, low=1, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """It has a life, and words for its quantity, place, envelope and prices that exist."""
+        """Return a flaw where quantity, place, envelope or price forms are unknown words, or the window is too long."""
         for name, said, known in (
             ("quantity", () if self.quantity is None else (self.quantity,), QUANTITIES),
             ("place", () if self.place is None else (self.place,), PLACES),

@@ -1,4 +1,4 @@
-"""A settlement that was moved or not kept: the holder's FALLBACK, a dispute, its answer, and what was ruled on it."""
+"""Records about a settlement that was moved or not kept: the holder's FALLBACK, a dispute, its answer, the ruling."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,18 @@ from settlement.records.sizes import HASH
 
 COMPENSATES, CORRECTS, DISMISSED = "compensation", "correction", "dismissed"
 OUTCOMES = (COMPENSATES, CORRECTS, DISMISSED)
-"""What a ruling orders: that something is paid, that a record of fulfilment is corrected, or nothing."""
+"""What a ruling orders: a payment, a correction of a party's record of fulfilment, or nothing."""
 DENIED, ADMITTED = "denied", "admitted"
 EVIDENCE_MAX = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:
-    """A holder moves a settlement to a substitute that was bound at signing: which one, where to, from when.
+    """A holder moves a settlement to a substitute to which the GRANT binds it.
 
-    `declaration` is the offer that the substitute may be asked from; `owed` what its terms owe the user for the move.
+    `choice` is the number of the fallback in the class's catalogue, `cell` the substitute, `from_ns` when the old cell
+    is taken back. `declaration` is the offer under which the user requests the substitute; `owed` is what the holder
+    owes the user for the move.
     """
 
     sid: bytes = blob(1, HASH)
@@ -34,13 +36,16 @@ class Fallback:
     owed: int | None = count(61, least=1, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """The substitute has a window."""
+        """Return a flaw unless the substitute's window has a length from 1 ns to WINDOW_MAX_NS."""
         return ordered(self.cell.window, most_ns=WINDOW_MAX_NS, path=".cell.window")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
-    """A party says a settlement was not kept: on which grounds, by which version of the rule, with what evidence."""
+    """A party states that a settlement was not kept: the grounds, the rule's version, the sum claimed, the evidence.
+
+    `evidence` has the hashes of records; `escalates` names the dispute that this one takes to the next level.
+    """
 
     sid: bytes = blob(1, HASH)
     confirm: bytes = blob(2, HASH)
@@ -54,7 +59,7 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeAnswer:
-    """The accused answers a dispute: it admits or denies (`stance`), and cites what speaks for it."""
+    """The accused party answers a dispute: it admits or denies (`stance`), and cites records as evidence."""
 
     dispute: bytes = blob(1, HASH)
     sid: bytes = blob(2, HASH)
@@ -64,17 +69,18 @@ class DisputeAnswer:
     reason: str | None = text(6, 256, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """One of the two."""
+        """Return a flaw unless the stance is one of the two."""
         known = self.stance in (DENIED, ADMITTED)
         return None if known else (".stance", self.stance, f"{DENIED} or {ADMITTED}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """An authority decides a dispute by the version of the rule the settlement was made under.
+    """An authority decides a dispute by the version of the rule under which the settlement was made.
 
-    `answer` is the answer it heard; `to` who is paid; `corrects` whose record of fulfilment it changes; `strikes` the
-    ruling of a lower level that no longer counts.
+    `compensation` is the sum to be paid, by `pays` to `to`. `answer` is the answer that was taken into account;
+    `corrects` the party whose record of fulfilment it changes; `strikes` the ruling of a lower level that no longer
+    counts.
     """
 
     dispute: bytes = blob(1, HASH)

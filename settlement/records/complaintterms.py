@@ -1,7 +1,7 @@
-"""What a rule may say of a class about keeping one's word: fallbacks, disputes, and how a record of fulfilment counts.
+"""What a rule may say of a class about unkept settlements: fallbacks, disputes, and how fulfilment counts.
 
-All of it is optional: a class without fallbacks has none to choose, and disputes under a rule without terms for them
-are on record only.
+All of it is optional: in a class without fallbacks a holder cannot be bound to one, and a dispute in a class without
+terms for disputes is logged and has no other effect.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from settlement.records.sizes import PPM
 
 SAME_HOLDER, POOL, ANY = "same holder", "pool", "any"
 SCOPES = (SAME_HOLDER, POOL, ANY)
-"""Who may offer the substitute: the holder itself, one of those named, anyone."""
+"""Who may offer the substitute: the holder itself, a holder that the terms name, or any holder."""
 MISAPPLIED, NOT_KEPT, INVALID = "rule misapplied", "fallback not kept", "credential invalid at signing"
 INTERFERENCE, MISREPORTED, UNPAID = "interference measured", "usage misreported", "compensation not paid"
 GROUNDS = (MISAPPLIED, NOT_KEPT, INVALID, INTERFERENCE, MISREPORTED, UNPAID)
@@ -22,13 +22,13 @@ WEIGHT_MAX = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FallbackTerms:
-    """One entry of a class's catalogue: what a holder owes a user that it moves to a substitute.
+    """One entry of a class's catalogue: the terms on which a holder may move a user to a substitute.
 
-    number   what REQUEST, GRANT and FALLBACK name it by
-    scope    who may offer the substitute: same holder, pool (its names stand in `pool`), any
-    notice   the least time between the FALLBACK and the substitute's window, ns
-    owed     for being moved: none, fixed (`amount`), remaining (the share of the price that is left of the window),
-             multiple (`amount` millionths of the price)
+    number      names the entry in REQUEST, GRANT and FALLBACK
+    scope       who may offer the substitute: same holder, pool (the names in `pool`), any
+    notice_ns   the least time between the FALLBACK and the substitute's window
+    owed        to the user: none, fixed (`amount`), remaining (the price's share of the window that is left), multiple
+                (`amount` millionths of the price)
     """
 
     number: int = uint(1, high=255)
@@ -39,7 +39,7 @@ class FallbackTerms:
     pool: tuple[str, ...] | None = array(6, text(0, 64), 32, low=1, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """A scope and a compensation that exist; names where, and only where, the scope is a pool."""
+        """Return a flaw unless scope and compensation exist, and `pool` is there exactly if the scope is pool."""
         if self.scope not in SCOPES:
             return ".scope", self.scope, f"one of {', '.join(SCOPES)}"
         if (self.scope == POOL) != (self.pool is not None):
@@ -51,10 +51,10 @@ class FallbackTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroundTerms:
-    """A ground on which a settlement may be disputed, and what is owed where the dispute is upheld.
+    """A ground on which a settlement may be disputed, and what is owed if the dispute is upheld.
 
-    owed is none, fixed (`amount`), remaining (the share of the price for the time not delivered) or multiple (`amount`
-    millionths of the price); never more than is claimed.
+    `owed` is none, fixed (`amount`), remaining (the share of the price for the time not delivered) or multiple
+    (`amount` millionths of the price); never more than was claimed.
     """
 
     name: str = text(1, 64)
@@ -62,7 +62,7 @@ class GroundTerms:
     amount: int = count(3)
 
     def meaning_flaw(self) -> Flaw | None:
-        """A ground that can be judged, and a compensation that exists."""
+        """Return a flaw unless ground and compensation exist."""
         if self.name not in GROUNDS:
             return ".name", self.name, f"one of {', '.join(GROUNDS)}"
         if self.owed not in COMPENSATIONS:
@@ -72,15 +72,15 @@ class GroundTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeTerms:
-    """How disputes of a class go.
+    """The procedure of disputes in a class.
 
-    grounds      what a settlement may be disputed on, each once
-    levels       levels of authority, the first rules first; a dispute that escalates goes to the next
-    raise_ns     how long after the settlement's window it may still be disputed
-    answer_ns    how long the accused has to answer; without an answer no ruling is made before
-    rule_ns      how long a ruling may take after that; then the dispute may be escalated without one
-    escalate_ns  how long after a ruling it may be escalated
-    pay_ns       how long after a ruling what it orders may stay unpaid
+    grounds      the grounds of a dispute, each once
+    levels       the levels of authority that rule: the first one first; an escalated dispute goes to the next
+    raise_ns     time after the end of the settlement's window in which it may be disputed
+    answer_ns    time in which the accused may answer; without an answer, no ruling is made earlier
+    rule_ns      time for a ruling after that; then the dispute may be escalated without one
+    escalate_ns  time after a ruling in which it may be escalated
+    pay_ns       time after a ruling in which its payment is due
     """
 
     grounds: tuple[GroundTerms, ...] = array(1, GroundTerms, 16, low=1)
@@ -92,7 +92,7 @@ class DisputeTerms:
     pay_ns: int = length_ns(7, least=1, most=VALIDITY_MAX_NS)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Each ground once, each level once."""
+        """Return a flaw unless each ground and each level is there once."""
         for key, names in (("grounds", [one.name for one in self.grounds]), ("levels", list(self.levels))):
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice is not None:
@@ -100,17 +100,19 @@ class DisputeTerms:
         return None
 
     def ground(self, name: str) -> GroundTerms | None:
-        """The terms of a ground, by its name."""
+        """Return the terms of a ground by its name; None if there are none."""
         return next((one for one in self.grounds if one.name == name), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReputationTerms:
-    """How a record of fulfilment becomes a reputation; the formula is in docs/reputation.md. Weights in thousandths.
+    """How a party's record of fulfilment becomes its reputation; the formula is in docs/reputation.md.
 
-    prior_good, prior_bad  what everyone begins with: a settlement kept, or broken, weighs 1000
-    half_life_ns           after so long what was kept or broken counts half
-    complaint              what an upheld complaint weighs beside the settlement
+    Weights are in thousandths of a settlement that is kept or broken.
+
+    prior_good, prior_bad  the weights that every party begins with
+    half_life_ns           time after which a kept or broken settlement counts half
+    complaint              the weight of an upheld dispute
     partner_max            the most that all settlements with one counterparty weigh together
     """
 
@@ -121,12 +123,12 @@ class ReputationTerms:
     partner_max: int = uint(5, high=WEIGHT_MAX * 1000)
 
     def meaning_flaw(self) -> Flaw | None:
-        """A prior there is: nobody's reputation is a division by nothing."""
+        """Return a flaw unless both priors are at least 1, so that a reputation never divides by zero."""
         if self.prior_good < 1 or self.prior_bad < 1:
             return ".prior_good", f"{self.prior_good} to {self.prior_bad}", "a prior of at least 1 on either side"
         return None
 
     @property
     def prior_ppm(self) -> int:
-        """The reputation that everyone begins with."""
+        """The reputation that every party begins with, ppm."""
         return PPM * self.prior_good // (self.prior_good + self.prior_bad)

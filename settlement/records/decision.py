@@ -1,4 +1,4 @@
-"""The one decision of a holder on a settlement: CONFIRM or ABORT."""
+"""The holder's final decision on a settlement: CONFIRM or ABORT, never both."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from settlement.records.sizes import HASH
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirm:
-    """The commit point: over the GRANT and the ACCEPT; transmission may run until `transmit_until_ns`."""
+    """Commits the settlement of a GRANT and its ACCEPT; the first transmit lease ends at `transmit_until_ns`."""
 
     sid: bytes = blob(1, HASH)
     grant: bytes = blob(2, HASH)
@@ -21,7 +21,7 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abort:
-    """The other final decision: the reservation is cancelled."""
+    """Cancels the reservation of a GRANT; `accept` is there if an ACCEPT had come."""
 
     sid: bytes = blob(1, HASH)
     grant: bytes = blob(2, HASH)
@@ -30,7 +30,7 @@ class Abort:
 
 
 DECISIONS = (Confirm, Abort)
-"""One of them ends what a GRANT began; both of one settlement prove that its holder is not honest."""
+"""The two final decisions: a holder that signs both for one settlement is thereby proven dishonest."""
 TYPES = (
     RecordType(
         number=15,

@@ -9,12 +9,12 @@ from settlement.records.row import Charge, Kind, RecordType, WhenLate
 from settlement.records.sizes import HASH
 
 UNDELIVERED = "UNDELIVERED"
-"""The reason of a PREEMPT by which a holder does not deliver what it granted: for nobody stronger, no incumbent."""
+"""The reason of a PREEMPT by which a holder fails to deliver, without a stronger tier or an incumbent as cause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relinquish:
-    """A user ends early."""
+    """A user ends a settlement before its window does."""
 
     sid: bytes = blob(1, HASH)
     confirm: bytes = blob(2, HASH)
@@ -23,9 +23,10 @@ class Relinquish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preempt:
-    """A holder displaces a user for a higher tier; RF stops before `vacate_by_ns`.
+    """A holder displaces a user for a stronger tier; the user's emission stops before `vacate_by_ns`.
 
-    For a REQUEST of another user (`by`) it says what the displaced one is `owed`, and which COMPENSATION is that.
+    `by` is the hash of the REQUEST that displaces it, `owed` what the holder owes the displaced user, and
+    `compensation` the hash of the COMPENSATION record for that; `evidence` is the hash of an incumbent's report.
     """
 
     sid: bytes = blob(1, HASH)
@@ -41,10 +42,10 @@ class Preempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compensation:
-    """One party of a settlement owes the other; settled by its receipt.
+    """One party of a settlement owes the other (`to`) a sum; the receipt of this record settles it.
 
-    A holder for a REQUEST of a stronger tier (`request`) that displaced it, or for a FALLBACK (`moved`) by its terms;
-    either party by a `ruling`. `request` is then the settlement's own.
+    A holder owes it because a REQUEST of a stronger tier (`request`) displaced the settlement, or because its FALLBACK
+    (`moved`) moved it; either party because of a `ruling`. With `moved` or `ruling`, `request` is the settlement's own.
     """
 
     sid: bytes = blob(1, HASH)
@@ -59,7 +60,7 @@ class Compensation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """A user reports what it did with a settlement."""
+    """A user reports how it used a settlement: time on the air, number of bursts, why it ended, window of use."""
 
     sid: bytes = blob(1, HASH)
     confirm: bytes = blob(2, HASH)

@@ -14,15 +14,14 @@ from settlement.records.wholeparts import WHOLE_MAX, LaterPart
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """A holder reserves a cell for a user; nothing may radiate on it yet.
+    """A holder reserves a cell for a user, which may not transmit on it before a CONFIRM.
 
-    `wish` and `index` say which part of which wish it fills, where several holders fill one; `whole`, `place` and
-    `parts` which of how many parts of a settlement over several classes it is.
-    `fallback` is the number of the class's fallback that binds the holder,
-    `replaces` the FALLBACK whose substitute this is.
-    `handover` names what hands on its holder's own lease: whoever holds no licence may grant no other way.
-    `jurisdictions` names the rules of the authorities whose areas its cell touches.
-    `award` names the OUTCOME of the auction of its offer, `approval` that of its class's approval or coalition.
+    `wish` and `index`: which part of which wish this fills, where several holders fill one. `whole`, `place` and
+    `parts`: which of how many parts of a settlement over several classes this is. `fallback` is the number of the
+    fallback, in the class's catalogue, that binds the holder; `replaces` is the hash of the FALLBACK whose substitute
+    this is. `handover` is the hash of the HANDOVER of the holder's own lease; a holder without the action "grant" may
+    grant in no other way. `jurisdictions` are the hashes of the jurisdiction records whose areas the cell touches.
+    `award` is the hash of the OUTCOME of the offer's auction, `approval` that of the class's approval or coalition.
     """
 
     sid: bytes = blob(1, HASH)
@@ -56,9 +55,9 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accept:
-    """A user accepts exactly this GRANT, answers its challenge, and lists what the GRANT derives from.
+    """A user accepts exactly this GRANT, answers its challenge, and lists the records from which the GRANT derives.
 
-    `later` shows the confirmed later parts of a whole that other holders have.
+    `later` shows the later parts of a whole that other holders have confirmed.
     """
 
     sid: bytes = blob(1, HASH)
@@ -71,7 +70,7 @@ class Accept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coordination:
-    """One with a say in the shards named co-signs a GRANT and its ACCEPT: nothing it signed for before overlaps."""
+    """A co-signer of the named shards states that it signed nothing that overlaps, and keeps so until `until_ns`."""
 
     sid: bytes = blob(1, HASH)
     grant: bytes = blob(2, HASH)
@@ -81,7 +80,7 @@ class Coordination:
 
 
 def _may_grant(body: Grant, scope: Scope) -> Refusal | None:
-    """Clause (8): without a licence to grant, only what hands on a lease of one's own."""
+    """Clause (8) of admission: without the action "grant", only a GRANT that hands on the author's own lease."""
     if body.handover is not None or "grant" in scope.actions:
         return None
     return refuse(Reason.SCOPE, "capability.8.grant", ", ".join(scope.actions), "grant, or a HANDOVER that is named")

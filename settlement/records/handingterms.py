@@ -1,4 +1,4 @@
-"""What a rule may say of a class's leases changing hands: how, how often below the licence, by whose consent."""
+"""What a rule may say about handing on leases of a class: which ways, how many times, and whether with consent."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ DEPTH_MAX = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandingTerms:
-    """Leases of a class may change hands; without it none does.
+    """Terms for handing on leases of a class; without them no lease of the class is handed on.
 
     kinds    transfer (the whole lease, for good), sublease (a part of band, area, time or EIRP), or both
-    depth    how many times a lease may be handed on below the settlement with the licence's holder, 1 to 3
-    consent  1 where the holder of the settlement that is handed on must have signed a CONSENT
+    depth    how many times a lease may be handed on, counted from the settlement with the licence's holder, 1 to 3
+    consent  1 if the holder of the settlement that is handed on must sign a CONSENT; else 0
     """
 
     kinds: tuple[str, ...] = array(1, text(0, 16), 2, low=1)
@@ -23,7 +23,7 @@ class HandingTerms:
     consent: int = uint(3, high=1)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Kinds that exist, each once; a depth that lets something be handed on."""
+        """Return a flaw unless the kinds exist, each once, and the depth is at least 1."""
         wrong = [one for one in self.kinds if one not in KINDS]
         if wrong or len(set(self.kinds)) != len(self.kinds):
             return ".kinds", wrong[0] if wrong else "one kind twice", f"each once, of {', '.join(KINDS)}"

@@ -1,4 +1,4 @@
-"""A lease changes hands: its user hands it on, its holder consents, the radio falls silent, or it is taken back."""
+"""Records of a lease that is handed on: HANDOVER by its user, CONSENT by its holder, VACATED, RECLAIM."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from settlement.records.sizes import HASH
 
 TIER_WEAKEST = 255
 LEASE_ARTIFACT_MAX = 48 * 1024
-"""The artifact of the lease that is handed on, where it stands in a record."""
+"""Most bytes of the artifact of the lease that is handed on, inside a HANDOVER."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +22,9 @@ class Handover:
     """The user of a settlement (`sid`, its CONFIRM) hands on its lease, or a part of it, to one party (`to`).
 
     kind      transfer: the whole lease, for good; sublease: a part of band, area, time or EIRP
-    cell      what is handed on, and `max_eirp_mdbm` how loud it may be; `tier` is the lease's own
-    artifact  of the settlement it comes from: from link to link it leads back to the licence
+    cell      what is handed on, at most with `max_eirp_mdbm`; `tier` is the tier of the lease
+    artifact  proof of the settlement whose lease it is; where that lease was handed on too, it contains the artifact of
+              the one before, and so on back to the licence
     """
 
     sid: bytes = blob(1, HASH)
@@ -39,14 +40,14 @@ class Handover:
     artifact: bytes = blob(11, LEASE_ARTIFACT_MAX, least=1)
 
     def meaning_flaw(self) -> Flaw | None:
-        """A kind that exists, a window."""
+        """Return a flaw unless the kind exists and the window has a length from 1 ns to WINDOW_MAX_NS."""
         if self.kind not in KINDS:
             return ".kind", self.kind, " or ".join(KINDS)
         return ordered(self.cell.window, most_ns=WINDOW_MAX_NS, path=".cell.window")
 
     @property
     def offered(self) -> Declaration:
-        """What may be asked for from it: it is an offer to one party."""
+        """The HANDOVER as an offer, at a fixed price, under which the party `to` may send a REQUEST."""
         return Declaration(
             cell=self.cell,
             commodity=self.commodity,
@@ -69,9 +70,10 @@ class Consent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vacated:
-    """The old user's gate is closed for what a HANDOVER hands on, and stays so; its warden says since when (UTC, ns).
+    """The old user states that its gate is closed for good for what a HANDOVER hands on, and since when (UTC, ns).
 
-    `lease` is the newest RENEW or RESUME of its own settlement: nobody after it may radiate for longer than that.
+    The warden of the radio measured that instant, as an interval. `lease` is the newest RENEW or RESUME of the old
+    user's own settlement: no later user may transmit beyond the end of that lease.
     """
 
     sid: bytes = blob(1, HASH)
@@ -83,9 +85,9 @@ class Vacated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reclaim:
-    """What was handed on is its old user's again before its window is over: it came to nothing, or ended early.
+    """The old user takes back what it handed on, before the window ends: the HANDOVER was not used, or use ended early.
 
-    At the end of its window nobody has to say so: every verifier has that from the HANDOVER.
+    At the end of the window no record is needed: every verifier knows that end from the HANDOVER.
     """
 
     sid: bytes = blob(1, HASH)
@@ -94,7 +96,7 @@ class Reclaim:
 
 
 def _handed(body: Handover, rule: Rule, _signed_ns: int) -> Refusal | None:
-    """Clause (13): the class lets leases change hands this way, at a price of its own."""
+    """Clause (13) of admission: the class allows this kind of handing on, and the price is inside its bounds."""
     terms = rule.terms(body.commodity)
     if terms is None:
         return refuse(Reason.TERMS, "disposition.13.class", body.commodity, ", ".join(c.name for c in rule.classes))

@@ -1,4 +1,4 @@
-"""What an authority asks for in its own area, and how its terms and a neighbour's are brought together."""
+"""What an authority demands in its own area, and how its terms and those of an adjacent area are combined."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from settlement.chain.scope import Area, Window, ordered
 from settlement.records.row import Becomes, CarriedBy, Kind, RecordType
 
 STRICTER, LEAD = "stricter", "lead:"
-"""Policies: the stricter of both for every term; or the terms of the jurisdiction that is named behind `lead:`."""
+"""Policies: for each term the stricter of both; or the terms of the jurisdiction that is named after `lead:`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JurisdictionTerms:
-    """What a jurisdiction allows of one class: no louder, no longer, at a price inside these."""
+    """What a jurisdiction allows in one class: the most EIRP, the longest window, and the bounds of the price."""
 
     commodity: str = text(1, 64)
     max_eirp_mdbm: int = millidecibel(2)
@@ -24,9 +24,10 @@ class JurisdictionTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jurisdiction:
-    """An authority's rule for its area: the clause it goes by, what it allows, and the policy it reconciles by.
+    """An authority's rule for its area: the legal clause behind it, what it allows, and its policy of reconciliation.
 
-    `reconciliation` is for cells that touch another's area as well: "stricter", or "lead:NAME"; both must say the same.
+    `reconciliation` applies to cells that touch another jurisdiction's area as well: "stricter" or "lead:NAME"; both
+    jurisdictions must state the same policy.
     """
 
     name: str = text(1, 64)
@@ -37,7 +38,7 @@ class Jurisdiction:
     reconciliation: str | None = text(6, 80, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """It has a life, and a policy that exists where it has one."""
+        """Return a flaw where the policy is unknown, or the window is empty or longer than LIFE_MAX_NS."""
         policy = self.reconciliation
         if policy is not None and policy != STRICTER and not policy.startswith(LEAD):
             return ".reconciliation", policy, f"{STRICTER}, or {LEAD}NAME"

@@ -10,7 +10,7 @@ from settlement.records.sizes import HASH
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renew:
-    """Extends the transmit lease, never past the window."""
+    """A holder extends the transmit lease to `transmit_until_ns`, never past the window."""
 
     sid: bytes = blob(1, HASH)
     confirm: bytes = blob(2, HASH)
@@ -21,7 +21,7 @@ class Renew:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspend:
-    """A holder takes the transmit lease back for a while; the settlement stands and its cell stays reserved."""
+    """A holder takes the transmit lease back until a RESUME; the settlement stays in force and its cell reserved."""
 
     sid: bytes = blob(1, HASH)
     confirm: bytes = blob(2, HASH)
@@ -34,7 +34,7 @@ class Suspend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume:
-    """Ends a suspension: a lease of its own, under a fence above the SUSPEND's."""
+    """A holder ends a suspension with a new transmit lease; its fence is above that of the SUSPEND."""
 
     sid: bytes = blob(1, HASH)
     confirm: bytes = blob(2, HASH)
@@ -44,7 +44,7 @@ class Resume:
 
 
 CHANGES = (Renew, Suspend, Resume)
-"""Record types that change a lease; numbers and fences rise over all of them."""
+"""Record types that change a lease; over all records of a settlement of these types `number` and `fence` rise."""
 TYPES = (
     RecordType(
         number=17,

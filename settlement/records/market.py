@@ -15,16 +15,17 @@ from settlement.records.wholeparts import WholeOf
 
 _AHEAD = (("cell.window.start_ns", WINDOW_MAX_NS),)
 PARTS_MAX = 8
-"""Holders that may fill one wish after the first."""
+"""Most parts that may fill one wish beside the first."""
 PART_BYTES_MAX = 2048
-"""A GRANT, an ACCEPT or a CONFIRM where it is shown."""
+"""Most bytes of a GRANT, an ACCEPT or a CONFIRM inside a `ShownPart`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """A holder's offer: cell, class, tiers, price and the envelope it rests on.
+    """A holder's offer: cell, class, tiers, price, and the envelope that it rests on.
 
-    `curve` is a dynamic price's; `shown` names settlements that a discovered price is the median of.
+    `curve` is for a dynamic price; `shown` are the hashes of settlements of whose prices a discovered price is the
+    median.
     """
 
     cell: Cell = nested(1, Cell)
@@ -52,7 +53,7 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """A user says what it looks for, so that holders may offer it; it reserves nothing."""
+    """A user states what it looks for; holders may answer with offers until `answer_by_ns`. Reserves nothing."""
 
     cell: Cell = nested(1, Cell)
     commodity: str = text(2, 64)
@@ -64,13 +65,13 @@ class Intent:
     nonce: bytes = blob(8, 16)
 
     def meaning_flaw(self) -> Flaw | None:
-        """What is offered or asked for has a window; a GRANT's is held against class and credentials."""
+        """Return a flaw unless the cell's window has a length from 1 ns to WINDOW_MAX_NS."""
         return ordered(self.cell.window, most_ns=WINDOW_MAX_NS, path=".cell.window")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPart:
-    """A settled part of a wish as its user shows it to the next holder: the three records that both signed."""
+    """A settled part of a wish that its user shows to the next holder: its GRANT, ACCEPT and CONFIRM."""
 
     grant: bytes = blob(1, PART_BYTES_MAX, least=1)
     accept: bytes = blob(2, PART_BYTES_MAX, least=1)
@@ -79,7 +80,7 @@ class ShownPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartOf:
-    """Which wish a REQUEST fills a part of: its id, the place in its sequence, all that was asked, what is filled."""
+    """The wish of which a REQUEST asks for a part: its id, the part's number, the whole cell, the settled parts."""
 
     wish: bytes = blob(1, 16)
     index: int = uint(2, high=PARTS_MAX)
@@ -87,19 +88,20 @@ class PartOf:
     shown: tuple[ShownPart, ...] = array(4, ShownPart, PARTS_MAX)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Every part before this one is shown."""
+        """Return a flaw unless all parts before this one are shown."""
         shown = len(self.shown)
         return None if shown == self.index else (".shown", shown, f"index, {self.index}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A user asks for part of a declaration; `envelope` names what its radio can do.
+    """A user asks for a cell inside a declaration; `envelope` is the hash of its radio's unit envelope.
 
-    With `partial` 1 it is content with a part; `part` says of what. `emergency` 1 is its word that this is one.
-    `counter` is the COUNTER whose price it takes; all else is then as it was asked first. `whole` says of which
-    settlement over several classes it is a part.
-    `fallback` is the number of the class's fallback that is to hold; `replaces` the FALLBACK whose substitute this is.
+    With `partial` 1 the user takes a part of the cell as well; `part` says of which wish this is a part. `emergency` 1
+    is the user's statement that this is an emergency. `counter` is the hash of the COUNTER whose price the user takes;
+    every other field is then as in the first REQUEST. `whole` says of which settlement over several classes this is a
+    part. `fallback` is the number of the fallback, in the class's catalogue, that is to bind the holder; `replaces` is
+    the hash of the FALLBACK whose substitute this asks for.
     """
 
     declaration: bytes = blob(1, HASH)
@@ -119,7 +121,7 @@ class Request:
     replaces: bytes | None = blob(61, HASH, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """What is offered or asked for has a window; a GRANT's is held against class and credentials."""
+        """Return a flaw where `part` is there without `partial`, or the cell's window is empty or too long."""
         if (self.part is not None) and not self.partial:
             return ".partial", 0, "1, where it says of what it is a part"
         return ordered(self.cell.window, most_ns=WINDOW_MAX_NS, path=".cell.window")
@@ -139,12 +141,12 @@ class Counter:
     rule: bytes = blob(8, HASH)
 
     def meaning_flaw(self) -> Flaw | None:
-        """What is offered or asked for has a window; a GRANT's is held against class and credentials."""
+        """Return a flaw unless the cell's window has a length from 1 ns to WINDOW_MAX_NS."""
         return ordered(self.cell.window, most_ns=WINDOW_MAX_NS, path=".cell.window")
 
 
 def _priced(body: Declaration | Intent | Counter, rule: Rule, _signed_ns: int) -> Refusal | None:
-    """Clause (13): class and price are the rule's."""
+    """Clause (13) of admission: the rule has the class, in that unit, and the price is inside its bounds."""
     terms = rule.terms(body.commodity)
     if terms is None:
         return refuse(Reason.TERMS, "disposition.13.class", body.commodity, ", ".join(c.name for c in rule.classes))
@@ -156,7 +158,7 @@ def _priced(body: Declaration | Intent | Counter, rule: Rule, _signed_ns: int) -
 
 
 def _offered(body: Declaration, rule: Rule, signed_ns: int) -> Refusal | None:
-    """Clause (13): so are the form of the price and its currency."""
+    """Clause (13) of admission, for an offer: also the form of price, the currency and the curve are the class's."""
     terms = rule.terms(body.commodity)
     refusal = _priced(body, rule, signed_ns)
     if refusal is not None or terms is None:
@@ -174,7 +176,7 @@ def _offered(body: Declaration, rule: Rule, signed_ns: int) -> Refusal | None:
 
 
 def _bargained(body: Counter, rule: Rule, signed_ns: int) -> Refusal | None:
-    """Clause (13): so is the round."""
+    """Clause (13) of admission, for a COUNTER: also the round is within the class's `rounds_max`."""
     terms = rule.terms(body.commodity)
     rounds = (terms.rounds_max or 0) if terms is not None else 0
     refusal = _priced(body, rule, signed_ns)

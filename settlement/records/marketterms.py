@@ -1,6 +1,6 @@
-"""What a rule may say of a class as a market: who is matched with whom, what it costs, who may displace whom.
+"""What a rule may say about the market of a class: matching of offers, prices, and which tier may displace which.
 
-All of it is optional: a class without it is traded as before, at the price of the offer and first come, first served.
+All of it is optional: without it a cell costs the offer's price, and the first REQUEST is served first.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ HOURS = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchingTerms:
-    """Which offers a user may take, and in which order it prefers them: `order` names criteria, the first decides."""
+    """Which offers a user may take, and how it ranks them: by the first criterion in `order`, ties by the next."""
 
     order: tuple[str, ...] = array(1, text(0, 16), 8, low=1)
     distance_mm_max: int | None = millimetres(2, optional=True)
@@ -26,7 +26,7 @@ class MatchingTerms:
     confidence_ppm_min: int | None = uint(4, high=PPM, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Criteria that exist, each once."""
+        """Return a flaw unless the criteria exist, each once."""
         wrong = [one for one in self.order if one not in CRITERIA]
         if wrong or len(set(self.order)) != len(self.order):
             return ".order", wrong[0] if wrong else "one criterion twice", f"each once, of {', '.join(CRITERIA)}"
@@ -49,7 +49,7 @@ class Tariff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PricePoint:
-    """A dynamic price from an instant on, counted from the beginning of the offer's window."""
+    """A point of a dynamic price: the price from `after_ns` after the beginning of the offer's window."""
 
     after_ns: int = length_ns(1)
     price: int = count(2)
@@ -57,14 +57,15 @@ class PricePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TierTerms:
-    """What one tier of a class may do to weaker ones, how long before, and what it costs.
+    """Which weaker tiers a tier of a class may displace, with what notice, and what it then owes.
 
-    levels      the credentials' levels that may use it; none named: every level
+    levels      the levels of credentials that may use the tier; where absent: every level
     displaces   the tiers that it may displace, each weaker (a higher number) than its own
-    condition   none, emergency (the REQUEST says so), incumbent (alone for a protected service), after (`after_ns` of
-                the weaker settlement's window have passed)
-    owed        to the displaced party: none, fixed (`amount`), remaining (the share of its price that is left of its
-                window), multiple (`amount` millionths of its price)
+    condition   none, emergency (the REQUEST states one), incumbent (only for an incumbent, never for a REQUEST), after
+                (`after_ns` of the weaker settlement's window have passed)
+    notice_ns   the least time until the displaced radio must be silent
+    owed        to the displaced party: none, fixed (`amount`), remaining (its price's share of the window that is
+                left), multiple (`amount` millionths of its price)
     """
 
     tier: int = uint(1, high=255)
@@ -77,7 +78,7 @@ class TierTerms:
     levels: tuple[str, ...] | None = array(8, text(0, 64), 16, low=1, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Tiers, conditions and compensations that exist; a stronger tier is never displaced."""
+        """Return a flaw unless the displaced tiers are weaker and condition and compensation exist."""
         stronger = [one for one in self.displaces if one <= self.tier]
         if stronger:
             return ".displaces", stronger[0], f"> tier, {self.tier}"

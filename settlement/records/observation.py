@@ -1,4 +1,4 @@
-"""What a node sensed, with the interval that holds the truth, and what its gate did."""
+"""Records of what a node sensed, with intervals that hold the true values, and of changes of its gate."""
 
 from dataclasses import dataclass
 
@@ -12,30 +12,33 @@ from settlement.records.sizes import HASH, PPM
 
 _MEASURED = (-1_000_000_000, 1_000_000_000)
 PLACE, UNIT, COMPOSITE = "place", "unit", "composite"
-"""Kinds of envelope: what was found at a place, what a radio could do anywhere, and what the two come to together."""
+"""Kinds of envelope: what was sensed at a place; what a radio can do anywhere; what both allow together."""
 FREE = "free"
-"""The state of a channel in which nothing was found."""
+"""The state of a channel in which no signal was found."""
 HEARD_AFTER_END = "HEARD_AFTER_END"
-"""The flag of a channel in which a base station was heard that had to be silent; which one stands in those after it."""
+"""The flag of a channel in which a base station was heard that had to be silent; the flags after it name which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantity:
-    """A measured value with the interval that holds the truth at the envelope's stated level."""
+    """A measured value with the interval that holds the true value at the envelope's confidence level, `level_ppm`."""
 
     value: int = sint(1, meant=_MEASURED)
     low: int = sint(2, meant=_MEASURED)
     high: int = sint(3, meant=_MEASURED)
 
     def meaning_flaw(self) -> Flaw | None:
-        """The value lies in its interval."""
+        """Return a flaw unless the value lies in its interval."""
         inside = self.low <= self.value <= self.high
         return None if inside else ("", f"{self.value} in {self.low} to {self.high}", "low <= value <= high")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelObservation:
-    """What was sensed in one channel; `floor_unit` is dBm/Hz when calibrated, dBFS/Hz when relative."""
+    """What was sensed in one channel; `floor_unit` is dBm/Hz if calibrated, dBFS/Hz if relative.
+
+    `clear_above_mdbm` claims that no signal stronger than that is in the channel.
+    """
 
     band: Band = nested(1, Band)
     state: str = text(2, 32)
@@ -46,7 +49,7 @@ class ChannelObservation:
     clear_above_mdbm: int | None = millidecibel(7, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """A ratio is one."""
+        """Return a flaw unless the occupancy's interval lies inside 0 to 1 (in ppm)."""
         ratio = self.occupancy_ppm
         if ratio is not None and not (ratio.low >= 0 and ratio.high <= PPM):
             return ".occupancy_ppm", f"{ratio.low} to {ratio.high}", f"inside 0 to {PPM}"
@@ -55,11 +58,12 @@ class ChannelObservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """A capability envelope: `kind` is place, unit or composite; intervals hold at `level_ppm`.
+    """A capability envelope: `kind` is place, unit or composite; its intervals hold at confidence `level_ppm`.
 
-    `sensitivity_mdbm` is the weakest signal the radio can find; a channel's `clear_above_mdbm` claims that nothing
-    stronger is in it, and cannot lie below what the radio can find. `modality` names the way of observing, as the rule
-    rates it. `parts` names the envelopes a composite is made from; `width_hz_max` is the widest signal of a unit.
+    `sensitivity_mdbm` is the weakest signal that the radio can find; no channel's `clear_above_mdbm` may lie below it.
+    `modality` names the way of observing, to which the rule gives a reliability. `parts` are the hashes of the
+    envelopes from which a composite is made; `width_hz_max` is the widest signal of a unit. `looks` is the number of
+    looks.
     """
 
     kind: str = text(1, 16)
@@ -76,7 +80,10 @@ class Envelope:
     width_hz_max: int | None = hertz(12, least=1, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Nobody is sure of a measurement, and who knows nothing of it has none; what a radio can do may be certain."""
+        """Return a flaw in the confidence level, the end of validity or the time of observation.
+
+        A measurement holds with more than 0 and less than 1 (in ppm); what a radio can do (unit) may hold with 1.
+        """
         surest = PPM if self.kind == UNIT else PPM - 1
         if not 0 < self.level_ppm <= surest:
             return ".level_ppm", self.level_ppm, f"1 to {surest}"
@@ -87,7 +94,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """The node's own record of a gate change: states, reason, settlement."""
+    """A node's own record of a change of its gate: both states, the reason, the settlement, and when (UTC, ns)."""
 
     state: str = text(1, 32)
     previous: str = text(2, 32)
@@ -100,7 +107,7 @@ class Gate:
 
 
 def _observed(body: Envelope, scope: Scope) -> Refusal | None:
-    """Clause (8): its author speaks of its own bands alone, and claims nothing below what its radio can find."""
+    """Clause (8) of admission: only bands of the author's scope (any for a unit), no claim below its sensitivity."""
     outside = next((c.band for c in body.channels if not scope.holds_band(c.band)), None)
     if body.kind != UNIT and outside is not None:
         return refuse(Reason.SCOPE, "capability.8.channel", outside, ", ".join(str(b) for b in scope.bands))
@@ -113,7 +120,7 @@ def _observed(body: Envelope, scope: Scope) -> Refusal | None:
 
 
 def _valid_for(body: Envelope, rule: Rule, signed_ns: int) -> Refusal | None:
-    """Clause (13): it claims to hold no longer than the rule lets it."""
+    """Clause (13) of admission: the envelope claims no longer validity than the rule allows."""
     most_ns, claimed_ns = rule.validity_ns_max or VALIDITY_MAX_NS, body.valid_until_ns - signed_ns
     if claimed_ns <= most_ns:
         return None

@@ -1,4 +1,4 @@
-"""What a group of members decides together: the signed list of members, a proposal, votes, the certified outcome."""
+"""Records of group decisions: the signed list of members, a proposal, votes, and the certified outcome."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class GroupMember:
     weight: int = uint(4, high=1_000_000)
 
     def meaning_flaw(self) -> Flaw | None:
-        """A role that there is, a weight that counts."""
+        """Return a flaw unless the role exists and the weight is at least 1."""
         if self.role not in ROLES:
             return ".role", self.role, f"one of {', '.join(ROLES)}"
         return None if self.weight else (".weight", 0, ">= 1")
@@ -36,9 +36,9 @@ class GroupMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberList:
-    """An authority names who decides in an epoch, and how many of them may be faulty.
+    """An authority's list of the members that decide in an epoch, and how many of them may be faulty.
 
-    The next epoch's list of that name takes its place; what was proposed under this one is decided under this one.
+    The list of the next epoch, with the same name, replaces it; a proposal stays with the list it was made under.
     """
 
     name: str = text(1, 64)
@@ -48,7 +48,7 @@ class MemberList:
     members: tuple[GroupMember, ...] = array(5, GroupMember, GROUP_MAX, low=1)
 
     def meaning_flaw(self) -> Flaw | None:
-        """3 f + 1 members at the least, each key and credential once; a life."""
+        """Return a flaw unless there are >= 3 x faulty + 1 members, no credential or key twice, and a valid window."""
         least = 3 * self.faulty + 1
         if len(self.members) < least:
             return ".members", f"{len(self.members)} members", f">= {least}, three times the faulty and one"
@@ -60,10 +60,11 @@ class MemberList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A question to a list of members; `function` says how votes or bids become an outcome.
+    """A question to a list of members; `function` is the function from votes or bids to the outcome.
 
-    With an `auction` the question is who gets it, and at what price; else whether `subject`, a REQUEST that asks for
-    what `approval` says, is approved: by `need` members (k of n) or members of that weight together (weighted).
+    With `auction` the question is who wins the cell, and at what price. Without it the question is whether to approve
+    the REQUEST `subject`, whose content is in `approval`; `need` is the number of members (k of n) or the sum of their
+    weights (weighted) that must agree. `membership` is the hash of the list of members.
     """
 
     members: str = text(1, 64)
@@ -78,7 +79,7 @@ class Proposal:
     approval: ApprovalTerms | None = nested(10, ApprovalTerms, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """An outcome function that there is, and what it is about."""
+        """Return a flaw unless the function exists, with what it is about, and an auction's vote ends in time."""
         if self.function not in FUNCTIONS:
             return ".function", self.function, f"one of {', '.join(FUNCTIONS)}"
         if (self.auction is not None) is not (self.function in PRICE_FUNCTIONS):
@@ -95,9 +96,9 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ballot:
-    """A member's vote on a proposal, one for each epoch: `choice` names what it votes for.
+    """A member's vote on a proposal, one in each epoch; `choice` names what it votes for.
 
-    `signature` is over network, membership, epoch and choice: the part of it that a certificate keeps.
+    `signature` is over network, membership, epoch and choice; a certificate contains these signatures.
     """
 
     proposal: bytes = blob(1, HASH)
@@ -108,9 +109,9 @@ class Ballot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupOutcome:
-    """What a proposal came to, with the certificate that enough members voted for it.
+    """The result of a proposal, with the certificate that enough members voted for it.
 
-    Of an auction `tally` names the TALLY, `winner` the credential that may ask for the cell, at `price`.
+    For an auction: `tally` is the hash of the TALLY, `winner` the credential that may request the cell, at `price`.
     """
 
     proposal: bytes = blob(1, HASH)
@@ -123,7 +124,7 @@ class GroupOutcome:
 
 
 def _in_scope(body: Proposal, scope: Scope) -> Refusal | None:
-    """Clause (8): what is auctioned, or asked for, is the author's to give."""
+    """Clause (8) of admission: band, area and class of what is auctioned or approved lie in the author's scope."""
     about = body.auction or body.approval
     if about is None:
         return None
@@ -138,7 +139,7 @@ def _in_scope(body: Proposal, scope: Scope) -> Refusal | None:
 
 
 def _auctioned(body: Proposal, rule: Rule, signed_ns: int) -> Refusal | None:
-    """Clause (13): the class has auctions, and this one is as the rule asks."""
+    """Clause (13) of admission: the class has auctions and this one meets their terms; approvals go to `_as_ruled`."""
     auction = body.auction
     if auction is None:
         return _as_ruled(body, rule, signed_ns)
@@ -171,7 +172,7 @@ def _auctioned(body: Proposal, rule: Rule, signed_ns: int) -> Refusal | None:
 
 
 def _as_ruled(body: Proposal, rule: Rule, signed_ns: int) -> Refusal | None:
-    """Clause (13): the class asks for approval, by this list, this function and so many."""
+    """Clause (13) of admission: the class demands approval by this list, function and `need`, voted in time."""
     terms = rule.terms(body.approval.commodity) if body.approval is not None else None
     asked = terms.consent if terms is not None else None
     if asked is None:

@@ -1,6 +1,6 @@
 """The registry of record types: every module in this folder that declares TYPES is part of it.
 
-A new type is a row in its family's module; a new family is a module in this room, and is found by being there.
+A new type is a new row in its family's module. A new family is a new module in this folder; it needs no other entry.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ def _twice(values: Sequence[object]) -> object | None:
 
 
 def registry_of(rows: Sequence[RecordType]) -> Mapping[str, RecordType]:
-    """Types by name, in the order of their numbers. Raises ValueError where two share a name, a number or a body."""
+    """Return the types by name, ordered by number. Raises ValueError where two share a name, a number or a body."""
     twice = _twice([row.name for row in rows]) or _twice([row.number for row in rows]) or _twice([r.body for r in rows])
     if twice is not None:
         raise ValueError(f"two record types share {twice}")
@@ -37,5 +37,5 @@ TYPE_OF: Mapping[type[Any], str] = MappingProxyType({row.body: name for name, ro
 
 
 def row_of(body: type[Any]) -> RecordType:
-    """The row of a body's class."""
+    """Return the row of a body's class."""
     return RECORDS[TYPE_OF[body]]

@@ -1,6 +1,7 @@
-"""What one record type is, in one row: who may say it, over whose key it comes, how it is judged when it is late.
+"""The row that describes one record type: who may sign it, who may send it, how a late one is judged, and so on.
 
-Every family declares its rows beside its schemas; `registry` collects them, and nothing else knows a type by its name.
+Every family declares its rows beside its schema classes; `registry` collects them. Other code reads these rows instead
+of comparing names of types.
 """
 
 from collections.abc import Callable
@@ -20,17 +21,17 @@ class Kind(StrEnum):
 
 
 class CarriedBy(Enum):
-    """Over whose transport key a record may come; an authority's word may reach a node through any neighbour."""
+    """From whose transport key a record may come; records of authorities may come through any neighbour."""
 
     AUTHOR = "its author"
     ANYONE = "anyone"
 
 
 class WhenLate(Enum):
-    """What a record's age does to it.
+    """Whether a record still counts when it is old.
 
-    A decision counts however late it comes, and so does what takes something away: the same bytes are sent until they
-    are heard. A log head does too: what it extends says whether it is old.
+    A final decision counts however late it comes, and so does a record that takes a right away: it is sent again until
+    its receipt comes. A log head also counts: its size shows whether it is old.
     """
 
     STALE = "refused when it is older than the rule allows"
@@ -39,7 +40,7 @@ class WhenLate(Enum):
 
 
 class Site(Enum):
-    """Where an author must stand to say it: what is or will be where it stands, or the area that it names."""
+    """Where an author must be when it signs such a record."""
 
     ANYWHERE = "anywhere"
     OWN_AREA = "inside its credential's area"
@@ -47,14 +48,14 @@ class Site(Enum):
 
 
 class Cites(Enum):
-    """Which version of the rule a record may name: complaints speak of the one their settlement was made under."""
+    """Which version of the rule a record may name: a dispute names the version that its settlement was made under."""
 
     IN_FORCE = "in force"
     ONCE_IN_FORCE = "once in force"
 
 
 class Charge(Enum):
-    """What a record costs its sender's share of a node, where it is admitted."""
+    """How much of its sender's share of a node's capacity an admitted record uses."""
 
     WHOLE = "whole"
     WITNESSING = "a quarter of its log: heads go round with every settlement"
@@ -62,7 +63,7 @@ class Charge(Enum):
 
 
 class Becomes(Enum):
-    """What an admitted record becomes beside its entry in the log."""
+    """What happens to an admitted record beside its entry in the log."""
 
     ACTED = "judged by the protocol and acted on"
     NOTED = "nothing more: it is left to whoever reads the log"
@@ -82,18 +83,19 @@ def _no_terms(_body: Any, _rule: Any, _signed_ns: int) -> Refusal | None:
 class RecordType:
     """One record type.
 
-    number          its place in the list of types: a rule that admits every type names them in this order
-    actions         one of these must be in its author's scope; none: it is everyone's own matter
-    owed            what a settled pair owes each other: no revocation undoes it, and the key that settled ends it
-    of_old_keys     what a key decided before it was succeeded stays decided, however late it arrives
-    signs           it is answered by a signature, so that whoever is not sure of time and place does not answer
-    beside          it is taken by itself where it travels beside a record that rests on it
-    passed_on       neighbours pass it on by design: a second copy of it is nobody's replay, and is not logged
-    receipted       its author asks for a signed word that it was heard
-    own_word        on record in its author's log even where the author has lost its clock, place or credential
-    ahead           fields that may lie at most so many ns after the signing
-    within_scope    what clause (8) of admission asks of this type alone
-    within_terms    what clause (13) of admission asks of this type; the instant it was signed at is UTC, ns
+    number          order of the types: a rule that admits every type lists them in this order
+    actions         the author's scope must contain one of these; where empty, every author may sign it
+    owed            an obligation of a settled pair: revocation of the author does not prevent it, and an old key may
+                    end what it settled
+    of_old_keys     a decision by a key that was replaced later still counts, however late it arrives
+    signs           the answer to it is a signature; a node that is not sure of time and place does not answer
+    beside          it is judged by itself when it travels beside a record that refers to it
+    passed_on       neighbours pass it on by design: a second copy is no replay, and is not logged
+    receipted       its author expects a signed receipt
+    own_word        a node logs its own record of this type even without trusted clock, place or credential
+    ahead           fields (path, ns) that may lie at most so long after the signing
+    within_scope    check of clause (8) of admission for this type alone: (body, scope)
+    within_terms    check of clause (13) of admission for this type: (body, rule, instant of signing in UTC ns)
     """
 
     number: int

@@ -1,5 +1,5 @@
-"""Sizes and units that bodies share."""
+"""Sizes and units that the record bodies share."""
 
 HASH = 32
 PPM = 1_000_000
-"""Millionths: a ratio of one."""
+"""A ratio of one, in millionths."""

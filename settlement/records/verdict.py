@@ -1,4 +1,4 @@
-"""A signed answer: why a record was refused, that one was heard, that a settlement is under review."""
+"""Signed answers to records: refusals, receipts, reviews of settlements, withdrawals of approvals."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from settlement.records.sizes import HASH
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Tells a peer why its record was refused."""
+    """A signed answer to the record `subject`: why it was refused, or by its reason RECEIVED that it arrived."""
 
     subject: bytes = blob(1, HASH)
     reason: str = text(2, 64)
@@ -19,7 +19,7 @@ class Verdict:
 
 
 REVIEW_OPENED = "review.opened"
-"""The clause of a node's own word that a settlement with a revoked party is under review."""
+"""The clause of a verdict in a node's own log: a settlement with a revoked party is under review."""
 APPROVAL_WITHDRAWN = "approval.withdrawn"
-"""The clause by which a holder says of its own PROPOSAL that nothing comes of what was approved, or no more."""
+"""The clause by which a holder states that it does not, or no longer, use the approval of its own PROPOSAL."""
 TYPES = (RecordType(number=30, name="verdict", body=Verdict, kind=Kind.DEALING, actions=("observe",), own_word=True),)

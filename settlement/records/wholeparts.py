@@ -6,18 +6,18 @@ from settlement.chain.codec import Flaw, array, blob, uint
 from settlement.records.sizes import HASH
 
 WHOLE_MAX = 8
-"""Parts of one whole."""
+"""Most parts of one whole."""
 SHOWN_BYTES_MAX = 4096
-"""A GRANT, an ACCEPT or a CONFIRM where it is shown."""
+"""Most bytes of a GRANT or a CONFIRM inside a `LaterPart`; of an ACCEPT, WHOLE_MAX times as many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeOf:
-    """The whole that a REQUEST asks for one part of: its id, which part this is, and every part in order.
+    """The whole of which a REQUEST asks for one part: its id, the index of this part, and every part in order.
 
-    A part is named by its declaration and by a hash over class, cell, tier, EIRP and price (`terms`). `id` is SHA-256
-    over the user, the nonce and all parts: nobody can change a part under it. The first part's CONFIRM is the commit
-    point of all.
+    A part is named by its declaration and by a hash over class, cell, tier, EIRP and price (`terms`). `id` is the
+    SHA-256 over user, nonce and all parts, so that no part can be exchanged. The CONFIRM of the first part commits all
+    of them.
     """
 
     id: bytes = blob(1, HASH)
@@ -27,7 +27,7 @@ class WholeOf:
     terms: tuple[bytes, ...] = array(5, blob(0, HASH), WHOLE_MAX, low=2)
 
     def meaning_flaw(self) -> Flaw | None:
-        """This part is one of them, and each has its terms."""
+        """Return a flaw unless `index` is that of a part, and each part has its terms."""
         if len(self.terms) != len(self.declarations):
             return ".terms", len(self.terms), f"{len(self.declarations)}, as declarations"
         return None if self.index < len(self.terms) else (".index", self.index, f"< {len(self.terms)} parts")
@@ -35,7 +35,7 @@ class WholeOf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaterPart:
-    """A later part of a whole, settled with another holder, as its user shows it in the ACCEPT of an earlier one."""
+    """A later part of a whole, settled with another holder; its user shows it in the ACCEPT of an earlier part."""
 
     place: int = uint(1, high=WHOLE_MAX - 1)
     grant: bytes = blob(2, SHOWN_BYTES_MAX, least=1)

@@ -1,4 +1,4 @@
-"""What nodes say about logs: heads to be cosigned, cosignatures, and proofs that an author is not honest."""
+"""Records about logs: heads to be cosigned, cosignatures, and proofs that an author is not honest."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from settlement.records.sizes import HASH
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Asks a neighbour to cosign the author's log head, which extends the head of `old_size` it cosigned before."""
+    """Asks a neighbour to cosign the author's log head; `proof` shows that it extends the head of size `old_size`."""
 
     note: str = text(1, 4096)
     old_size: int = count(2)
@@ -19,7 +19,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cosignature:
-    """A neighbour's line under another's log head: it saw it, and it extends what it saw before."""
+    """A neighbour's cosignature line for a log head: it saw the head, which extends every head that it saw before."""
 
     note: str = text(1, 4096)
     line: str = text(2, 512)
@@ -27,7 +27,7 @@ class Cosignature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Two records of one author that cannot both be honest; they prove it by themselves."""
+    """Two signed statements of one author that cannot both be honest; they are the proof, and need no other."""
 
     reason: str = text(1, 64)
     first: bytes = blob(2, 30_000, least=1)
