@@ -1,10 +1,10 @@
-"""Audit bundles: whole lineages in one file that verifies on another machine with the trust anchors alone.
+"""Audit bundles: whole logs in one file, which another machine can verify with the trust anchors alone.
 
     (1) well formed, in the one accepted form     (2) made for this network
-    (3) the entries of each lineage hash to the root that its owner signed, and nothing is left over
-    (4) every check of the audit on each lineage, and of all lineages against each other
+    (3) the entries of each log hash to the root that its owner signed, and nothing is left over
+    (4) every check of the audit on each log, and the comparison of all logs with each other
 
-Nothing in a bundle is outside a hash or a signature, so that no changed bit of it verifies.
+Every byte of a bundle is covered by a hash or a signature, so that a bundle with any changed bit does not verify.
 """
 
 from collections.abc import Iterable
@@ -79,7 +79,7 @@ def bundled(data: bytes) -> tuple[LogInBundle, ...] | Refusal:
 
 
 def verify_bundle(data: bytes, *, network: str, anchors: Iterable[bytes]) -> AuditedBundle | Refusal:
-    """Checks (1) to (4), in memory of at most about three times the bundle beside it."""
+    """Run checks (1) to (4); needs memory of about three times the bundle's size beside the bundle."""
     trusted = list(anchors)
     form = read_form(data, limit=BUNDLE_LIMIT)  # (1)
     if isinstance(form, Refusal):

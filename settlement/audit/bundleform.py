@@ -1,7 +1,7 @@
 """Reads a bundle in place: entries are found by offset and sliced out one at a time, nothing is copied as a whole.
 
-The form is the one `Bundle` encodes to, and only that: a map of network and logs, each log a map of name, signed head
-and entries. Memory beside the file is eight bytes for each entry, and no entry is shorter than the shortest there is.
+Only the form that `Bundle` encodes to is accepted: a map of network and logs, each log a map of name, signed head and
+entries. Beside the file, eight bytes of memory are needed for each entry; entries below ENTRY_LEAST bytes are refused.
 """
 
 from array import array
@@ -51,7 +51,7 @@ class Entries(Sequence[bytes]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogInBundle:
-    """One lineage in a bundle: its name, its owner's signed head, and every entry in order."""
+    """One log in a bundle: its name, its owner's signed head, and every entry in order."""
 
     origin: str
     checkpoint: str

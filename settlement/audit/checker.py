@@ -1,10 +1,9 @@
 """A process that checks signatures for another: `python -m settlement.audit.checker`, with requests over pipes.
 
-A question is the keys by credential, the domain of the network's signatures and a row of log entries; the answer is the
-name of every signature in them that holds. Both are CBOR, each behind its length in four bytes. It is a program of its
-own, not a fork or a spawn of the one that asks: it works from a worker process, from a script without a `__main__`
-guard and from an interpreter that reads its program from a pipe, and never runs anything of the asking program a second
-time.
+A request has the public keys by credential, the domain of the network's signatures, and log entries; the answer has the
+name of every valid signature in them. Both are CBOR, each after its length in four bytes. The checker is a program of
+its own, not a fork or spawn of the calling program. So it also works for a worker process, for a script without a
+`__main__` guard and for an interpreter that reads its program from a pipe, and runs no code of the caller twice.
 """
 
 import hashlib
@@ -35,8 +34,8 @@ def name_of(public: bytes, signature: bytes, message: bytes) -> bytes:
 def held_in(publics: dict[bytes, bytes], domain: bytes, bodies: Sequence[bytes]) -> list[bytes]:
     """Return the names of all valid signatures in these entries, by the keys known so far.
 
-    Args: domain: what `records.aad` says of the network; the record types are not read here, so that this process is
-    up at once. Each signature comes once, and is computed.
+    Args: domain: `records.aad` of the network, passed in because this process does not import the record types, so that
+    it starts fast. Signatures are verified without the cache of results, as each comes only once.
     """
     held: list[bytes] = []
     for body in bodies:
@@ -52,10 +51,10 @@ def held_in(publics: dict[bytes, bytes], domain: bytes, bodies: Sequence[bytes])
 
 
 def _signed_in(body: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
-    """Author, protected header, payload and signature of the record in an entry; None where none is found.
+    """Return author, protected header, payload and signature of the record in an entry; None where none is found.
 
-    Only as much is read as it takes to find them: whether the entry is sound, and whether the record is, the reader
-    asks of every entry anyway, and believes of an answer only that a key signed a message.
+    Only as much is decoded as is needed to find them. The caller checks every entry and record in full anyway; it takes
+    from the answer only that a key signed a message.
     """
     try:
         record = _value_of(body, RECORD)

@@ -1,17 +1,18 @@
 """Compares several logs with each other: both sides of every settlement, and no author with two versions.
 
-    (1) an author used each number once, over all lineages
-    (2) what others hold of an author is in the author's own lineage, where that is here
-    (3) each settlement has one GRANT, one ACCEPT, one decision, and they belong together
-    (4) no two confirmed settlements were live on the same cell at the same time, but for one that hands on the other's
-        lease; then the old user said that its radio is silent before it signed the CONFIRM
-    (5) every signed head of a log, wherever it is held, is a part of that log's tree, and no two heads contradict: FORK
-    (6) no holder granted, confirmed or renewed on an approval after it had said that nothing more comes of it
+    (1) each author used each number once, over all logs
+    (2) records of an author that other logs hold are in the author's own log, if that is among the logs
+    (3) each settlement has one GRANT, one ACCEPT and one decision, and these belong together
+    (4) no two confirmed settlements were live on the same cell at the same time, unless one hands on the other's lease
+        and the old user signed VACATED before it signed the CONFIRM
+    (5) every signed head of a log, in whichever log it was found, fits that log's tree, and no two heads contradict
+        each other: FORK
+    (6) no holder signed a GRANT, CONFIRM, RENEW or RESUME on an approval after it had withdrawn that approval
 
-A CONFIRM that its user never got is no fault: spectrum was wasted, nothing was granted twice.
+A CONFIRM that never reached its user is no fault: spectrum was wasted, but nothing was granted twice.
 
-Records come in order from where each audit has them, settlement by settlement and number by number, and live cells are
-swept in the order of time: memory does not grow with the logs, and time not with their square.
+Records are read in order from each audit's temporary database, by settlement and by number, and live cells are swept
+in the order of time. So memory does not grow with the logs, and time does not grow with their square.
 """
 
 import heapq
@@ -38,7 +39,7 @@ LATEST_NS = (1 << 63) - 1
 
 @dataclass(slots=True)
 class LiveCell:
-    """A confirmed cell and from when to when (UTC ns) it was live: not before its window opens."""
+    """A confirmed cell, and from when to when (UTC, ns) it was live; never before its window opens."""
 
     sid: bytes
     cell: Cell

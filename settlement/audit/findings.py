@@ -59,7 +59,7 @@ class ListTaken:
 class Audited:
     """One log after the audit.
 
-    `line` is the owner's credential and those it succeeded, the newest first.
+    `line` is the owner's credential and those that it replaced, the newest first.
     """
 
     path: Path

@@ -1,8 +1,8 @@
 """Re-checks the handed-on leases of one log, as their user, holder and next user check them.
 
-A HANDOVER holds the artifact of the lease it is of, so that nothing beside the log and the anchors is needed. Every
-lease above it was granted under the rule that the log has for that time, each link is no wider than the one above, and
-who had to consent did before the CONFIRM.
+A HANDOVER contains the artifact of its parent lease, so that nothing beside the log and the anchors is needed. Checked
+are: every lease above was granted under the rule that the log has for that time; each link is no wider than the one
+above; every consent that was needed is in the log before the CONFIRM.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Compares signed heads of logs, wherever an auditor finds them, with the logs at hand, to detect forks.
 
-A node signs heads of its log all the time: in the checkpoints it asks its neighbours to cosign, under the proofs beside
-its CONFIRMs. Each names one tree. A log in hand that is another tree at that size, or two heads of one size with two
-roots, is a FORK: the owner has shown different logs to different people, or changed one after it was seen.
+A node often signs heads of its log: in the checkpoints that neighbours are to cosign, and in the proofs beside its
+CONFIRMs. Each head names one tree. Where the log at hand has another tree at that size, or two heads of one size have
+different roots, that is a FORK: the owner showed different logs to different parties, or changed its log afterwards.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,8 +22,9 @@ from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact
 class FoundHead:
     """A head signed by its owner: the note, its source, and the statements about its tree.
 
-    `proof` is how it extends the head of `old_size`. `leaf` is the hash of an entry proven to stand at `index` of it.
-    `after` is where its owner's own record of it stands: so many entries there were when it was signed, at the most.
+    `proof` is the consistency proof from the head of size `old_size`. `leaf` is the hash of an entry that is proven to
+    be at `index` of the tree. `after` is the index, in the owner's log, of the record with this head: the log had at
+    most that many entries when the head was signed.
     """
 
     head: Head
@@ -41,7 +42,9 @@ class FoundHead:
 class Fork:
     """A fork: two trees of one log at one size, by two signed heads, or by a signed head and the log's entries.
 
-    `consistency` shows that the entries' root at `size` belongs to the newest head in hand, where that is the other.
+    `signed` is the note of the head that was found, `holder` the log in which it was; `other` is the contradicting
+    root, of the head in `other_note` or of the entries. `consistency` proves that the entries' root at `size` is part
+    of the newest head of the log at hand.
     """
 
     origin: str
@@ -80,7 +83,7 @@ class Heads:
         return head if isinstance(head, Head) else None
 
     def of_record(self, record: Record, holder: str, own_at: int | None) -> Iterator[FoundHead]:
-        """Every head that an admitted record carries; `own_at` is where it stands, if in its author's own log."""
+        """Yield every head in an admitted record; `own_at`: the record's index, if it is in its author's own log."""
         body = record.body
         kind = record.row.body
         if kind is Checkpoint:
@@ -97,7 +100,7 @@ class Heads:
             yield FoundHead(head=head, note=note, holder=holder, where=where, old_size=old_size, proof=proof)
 
     def _in_evidence(self, body: Evidence, holder: str, where: str) -> Iterator[FoundHead]:
-        """Bare notes, or checkpoint records."""
+        """Yield the heads in evidence, which has bare notes or checkpoint records."""
         for raw in (body.first, body.second):
             unproven = parse(raw)
             if not isinstance(unproven, Unproven):
@@ -203,7 +206,7 @@ def _against_tree(found_heads: list[FoundHead], tree: LogTree) -> Iterator[Fork]
         size = found.head.size
         other = roots.get(size)
         if other is None:
-            # The log here is shorter: what it was when the head was extended is all there is to hold against it.
+            # The log at hand is shorter than the head: only its part up to the old size, or its order, can contradict.
             other = _part_contradicts(found, roots) or _shorter(found, tree, places)
             size = found.old_size if found.old_size in roots else size
         elif other == found.head.root:
@@ -223,7 +226,11 @@ def _against_tree(found_heads: list[FoundHead], tree: LogTree) -> Iterator[Fork]
 
 
 def _shorter(found: FoundHead, tree: LogTree, places: dict[bytes, int]) -> bytes | None:
-    """Detect removed entries: the log has all that was signed after a longer head, and yet fewer entries."""
+    """Return a hash that shows entries were removed from a log that is shorter than a signed head; else None.
+
+    Either the owner's record of the head lies at an index below the head's size, or the entry that the head's proof
+    puts at `index` lies elsewhere or is absent from the part that the log has.
+    """
     if found.after is not None and found.head.size > found.after:
         return found.head.root
     if found.leaf is None:

@@ -1,7 +1,7 @@
 """The records that an audit has accepted, in a temporary SQLite file, so that memory stays constant.
 
-The file is SQLite's own temporary one: nobody else can open it, and it is gone with the audit. Of a record whose body a
-later check reads its bytes are kept, proven as they are; of all others only author, number, hash, settlement and type.
+The file is SQLite's own temporary file: nobody else can open it, and it ends with the audit. The bytes of a record are
+stored, already verified, if a later check reads its body; else only author, number, hash, settlement and type.
 """
 
 import copyreg
@@ -58,14 +58,14 @@ def temporary() -> apsw.Connection:
 
 @cache
 def _values(kind: type[Any]) -> Callable[[Any], tuple[Any, ...]] | None:
-    """What gives the fields of a frozen dataclass with slots, in their order; None for any other class."""
+    """Return a function that gets all fields of a frozen dataclass with slots, in order; None for any other class."""
     known = is_dataclass(kind) and hasattr(kind, "__slots__") and hasattr(kind, "__setstate__")
     names = [field.name for field in fields(kind)] if known else []
     return attrgetter(*names) if len(names) > 1 else None
 
 
 class _Packer(pickle.Pickler):
-    """Writes what a dataclass with slots writes of itself, whose own method looks its fields up anew each time."""
+    """Pickles dataclasses with slots as they pickle themselves, but without looking their fields up each time."""
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
@@ -113,7 +113,7 @@ class HeldRecords:
 
     @classmethod
     def of(cls, records: "Iterable[Record] | HeldRecords") -> "HeldRecords":
-        """From records at hand; a row of them that is one already stays what it is."""
+        """Return the records as `HeldRecords`; what already is one is returned unchanged."""
         if isinstance(records, HeldRecords):
             return records
         held = cls()
@@ -125,7 +125,7 @@ class HeldRecords:
         return self._count
 
     def add(self, record: Record, *, index: int = 0, once: bool = False) -> None:
-        """Keep a record that stands at `index`; with `once` its author must not have used its number before."""
+        """Store a record; with `once`, `twice` yields it (with `index`) if its author used the number before."""
         body = record.body
         back = isinstance(body, Verdict) and body.clause == APPROVAL_WITHDRAWN
         kept = None if body is None or (isinstance(body, PLAIN) and not back) else record.raw
@@ -195,19 +195,19 @@ class HeldRecords:
         return self._of_type(GroupOutcome)
 
     def _of_type(self, body: type[Any]) -> Iterator[Record]:
-        """The records of a type whose bytes are kept."""
+        """Yield the records of a type whose bytes are stored."""
         sql = "SELECT record FROM held WHERE typ=? AND record IS NOT NULL ORDER BY n"
         return (reopened(record) for (record,) in self._rows(sql, TYPE_OF[body]))
 
     def by_sid(self) -> dict[bytes, dict[str, list[bytes]]]:
-        """The names of all records of each settlement, by type; for a log that is not large."""
+        """Return the hashes of all records of each settlement, by type; all in memory, so for small logs only."""
         found: dict[bytes, dict[str, list[bytes]]] = {}
         for sid, typ, name in self._rows("SELECT sid, typ, name FROM held WHERE sid IS NOT NULL ORDER BY n"):
             found.setdefault(sid, {}).setdefault(typ, []).append(name)
         return found
 
     def without(self, typ: str) -> Self:
-        """The same without those of a type."""
+        """Return a copy without the records of a type."""
         fewer = type(self)()
         rows = self._rows("SELECT author, num, name, sid, typ, idx, once, handed, record FROM held ORDER BY n")
         for row in rows:
@@ -218,7 +218,7 @@ class HeldRecords:
         fewer.rules = dict(self.rules)
         return fewer
 
-    # -- GRANTs, which later leases are held against -------------------------------------------------------------
+    # -- GRANTs, with which later leases are compared -----------------------------------------------------------
 
     def granted(self, record: Record) -> None:
         """Store a GRANT as the newest of its settlement."""

@@ -1,9 +1,9 @@
 """Invoices from logs alone: what settlements cost, summed by payer, payee, class and day. Pure.
 
-A line rests on CONFIRMs (the price that both signed in GRANT and ACCEPT), on the air time that USAGE reports, and on
-COMPENSATIONs that their payees receipted. A deposit is owed by who bid in an auction whose outcome is certified, was
-counted, and did not show its bid; a forfeit, where the rule has one, by who won and had sent no REQUEST when the window
-that it won was over. Payment itself is outside: a price is a price also where nothing was sent.
+A line is made from CONFIRMs (the price in the GRANT that the ACCEPT is over), from the air time in USAGE, and from
+COMPENSATIONs that their payees acknowledged. A deposit is owed by a bidder whose bid was counted but not revealed, in
+an auction with a certified outcome. A forfeit, where the rule has one, is owed by a winner that had sent no REQUEST
+when the window it won was over. Payment itself is outside: the price is owed even if nothing was transmitted.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -97,12 +97,12 @@ def invoice(logs: Mapping[str, Iterable[LogEntry]]) -> list[InvoiceLine]:
 def forfeits(
     found: Mapping[bytes, tuple[Record, str]], asked: Collection[tuple[bytes, str]], until_ns: int
 ) -> list[tuple["_Deal", int]]:
-    """What winners owe by the rule's term `forfeit` that never asked, once for each auction.
+    """Return what winners owe, by the rule's term `forfeit`, that never sent a REQUEST; once for each auction.
 
     Args:
-        found: what was admitted, by its hash, with its author's name.
-        asked: offers, by their hashes, and who asked for them by name: every REQUEST, refused ones too.
-        until_ns: the logs reach so far (UTC): a window that is not over by then is not counted yet.
+            found: admitted records by hash, each with its author's name.
+            asked: pairs of an offer's hash and the name of a party that sent a REQUEST for it, refused ones too.
+            until_ns: the latest arrival in the logs (UTC): a window that is not over by then does not count yet.
     """
     owed = {}
     for record, _ in found.values():
@@ -122,13 +122,13 @@ def forfeits(
 
 
 def _bids(found: Mapping[bytes, tuple[Record, str]], tally: AuctionTally) -> Iterator[tuple[Record, str]]:
-    """The bids of a count that are on record."""
+    """Return the bids of a TALLY that are in the logs."""
     known = (found.get(one.bid) for one in tally.bids)
     return (one for one in known if one is not None and isinstance(one[0].body, Bid))
 
 
 def lost_deposits(found: Mapping[bytes, tuple[Record, str]]) -> list[tuple["_Deal", int]]:
-    """Deposits of bids that were counted and not shown, once for each bid; only where members certified the TALLY."""
+    """Return the deposits of bids that a certified TALLY counts without a reveal, once for each bid."""
     owed = {}
     for record, _ in found.values():
         tally = found.get(record.body.tally or b"") if isinstance(record.body, GroupOutcome) else None

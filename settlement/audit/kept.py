@@ -31,8 +31,8 @@ WHOLE = frozenset(kind for conduct in CONDUCTS.values() for kind in conduct.keep
 COUNTED = ("fence", FULFILLED, FAILED)
 ABSENT = "no such row"
 _FORMS: dict[str, Any] = {HOLDER: HolderPair, USER: UserPair}
-# Where the log stops, time goes on: the end of a window, and an answer that never came or can come no more, leave no
-# record. What is waited for is no record either.
+# Changes of state that time alone causes, without a record in the log: the end of a window, an answer that did not
+# come in time, and the wait for co-signatures.
 _LATER = {
     (HOLDER, HolderState.RESERVED, HolderState.COORDINATING),
     (HOLDER, HolderState.CONFIRMED, HolderState.ENDED),
@@ -59,7 +59,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """How many rows the log decides, which of them differ, and how many it says nothing of."""
+    """How many rows and counters the log determines, which of them differ, and how many it does not determine."""
 
     checked: int
     differences: tuple[Difference, ...]
@@ -143,7 +143,11 @@ def _fields(row: Row, held: HolderPair | UserPair, fields: Fields) -> Iterator[D
 
 
 def _busy(row: Row, held: HolderPair) -> Iterator[Difference]:
-    """A cell is free from its ABORT on; until its window ends else, or where it was cut short, at least its lease."""
+    """Yield a settlement whose cell is stored as free too early.
+
+    After an ABORT it is free at once; after an early end not before its last lease is over; else not before its window
+    is.
+    """
     least_ns = {
         HolderState.RESERVED: held.cell.window.end_ns,
         HolderState.COORDINATING: held.cell.window.end_ns,
@@ -166,7 +170,7 @@ def _whole(rows: dict[Row, bytes], retold: Retelling, gone: set[Row]) -> Iterato
 
 
 def _replies(rows: dict[Row, bytes], retold: Retelling, own: set[bytes]) -> Iterator[Difference]:
-    """Every stored answer carries a record of this log, and every GRANT still has its REQUEST's answer."""
+    """Yield stored answers whose record is not in the log, and GRANTs without a stored answer to their REQUEST."""
     for row in sorted(r for r in rows if r[0] == REPLY):
         message = decode_message(rows[row])
         if isinstance(message, Refusal) or digest(message.record) not in own:

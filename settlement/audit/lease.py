@@ -1,14 +1,14 @@
-"""The lease object: what one lineage says of a settlement, in seven states and every move between them.
+"""The lease object: a settlement as one log shows it, in seven states, with every transition between them.
 
 A lease is a view without storage of its own: each transition is an entry of the log, with its actor, action, previous
-state, evidence (the hash of the record) and the rule's result; what was refused is kept beside what was admitted. The
-same entries always give the same view, and inclusion proofs under a signed head show that they are in the log.
+state, evidence (the hash of the record) and result; refused entries are listed with the admitted ones. The same entries
+always give the same view, and inclusion proofs under a signed head show that they are in the log.
 
-    Licensed          the holder's declaration stands: it may lease this band, by its credential; or a HANDOVER does
-    Lease Requested   a user asked for a cell of it
-    Under Review      the holder took the request up and judged it under the rule
-    Approved          GRANT: reserved for this user, nothing may radiate yet
-    Active            CONFIRM: the commit point
+Licensed          an offer of the holder, by its credential, is in the log; or a HANDOVER
+Lease Requested   a user requested a cell of it
+Under Review      the holder admitted the REQUEST and judged it under the rule
+Approved          GRANT: the cell is reserved for this user, which may not transmit yet
+Active            CONFIRM: the settlement is in force
     Expired           window over, relinquished, preempted, or aborted
     Archived          the user's report on its use is in the log
 """
@@ -107,14 +107,14 @@ PROMISES = (Fallback, Compensation, Dispute, DisputeAnswer, Ruling)
 """Records about a confirmed settlement, possible in every state, that move it to no other state."""
 TRANSITIONS.update({(state, said): state for state in (_S.ACTIVE, _S.EXPIRED, _S.ARCHIVED) for said in PROMISES})
 GATE = TYPE_OF[Gate]
-"""What the user's gate did while a lease stood: told beside its transitions, and none of them."""
+"""The type of gate records: changes of the user's gate are listed in the history, but move no state."""
 CLOCK = "clock"
 UNGRANTED = (LeaseState.LICENSED, LeaseState.REQUESTED, LeaseState.REVIEW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """One move, or a refused one (`state` is then the state it stayed in); `entry` is its place in the log.
+    """One transition, or a refused one (`state` is then the unchanged state); `entry` is its index in the log.
 
     `result` is "admitted", or the refusal: reason, clause, measured and required.
     """
@@ -132,9 +132,9 @@ class Transition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """A lease as one log tells it; `ends_ns` is its window's end where a REQUEST named one.
+    """A lease as one log shows it; `ends_ns` is the end of its window (UTC), earlier after a FALLBACK.
 
-    `cell` and `eirp_mdbm` are what was asked for, and once it is granted what was granted.
+    `cell` and `eirp_mdbm` are those of the REQUEST, and after a GRANT those of the GRANT.
     """
 
     sid: bytes
@@ -148,7 +148,7 @@ class Lease:
 
     @property
     def refusal(self) -> str | None:
-        """Why it was never granted, with the clause: the newest refusal of its REQUEST; None where none stands."""
+        """Why it was never granted, with the clause: the newest refusal that is no REPLAY; None where there is none."""
         if self.state not in UNGRANTED:
             return None
         found = [one for one in self.history if one.refused and one.action in (TYPE_OF[Request], TYPE_OF[Grant])]
@@ -157,13 +157,13 @@ class Lease:
 
     @property
     def entries(self) -> tuple[int, ...]:
-        """Places in the log that the view rests on."""
+        """The indices of the log entries from which the view is made."""
         return tuple(sorted({t.entry for t in self.history}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
-    """One entry as the view needs it; `record` is None where its bytes prove nothing."""
+    """One entry of a log with its record and its author's name; `record` is None where it does not verify."""
 
     index: int
     leaf: Leaf
@@ -172,7 +172,7 @@ class LogEntry:
 
 
 def read_entries(bodies: Iterable[tuple[int, bytes]], registry: Registry) -> Iterator[LogEntry]:
-    """Entries from their bytes, credentials taken up on the way; what does not decode is left out."""
+    """Yield entries from their bytes, without those that do not decode; credentials among them join `registry`."""
     for index, body in bodies:
         leaf = decode_leaf(body)
         if isinstance(leaf, Refusal):
@@ -234,7 +234,7 @@ class _View:
         return offer.actor
 
     def _judged(self, entry: LogEntry, record: Record) -> None:
-        """A signed refusal of our REQUEST, or a review of a settled pair."""
+        """Add a signed refusal of a REQUEST, or the review of a settlement."""
         subject, body = record.body.subject, record.body
         sid = self._by_request.get(subject) or self._by_record.get(subject)
         if sid is None or not entry.leaf.admitted or body.reason == Reason.RECEIVED.value:
@@ -322,7 +322,7 @@ def _words(reason: str, clause: str, measured: str, required: str) -> str:
 
 
 def leases(entries: Iterable[LogEntry], *, as_of_ns: int | None = None) -> dict[bytes, Lease]:
-    """Every lease of one log, in the order of its entries; windows over before `as_of_ns` (UTC) are Expired."""
+    """Return every lease of one log by settlement id; an Active one whose window ended before `as_of_ns` is Expired."""
     view = _View()
     last: LogEntry | None = None
     for entry in entries:
@@ -336,7 +336,7 @@ def leases(entries: Iterable[LogEntry], *, as_of_ns: int | None = None) -> dict[
 
 
 def _over(lease: Lease, ends_ns: int) -> Lease:
-    """The window is over though no entry says so: what proves it is the CONFIRM, and the clock."""
+    """Return a lease whose window is over by the clock alone; the evidence of that transition is the CONFIRM."""
     confirmed = next(t for t in reversed(lease.history) if t.action == _named(Confirm) and not t.refused)
     move = replace(
         confirmed,

@@ -1,8 +1,8 @@
-"""A lease's fields by their names: identity, fixed at its birth, and state, which its log changes.
+"""The fields of a lease by name: its identity, which never changes, and its state, which the log changes.
 
-permission_id      the settlement's id            active_scope       what may be radiated under it, and may no more
-issuer_id          who granted it                 usage_count        bursts that its user reported
-subject_id         who may use it                 trust_level        the level of its user's credential
+permission_id      the settlement's id            active_scope       the bands in which its user may transmit now
+issuer_id          the holder's credential        usage_count        bursts that its user reported
+subject_id         the user's credential          trust_level        the level of its user's credential
 scope_definition   cell, class, tier and EIRP     expiry_status      not begun, running, over
 issued_at          when the CONFIRM was signed    revocation_status  none, suspended, under review, or how it ended
 """
@@ -42,7 +42,7 @@ class LeaseFields:
 
 
 def fields_of(lease: Lease, entries: Sequence[LogEntry], registry: Registry, as_of_ns: int) -> LeaseFields:
-    """Identity and state of a lease, from the admitted entries of its log, at an instant (UTC, ns)."""
+    """Return identity and state of a lease at an instant (UTC, ns), from the admitted entries of its log."""
     told = [e.record for e in entries if e.record is not None and e.leaf.admitted and e.record.sid == lease.sid]
     grant = next((r for r in told if isinstance(r.body, Grant)), None)
     confirm = next((r for r in told if isinstance(r.body, Confirm)), None)

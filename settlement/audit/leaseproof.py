@@ -1,7 +1,7 @@
 """Proof that a lease's state and history are in a signed log: its entries, and their paths to the signed head.
 
-It shows that every transition happened and was logged in this order. That none was left out it cannot show: for that
-take the whole log.
+The proof shows that every transition in it was logged, in this order. It cannot show that none was left out: that takes
+the whole log.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,10 +27,9 @@ class ProvenEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseProof:
-    """All a stranger needs, beside the trust anchors, to see that a lease's state and history are in a signed log.
+    """All that a verifier needs, beside the trust anchors, to check a lease's state and history.
 
-    It shows that every transition happened and was logged in this order. That none was left out it cannot show: for
-    that take the whole log.
+    `note` is the signed head of the log; `entries` are those of the lease and the credentials that they need.
     """
 
     sid: bytes

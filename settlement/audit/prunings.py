@@ -1,9 +1,10 @@
 """Checks the stubs of deleted entries against the owner's deletion records, and those against the rule of their time.
 
-(1) a stub is of a kind that may go, of the type of record that the kind is, with the columns of its row
-(2) a record of the owner's names kind, class and a lot of entries that it is in, under a rule of the log
-(3) that rule's class keeps the kind so long and no longer, and the entry was that old when the record was signed
-(4) there are as many stubs of a kind and class as the owner says it let go
+(1) a stub is of a kind that may be deleted, of the record type of that kind, and agrees with the columns of its row
+(2) a record of the owner names the kind, the class and a lot of entries with this one, under a rule in the log
+(3) that rule has a retention time for the kind in the class, and the entry was older than that when the record was
+    signed
+(4) there are as many stubs of a kind and class as the owner's records state
 """
 
 from array import array
@@ -44,7 +45,7 @@ class PrunedShown:
 
 
 class Prunings:
-    """Collected entry by entry; judged when all of them are read."""
+    """The stubs and deletion records of one log: collected entry by entry, judged when all entries are read."""
 
     def __init__(self) -> None:
         self._stubs: dict[tuple[str, str], _Stubs] = {}
@@ -55,7 +56,7 @@ class Prunings:
         self._lots.append(lot)
 
     def stub(self, index: int, stub: PrunedLeaf, said: list[Any] | None) -> str | None:
-        """One stub with its row's columns, where it lies in a file; what is wrong with it by itself, check (1)."""
+        """Add a stub; return what is wrong by check (1), or None. `said`: its row's columns; None outside a file."""
         body = KINDS.get(stub.kind)
         if body is None:
             return f"its bytes are gone as {stub.kind!r:.40}, which may not go"
@@ -102,13 +103,13 @@ class Prunings:
 
 
 def _latest_ns(lot: PrunedLot, rule: RuleInForce | None) -> int:
-    """What arrived before that may have gone with a lot; 0 where its rule lets nothing of the kind go."""
+    """Return the instant (UTC, ns) before which an entry of a lot must have arrived; 0 if the rule has no retention."""
     keep_ns = kept_ns(rule.rule, lot.kind, lot.commodity or None) if rule is not None else None
     return max(0, lot.at_ns - keep_ns) if keep_ns is not None else 0
 
 
 def stub_record(stub: PrunedLeaf, network: str) -> Record:
-    """What an audit compares afterwards of a record whose bytes are gone: author, number and hash."""
+    """Return a record with author, number and hash alone, for comparisons, for one whose bytes are gone."""
     unknown = Attestation(earliest_ns=0, latest_ns=0, time_source=0, lat_e7=0, lon_e7=0, radius_mm=0, position_source=0)
     frame = Frame(network=network, author=stub.author, seq=stub.seq, previous=None, attestation=unknown)
     return Record(

@@ -1,7 +1,7 @@
 """Replay: judges the entries of one log again, in order, with nothing but the log and the anchors.
 
-(4) every admitted record proves, by credentials in the log
-(5) the author is entitled: the timeless clauses of admission hold again, under the rule in force at signing
+(4) every admitted record is signed by a credential in the log
+(5) the author was entitled: the timeless clauses of admission hold again, under the rule in force at signing
 (6) the owner's own records form one chain: numbers without a gap, each naming the one before
 (7) no two admitted records of an author share a number
 """
@@ -75,7 +75,7 @@ class Replay:
 
     @property
     def owner(self) -> Subject | None:
-        """Whose log it is: the credential in it whose key the log's origin names."""
+        """The owner of the log: the credential in it whose key the log's origin names; None where there is none."""
         if self._owner is None:
             named = (
                 s for s in self.registry.subjects() if origin_of(self.registry.network, s.public) == self.audited.origin
@@ -88,14 +88,14 @@ class Replay:
         return author in self.former or (self.owner is not None and author == self.owner.hash)
 
     def line(self) -> tuple[Subject, ...]:
-        """The owner and the credentials it succeeded, as the log proves it, the newest first."""
+        """Return the owner's credential and those that it replaced, as the log proves it, the newest first."""
         owner = self.owner
         found = (self.registry.get(one) for one in self.registry.line(owner.hash)) if owner is not None else ()
         return tuple(subject for subject in found if subject is not None)
 
 
 def former_of(origin: str, network: str, entries: Iterable[bytes]) -> frozenset[bytes]:
-    """The credentials that the owner of a log says it had before; for the replay to prove, entry by entry."""
+    """Return the earlier credentials that the owner of a log claims by its rotations; the replay then verifies them."""
     before: dict[bytes, bytes] = {}
     newest: bytes | None = None
     for body in entries:
@@ -121,7 +121,7 @@ def former_of(origin: str, network: str, entries: Iterable[bytes]) -> frozenset[
 
 
 def check_entry(state: Replay, index: int, body: bytes, said: list[Any] | None) -> None:
-    """Checks (4) to (7) on one entry; `said` are the columns of its row, where it lies in a file."""
+    """Run checks (4) to (6) on an entry, and store it for (7); `said`: its row's columns, None outside a file."""
     (_check_stub if is_pruned(body) else _check_whole)(state, index, body, said)
 
 
@@ -184,7 +184,7 @@ def _check_stub(state: Replay, index: int, body: bytes, said: list[Any] | None) 
 
 
 def _note(state: Replay, index: int, leaf: Leaf, record: Record) -> None:
-    """Signed heads for the cross-check, and what a regulator asks for: reviews, and how long a revocation took."""
+    """Note signed heads for the cross-check, deletion records, reviews, and status lists with their delays."""
     heads = state.heads = state.heads or Heads(state.registry)
     own_at = index if leaf.origin == OWN else None
     if isinstance(record.body, Verdict) and leaf.origin == OWN:
@@ -209,7 +209,10 @@ def _note(state: Replay, index: int, leaf: Leaf, record: Record) -> None:
 
 
 def _take_rule(state: Replay, index: int, record: Record) -> None:
-    """The first rule of a log, then each that properly follows, by an authority that may rule band and area."""
+    """Add the first rule of a log, and each that follows it properly, by an authority that may rule band and area.
+
+    Any other is a finding.
+    """
     author = state.registry.get(record.frame.author)
     rule = verify_rule(record.raw, author.chain, state.registry) if author is not None else None
     if not isinstance(rule, RuleInForce):
@@ -252,7 +255,7 @@ def _check_entitled(state: Replay, index: int, leaf: Leaf, record: Record) -> No
 
 
 def check_numbers(state: Replay) -> None:
-    """Check (7), once all entries were read."""
+    """Run check (7), after all entries are read."""
     for index, author, number in state.audited.held.twice():
         subject = state.registry.get(author)
         name = subject.name if subject is not None else author.hex()[:8]
@@ -260,7 +263,7 @@ def check_numbers(state: Replay) -> None:
 
 
 def _beyond_terms(state: Replay, record: Record, author: Subject, rule: RuleInForce) -> Refusal | None:
-    """What a pair agreed on is inside its class and both credentials, every lease no longer than the GRANT says."""
+    """Refuse a GRANT beyond its class, a credential or its group decisions, and a lease beyond its GRANT."""
     if isinstance(record.body, Grant):
         user = state.registry.get(record.body.user)
         if user is None:
@@ -281,14 +284,14 @@ def _beyond_terms(state: Replay, record: Record, author: Subject, rule: RuleInFo
 
 
 def _keep_behind(state: Replay, record: Record, rule: RuleInForce) -> None:
-    """What a GRANT may rest on that a group decided; REQUESTs and offers in classes with auctions alone."""
+    """Store a record on which a group decision may rest; REQUESTs and offers only of classes with auctions."""
     terms = rule.rule.terms(record.body.commodity) if isinstance(record.body, Request | Declaration) else None
     if isinstance(record.body, DECIDING) or (terms is not None and terms.auction is not None):
         state.behind[record.digest] = record
 
 
 def _keep_tally(state: Replay, leaf: Leaf) -> None:
-    """A TALLY that the owner would have counted otherwise: what enough members certified counts nevertheless."""
+    """Store a TALLY that the owner refused: if enough members certified it, it counts all the same."""
     if leaf.record is None or b"bandpact/tally" not in leaf.record:
         return
     record = proven(leaf.record, state.registry, verify=state.verify)
@@ -297,7 +300,7 @@ def _keep_tally(state: Replay, leaf: Leaf) -> None:
 
 
 def _undecided(state: Replay, grant: Record, rule: RuleInForce) -> Refusal | None:
-    """What a class has decided by a group was, as the log of a party to the GRANT shows it."""
+    """Refuse a GRANT, in the log of one of its parties, that lacks a group decision that its class requires."""
     if not state.is_own(grant.frame.author or b"") and not state.is_own(grant.body.user):
         return None
     registry = state.registry
@@ -312,7 +315,7 @@ def _undecided(state: Replay, grant: Record, rule: RuleInForce) -> Refusal | Non
 
 
 def _replay_refused(state: Replay, index: int, leaf: Leaf) -> None:
-    """A refusal by what never changes, the bytes and what the author may do, must come out the same again."""
+    """Repeat a refusal that depends only on the bytes and the author's rights: the result must be the same."""
     if leaf.record is None or not (leaf.clause or "").startswith(TIMELESS_CLAUSES):
         return
     state.audited.replayed += 1
@@ -320,7 +323,7 @@ def _replay_refused(state: Replay, index: int, leaf: Leaf) -> None:
     if isinstance(outcome, Admitted):
         rule = rule_at(state.rules, outcome.record.frame.attestation) or (state.rules[-1] if state.rules else None)
         outcome = (timeless(outcome, rule) if rule else None) or outcome
-    # What was refused before a record could be taken out of it is logged as it came.
+    # A message that was refused before its record could be extracted is logged as it came.
     wrapped = decode_message(leaf.record)
     if isinstance(wrapped, Refusal) and wrapped.reason.value == leaf.reason:
         return
@@ -330,7 +333,7 @@ def _replay_refused(state: Replay, index: int, leaf: Leaf) -> None:
 
 
 def _check_own(state: Replay, index: int, record: Record, author: Subject) -> None:
-    """Check (6)."""
+    """Run check (6)."""
     state.audited.own += 1
     before = (record.frame.seq - 1, record.frame.previous)
     expected = state.last.get(author.hash, (0, None))

@@ -1,12 +1,11 @@
 """Recomputes a node's stored state from its log alone, record by record.
 
-A row is compared field by field where the log decides it: settlements of both sides, offers made and heard, rules,
-status lists, rotations, reviews, what was reported, suspended and spent, fences and the record of fulfilment. What only
-time decides may have moved on (a window that is over, an answer that never came). Not decided by the log, and only
-covered by the owner's signature, are bands blocked for an incumbent, when something was last sent, and the witnesses'
-own notes.
+The log determines: settlements of both sides, offers made and heard, rules, status lists, rotations, reviews, reports
+of use, suspended and used budgets, fences, and the records of fulfilment. State that changes with time alone may have
+moved on (a window that is over, an answer that never came). The log does not determine bands blocked for an incumbent,
+the time of the last sending, and the witnesses' own notes; only the owner's signature covers these.
 
-Nothing here checks a signature: the audit does, entry by entry, before.
+No signature is checked here: the audit has done that, entry by entry, before.
 """
 
 from settlement.chain import codec
@@ -27,7 +26,7 @@ __all__ = ["Fields", "Row", "Said", "over_ns", "read", "take"]
 
 
 def read(leaf: Leaf) -> Said | None:
-    """The record of an entry; None where it is a root credential, which nobody wrote about."""
+    """Return the decoded record of an entry; None for an entry without a readable record and for a root credential."""
     unproven = parse(leaf.record) if leaf.record is not None else None
     if not isinstance(unproven, Unproven) or unproven.author is None or leaf.record is None:
         return None

@@ -1,7 +1,7 @@
 """Judges every ruling of one log again from the records it rests on: the result must equal the signed ruling.
 
-A dispute's course is told again too, by the same table: what was ruled twice, or without the answer on record, is a
-finding. Nothing is believed that the log does not hold.
+The states of each dispute are replayed too, by the same table: a second ruling, or one without the answer on record, is
+a finding. Only records in the log count.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,7 +24,8 @@ from settlement.records.verdict import Verdict
 Entries = Callable[[], Iterable[bytes]]
 COURSE = (Dispute, DisputeAnswer, Ruling)
 PASSES_MAX = 4
-"""A ruling names a dispute, that a CONFIRM, that a GRANT: so often the log is read for what was named."""
+"""How many times the log is searched for records that others name: a ruling names a dispute, that a CONFIRM, and so on.
+"""
 
 
 def replay_rulings(entries: Entries, registry: Registry, rules: Iterable[RuleInForce], findings: Findings) -> int:
@@ -56,7 +57,7 @@ def _proven(leaf: Leaf, registry: Registry) -> Record | None:
 
 
 def _course(bodies: Iterable[bytes], registry: Registry) -> Iterable[tuple[int, Record, bool]]:
-    """Disputes, answers, their receipts, and rulings that were admitted, in their order; True for the owner's own."""
+    """Yield admitted disputes, answers, receipts of answers and rulings, in order, as (index, record, owner's own)."""
     answers: set[bytes] = set()
     for index, leaf in _leaves(bodies):
         if leaf.admitted and leaf.record is not None and any(mark in leaf.record for mark in _MARKS):
@@ -76,7 +77,7 @@ _VERDICT = f"bandpact/{TYPE_OF[Verdict]}".encode()
 
 
 def _named(entries: Entries, registry: Registry, course: list[Record]) -> dict[bytes, Record]:
-    """All records that the course of the disputes names, whether they were admitted or not."""
+    """Return all records in the log that the records of disputes name, directly or not, admitted or refused."""
     found = {one.digest: one for one in course}
     for _ in range(PASSES_MAX):
         lacking = {name for one in found.values() for name in _names_in(one.body)} - set(found)

@@ -29,7 +29,7 @@ def _file_digest(path: Path) -> bytes:
 
 
 def write_seal(path: Path, key: SigningKey) -> None:
-    """Seal the file as it is now."""
+    """Write the seal of the file as it is now: its SHA-256 and the signature over that, in hexadecimal."""
     digest = _file_digest(path)
     text = f"{digest.hex()}\n{key.sign(_DOMAIN + digest).hex()}\n"
     write_whole(seal_path(path), text.encode())
@@ -41,12 +41,12 @@ def root_path(path: Path) -> Path:
 
 
 def write_root(path: Path, head: Head, key: SigningKey) -> None:
-    """Sign the root of a finished lineage for receipts."""
+    """Write the owner's signature over the root of a finished log, from which receipts are made."""
     write_whole(root_path(path), sign_root(head, key))
 
 
 def check_seal(path: Path, public: bytes) -> Refusal | None:
-    """None when the file is the one its owner sealed; `measured` is "no seal" where there is none."""
+    """Return None if the file is as its owner sealed it, else a refusal: `measured` is "no seal" without one."""
     seal = seal_path(path)
     beside = [path.name + ending for ending in ("-wal", "-journal") if path.with_name(path.name + ending).exists()]
     if seal.is_file() and beside:

@@ -1,7 +1,7 @@
 """Checks signatures ahead on other cores, for a reader of a large log: the same results, sooner.
 
-Entries go to other processes (`checking`) a chunk at a time; what comes back is a hash of each key, signature and
-message that hold together. Nothing else is answered from it: what is not among them is checked here, as ever.
+Entries go to other processes (`checker`) in chunks; each returns the hashes of key, signature and message of all valid
+signatures. A signature that is not among them is verified here, as without workers.
 """
 
 import os
@@ -21,12 +21,12 @@ CHUNK = 1024
 FEW = 2 * CHUNK
 """Below this number of entries other processes are not worth starting."""
 AHEAD = 2
-"""Chunks under way for each process: memory stays flat."""
+"""Chunks under way for each process; the bound keeps memory constant."""
 T = TypeVar("T")
 
 
 class _Others:
-    """A checking process for each thread that asks one."""
+    """Checking processes, one for each thread that calls `check`."""
 
     def __init__(self) -> None:
         self._mine = threading.local()
@@ -40,7 +40,7 @@ class _Others:
             one.close()
 
     def check(self, publics: dict[bytes, bytes], domain: bytes, bodies: Sequence[bytes]) -> list[bytes]:
-        """Have the process of this thread check."""
+        """Check signatures in the process of this thread; starts the process at the first call."""
         if not hasattr(self._mine, "process"):
             self._mine.process = CheckingProcess()
             self._all.append(self._mine.process)
@@ -52,7 +52,7 @@ class Ahead:
     """Sends entries to workers before they are read, and answers for them while they are read."""
 
     def __init__(self, registry: Registry, *, processes: int | None = None) -> None:
-        """`registry` holds whose signatures are to be checked ahead."""
+        """`registry` has the credentials whose signatures are checked ahead; `processes` defaults to all cores."""
         self._registry = registry
         self._processes = processes if processes is not None else os.cpu_count() or 1
         self._held: frozenset[bytes] = frozenset()
@@ -62,7 +62,7 @@ class Ahead:
         return name_of(public, signature, message) in self._held or keys.verify(public, signature, message)
 
     def read(self, rows: Iterable[tuple[T, bytes]], *, count: int) -> Iterator[T]:
-        """Rows in order, each given with its entry; while one is out, its signature is known where it held."""
+        """Yield the rows, in order, of (row, entry) pairs; while a row is processed, its valid signature is known."""
         if count < FEW or self._processes < 2:
             for row, _ in rows:
                 yield row

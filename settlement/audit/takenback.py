@@ -1,8 +1,8 @@
 """Detects what a holder signed on an approval after it had withdrawn that approval.
 
-Whoever voted for the approval keeps its cell free until the holder takes it back, and may then grant the cell itself.
-A holder that takes an approval back and confirms or renews a settlement on it has signed both: two settlements of one
-cell may be live, and the holder alone is to blame.
+A member that voted for the approval keeps its cell free until the holder withdraws it, and may then grant the cell
+itself. If a holder withdraws an approval and still confirms or renews a settlement on it, two settlements of one cell
+may be live, and the holder's signatures prove that it alone is at fault.
 """
 
 from collections.abc import Iterable

@@ -1,10 +1,10 @@
 """Metrics of how well the signed records governed a trial, from logs alone: nothing is measured by hand or by timer.
 
-invalid actions blocked    entries refused, by reason; replays are counted apart, a resend is no offence
-revocation propagation     from the instant a status list was signed to each log that took it
-credential reuse           settlements that one credential carried without anybody issuing anew, and attempts to use
-                           a credential that is another's
-manual review avoided      requests the rule decided by itself, against those that ended in a review by people
+invalid actions blocked    refused entries, by reason; replays are counted apart, as resending is no offence
+revocation propagation     time from the signing of a status list to its entry in each log
+credential reuse           settlements of each credential, none of which needed a new one; refused attempts to use
+                           another's credential
+manual review avoided      GRANTs and signed refusals by the rule alone, against settlements put under review by people
 """
 
 from collections import Counter
@@ -55,7 +55,7 @@ class Metrics:
 
 
 def metrics(logs: Mapping[str, Iterable[LogEntry]]) -> Metrics:
-    """Read the figures out of several logs; a record that stands in many counts once, a refusal where it happened."""
+    """Compute the metrics from several logs; a record in many logs counts once, a refusal in every log that has it."""
     blocked: Counter[str] = Counter()
     took: list[float] = []
     settled: dict[bytes, tuple[str, ...]] = {}

@@ -1,17 +1,17 @@
 """Verifies logs offline: every record, the chain of each author, the tree, and both sides of every settlement.
 
-One lineage:
-
-    (1) the sealed file is the file that was sealed     (2) entries are whole and hash to the stored tree
-    (3) every signed checkpoint is the root of its size (4) every admitted record proves, by credentials in the log
-    (5) the author is entitled: the timeless clauses of admission hold again
-    (6) this node's own records form one chain: numbers without a gap, each naming the one before
+Checks of one log:
+    (1) a sealed file is as it was sealed               (2) entries are complete and hash to the stored tree
+    (3) every signed checkpoint has the root of its size
+    (4) every admitted record is signed by a credential in the log
+    (5) the author was entitled: the timeless clauses of admission hold again
+    (6) the owner's own records form one chain: numbers without a gap, each naming the one before
     (7) no two admitted records of an author share a number
-    (8) columns, state and counters are those the owner signed with the root after its last step
-    (9) every ruling comes to itself when its case is replayed
+    (8) columns, state and counters are those that the owner signed with the root after its last step
+    (9) every ruling equals the one that its case leads to when it is judged again
 
-Checks (4) to (7) are in `replay`. A lineage that nobody sealed may hold and still be an older one, put back whole: that
-is a warning. What several lineages say of each other is in `crosscheck`.
+Checks (4) to (7) are in `replay`, check (9) in `rulings`. A log without a seal may pass and still be an older copy, put
+back as a whole: that is a warning. `crosscheck` compares several logs with each other.
 """
 
 import gc
@@ -45,7 +45,7 @@ from settlement.state.witness import HEADS
 UNREADABLE = (apsw.Error, TypeError, ValueError)
 """Exceptions from reading a stranger's file: SQLite's errors, a value of another type, text that is not UTF-8."""
 COLLECTED_AFTER = 50_000
-"""Objects made, and not let go of, until garbage is looked for while entries are read."""
+"""Number of new objects, not freed, after which Python's garbage collector runs while entries are read."""
 CREDENTIALS = "SELECT CAST(body AS BLOB) FROM leaf WHERE typ='credential' ORDER BY idx"
 
 
@@ -67,9 +67,9 @@ class _Reader:
 
 @contextmanager
 def _few_collections() -> Iterator[None]:
-    """Look for garbage in cycles seldom: what an audit makes for each entry has none, and is looked through each time.
+    """Run the garbage collector less often: an audit's objects have no cycles, and each run visits all of them.
 
-    The interpreter's own threshold is put back afterwards.
+    The interpreter's own threshold is restored afterwards.
     """
     first, *others = gc.get_threshold()
     gc.set_threshold(max(first, COLLECTED_AFTER) if first else 0, *others)
@@ -80,7 +80,7 @@ def _few_collections() -> Iterator[None]:
 
 
 def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audited:
-    """Run checks (1) to (7) on one file; every problem is a finding, no exception is raised."""
+    """Run checks (1) to (9) on one file; every problem is a finding, no exception is raised."""
     audited = Audited(path=path, origin="")
     try:
         reader = _Reader(path)
@@ -112,7 +112,7 @@ STRANGE = "no credential in it leads to a trust anchor that was given: another n
 
 
 def _strange(state: Replay) -> bool:
-    """Where not one credential is trusted nothing can be said of any entry, and saying so once is enough."""
+    """Whether no credential in the log leads to a given anchor; that is then made the only finding."""
     if state.registry.subjects() or not state.audited.records:
         return False
     state.audited.findings.problems[:] = [STRANGE]
@@ -134,7 +134,7 @@ def why_no_lineage(path: Path) -> str | None:
 
 
 def _opened(path: Path) -> _Reader:
-    """A lineage file to read. Raises LineageError where it is none."""
+    """Open a log file for reading. Raises LineageError where it is none."""
     try:
         reader = _Reader(path)
         reader.one("SELECT value FROM meta WHERE key='origin'")
@@ -144,7 +144,7 @@ def _opened(path: Path) -> _Reader:
 
 
 def leaves(bodies: Iterable[bytes]) -> Iterator[Leaf]:
-    """Entries from their bytes, in order; what does not decode is left out."""
+    """Yield entries from their bytes, in order; what does not decode is left out."""
     for body in bodies:
         leaf = decode_leaf(body)
         if isinstance(leaf, Leaf):
@@ -152,12 +152,12 @@ def leaves(bodies: Iterable[bytes]) -> Iterator[Leaf]:
 
 
 def entries(path: Path) -> Iterator[Leaf]:
-    """The entries of a lineage file in order, as they stand. Raises LineageError."""
+    """Yield the entries of a log file in order, unverified. Raises LineageError."""
     return leaves(raw_entries(path))
 
 
 def raw_entries(path: Path) -> Iterator[bytes]:
-    """The bytes of every entry of a lineage file, in order. Raises LineageError."""
+    """Yield the bytes of every entry of a log file, in order. Raises LineageError, also where an entry is missing."""
     reader = _opened(path)
     try:
         rows = reader.rows("SELECT idx, CAST(body AS BLOB) FROM leaf ORDER BY idx")
@@ -172,7 +172,7 @@ def raw_entries(path: Path) -> Iterator[bytes]:
 
 
 def kept_rows(path: Path) -> tuple[dict[tuple[str, bytes], bytes], dict[str, int]]:
-    """State and counters of a lineage file as they stand. Raises LineageError."""
+    """Return the stored state and counters of a log file, unverified. Raises LineageError."""
     reader = _opened(path)
     try:
         state = reader.rows("SELECT kind, CAST(key AS BLOB), CAST(value AS BLOB) FROM state")
@@ -186,7 +186,7 @@ def kept_rows(path: Path) -> tuple[dict[tuple[str, bytes], bytes], dict[str, int
 
 
 def last_head(path: Path) -> tuple[int, str] | None:
-    """Size and text of the newest checkpoint in a lineage file. Raises LineageError."""
+    """Return size and text of the newest checkpoint in a log file; None if there is none. Raises LineageError."""
     reader = _opened(path)
     try:
         row = next(reader.rows("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1"), None)
@@ -200,9 +200,9 @@ def last_head(path: Path) -> tuple[int, str] | None:
 def audit_entries(
     bodies: Sequence[bytes], *, origin: str, note: str, network: str, anchors: Iterable[bytes]
 ) -> Audited:
-    """Checks (3) to (7) on bare entries under one signed head that covers them all.
+    """Run checks (3) to (7) and (9) on bare entries under one signed head, `note`, that covers them all.
 
-    Once as many problems are found as are shown the rest is not read: nothing it could hold would mend them.
+    After SHOWN_MAX problems the rest is not read: no later entry could remove them.
     """
     audited = Audited(path=Path(origin.rpartition("/")[2]), origin=origin)
     rotations = (body for body in bodies if b"bandpact/rotation" in body)
@@ -233,19 +233,19 @@ def audit_entries(
 
 
 def _replay_rulings(state: Replay, entries: Callable[[], Iterable[bytes]]) -> None:
-    """Check (9), where there is a ruling."""
+    """Run check (9), where there is a ruling."""
     audited = state.audited
     if audited.held.typs[TYPE_OF[Ruling]]:
         audited.replayed += replay_rulings(entries, state.registry, state.rules, audited.findings)
 
 
 def _origins(state: Replay) -> tuple[str, ...]:
-    """Every name the log went by, the newest first."""
+    """Return every origin that the log had under its owner's keys, the newest first."""
     return tuple(origin_of(state.registry.network, one.public) for one in state.line()) or (state.audited.origin,)
 
 
 def _name_owner(state: Replay) -> None:
-    """Whose log it is, by every name that the log proves; a name it only claims is a finding."""
+    """Set the owner and its earlier credentials, as the log proves them; one that is only claimed is a finding."""
     line, audited = state.line(), state.audited
     audited.owner, audited.line = line[0].hash if line else None, tuple(one.hash for one in line)
     for claimed in sorted(state.former - set(audited.line)):
@@ -253,7 +253,7 @@ def _name_owner(state: Replay) -> None:
 
 
 def _everyone(reader: _Reader, known: Registry) -> Registry:
-    """Whoever the log holds a credential of: whose signatures can be checked ahead, not who may say what."""
+    """Return a registry of all credentials in the log, for checking signatures ahead; not for judging rights."""
     found = Registry(known.network, known.anchors)
     for leaf in leaves(bytes(body) for (body,) in reader.rows(CREDENTIALS)):
         if leaf.record is not None:
@@ -262,7 +262,7 @@ def _everyone(reader: _Reader, known: Registry) -> Registry:
 
 
 def _walk(reader: _Reader, state: Replay) -> None:
-    """Checks (2) and (4) to (7), in memory that does not grow with the tree; signatures on every core."""
+    """Run checks (2) and (4) to (7), in memory that does not grow with the tree, with signatures on every core."""
     findings, tree, whole, stubs = state.audited.findings, Tree(reader.db), True, 0
     ahead = Ahead(_everyone(reader, state.registry))
     state.verify = ahead.verify
@@ -291,13 +291,13 @@ def _walk(reader: _Reader, state: Replay) -> None:
 
 
 def _check_prunings(state: Replay) -> None:
-    """Whatever bytes are gone were let go by the owner's word and the rule."""
+    """Add a finding for entries whose bytes were deleted without a record of the owner or against the rule."""
     for problem in state.audited.prunings.judge(state.rules):
         state.audited.findings.add(problem)
 
 
 def _check_checkpoints(reader: _Reader, state: Replay) -> None:
-    """Check (3), by the stored tree, which check (2) compared with the entries."""
+    """Run check (3) by the stored tree, which check (2) compared with the entries."""
     stored = stored_nodes(reader.db)
     findings, network = state.audited.findings, state.registry.network
     owners = {origin_of(network, one.public): one for one in state.line()}
@@ -313,7 +313,7 @@ def _check_checkpoints(reader: _Reader, state: Replay) -> None:
 
 
 def _find_heads(reader: _Reader, path: Path, state: Replay) -> None:
-    """Heads in what is kept beside the log: under the proofs of settlements, and those seen as a witness."""
+    """Find heads in the stored state: in the artifacts of settlements, and those seen as a witness."""
     heads, audited = Heads(state.registry), state.audited
     for kind, value in reader.rows(KEPT_HEADS):
         raw = typed(value, bytes)
@@ -324,7 +324,7 @@ def _find_heads(reader: _Reader, path: Path, state: Replay) -> None:
 
 
 def _check_standing(reader: _Reader, state: Replay, owner: Subject) -> None:
-    """Check (8)."""
+    """Run check (8)."""
     audited = state.audited
     stored = stored_standing(reader.db, audited.origin)
     if stored is None:
@@ -339,7 +339,7 @@ def _check_standing(reader: _Reader, state: Replay, owner: Subject) -> None:
 
 
 def _check_seal(path: Path, owner: Subject, audited: Audited) -> None:
-    """Check (1)."""
+    """Run check (1); a log without a seal gets a warning."""
     outcome = check_seal(path, owner.public)
     audited.sealed = outcome is None
     if isinstance(outcome, Refusal) and outcome.measured != "no seal":

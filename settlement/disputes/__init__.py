@@ -1,1 +1,1 @@
-"""Disputes over settlements, from the ground they are raised on to the ruling: pure, judged by replay of records."""
+"""Disputes over settlements, from the grounds to the ruling: pure functions of the records that are cited."""

@@ -1,6 +1,6 @@
 """Gathers everything by which a dispute is judged: the settlement's records, both sides' evidence, the rule. Pure.
 
-Whoever holds the same records gathers the same case: either party, the authority's desk, an auditor years later.
+From the same records everybody gathers the same case: either party, the authority's desk, an auditor years later.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ LEVELS_MAX = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where records, credentials and rules are found by their hashes; None where there is none."""
+    """Functions that return a record, credential or rule by its hash; None where there is none."""
 
     record: Callable[[bytes], Record | None]
     subject: Callable[[bytes], Subject | None]
@@ -52,7 +52,7 @@ class SettledPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeCase:
-    """One dispute, ready to be judged; `lower` is the ruling of the level below, where there is one."""
+    """One dispute, ready to be judged; `level` counts from 0, `lower` is the newest ruling of a lower level, if any."""
 
     settled: SettledPair
     dispute: Record
@@ -84,7 +84,7 @@ class DisputeCase:
         return self.settled.user if self.accused.hash == self.settled.holder.hash else self.settled.holder
 
     def cited(self, kind: type[T]) -> list[Record]:
-        """The records of one kind that either side cites, of this settlement where they name one."""
+        """Return the cited records of one kind, without those of another settlement."""
         found = [one for one in self.evidence if isinstance(one.body, kind)]
         return [one for one in found if one.sid in (None, self.body.sid)]
 
@@ -95,7 +95,7 @@ class DisputeCase:
 
 
 def gather_settled(confirm: bytes, sources: Sources) -> SettledPair | Refusal:
-    """Return the settlement of a CONFIRM, with its records and parties."""
+    """Return the settlement of a CONFIRM, by its hash, or why a record, a party's credential or the rule is missing."""
     decided = sources.record(confirm)
     if decided is None or not isinstance(decided.body, Confirm):
         return refuse(Reason.UNKNOWN_SID, "case.confirm", confirm.hex()[:16], "the CONFIRM of a settlement on record")
@@ -115,7 +115,10 @@ def gather_settled(confirm: bytes, sources: Sources) -> SettledPair | Refusal:
 def gather(
     dispute: Record, answer: bytes | None, sources: Sources, ruling_of: Callable[[bytes], bytes | None]
 ) -> DisputeCase | Refusal:
-    """Gather the case of a dispute and its answer. `ruling_of` returns the ruling on an earlier dispute."""
+    """Gather the case of a dispute and its answer (by hash), or return which record is missing or wrong.
+
+    Args: ruling_of: returns the hash of the ruling on an earlier dispute, by that dispute's hash.
+    """
     body: Dispute = dispute.body
     settled = gather_settled(body.confirm, sources)
     if isinstance(settled, Refusal):

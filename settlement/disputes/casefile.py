@@ -1,7 +1,7 @@
-"""A dispute's case as one file: what an authority's desk, or anyone with the anchors, judges it by offline.
+"""A dispute's case as one file, by which an authority's desk, or anyone with the trust anchors, judges it offline.
 
-It holds the settlement's records, the dispute and those below it, the answer, all that is cited, the rulings on lower
-levels, and the credentials and rules that prove them. Nothing in it is believed unproven.
+The file has the settlement's records, the dispute and those on lower levels, the answer, all cited records, the rulings
+on lower levels, and the credentials and rules behind them. Every record is verified before it counts.
 """
 
 from collections.abc import Iterable
@@ -41,7 +41,7 @@ class CaseRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseRuled:
-    """Which ruling was made on a dispute of a lower level."""
+    """The ruling on a dispute of a lower level: hashes of both."""
 
     dispute: bytes = blob(1, 32)
     ruling: bytes = blob(2, 32)
@@ -49,7 +49,7 @@ class CaseRuled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFile:
-    """The whole case; `dispute` and `answer` name records in it."""
+    """The whole case; `dispute` and `answer` are hashes of records in it."""
 
     dispute: bytes = blob(1, 32)
     answer: bytes | None = blob(2, 32, optional=True)
@@ -60,12 +60,12 @@ class CaseFile:
     rotations: tuple[bytes, ...] | None = array(7, _RAW, 64, optional=True)
 
     def encoded(self) -> bytes:
-        """The file's bytes."""
+        """Return the bytes of the file."""
         return encode(self, limit=CASE_LIMIT)
 
 
 def read_case(data: bytes, *, network: str, anchors: Iterable[bytes]) -> DisputeCase | Refusal:
-    """The case in a file, every record of it proven."""
+    """Return the case in a file, with every credential, rule and record verified; or the first refusal."""
     file = decode(CaseFile, data, "case", limit=CASE_LIMIT)
     if isinstance(file, Refusal):
         return file

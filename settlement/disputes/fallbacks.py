@@ -1,4 +1,4 @@
-"""The fallback that a GRANT binds its holder to: whether a substitute keeps it, and what is owed for the move. Pure."""
+"""The fallback to which a GRANT binds its holder: whether a substitute is as promised, and what is owed. Pure."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ from settlement.records.marketterms import Tariff
 
 
 def fallback_terms(terms: ClassTerms, number: int | None) -> FallbackTerms | None:
-    """The entry of a class's catalogue with that number."""
+    """Return the entry of a class's catalogue with that number; None if there is none."""
     return next((one for one in terms.fallbacks or () if one.number == number), None)
 
 
 def judge_chosen(terms: ClassTerms, number: int | None) -> Refusal | None:
-    """Is the fallback that a REQUEST or a GRANT names in its class's catalogue?"""
+    """Refuse the fallback that a REQUEST or a GRANT names if its class's catalogue has none of that number."""
     if number is None or fallback_terms(terms, number) is not None:
         return None
     known = ", ".join(str(one.number) for one in terms.fallbacks or ()) or "none: the class has no catalogue"
@@ -28,10 +28,10 @@ def judge_chosen(terms: ClassTerms, number: int | None) -> Refusal | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Substitute:
-    """A substitute as it is offered: by whom, by which offer, and when the FALLBACK was surely signed (UTC, ns).
+    """A substitute as it is offered: by which holder, under which offer, and the latest time of signing (UTC, ns).
 
-    `commodity` and `price` are of the settlement that is moved, `eirp_mdbm` what the substitute is asked for at the
-    most; `tariff` is the class's.
+    `commodity` and `price` are those of the settlement that is moved; `eirp_mdbm` is the most EIRP that the user
+    requests at the substitute; `tariff` is the class's.
     """
 
     body: Fallback
@@ -46,7 +46,11 @@ class Substitute:
 
 
 def judge_substitute(by: FallbackTerms, first: Cell, one: Substitute) -> Refusal | None:
-    """Does a FALLBACK keep what its terms promise: in time, as wide, to the end, no dearer, by who may offer it?"""
+    """Refuse a FALLBACK that does not keep its terms.
+
+    The notice is kept; the substitute is as wide as the first cell, holds its area and lasts to its end at least, costs
+    no more, lies in the named offer, and is offered by a holder that the scope allows.
+    """
     body, wide = one.body, first.band.high_hz - first.band.low_hz
     if body.choice != by.number:
         return refuse(Reason.TERMS, "fallback.choice", body.choice, by.number)
@@ -68,7 +72,7 @@ def judge_substitute(by: FallbackTerms, first: Cell, one: Substitute) -> Refusal
 
 
 def _other_or_dearer(one: Substitute) -> Refusal | None:
-    """Whoever is moved asks by itself: for nothing of another class, and at no price that nobody chose."""
+    """Refuse a substitute of another class or at a higher price: the user's node requests it by itself."""
     offer = one.offer
     if offer is None or one.commodity is None or one.price is None:
         return None
@@ -95,5 +99,5 @@ def _by_whom(by: FallbackTerms, one: Substitute) -> Refusal | None:
 
 
 def owed_for_move(by: FallbackTerms, price: int, first: Cell, from_ns: int) -> int:
-    """What the user is owed for being moved at an instant (UTC, ns)."""
+    """Return what the user is owed for a move at `from_ns` (UTC), in the unit of the price."""
     return amount_owed(by.owed, by.amount, price=price, window=first.window, from_ns=from_ns)

@@ -1,15 +1,17 @@
-"""What each ground of a dispute comes to when the records that both sides cite are replayed under the rule of the time.
+"""Judges each ground of a dispute from the records that both sides cite, under the rule of the settlement.
 
-    rule misapplied                the GRANT is beyond class, rule or a credential, its price is not the offer's, or a
-                                   PREEMPT displaces whom its tier may not, or says less than is owed
-    fallback not kept              the holder ended it early for nobody, and offered no substitute as it was bound to,
-                                   or did not grant it; for an incumbent only where the envelope that shows it is cited
-    credential invalid at signing  outside its life, or on a status list that was signed before
-    interference measured          what others measured in the cell weighs enough, and is not the claimant's word alone
-    usage misreported              the USAGE says what cannot be: beyond the window, or more air time than it had
-    compensation not paid          a PREEMPT, a FALLBACK or a ruling names what is owed, and nobody cites its payment
+Grounds, each upheld if:
 
-Pure: the same case always comes to the same finding. What nobody cites did not happen. See docs/disputes.md.
+rule misapplied                the GRANT exceeds class, rule or a credential, its price does not follow from the offer,
+                               or a PREEMPT displaces a tier that it may not, or states less than is owed
+fallback not kept              the holder ended the settlement early, without a stronger tier or a proven incumbent as
+                               cause, and offered no substitute as it was bound to, or did not grant it
+credential invalid at signing  the credential was outside its validity, or on a status list signed before
+interference measured          the envelopes that measured the cell busy weigh enough, and one at least is by no party
+usage misreported              the USAGE is impossible: outside the window, or with more air time than there was
+compensation not paid          a PREEMPT, a FALLBACK or a ruling states what is owed, and no payment is cited
+
+Pure: the same case always gives the same finding. A record that nobody cites does not count. See docs/disputes.md.
 """
 
 from collections.abc import Callable
@@ -41,14 +43,14 @@ from settlement.records.verdict import Verdict
 BUSY = "busy"
 """The state of a channel in which a signal was found."""
 ENOUGH_PPM = PPM // 2
-"""Least total weight of others' measurements for them to count, as for an incumbent."""
+"""Least total weight of the measurements for them to count, as for an incumbent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeFinding:
     """The result of judging a ground: the clause, what was found and what would have been right.
 
-    `lost_from_ns` is since when the settlement was not kept (UTC); `unpaid` what is still owed by what it names.
+    `lost_from_ns` is since when the settlement was not kept (UTC); `unpaid` is the part of a stated debt not yet paid.
     """
 
     upheld: bool
@@ -84,7 +86,7 @@ def _broken(
 
 
 def find(case: DisputeCase) -> DisputeFinding | Refusal:
-    """What a dispute's ground comes to; TERMS where it is none that can be judged."""
+    """Judge a dispute's ground; TERMS for a ground that is not in GROUNDS_JUDGED."""
     ground = GROUNDS_JUDGED.get(case.body.grounds)
     if ground is None:
         return refuse(Reason.TERMS, "dispute.ground", case.body.grounds, ", ".join(GROUNDS_JUDGED))
@@ -121,7 +123,7 @@ def _misapplied(case: DisputeCase) -> DisputeFinding:
 
 
 def _price(case: DisputeCase) -> Refusal | None:
-    """The price by the offer, where both REQUEST and offer are cited."""
+    """Refuse a GRANT whose REQUEST does not fit its offer; None unless both are cited and no COUNTER set the price."""
     given = case.settled.given
     asked = next((one for one in case.evidence if one.digest == given.request), None)
     if asked is None or not isinstance(asked.body, Request):
@@ -323,7 +325,7 @@ def _unpaid(case: DisputeCase) -> DisputeFinding:
 
 
 def _ordered(case: DisputeCase, one: Record) -> bool:
-    """Does a ruling have the accused pay, and is that due by now?"""
+    """Whether a ruling orders the accused to pay, and that was due when the dispute was raised."""
     terms, ruling = case.terms, one.body
     pays = ruling.pays is not None and ruling.pays in {*case.sources.line(case.accused.hash), case.accused.hash}
     due_ns = one.frame.attestation.latest_ns + (terms.pay_ns if terms is not None else 0)

@@ -1,12 +1,13 @@
-"""Whether a settlement that its holder ended for an incumbent, or for somebody stronger, was ended for one. Pure.
+"""Checks the reason of a PREEMPT: a proven incumbent, or the REQUEST of a stronger tier. Pure.
 
-    (1) the envelope is there, and is what somebody found at a place
-    (2) it reports an incumbent, and something in a channel of the settlement's band
-    (3) it held when the PREEMPT was signed
-    (4) it is the holder's own word, or of a level that the rule has others act on or weigh, for an area that touches it
+    (1) the envelope that it names is there, and is a place envelope
+    (2) the envelope reports an incumbent, and a channel in the settlement's band that is not free
+    (3) the envelope was valid when the PREEMPT was signed
+    (4) the envelope is the holder's own, or of a level on whose observations the rule has others act or weigh, with an
+        area that touches the cell
 
-A hash of nothing, or of anything else, proves nothing: the settlement was ended for nobody. So it is with the REQUEST
-that a PREEMPT names, where that is in hand.
+If one of them fails, the settlement counts as ended without cause. The same holds for a PREEMPT that names a REQUEST,
+where that REQUEST is known (`judge_stronger`).
 """
 
 from settlement.chain.credentials import Subject
@@ -23,12 +24,12 @@ from settlement.records.observation import FREE, PLACE, Envelope
 
 
 def claims_incumbent(body: Preempt) -> bool:
-    """Whether a PREEMPT says that it protects an incumbent, and names what shows it."""
+    """Whether a PREEMPT gives an incumbent as its reason and names an envelope as evidence."""
     return body.by is None and body.reason == Reason.INCUMBENT.value and body.evidence is not None
 
 
 def judge_incumbent(preempt: Record, evidence: Record | None, cell: Cell) -> Refusal | None:
-    """Checks (1) to (3): None where an incumbent is shown; `evidence` is the record that the PREEMPT names."""
+    """Run checks (1) to (3): None where an incumbent is shown; `evidence` is the record that the PREEMPT names."""
     named = (preempt.body.evidence or b"").hex()[:16] or "none"
     if evidence is None or evidence.digest != preempt.body.evidence:
         return refuse(Reason.PROOF, "preempt.evidence", f"{named}: not in evidence", "the envelope that reports it")
@@ -49,7 +50,7 @@ def judge_incumbent(preempt: Record, evidence: Record | None, cell: Cell) -> Ref
 
 
 def judge_stronger(preempt: Record, request: Record, granted: Grant) -> Refusal | None:
-    """None where a PREEMPT may take a settlement back for a REQUEST: stronger, for its cell, signed by then."""
+    """Refuse a REQUEST as reason of a PREEMPT unless it is of a stronger tier, overlaps the cell, and came first."""
     body, named = request.body, request.digest.hex()[:16]
     if not isinstance(body, Request):
         return refuse(Reason.TYPE, "preempt.by", f"{named}: a {request.typ}", "the REQUEST of a stronger tier")
@@ -64,7 +65,7 @@ def judge_stronger(preempt: Record, request: Record, granted: Grant) -> Refusal 
 
 
 def judge_reporter(author: Subject | None, cell: Cell, rule: Rule, *, own: bool) -> Refusal | None:
-    """Check (4), of who signed the envelope; `own` where that is the holder."""
+    """Run check (4) on the author of the envelope; `own`: the author is the holder."""
     if author is None:
         return refuse(Reason.UNKNOWN_AUTHOR, "preempt.reporter", "no credential", "an admitted credential")
     if own:
@@ -78,7 +79,7 @@ def judge_reporter(author: Subject | None, cell: Cell, rule: Rule, *, own: bool)
 
 
 def ended_for_incumbent(case: DisputeCase, preempt: Record) -> bool:
-    """Checks (1) to (4), where the envelope that a PREEMPT names has to be in evidence."""
+    """Whether checks (1) to (4) hold for a PREEMPT in a dispute; the envelope that it names must be cited."""
     settled, name = case.settled, preempt.body.evidence
     evidence = next((one for one in case.evidence if one.digest == name), None)
     if evidence is None or not claims_incumbent(preempt.body):

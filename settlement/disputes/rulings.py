@@ -34,7 +34,10 @@ def due_ruling(case: DisputeCase) -> Ruling | Refusal:
 
 
 def _upheld(case: DisputeCase, finding: DisputeFinding, said: Ruling, lower: Ruling | None) -> Ruling:
-    """What is owed beyond what a lower level ordered already; the record of fulfilment is corrected once."""
+    """Return the ruling of an upheld dispute: only what a lower level has not ordered yet is owed.
+
+    The record of fulfilment is corrected once, over all levels.
+    """
     accused = case.accused.hash
     held = lower is not None and lower.strikes is None and lower.corrects == accused
     before = lower.compensation if lower is not None and held else 0
@@ -47,7 +50,7 @@ def _upheld(case: DisputeCase, finding: DisputeFinding, said: Ruling, lower: Rul
 
 
 def _dismissed(case: DisputeCase, said: Ruling, lower: Ruling | None) -> Ruling:
-    """What a lower level ordered is taken back: the complaint no longer counts, what was paid is paid back."""
+    """Return the ruling of a dismissed dispute: what a lower level ordered is struck, and its payment is paid back."""
     if lower is None or case.lower is None or lower.corrects is None or lower.strikes is not None:
         return said
     struck = replace(said, outcome=CORRECTS, corrects=lower.corrects, strikes=case.lower.digest)
@@ -68,7 +71,7 @@ def _owed(case: DisputeCase, finding: DisputeFinding) -> int:
 
 
 def judge_jurisdiction(case: DisputeCase, author: Subject) -> Refusal | None:
-    """May this authority rule on the case: no party, over its band, area and class, of the level that it is at?"""
+    """Refuse an authority that is a party, whose scope lacks band, area or class, or that is of another level."""
     cell, scope, terms = case.settled.given.cell, author.scope, case.terms
     if author.hash in parties(case.settled):
         return refuse(Reason.SCOPE, "ruling.party", author.name, "an authority that is no party")
@@ -85,7 +88,10 @@ def judge_jurisdiction(case: DisputeCase, author: Subject) -> Refusal | None:
 
 
 def ruling_by(case: DisputeCase, author: Subject, earliest_ns: int) -> Ruling | Refusal:
-    """What an authority may sign now, at `earliest_ns` (UTC) or later; why it may not."""
+    """Return the ruling that an authority may sign now, or why it may not; now is `earliest_ns` (UTC) or later.
+
+    Without an answer, no ruling is made before the time to answer is over.
+    """
     refusal = judge_jurisdiction(case, author)
     if refusal is not None:
         return refusal
@@ -97,7 +103,10 @@ def ruling_by(case: DisputeCase, author: Subject, earliest_ns: int) -> Ruling | 
 
 
 def judge_ruling(case: DisputeCase, ruling: Record, author: Subject) -> Refusal | None:
-    """Is a signed ruling by who may rule, and what the case comes to when it is replayed?"""
+    """Refuse a signed ruling whose author may not rule, or that differs from the one that the case leads to.
+
+    The text of its reason is not compared.
+    """
     refusal = judge_jurisdiction(case, author)
     if refusal is not None:
         return refusal

@@ -1,12 +1,13 @@
 """The transition table of a dispute: its states, the moves between them, and when each is allowed. Pure.
 
-A move that is not in the table is refused as OUT_OF_ORDER. What is kept of a dispute follows from its records alone.
+A move that is not in the table is refused as OUT_OF_ORDER. The stored state of a dispute follows from its records
+alone.
 
-    RAISED     waits for the answer of the accused
-    ANSWERED   waits for the ruling of its level
-    RULED      decided; what the ruling orders is owed
-    PAID       what the ruling ordered was paid, and the payee said that it has it
-    ESCALATED  goes on as another dispute, at the next level of authority
+RAISED     the accused has not answered yet
+ANSWERED   the authority of the dispute's level has not ruled yet
+RULED      decided; what the ruling orders is owed
+PAID       the COMPENSATION that the ruling ordered was signed
+ESCALATED  continued by another dispute, at the next level of authority
 """
 
 from dataclasses import dataclass, replace
@@ -55,9 +56,9 @@ DISPUTE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenDispute:
-    """One dispute as a node keeps it, by the hash of its record; hashes name records, times are UTC in ns.
+    """One dispute as a node stores it, under the hash of its record; other records by their hashes, times in UTC ns.
 
-    `level` counts from 0; `raised_ns` and `ruled_ns` are the latest that the signing can have been.
+    `level` counts from 0; `raised_ns` and `ruled_ns` are the latest times at which the records can have been signed.
     """
 
     sid: bytes = blob(1, 32)
@@ -84,7 +85,7 @@ def open_dispute(raw: bytes) -> OpenDispute:
 
 
 def judge_move(held: OpenDispute, move: DisputeMove) -> Refusal | None:
-    """May a dispute be moved so? OUT_OF_ORDER where the table has no such move."""
+    """Return OUT_OF_ORDER where the table has no such move from the dispute's state; else None."""
     if (held.state, move) in DISPUTE:
         return None
     taken = [one.value for state, one in DISPUTE if state == held.state]
@@ -94,7 +95,7 @@ def judge_move(held: OpenDispute, move: DisputeMove) -> Refusal | None:
 
 
 def moved(held: OpenDispute, move: DisputeMove, **changes: Any) -> OpenDispute:
-    """The dispute after a move; as it was where the table has none (records under a rule without terms for it)."""
+    """Return the dispute after a move; unchanged where the table has no such move (a rule without terms for it)."""
     state = DISPUTE.get((DisputeState(held.state), move))
     return held if state is None else replace(held, state=state, **changes)
 
@@ -121,9 +122,9 @@ def judge_answering(terms: DisputeTerms, held: OpenDispute, signed: Attestation)
 def judge_hearing(
     terms: DisputeTerms, held: OpenDispute, signed: Attestation, answer: bytes | None, *, unheard: bool = False
 ) -> Refusal | None:
-    """Does a ruling hear the answer there is, and wait for one as long as the rule says?
+    """Refuse a ruling that names another answer than the one on record, or comes too early without an answer.
 
-    Args: unheard: the answer there is was never receipted by the other party: a ruling may know of none.
+    Args: unheard: the answer on record was not acknowledged by the other party yet; then a ruling may name none.
     """
     if answer != held.answer and not (unheard and answer is None):
         named = answer.hex()[:16] if answer is not None else "no answer"
@@ -137,7 +138,7 @@ def judge_hearing(
 
 
 def judge_escalating(terms: DisputeTerms, held: OpenDispute, signed: Attestation) -> Refusal | None:
-    """May it go to the next level: there is one, and a ruling is fresh, or overdue?"""
+    """Refuse an escalation: to no further level, too late after a ruling, or before a missing ruling is overdue."""
     if held.level + 1 >= len(terms.levels):
         return refuse(Reason.TERMS, "dispute.level", f"level {held.level + 2}", f"<= {len(terms.levels)} by the rule")
     if held.ruled_ns is not None:

@@ -1,7 +1,7 @@
 """Which of the offers heard a user takes: filters, then a ranking by the rule's criteria, with reasons. Pure.
 
-Every node that holds the same offers, the same rule and the same wish comes to the same winner. What is not known of
-an offer (its distance, its confidence) counts as worse than anything known, and does not pass a filter on it.
+From the same offers, rule and wish every node gets the same winner. An unknown value of an offer (its distance, its
+confidence) ranks below every known one, and does not pass a filter on that value.
 """
 
 from collections.abc import Iterable
@@ -11,12 +11,12 @@ from settlement.chain.scope import Band, Cell, Window
 from settlement.records.marketterms import MatchingTerms
 
 USUAL = MatchingTerms(order=("price", "earliest"))
-"""The order where the rule has none."""
+"""The ranking where the rule has none: the lowest price, then the earliest signing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpectrumWish:
-    """What a user looks for. `partial`: an offer that holds a part of the band will do."""
+    """What a user looks for. `partial`: an offer of a part of the band is enough."""
 
     band: Band
     window: Window
@@ -29,9 +29,10 @@ class SpectrumWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An offer as matching sees it.
+    """The values of an offer that matching uses.
 
-    `price` is what the wish costs by it, or what is asked at first where it `bargains`; None where it has none.
+    `price` is what the wish costs under the offer, or the holder's first price where it `bargains`; None if it has
+    none.
     """
 
     declaration: bytes
@@ -59,14 +60,14 @@ class Considered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """The offer that is taken, where one is, and every offer seen, the best first and the unfit last."""
+    """The offer that is taken, if any, and every offer seen: fitting ones from the best down, then the unfit."""
 
     winner: Candidate | None
     considered: tuple[Considered, ...]
 
 
 def match_offers(wish: SpectrumWish, candidates: Iterable[Candidate], terms: MatchingTerms | None = None) -> Match:
-    """Choose among offers, and say of each why it is taken or not.
+    """Choose among offers, with the reason for each that is not taken.
 
     Args: wish: what is looked for. candidates: every offer heard. terms: filters and order of the class, from the rule.
     """
@@ -80,7 +81,7 @@ def match_offers(wish: SpectrumWish, candidates: Iterable[Candidate], terms: Mat
 
 
 def unfit(wish: SpectrumWish, one: Candidate, terms: MatchingTerms) -> str | None:
-    """What an offer lacks for a wish, by the wish itself or by the rule's filters; None when it has it all."""
+    """Return why an offer does not fit a wish, by the wish itself or by the rule's filters; None if it fits."""
     offered, loudest = one.cell, f"it allows at most {one.max_eirp_mdbm / 1000:g} dBm"
     held = offered.band.overlaps(wish.band) if wish.partial else offered.band.holds(wish.band)
     checks = (
@@ -97,7 +98,7 @@ def unfit(wish: SpectrumWish, one: Candidate, terms: MatchingTerms) -> str | Non
 
 
 def _filters(one: Candidate, terms: MatchingTerms) -> Iterable[tuple[bool, str]]:
-    """The rule's filters."""
+    """Yield for each filter of the rule whether the offer passes, and the reason if not."""
     if terms.distance_mm_max is not None:
         near = one.distance_mm is not None and one.distance_mm <= terms.distance_mm_max
         yield near, f"{_said(one.distance_mm, 'mm away')}; the rule asks for {terms.distance_mm_max} mm at most"

@@ -1,7 +1,7 @@
 """The content and answers of a directory: signed offers and intents with credentials, by cell, class and price.
 
-A directory has no authority: it returns the signed records themselves, and whoever asks judges each of them. It can
-hide, delay or repeat, and that changes nothing but speed; what it invents has no signature. Pure: bytes in, bytes out.
+A directory has no authority: it returns the signed records themselves, and the node that asks judges each of them. A
+dishonest directory can hide, delay or repeat entries, which only slows discovery; it cannot sign invented ones. Pure.
 """
 
 from collections import OrderedDict
@@ -25,12 +25,12 @@ ANSWER_MAX = 64
 ENTRY_LIMIT = 256 * 1024
 ANSWER_LIMIT = ANSWER_MAX * 64 * 1024
 ANSWER_HEAD, ITEM_HEAD = 16, 9
-"""Bytes that an answer and each of its entries take beside the entries' own, at the most."""
+"""Most bytes of encoding that an answer, and each entry in it, adds to the entries' own bytes."""
 COMPARED_MAX = 64
-"""Outlines that one question is held against: each takes milliseconds, and anybody may ask."""
+"""Most outlines that one query is compared with: each takes milliseconds, and anybody may send queries."""
 OF_ONE_MAX, AUTHORS_MAX = 64, 256
 OF_ONE_BYTES = 1 << 20
-"""What the entries of one author may take together; the oldest give way."""
+"""Most bytes of all entries of one author; the oldest are dropped."""
 _RAW = blob(0, MAX_RECORD_BYTES, least=1)
 
 
@@ -41,7 +41,7 @@ class DirectoryEntry:
     record: bytes = blob(1, MAX_RECORD_BYTES, least=1)
     chain: tuple[bytes, ...] = array(2, _RAW, 9, low=1)
     beside: tuple[bytes, ...] | None = array(3, _RAW, 2, low=1, optional=True)
-    """The record that it rests on, and nothing else."""
+    """The envelope that the offer names, and nothing else."""
 
     def encoded(self) -> bytes:
         """Return the entry's bytes, as they travel."""
@@ -82,14 +82,14 @@ class _Listed:
 
 
 class DirectoryIndex:
-    """The entries of a directory: few of each author, none whose window is over.
+    """The entries of a directory: a limited number of each author, none whose window is over.
 
-    Where there are too many authors, one gives way of the issuer that has most of them: an issuer that credentials
-    authors without number takes places from its own.
+    If there are too many authors, one of the issuer with the most authors is dropped. So an issuer that makes very many
+    credentials takes places from its own authors only.
     """
 
     def __init__(self, registry: Registry) -> None:
-        """`registry` has the network and the roots that the directory's operator wants entries under."""
+        """`registry` has the network and the trust anchors under which the directory's operator accepts entries."""
         self._registry = registry
         self._listed: OrderedDict[bytes, _Listed] = OrderedDict()
 
@@ -97,13 +97,16 @@ class DirectoryIndex:
         return len(self._listed)
 
     def add(self, data: bytes, now_ns: int) -> Refusal | None:
-        """Take an entry in: signed, by somebody under one of the roots, not over yet. The same one twice is one."""
+        """Add an encoded entry that is signed under one of the anchors and not over yet, or return why not.
+
+        An entry that is listed already stays as it is, unless the new one brings the envelope. `now_ns` is UTC.
+        """
         entry = decode(DirectoryEntry, data, "directory.entry", limit=ENTRY_LIMIT)
         if isinstance(entry, Refusal):
             return entry
         self._forget(now_ns)
         known = {one.author: one.path for one in self._listed.values()}
-        # Whoever publishes is known for this entry alone: credentials without end would fill the memory.
+        # Credentials are kept for this entry only: an unlimited number of them would fill the memory.
         registry = Registry(self._registry.network, self._registry.anchors, OutlineBudget(CORNERS_MAX))
         author = registry.admit_chain(entry.chain)
         if isinstance(author, Refusal):
@@ -137,11 +140,10 @@ class DirectoryIndex:
         return None
 
     def find(self, query: DirectoryQuery, now_ns: int) -> DirectoryAnswer:
-        """Entries that fit, at most ANSWER_MAX in ANSWER_LIMIT bytes: of each author its newest, then each one's next.
+        """Return matching entries, at most ANSWER_MAX in ANSWER_LIMIT bytes: each author's newest first, then its next.
 
-        Issuers take turns, and so do the authors of each. So no author hides another behind entries of its own,
-        however many and however long they are, and no issuer another's authors behind its own. After COMPARED_MAX
-        comparisons of areas by their outlines, which take long, it is what was found so far.
+        Issuers take turns, and so do the authors of each. So no author can hide another behind its own entries, and no
+        issuer can hide another's authors. The search ends after COMPARED_MAX comparisons of outlines, which are slow.
         """
         self._forget(now_ns)
         found, left, compared = list[DirectoryEntry](), ANSWER_LIMIT - ANSWER_HEAD, 0
@@ -164,7 +166,7 @@ class DirectoryIndex:
 
 
 def _in_turns(listed: list[_Listed], level: int = 0) -> list[_Listed]:
-    """Entries so that those below each credential of a level take turns, and below each of them those of the next."""
+    """Return the entries interleaved: the issuers at each level of the credential chains take turns."""
     below: dict[tuple[bytes, ...], list[_Listed]] = {}
     for one in listed:
         below.setdefault(one.path[level : level + 1], []).append(one)
@@ -173,10 +175,13 @@ def _in_turns(listed: list[_Listed], level: int = 0) -> list[_Listed]:
 
 
 def gives_way(known: Mapping[bytes, tuple[bytes, ...]], fresh: tuple[bytes, ...]) -> bytes | None:
-    """Which author gives way to a new one, by their paths, the longest known first; None where the new one has to.
+    """Return the author to drop for a new one; None where the new one is refused instead.
 
-    At each level it is among those below the credential that has most of them, the new one counted. Where those are
-    the new one's own, no other issuer gives anything up.
+    At each level of the credential chains the search goes below the credential with the most authors, the new one
+    included; the new one's own issuer is preferred where counts are equal. At the end it is the author known longest.
+
+    Args: known: the path of credentials of each author, from the root, the author known longest first. fresh: the path
+    of the new one.
     """
     level, own, group = 0, True, dict(known)
     while len(group) + own > 1:
@@ -192,7 +197,7 @@ def gives_way(known: Mapping[bytes, tuple[bytes, ...]], fresh: tuple[bytes, ...]
 
 
 def fits(query: DirectoryQuery, body: Declaration | Intent) -> bool:
-    """Is an offer or an intent what is looked for? A directory's answers are held against the question by this too."""
+    """Whether an offer or an intent matches a query; a node also checks a directory's answers by this."""
     return _fits_but_area(query, body) and (query.area is None or query.area.overlaps(body.cell.area))
 
 

@@ -5,9 +5,9 @@ from settlement.records.classterms import SPREADS, USES, LicenceTerms
 
 
 def judge_use(licence: LicenceTerms, *, use: str, to: str, made_ns: int, now_ns: int) -> Refusal | None:
-    """None where the licence allows it; else the first term that does not.
+    """Return None where the licence allows a use of a recording; else the first term that does not.
 
-    Args: use: of USES. to: of SPREADS, to whom it goes. made_ns, now_ns: UTC.
+    Args: use: one of USES. to: one of SPREADS, the group that gets the recording. made_ns, now_ns: UTC.
     """
     if use not in USES:
         return refuse(Reason.TERMS, "licence.use", use, f"one of {', '.join(USES)}")

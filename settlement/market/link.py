@@ -1,4 +1,4 @@
-"""A link between two places as an area: the strip to each side of the line between its ends, and round them. Pure."""
+"""A link between two places as an area: a strip on both sides of the line between its ends. Pure."""
 
 from geographiclib.geodesic import Geodesic
 
@@ -9,10 +9,10 @@ Place = tuple[int, int]
 
 
 def corridor(a: Place, b: Place, half_mm: int) -> Area:
-    """The strip within `half_mm` of the geodesic between two places, as an outline of four corners.
+    """Return the strip within `half_mm` of the geodesic between two places, as an outline of four corners.
 
-    It reaches `half_mm` beyond each end, so that whoever stands at an end is inside. Whether the outline means anything
-    (two places that are one, a width of nothing) is said by `Area.flaw`.
+    It reaches `half_mm` beyond each end, so that a station at an end is inside. For two equal places, or a width of 0,
+    the outline is not valid; `Area.flaw` reports that.
     """
     line = Geodesic.WGS84.Inverse(a[0] / 1e7, a[1] / 1e7, b[0] / 1e7, b[1] / 1e7)
     half_m = half_mm / 1000

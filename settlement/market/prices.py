@@ -5,7 +5,7 @@ negotiated   the offer's price, or another inside the class's bounds that both s
 dynamic      the offer's curve at the beginning of the window
 parametric   the rule's tariff: a function of bandwidth, time, EIRP and the hour
 discovered   the offer's price, which is the median of settlements that the holder shows
-auction      what its members certified that the winner pays; the offer's price is the reserve, the least that it can be
+auction      the price that the members certified for the winner; the offer's price is the reserve, the least price
 
 Prices are whole millionths of the class's currency.
 """
@@ -40,7 +40,7 @@ class Pricing:
 
     @classmethod
     def of(cls, offer: Declaration, tariff: Tariff | None) -> "Pricing":
-        """What the price of an offer follows from; `tariff` is its class's."""
+        """Return the inputs of an offer's price; `tariff` is the class's in the rule."""
         return cls(
             form=offer.price_form,
             price=offer.price,
@@ -51,7 +51,7 @@ class Pricing:
 
 
 def price_of(by: Pricing, cell: Cell, eirp_mdbm: int) -> int | Refusal:
-    """What a cell costs at an EIRP: of a negotiated price what is asked at first, of an auction the reserve."""
+    """Return the price of a cell at an EIRP; a negotiated form gives the first price, an auction the reserve."""
     match by.form:
         case "fixed" | "negotiated" | "discovered" | "auction":
             return by.price
@@ -66,7 +66,7 @@ def price_of(by: Pricing, cell: Cell, eirp_mdbm: int) -> int | Refusal:
 
 
 def curve_price(curve: Sequence[PricePoint], after_ns: int) -> int | Refusal:
-    """The price of the last point that is not later."""
+    """Return the price of the last point at or before `after_ns`; PRICE where there is none."""
     passed = [point for point in curve if point.after_ns <= after_ns]
     if not passed:
         return refuse(Reason.PRICE, "price.curve", f"{len(curve)} points, none by {after_ns} ns", "a point by then")
@@ -74,7 +74,10 @@ def curve_price(curve: Sequence[PricePoint], after_ns: int) -> int | Refusal:
 
 
 def tariff_price(tariff: Tariff, cell: Cell, eirp_mdbm: int) -> int:
-    """The rule's function, rounded up at the end alone; the hour is that of the beginning of the window, UTC."""
+    """Return the price by the rule's tariff, in exact integers, rounded up once at the end.
+
+    The hour is that of the beginning of the window, UTC.
+    """
     hz_ns = (cell.band.high_hz - cell.band.low_hz) * (cell.window.end_ns - cell.window.start_ns)
     scaled = tariff.base * MHZ_S + tariff.per_mhz_s * hz_ns
     above_mdb = max(0, eirp_mdbm - tariff.free_eirp_mdbm) if tariff.free_eirp_mdbm is not None else 0
@@ -85,22 +88,22 @@ def tariff_price(tariff: Tariff, cell: Cell, eirp_mdbm: int) -> int:
 
 
 def discovered_price(shown: Sequence[int], *, least: int = DISCOVERED_MIN) -> int | Refusal:
-    """The median of what settlements cost, the higher of the two middle ones; too few say nothing."""
+    """Return the median of settlements' prices, the higher of two middle ones; PRICE below `least` of them."""
     if len(shown) < least:
         return refuse(Reason.PRICE, "price.discovered", f"{len(shown)} settlements shown", f">= {least}")
     return median_high(shown)
 
 
 def occupancy_price(price: int, price_high: int, occupied_ppm: int) -> int:
-    """A price that follows measured occupancy: the holder's own at none, the class's highest where all is taken."""
+    """Return a price linear in the measured occupancy (ppm): the holder's own at 0, the class's highest at 1."""
     return price + (price_high - price) * min(max(occupied_ppm, 0), PPM) // PPM if price < price_high else price
 
 
 def judge_price(by: Pricing, cell: Cell, eirp_mdbm: int, named: int) -> Refusal | None:
-    """May a REQUEST name this price?
+    """Refuse a REQUEST that names another price than the offer's form gives for the cell.
 
-    A negotiated one may be lower than what is asked, and is answered by a COUNTER; what an auction came to is at least
-    its reserve, and is asked of its outcome by the holder.
+    A negotiated form allows any price: one that is too low is answered by a COUNTER. An auction allows any price from
+    the reserve up: the holder compares it with the auction's outcome.
     """
     due = price_of(by, cell, eirp_mdbm)
     if isinstance(due, Refusal):

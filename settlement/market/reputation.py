@@ -2,9 +2,10 @@
 
     reputation = (a + G) / (a + b + G + B),   in millionths
 
-a and b are the rule's prior. G and B sum, over the counterparties, what was kept and what was broken with each, halved
-for every half-life since, and scaled down where both together are more than `partner_max`. It is the mean of a beta
-distribution: Josang and Ismail, The Beta Reputation System (2002). See docs/reputation.md.
+a and b are the rule's prior. G and B are sums over the counterparties of the weights of kept and of broken settlements;
+each weight is halved for every half-life that has passed, and both are scaled down where together they exceed
+`partner_max`. The reputation is the mean of a beta distribution: Josang and Ismail, The Beta Reputation System (2002).
+See docs/reputation.md.
 """
 
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ WHOLE = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeighedConduct:
-    """What was kept and broken with one counterparty, in thousandths of a settlement, as of an instant (UTC, ns)."""
+    """Weights of the settlements kept and broken with one counterparty, thousandths, as of an instant (UTC, ns)."""
 
     good: int = uint(1)
     bad: int = uint(2)
@@ -48,7 +49,7 @@ def faded(held: WeighedConduct, terms: ReputationTerms, now_ns: int) -> WeighedC
 
 
 def weighed(held: WeighedConduct, terms: ReputationTerms, *, good: int, bad: int, now_ns: int) -> WeighedConduct:
-    """What was held, faded, and what came now; a complaint that is struck (`bad` below 0) takes no more than is."""
+    """Return the conduct, decayed to now, with new weights added, never below 0 (a struck ruling has `bad` < 0)."""
     then = faded(held, terms, now_ns)
     return WeighedConduct(good=max(0, then.good + good), bad=max(0, then.bad + bad), as_of_ns=then.as_of_ns)
 
@@ -66,7 +67,7 @@ def reputation_ppm(terms: ReputationTerms, held: Iterable[WeighedConduct], now_n
 
 
 def share_by_reputation_ppm(first_ppm: int, reputation: int, prior: int) -> int:
-    """The share of a budget: the rule's first share at the prior, all of it at 1, none at 0; straight lines between."""
+    """Return the share of a budget, ppm: the rule's first share at the prior, all at 1, none at 0; linear between."""
     if reputation >= prior:
         return first_ppm + (PPM - first_ppm) * (reputation - prior) // max(1, PPM - prior)
     return first_ppm * reputation // prior

@@ -1,7 +1,7 @@
 """Partial fills: checks that the parts of a wish do not overlap, and computes what is left of it. Pure.
 
-Every holder grants its own area, and the user stands in all of them. In frequency and time parts are rectangles, and so
-is what is left.
+Every holder grants in its own area, and the user is in all of these areas. In frequency and time each part is a
+rectangle, and the rest is a set of rectangles.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilledWish:
-    """How far a wish is filled: what was asked and filled, in Hz x ns, and the cells that nobody filled."""
+    """How far a wish is filled: the sizes asked and filled, in Hz x ns, and the cells that are left."""
 
     asked_hz_ns: int
     filled_hz_ns: int
@@ -26,12 +26,15 @@ class FilledWish:
 
 
 def size_hz_ns(cell: Cell) -> int:
-    """Bandwidth times time of a cell, in Hz x ns."""
+    """Return bandwidth times duration of a cell, in Hz x ns."""
     return (cell.band.high_hz - cell.band.low_hz) * (cell.window.end_ns - cell.window.start_ns)
 
 
 def judge_parts(whole: Cell, parts: Sequence[Cell]) -> Refusal | None:
-    """Every part lies inside what was asked (else TERMS), and no two overlap (else OVERLAP)."""
+    """Refuse a part outside the band, window or area asked (TERMS), and parts that overlap (OVERLAP).
+
+    Of the area a part needs to share only some place.
+    """
     for part in parts:
         inside = whole.band.holds(part.band) and whole.window.holds(part.window) and whole.area.overlaps(part.area)
         if not inside:
@@ -87,7 +90,7 @@ def _joined(cells: list[Cell]) -> list[Cell]:
 
 
 def next_part(left: Sequence[Cell], offered: Band, raster_hz: int) -> Band | None:
-    """The widest run of what is left that an offer holds, with edges on the raster; the lowest of equal ones."""
+    """Return the widest band that is both left and offered, with edges on the raster; the lowest of equal ones."""
     runs = []
     for cell in left:
         low_hz = -(-max(cell.band.low_hz, offered.low_hz) // raster_hz) * raster_hz

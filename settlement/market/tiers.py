@@ -10,7 +10,7 @@ from settlement.records.marketterms import TierTerms
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Displaceable:
-    """A settlement in force that is in the way: its tier, window, price, and until when its leases reach (UTC, ns)."""
+    """A settlement in force that overlaps a REQUEST: its tier, window, price, and the end of its leases (UTC, ns)."""
 
     tier: int
     window: Window
@@ -20,14 +20,14 @@ class Displaceable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Displacement:
-    """By when a displaced radio is silent (UTC, ns), and what its user is owed."""
+    """By when a displaced radio must be silent (UTC, ns), and what its user is owed."""
 
     vacate_by_ns: int
     owed: int
 
 
 def tier_of(tiers: tuple[TierTerms, ...] | None, tier: int) -> TierTerms | None:
-    """The terms of a tier."""
+    """Return the terms of a tier; None if there are none."""
     return next((one for one in tiers or () if one.tier == tier), None)
 
 
@@ -42,9 +42,12 @@ def judge_eligible(tiers: tuple[TierTerms, ...] | None, tier: int, level: str) -
 def judge_displacing(
     terms: TierTerms | None, tier: int, in_the_way: Displaceable, *, opens_ns: int, now_ns: int, emergency: bool
 ) -> Displacement | Refusal:
-    """May a REQUEST of a tier displace a settlement? Its radio must be silent before the new window opens.
+    """Return the displacement of a settlement by a REQUEST, or TIER: by tier, condition, or too short a notice.
 
-    Args: terms: of the stronger tier. opens_ns: when the new window opens. now_ns: the latest that it may be now; UTC.
+    The displaced radio must be silent before the new window opens.
+
+    Args: terms: of the stronger tier. tier: its number. opens_ns: when the new window opens (UTC). now_ns: the latest
+    that it may be now (UTC). emergency: whether the REQUEST states an emergency.
     """
     if terms is None or in_the_way.tier not in terms.displaces:
         may = ", ".join(map(str, terms.displaces)) if terms is not None and terms.displaces else "none"
@@ -72,6 +75,9 @@ def _condition(terms: TierTerms, in_the_way: Displaceable, *, now_ns: int, emerg
 
 
 def compensation(terms: TierTerms, displaced: Displaceable, silent_ns: int) -> int:
-    """What the displaced party is owed by its tier's terms, rounded up; `silent_ns` is when it falls silent, UTC."""
+    """Return what a displaced party is owed by the stronger tier's terms, rounded up.
+
+    Args: silent_ns: when its radio falls silent, UTC.
+    """
     window, price = displaced.window, displaced.price
     return amount_owed(terms.owed, terms.amount, price=price, window=window, from_ns=silent_ns)

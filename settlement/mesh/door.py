@@ -1,8 +1,8 @@
-"""Answers libzmq's question whether a transport key may connect (ZAP, ZeroMQ RFC 27).
+"""Answers libzmq's requests whether a transport key may connect (ZAP, ZeroMQ RFC 27).
 
-The handler is our own, run in the caller's loop: pyzmq's asyncio authenticator dies with the first exception in its
-callback. Without any handler libzmq admits every key, or with ZAP_ENFORCE_DOMAIN none; so the mesh knocks on its own
-door before it starts, with a key made for that, and starts only when this handler was asked about it.
+The handler runs in the caller's loop; pyzmq's asyncio authenticator is not used, as it ends with the first exception in
+its callback. Without any handler libzmq admits every key, or with ZAP_ENFORCE_DOMAIN none. So before the mesh starts it
+connects to its own socket with a fresh key, and starts only if this handler was asked about that key.
 """
 
 from collections import Counter, deque
@@ -25,7 +25,7 @@ def readable(socket: "zmq.Socket[bytes]") -> bool:
 
 
 class Door:
-    """The ZAP handler of one context."""
+    """The ZAP handler of one ZeroMQ context; `admits` decides by the transport public key."""
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", admits: Callable[[bytes], bool]) -> None:
         self._admits = admits

@@ -1,7 +1,7 @@
 """Rate limits of one neighbour: token buckets, pure, in whole numbers, with time as an argument.
 
-A bucket fills at its rate up to its burst. What finds it empty is over the limit; it is dropped and counted, and costs
-the bucket nothing, so that a flood slows only its sender and only while it lasts.
+A bucket fills at its rate up to its burst. A message for which it holds too little is over the limit: it is dropped and
+counted, and draws nothing from the bucket. So a flood affects only its sender, and only while it lasts.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """A token bucket's rate a second, and its capacity `burst`."""
+    """A token bucket: tokens added a second, and its capacity `burst`."""
 
     per_s: int
     burst: int
@@ -27,8 +27,8 @@ class Limits:
     queue_messages: int = 32
     """Most messages of one neighbour that wait inside libzmq; more wait in the network."""
     unread_bytes: int = 2 << 20
-    """What one connection may have sent of a message that is not complete: the parts of one message are not limited
-    in number by libzmq, and all of them are kept until the last has come."""
+    """Most bytes of an incomplete message on one connection: libzmq does not limit the number of parts of a message,
+    and stores all of them until the last has come."""
     unread_bytes_total: int = 64 << 20
     connections: int = 512
 
@@ -46,7 +46,7 @@ class Bucket:
         return cls(level=rate.burst * NS, at_ns=now_ns)
 
     def take(self, rate: Rate, cost: int, now_ns: int) -> "Bucket | None":
-        """The bucket after drawing `cost` tokens; None when it holds too little."""
+        """Return the bucket after drawing `cost` tokens at `now_ns`; None when it holds too little."""
         elapsed_ns = max(0, now_ns - self.at_ns)
         level = min(rate.burst * NS, self.level + elapsed_ns * rate.per_s) - cost * NS
         return Bucket(level=level, at_ns=max(now_ns, self.at_ns)) if level >= 0 else None
@@ -54,7 +54,7 @@ class Bucket:
 
 @dataclass(slots=True)
 class PeerRates:
-    """Buckets of every neighbour, and how many messages of each were over the limit."""
+    """Two buckets of every neighbour, for messages and bytes, and how many of its messages were over the limit."""
 
     limits: Limits
     over: Counter[bytes] = field(default_factory=Counter)

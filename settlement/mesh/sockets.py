@@ -1,7 +1,7 @@
 """The mesh's ZeroMQ sockets: CURVE in both directions, admission by credentialed transport key.
 
-Each node binds one ROUTER and holds one DEALER for each peer; messages go one way on each, from DEALER to ROUTER. Who
-sent a message is the transport key that CURVE proved and the door admitted, never a routing id.
+Each node binds one ROUTER and has one DEALER for each peer; messages go only from DEALER to ROUTER. The sender of a
+message is known by the transport key that CURVE verified and the door admitted, never by a routing id.
 """
 
 import struct
@@ -27,7 +27,7 @@ HEARTBEAT_TIMEOUT_MS = 3000
 HANDSHAKE_MS = 5000
 CONNECT_MS = 5000
 RECONNECT_MS, RECONNECT_MS_MAX = 100, 500
-"""A settlement's deadlines are seconds; a neighbour that comes back is worth two attempts a second."""
+"""Deadlines of a settlement are seconds, so a lost neighbour is tried again at least twice a second."""
 BATCH = 64
 HINTS_MAX = 2
 KNOCK_MS, KNOCKS = 20, 250
@@ -36,7 +36,7 @@ RATE = "RATE"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived:
-    """Bytes from the node that holds `transport_key`."""
+    """A message from the node that has `transport_key`."""
 
     transport_key: bytes
     data: bytes
@@ -54,7 +54,7 @@ class _Line:
     events: "zmq.Socket[bytes] | None" = None
 
     def follow(self) -> None:
-        """Update the endpoints by connections that opened and closed; watched only where endpoints were heard of."""
+        """Update `proven` from the connections that opened and closed; the first call starts the event monitor."""
         if self.events is None:
             self.events = self.socket.get_monitor_socket(zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED)
             self.events.linger = 0
@@ -82,7 +82,7 @@ class Mesh:
         limits: Limits | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """Bind. `admits(transport public key)` decides on every connection. Raises MeshError."""
+        """Bind the ROUTER to `listen`; `admits(transport public key)` decides on every connection. Raises MeshError."""
         self._key, self._admits, self._clock = key, admits, clock
         self._limits = limits or Limits()
         self._context = zmq.Context(io_threads=1)
@@ -103,7 +103,7 @@ class Mesh:
         return Door(self._context, self._admits)
 
     def _prove_door(self) -> None:
-        """Knock with a fresh key: this very handler must be asked about it, and refuses it. Raises MeshError."""
+        """Connect with a fresh key, about which the door must be asked; it refuses the key. Raises MeshError."""
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         stranger = TransportKey.generate()
         self._door.expect(stranger.public)
@@ -170,7 +170,7 @@ class Mesh:
     # -- peers ---------------------------------------------------------------------------------------------------
 
     def connect(self, peer_key: bytes, endpoint: str) -> None:
-        """Keep a connection to a peer; it comes up when the peer does, and only if the peer holds that key."""
+        """Keep a connection to a peer; it opens whenever the peer listens, and only if the peer has that key."""
         dealer = self._dealer(self._context, self._key, peer_key)
         dealer.connect(endpoint)
         previous = self._lines.pop(peer_key, None)
@@ -179,11 +179,11 @@ class Mesh:
         self._lines[peer_key] = _Line(dealer, endpoint)
 
     def hint(self, peer_key: bytes, endpoint: str) -> bool:
-        """Try another place where a peer may be: no more than a try, for CURVE proves who is there.
+        """Also try an endpoint where a peer may be; CURVE verifies that the peer is there.
 
-        Returns False, and does nothing, for a key that is not admitted, a place known already or no place at all, and
-        where this process may open no socket more. Of more than HINTS_MAX the oldest goes at which the peer is not
-        connected: whoever forges hints cuts no connection.
+        Returns False, and does nothing, for a key that is not admitted, an endpoint that is known or not valid, and
+        where this process can open no more sockets. Of more than HINTS_MAX endpoints the oldest one without a
+        connection is dropped, so that forged hints cut no connection.
         """
         line = self._lines.get(peer_key)
         if not self._admits(peer_key) or (line is not None and endpoint in (line.endpoint, *line.hints)):
@@ -205,7 +205,7 @@ class Mesh:
         return True
 
     def entered(self) -> list[bytes]:
-        """Keys of the peers that connected since the last call."""
+        """Return the transport keys of the peers that connected since the last call."""
         return self._door.entered()
 
     # -- messages ------------------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ class Mesh:
         return True
 
     def receive(self) -> list[Arrived]:
-        """Answer pending handshakes and take what has arrived, at most BATCH messages; never blocks."""
+        """Answer pending handshakes and return the messages that arrived, at most BATCH; never blocks."""
         now_ns = self._clock()
         self._door.answer()
         self._valve.watch(now_ns)
@@ -239,7 +239,7 @@ class Mesh:
         return arrived
 
     def _next(self, now_ns: int) -> Arrived | None:
-        """The next whole message, if it has one part and its sender is within its limits. Raises zmq.Again."""
+        """Return the next message, None if it has not exactly one part or is over a limit. Raises zmq.Again."""
         self._router.recv(zmq.NOBLOCK)  # the routing id, which proves nothing
         frame, parts = None, 0
         while self._router.getsockopt(zmq.RCVMORE):
@@ -257,7 +257,7 @@ class Mesh:
             return None
         return Arrived(transport_key=peer, data=frame.bytes)
 
-    # -- what is to be seen --------------------------------------------------------------------------------------
+    # -- counts for display --------------------------------------------------------------------------------------
 
     @property
     def denied(self) -> Counter[str]:

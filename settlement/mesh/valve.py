@@ -1,11 +1,11 @@
 """Closes connections that would fill this node's memory, which libzmq itself does not do.
 
-MAXMSGSIZE bounds one part of a message and the queue bounds whole messages, but a message of endlessly many parts is
-neither: libzmq 4.3.5 keeps all of them until the last (600 MB after one peer's single message, tried). So what the
-kernel received on each connection is compared with what came out of the socket as whole messages; a connection with
-too much in between is shut. The same watch bounds the number of connections, strangers' included: where there are too
-many, one gives way of the address that holds most of them, and no key holds more than a few, so that neither a stranger
-nor a neighbour keeps the others out.
+MAXMSGSIZE limits one part of a message, and the queue limits the number of whole messages, but nothing limits the parts
+of one message: libzmq 4.3.5 stores all of them until the last (measured: 600 MB for a single message of one peer). So
+the bytes that the kernel received on each connection are compared with those that came out of the socket in whole
+messages; a connection with too large a difference is closed. The number of connections, also of strangers, is limited
+too: above the limit one connection of the address with the most is closed, and each key may have only a few. So neither
+a stranger nor a neighbour can keep others out.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from settlement.mesh.limits import Limits
 TCP_INFO_BYTES = 136
 RECEIVED = struct.Struct("=Q")
 RECEIVED_AT = 128
-"""Where linux/tcp.h keeps `tcpi_bytes_received` in `struct tcp_info`; kernels only append to it."""
+"""Offset of `tcpi_bytes_received` in `struct tcp_info` (linux/tcp.h); kernels only append to this struct."""
 IDLE_BYTES_PER_S = 64
 """Traffic of heartbeats between messages, bytes a second."""
 WATCH_NS = 10_000_000
@@ -35,32 +35,33 @@ JOIN_S = 5.0
 NS = 1_000_000_000
 CONNECTIONS = "CONNECTIONS"
 OF_ONE_KEY_MAX = 8
-"""Connections that messages of one key come by: a peer holds one, and for a while those that its host has forgotten."""
+"""Most connections with messages of one key: a peer has one, and for a while old ones that its host has dropped."""
 
 
 class Borrowed(socket.socket):
-    """libzmq's own descriptor of a connection, to ask the kernel about it; it is never closed here.
+    """A socket object over libzmq's own descriptor of a connection, for `getsockopt`; it never closes the descriptor.
 
-    By way of ctypes the same question takes three times as long, and it is asked of all a hundred times a second.
+    The same call through ctypes takes three times as long, and it is made for every connection a hundred times a
+    second.
     """
 
     def __del__(self) -> None:
-        """The descriptor stays open: it is libzmq's."""
+        """Leave the descriptor open: it belongs to libzmq."""
         self.detach()
 
 
 @dataclass(slots=True)
 class _Connection:
-    """A connection by libzmq's own descriptor: one of ours for each would take twice the files that strangers take."""
+    """A connection, by libzmq's own descriptor; a duplicate of each would double the number of open files."""
 
     handle: Borrowed
     peer: object
-    """Address and port at the other end: whether the descriptor's number still means this connection."""
+    """Address and port of the other end, to check that the descriptor's number still means this connection."""
     origin: str
     delivered_at_bytes: int
     delivered_at_ns: int
     key: bytes | None = None
-    """The transport key that messages came under; None before the first."""
+    """The transport key of the messages on this connection; None before the first message."""
 
     def unread(self, now_ns: int) -> int:
         idle_s = (now_ns - self.delivered_at_ns) // NS + 1
@@ -69,7 +70,7 @@ class _Connection:
 
 
 def _received(handle: Borrowed) -> int:
-    """Bytes the kernel received on a connection; 0 where it does not say."""
+    """Return the bytes that the kernel received on a connection; 0 where it does not say."""
     try:
         info = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
     except OSError:
@@ -79,9 +80,9 @@ def _received(handle: Borrowed) -> int:
 
 @contextlib.contextmanager
 def _handle(descriptor: int) -> Iterator[socket.socket]:
-    """A descriptor of our own for a while, which cannot come to mean another connection; libzmq's where none is left.
+    """Yield a socket over a duplicate of the descriptor, whose number cannot be reused meanwhile.
 
-    Raises OSError where there is no such connection any more.
+    Where no descriptor is left, the socket is over libzmq's own. Raises OSError where the connection is gone.
     """
     try:
         handle, ours = socket.socket(fileno=socket.dup(descriptor)), True
@@ -99,7 +100,10 @@ def _handle(descriptor: int) -> Iterator[socket.socket]:
 
 
 def _origin(peer: tuple[object, ...]) -> str:
-    """Where a connection comes from: an IPv4 address, or the 64 bits of an IPv6 one that one host may have whole."""
+    """Return a connection's origin: an IPv4 address, or the /64 network of an IPv6 address, which one host may own.
+
+    "" where it is no address.
+    """
     try:
         address = ip_address(str(peer[0]).partition("%")[0])
     except (ValueError, IndexError):
@@ -110,10 +114,10 @@ def _origin(peer: tuple[object, ...]) -> str:
 
 
 class Valve:
-    """Watches the connections that one socket accepted, or made.
+    """Watches the connections that one socket accepted or made.
 
-    That there are not too many is seen to by a thread of its own: strangers connect while the node is busy, too, and
-    what is accepted uses up what its process may open. The rest is the owner's, who calls `watch` and `delivered`.
+    A thread limits their number, because strangers connect also while the node is busy, and every connection uses one
+    of the process's descriptors. For the unread bytes the socket's owner calls `watch` and `delivered`.
     """
 
     def __init__(self, watched: "zmq.Socket[bytes]", limits: Limits) -> None:
@@ -171,7 +175,7 @@ class Valve:
                 self._shut(number, Reason.TOO_LARGE.value)
 
     def _follow(self) -> None:
-        """Take in connections as they come and go, until the socket is watched no more."""
+        """Track connections as they open and close, until the event monitor stops; runs in the thread."""
         while True:
             kind, descriptor = struct.unpack("=Hi", self._events.recv())
             self._events.recv()
@@ -195,9 +199,9 @@ class Valve:
             self._shut(self._spare(), CONNECTIONS)
 
     def _spare(self) -> int:
-        """The connection that gives way: of the address with most, the oldest of those that nobody has spoken on.
+        """Return the connection to close: at the origin with the most, the oldest without any message.
 
-        Where somebody has on each, the oldest of the key that holds most of them. Whoever is cut without reason
+        If all of them had messages, it is the oldest of the key with the most there. A peer that is cut without fault
         connects again.
         """
         silent, spoken = self._silent, self._spoken

@@ -1,15 +1,16 @@
 """Quorum certificates: proof that enough members of one membership voted for the same thing.
 
-Bytes in, verdict out, in this order:
+`verify` takes bytes and checks, in this order:
 
     (1) well formed, in the accepted CBOR form
-    (2) of the membership that is asked about: its epoch (EPOCH), and this very list of members (EPOCH)
-    (3) about the subject that is asked about (ENTRY_MISMATCH)
+    (2) of the expected membership: its epoch (EPOCH), and exactly this list of members (EPOCH)
+    (3) about the expected subject (ENTRY_MISMATCH)
     (4) each vote by a member, each member once (QUORUM)
     (5) each vote signed over network, membership, epoch and subject (SIGNATURE)
     (6) as many votes as the membership requires (QUORUM)
 
-A vote says its epoch in what it signs: one from an old membership counts in no other, though the key be in both.
+The signature of a vote covers its epoch and its membership: a vote in an old membership does not count in a new one,
+even if the key is in both.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ _DOMAIN = b"/vote"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """Who may vote in an epoch, by public key, and how many of them it takes."""
+    """The members that may vote in an epoch, by Ed25519 public key, and the number of votes that is required."""
 
     network: str = text(1, 64)
     epoch: int = uint(2)
@@ -52,7 +53,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """One member's signature; `epoch` is the one it voted in."""
+    """One member's vote: its public key, the epoch in which it voted, and its signature over `to_sign`."""
 
     member: bytes = blob(1, KEY_BYTES)
     epoch: int = uint(2)
@@ -81,7 +82,7 @@ def vote(key: SigningKey, membership: Membership, subject: bytes) -> Vote:
 
 
 def verify(data: bytes, membership: Membership, subject: bytes) -> Certificate | Refusal:
-    """Run checks (1) to (6)."""
+    """Run checks (1) to (6) on an encoded certificate; return it decoded, or the first refusal."""
     certificate = decode(Certificate, data, "quorum")  # (1)
     if isinstance(certificate, Refusal):
         return certificate

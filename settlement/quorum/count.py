@@ -11,7 +11,7 @@ from settlement.records.auctionterms import AuctionTerms, CountedBid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeardBid:
-    """One bid as a node heard it: the hashes of the BID and its REVEAL, and surely by when each was here (UTC, ns)."""
+    """One bid as a node received it: hashes of BID and REVEAL, and the latest time of each arrival (UTC, ns)."""
 
     bidder: bytes
     bid: bytes
@@ -23,7 +23,10 @@ class HeardBid:
 
 
 def count_bids(proposal: bytes, function: str, terms: AuctionTerms, heard: Collection[HeardBid]) -> AuctionTally:
-    """The TALLY of what was heard: bids in the order of their hashes, the winner by the outcome function."""
+    """Return the TALLY of the bids: in the order of their hashes, with the winner by the outcome function.
+
+    Args: proposal: hash of the PROPOSAL. function: one of PRICE_FUNCTIONS.
+    """
     bids = sorted(heard, key=lambda one: one.bid)
     award = best_bid(function, _revealed(bids), reserve=terms.reserve)
     return AuctionTally(
@@ -47,7 +50,8 @@ def judge_count(
 ) -> Refusal | None:
     """Refuse a TALLY that this node would have counted differently; `heard` are its bids, by the hash of the BID.
 
-    What came in so near to its deadline that the auctioneer may have had it too late (`settle_ns`) may be left out.
+    A TALLY may leave out a bid or a reveal that came here less than `settle_ns` before its deadline, as the auctioneer
+    may have received it too late.
     """
     counted = {one.bid: one.reveal for one in body.bids}
     for name in counted:

@@ -1,14 +1,14 @@
 """Whether a GRANT has the group decision that its rule requires: of an auction, offices or a coalition. Pure.
 
-Holder (before the GRANT), user (before the ACCEPT), whoever co-signs, warden and auditor judge by `judge_decided`, each
-from the records that it holds or is shown.
+Holder (before the GRANT), user (before the ACCEPT), co-signers, warden and auditor all use `judge_decided`, each on the
+records that it has or is shown.
 
-    auction     in a class with auctions REQUEST and offer are shown; where the offer is auctioned the GRANT names the
-                OUTCOME (`award`): certified by the list of the rule, for this offer, cell and user, at this price
-    approval    in a class with `approval` the GRANT names the OUTCOME (`approval`): certified by the list of the rule,
-                over this very REQUEST for these terms, in time
-    coalition   in a class with `coalition` so too, and the holders of one right grant as one: a member's vote counts
-                only where the member is a holder whose credential holds the cell, and the GRANT's author is one
+    auction     in a class with auctions, REQUEST and offer must be shown; if the offer is auctioned, the GRANT names
+                the OUTCOME (`award`), certified by the rule's list, for this offer, cell and user, at this price
+    approval    in a class with `approval` the GRANT names the OUTCOME (`approval`), certified by the rule's list, of
+                exactly this REQUEST with these terms, in time
+    coalition   in a class with `coalition` as for `approval`; a member's vote counts only if the member is a holder
+                whose credential holds the cell, and the GRANT's author must be a member
 """
 
 from collections.abc import Callable, Iterable
@@ -39,7 +39,7 @@ AUCTION = "auction"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantedDeal:
-    """What a GRANT gives, or would: to whom, at what price, on what decisions, and when it was signed (UTC, ns)."""
+    """The terms of a GRANT, signed or intended: parties, price, the group decisions it names, time of signing (UTC)."""
 
     holder: bytes
     user: bytes
@@ -53,7 +53,7 @@ class GrantedDeal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupDecisions:
-    """The OUTCOMEs that a GRANT is to name, and the records behind them that travel beside it."""
+    """The hashes of the OUTCOMEs that a GRANT is to name, and the records behind them to send beside it."""
 
     award: bytes | None = None
     approval: bytes | None = None
@@ -66,10 +66,11 @@ UNDECIDED = GroupDecisions()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionGrounds:
-    """Where the records behind a decision are found, each proven, and who the credentials in them are.
+    """Functions that look up the verified records behind a group decision, and credentials.
 
-    `find` gives a record by its hash, `subject` a credential, `line` a credential with those that it succeeded;
-    `naming` says why an author, by its credential, may not name the members of a list under the rule of the GRANT.
+    `find` returns a record by its hash, `subject` a credential, `line` a credential and those that it replaced.
+    `naming` returns why an author, by its credential, may not sign a list of members under the rule of the GRANT, or
+    None.
     """
 
     network: str
@@ -81,7 +82,7 @@ class DecisionGrounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Decision:
-    """An OUTCOME that enough members certified, and what it is about."""
+    """An OUTCOME that enough members certified, with its PROPOSAL, its list of members and its certificate."""
 
     outcome: Record
     asked: Record
@@ -131,7 +132,10 @@ def _found(name: bytes | None, body: type[T], what: str, grounds: DecisionGround
 
 
 def _certified(name: bytes, members: str, deal: GrantedDeal, grounds: DecisionGrounds) -> _Decision | Refusal:
-    """An OUTCOME with its PROPOSAL and list: the list is the rule's, the PROPOSAL the holder's, the votes enough."""
+    """Return an OUTCOME with its PROPOSAL and list, or why they do not count.
+
+    The list must be the one that the rule names, the PROPOSAL the holder's, and the votes enough.
+    """
     outcome = _found(name, GroupOutcome, "outcome", grounds)
     if isinstance(outcome, Refusal):
         return outcome
@@ -167,11 +171,11 @@ def _certified(name: bytes, members: str, deal: GrantedDeal, grounds: DecisionGr
     return _Decision(outcome=outcome, asked=asked, group=group, certificate=certificate)
 
 
-# -- what was auctioned ------------------------------------------------------------------------------------------------
+# -- auctions ----------------------------------------------------------------------------------------------------------
 
 
 def judge_award(deal: GrantedDeal, terms: ClassTerms, grounds: DecisionGrounds) -> Refusal | None:
-    """None where the offer was not auctioned, or the auction's certified outcome is what is granted."""
+    """Refuse a GRANT unlike the certified outcome of its offer's auction; None where there was no auction."""
     asked = terms.auction
     if asked is None:
         return None
@@ -179,7 +183,7 @@ def judge_award(deal: GrantedDeal, terms: ClassTerms, grounds: DecisionGrounds) 
     if isinstance(request, Refusal):
         return request
     if deal.handover is not None and request.body.declaration == deal.handover:
-        return None  # a lease changes hands: how it came about is in its own artifact
+        return None  # a lease is handed on: the artifact in the HANDOVER shows how it was obtained
     offer = grounds.find(request.body.declaration)
     if offer is None:
         return refuse(Reason.PROOF, "decided.declaration", "absent", "the offer that the REQUEST names")
@@ -196,7 +200,7 @@ def judge_award(deal: GrantedDeal, terms: ClassTerms, grounds: DecisionGrounds) 
 
 
 def _judge_count(found: _Decision, tally: Record, asked: AuctionRule) -> Refusal | None:
-    """The votes are for that TALLY, and the OUTCOME says what it says."""
+    """Refuse an OUTCOME by a function that the rule does not allow, without votes for this TALLY, or unlike it."""
     body, function = found.outcome.body, found.asked.body.function
     if function not in asked.functions or function not in PRICE_FUNCTIONS:
         return refuse(Reason.TERMS, "decided.function", function, ", ".join(asked.functions))
@@ -210,7 +214,7 @@ def _judge_count(found: _Decision, tally: Record, asked: AuctionRule) -> Refusal
 def judge_won(
     deal: GrantedDeal, asked: Proposal, outcome: GroupOutcome, request: Record, grounds: DecisionGrounds
 ) -> Refusal | None:
-    """Is it the winner who gets what was auctioned, at what it was won for?"""
+    """Refuse a GRANT that is not of the auctioned cell, to the winner, at the price it was won at."""
     sold = asked.auction
     if sold is None or sold.declaration != request.body.declaration:
         named = "none" if sold is None else sold.declaration.hex()[:16]
@@ -231,7 +235,7 @@ def _name(credential: bytes, grounds: DecisionGrounds) -> str:
     return subject.name if subject is not None else credential.hex()[:16]
 
 
-# -- what was approved -------------------------------------------------------------------------------------------------
+# -- approvals ---------------------------------------------------------------------------------------------------------
 
 
 def _judge_approval(
@@ -268,13 +272,13 @@ def _differing(approved: Any, granted: ApprovalTerms) -> str:
     return "another " + ", ".join(fields)
 
 
-# -- holders that grant as one -----------------------------------------------------------------------------------------
+# -- coalitions --------------------------------------------------------------------------------------------------------
 
 
 def judge_coalition(
     group: MemberList, yes: Iterable[bytes], deal: GrantedDeal, asked: ApprovalRule, grounds: DecisionGrounds
 ) -> Refusal | None:
-    """None where so many holders of the cell stand behind a GRANT as the rule asks, and its author is one of them."""
+    """Refuse a GRANT unless enough holders of the cell voted for it and its author is a member of the list."""
     if all(member_of(group, one) is None for one in grounds.line(deal.holder)):
         return refuse(Reason.QUORUM, "decided.coalition", _name(deal.holder, grounds), f"a member of {group.name}")
     barred, counted = None, set()
@@ -290,7 +294,7 @@ def judge_coalition(
 def judge_coholder(
     group: MemberList, credential: bytes, cell: Cell, commodity: str, grounds: DecisionGrounds
 ) -> Refusal | None:
-    """Why a member's vote does not count in a coalition: it is no holder, or the cell is not its own to grant."""
+    """Return why a member's vote does not count in a coalition: it is no holder, or its credential lacks the cell."""
     member, subject = member_of(group, credential), grounds.subject(credential)
     if member is None or subject is None:
         return refuse(Reason.UNKNOWN_AUTHOR, "coalition.member", credential.hex()[:16], "a credential that is shown")

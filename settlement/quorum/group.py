@@ -1,9 +1,9 @@
 """Groups that decide together: what a signed list of members requires of votes, and the size of a quorum. Pure.
 
-With N members of which f may be faulty (silent, saying two things, lying), an outcome takes a quorum of q distinct keys
-such that any two quorums share more than f members: q = floor((N + f) / 2) + 1, which is 2 f + 1 where N = 3 f + 1.
-Two outcomes of one proposal would take an honest member that voted twice, and honest members do not. With more than f
-faulty there may be no quorum of honest members, and then there is no outcome.
+With N members of which f may be faulty (silent, lying, or voting twice), an outcome needs a quorum of q distinct keys
+such that any two quorums share more than f members: q = floor((N + f) / 2) + 1, which is 2 f + 1 where N = 3 f + 1. For
+two outcomes of one proposal an honest member would have to vote twice, which honest members do not. If more than f
+members are silent, there may be no outcome; if more than f vote twice, there may be two.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,12 +16,12 @@ from settlement.records.quorum import GroupMember, MemberList
 
 
 def quorum_of(members: int, faulty: int) -> int:
-    """Distinct votes that an outcome takes: any two sets of so many share more than `faulty` members."""
+    """Return the distinct votes that an outcome needs: any two sets of that size share more than `faulty` members."""
     return (members + faulty) // 2 + 1
 
 
 def membership_of(network: str, group: MemberList) -> Membership:
-    """The list as certificates know it: keys, epoch, how many votes it takes."""
+    """Return the list in the form that certificates use: keys, epoch, and the votes required."""
     keys = tuple(one.key for one in group.members)
     return Membership(network=network, epoch=group.epoch, members=keys, required=quorum_of(len(keys), group.faulty))
 
@@ -32,7 +32,10 @@ def member_of(group: MemberList, credential: bytes) -> GroupMember | None:
 
 
 def judge_members(group: MemberList, newest_epoch: int | None) -> Refusal | None:
-    """May this list take the place of the newest of its name? Its epoch is a little later, and its keys can sign."""
+    """Refuse a list that may not replace the newest of its name.
+
+    Its epoch must be later, but not too far ahead, and its keys must be usable and distinct.
+    """
     if newest_epoch is not None and group.epoch <= newest_epoch:
         return refuse(Reason.EPOCH, "membership.epoch", group.epoch, f"> {newest_epoch}")
     if group.epoch > (newest_epoch or 0) + VERSION_JUMP_MAX:
@@ -43,7 +46,7 @@ def judge_members(group: MemberList, newest_epoch: int | None) -> Refusal | None
 
 
 def in_epoch(group: MemberList, epoch: int, now: TimeFix, clause: str) -> Refusal | None:
-    """Is that the list's own epoch, and is it now?"""
+    """Refuse an epoch that is not the list's own (EPOCH), or a time outside the list's window."""
     if epoch != group.epoch:
         return refuse(Reason.EPOCH, f"{clause}.epoch", epoch, group.epoch)
     refusal = time_inside(now, group.effective.start_ns, group.effective.end_ns, f"{clause}.effective")

@@ -2,13 +2,13 @@
 
 unanimous      every member approves
 k of n         at least `need` members approve
-weighted       members of at least `need` weight together approve, and more than half of what all weigh and the
-               heaviest f of them do
-first price    the highest bid that is not below the reserve gets it, at its own price
-second price   the same bid gets it, at the price of the next, or the reserve where there is none
+weighted       the members that approve weigh at least `need` together, which must exceed half of the sum of all weights
+               and the f heaviest
+first price    the highest bid that is not below the reserve wins, at its own price
+second price   the same bid wins, at the price of the next bid, or at the reserve where there is none
 
-Each takes a quorum of distinct keys besides (`settlement.quorum.group`). Which of equal bids comes first follows from
-the nonces of all that were shown: each was fixed by its BID before any other could be read, so nobody can choose it.
+Each also needs a quorum of distinct keys (`settlement.quorum.group`). The order of equal bids follows from the nonces
+of all revealed bids: each nonce was fixed by its BID before any other could be read, so no bidder can choose the order.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _REJECT: Final = b"bandpact/1/reject"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevealedBid:
-    """A bid that was shown in time: the hash of its record, who made it, and its price."""
+    """A bid that was revealed in time: the hash of its BID, the bidder's credential, its price and its nonce."""
 
     bid: bytes
     bidder: bytes
@@ -45,7 +45,7 @@ class Award:
 
 
 def best_bid(function: str, bids: Iterable[RevealedBid], *, reserve: int) -> Award | None:
-    """The winner by first or second price; None where no bid reaches the reserve."""
+    """Return the winner by first or second price; None where no bid reaches the reserve."""
     shown = sorted(bids, key=lambda one: one.bid)
     lot = hashlib.sha256(b"".join(one.nonce for one in shown)).digest()
     drawn = {one.bid: hashlib.sha256(lot + one.bid).digest() for one in shown}
@@ -59,7 +59,7 @@ def best_bid(function: str, bids: Iterable[RevealedBid], *, reserve: int) -> Awa
 
 
 def least_need(function: str, group: MemberList) -> int:
-    """The least `need` with which two outcomes of one proposal cannot both be reached by an outcome function."""
+    """Return the least `need` with which an outcome function cannot reach two outcomes of one proposal."""
     if function == WEIGHTED:
         weights = sorted((one.weight for one in group.members), reverse=True)
         return (sum(weights) + sum(weights[: group.faulty])) // 2 + 1
@@ -67,7 +67,7 @@ def least_need(function: str, group: MemberList) -> int:
 
 
 def judge_need(function: str, need: int, group: MemberList) -> Refusal | None:
-    """Can this many decide, and can no second group of so many decide otherwise?"""
+    """Refuse a `need` that all members together cannot reach, or that would allow two different outcomes."""
     if function not in (K_OF_N, WEIGHTED):
         return None
     weights = [one.weight for one in group.members]
@@ -79,7 +79,7 @@ def judge_need(function: str, need: int, group: MemberList) -> Refusal | None:
 
 
 def judge_approval(function: str, need: int, group: MemberList, yes: Collection[bytes]) -> Refusal | None:
-    """None where those who approve, by their credentials, are enough; else how many there are and how many it takes."""
+    """Return None where the approving members (`yes`, by credential) are enough; else QUORUM with both numbers."""
     known = {one.credential for one in group.members} & set(yes)
     quorum = quorum_of(len(group.members), group.faulty)
     if len(known) < quorum:

@@ -11,9 +11,9 @@ PRICE_BYTES: Final = 8
 
 
 def commitment(proposal: bytes, bidder: bytes, price: int, nonce: bytes) -> bytes:
-    """SHA-256 over the auction, the bidder's credential, the price and 16 unpredictable bytes.
+    """Return SHA-256 over the PROPOSAL's hash, the bidder's credential, the price and a nonce of 16 random bytes.
 
-    With the bidder in it nobody can bid by another's commitment; with the nonce nobody can try prices.
+    The bidder is included so that nobody can copy another's commitment; the nonce, so that nobody can guess the price.
     """
     return hashlib.sha256(_DOMAIN + proposal + bidder + price.to_bytes(PRICE_BYTES, "big") + nonce).digest()
 

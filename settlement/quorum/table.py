@@ -1,4 +1,4 @@
-"""The states of a proposal, as a table: which event leads where. Pure; what is done on the way stands elsewhere.
+"""The transition table of a proposal: its states, and the events that move it. Pure; actions are elsewhere.
 
 An auction begins with BIDDING, an approval with VOTING. Nothing leads out of DECIDED and VOID.
 """
@@ -42,7 +42,7 @@ TABLE: Final = MappingProxyType(
         (S.REVEALING, E.LAPSED): S.VOID,
         (S.COUNTING, E.LAPSED): S.VOID,
         (S.VOTING, E.LAPSED): S.VOID,
-        # An outcome stands by its certificate, whatever of the way to it this node has seen.
+        # An outcome is valid by its certificate, whatever events before it this node has seen.
         (S.BIDDING, E.CERTIFIED): S.DECIDED,
         (S.REVEALING, E.CERTIFIED): S.DECIDED,
         (S.COUNTING, E.CERTIFIED): S.DECIDED,

@@ -4,9 +4,11 @@ from settlement.core.reasons import Reason, Refusal, refuse
 
 
 def may_vote(first: bytes | None, choice: bytes) -> Refusal | None:
-    """May a member vote so? Not once it has voted, not even for the same again: what was signed is what is sent.
+    """Refuse a vote of a member that has voted on the proposal before, even for the same choice again.
 
-    Args: first: what it voted for before on this proposal in this epoch, from what is durable; None before any vote.
+    The stored vote is sent again instead.
+
+    Args: first: the choice of its stored vote on this proposal in this epoch; None before any vote.
     """
     if first is None:
         return None

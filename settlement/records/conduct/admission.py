@@ -1,4 +1,4 @@
-"""Who takes part and in what: a class's schema, and an authority's word that somebody is admitted; both passed on."""
+"""Handles the schema of a class and the admission of a participant: judges, stores and passes on both records."""
 
 from settlement.chain.records import Record, digest
 from settlement.chain.ruling import commands, judge_naming, may_replace, seat_of
@@ -13,11 +13,11 @@ from settlement.state.nodestate import NodeState
 
 SCHEMA, ADMITTED = "schema", "admitted"
 FORWARD_MAX = 1 << 16
-"""How many versions a schema may be ahead of the one before."""
+"""By how much the version of a schema may exceed that of the one before."""
 
 
 def _newest(state: NodeState, kind: str, key: bytes) -> Record | None:
-    """The newest schema of a class, or the newest word on a participant, that this node took."""
+    """Return the newest schema of a class, or the newest admission record of a participant, that this node stored."""
     raw = state.lineage.get(kind, key)
     return state.record_of(digest(raw), admitted=True) if raw is not None else None
 
@@ -31,9 +31,10 @@ def _keep(case: RecordCase, kind: str, key: bytes) -> None:
 
 
 def _judge_schema(case: RecordCase) -> Refusal | None:
-    """A class that holds in itself, by an authority that has it; and one that the rule names, or newer than the last.
+    """Judge a schema: consistent, of a class in its author's scope, and named by the rule or newer than the stored one.
 
-    Whoever sits below the author of the last cannot put its own in its place; whoever sits above begins anew.
+    An authority below the author of the stored schema may not replace it. One above may, with any version. Any other
+    must give a higher version and the hash of the stored schema.
     """
     body: Schema = case.body
     if body.commodity not in case.author.scope.classes:
@@ -56,13 +57,13 @@ def _judge_schema(case: RecordCase) -> Refusal | None:
 
 
 def _named_by_rules(state: NodeState) -> set[bytes | None]:
-    """The schemas that the rule in force and the newest one name, by their hashes."""
+    """Return the hashes of the schemas that the rule in force and the newest known rule name."""
     rules = (state.rule.rule, state.rules.newest.rule.rule)
     return {terms.schema for rule in rules for terms in rule.classes}
 
 
 def _above(case: RecordCase, before: Record) -> bool:
-    """Does the author sit above, not beside, who said it before?"""
+    """Whether the author stands above the author of the stored schema, not in the same seat."""
     earlier = case.state.registry.get(before.frame.author)
     return earlier is not None and seat_of(earlier, case.state.registry) != seat_of(case.author, case.state.registry)
 
@@ -73,7 +74,7 @@ def _take_schema(case: RecordCase, _decided: None) -> None:
 
 
 def judge_class(state: NodeState, commodity: str) -> Refusal | None:
-    """Is a class that the rule in force names by its schema known here, and does the rule say the same of it?"""
+    """Refuse a class whose schema, named by the rule in force, is unknown here or contradicts the rule."""
     terms = state.rule.rule.terms(commodity)
     if terms is None or terms.schema is None:
         return None
@@ -87,9 +88,10 @@ def judge_class(state: NodeState, commodity: str) -> Refusal | None:
 
 
 def _judge_admission(case: RecordCase) -> Refusal | None:
-    """An authority's word on somebody, signed after the one before.
+    """Judge an admission: its classes are in its author's scope, and it was signed after the stored one.
 
-    By who stands above the participant or gave the rule, and never against the word of an authority above.
+    Its author stands above the participant, or made the rule or stands above whoever did; and it does not replace an
+    admission by an authority above it.
     """
     body: Admission = case.body
     registry = case.state.registry
@@ -110,7 +112,7 @@ def _judge_admission(case: RecordCase) -> Refusal | None:
 
 
 def _speaks_of(case: RecordCase, participant: bytes) -> Refusal | None:
-    """May this authority say who takes part? Of those below it; of all, where it gave the rule, or stands above."""
+    """Refuse an author that neither stands above the participant nor made the rule or stands above whoever did."""
     registry, subject = case.state.registry, case.state.registry.get(participant)
     if judge_naming(case.author, case.state.rule.seat, registry) is None:
         return None
@@ -128,7 +130,10 @@ def _take_admission(case: RecordCase, _decided: None) -> None:
 
 
 def judge_participant(case: RecordCase, commodity: str) -> Refusal | None:
-    """May the author of a record take part in a class: by its credential, and where the rule asks, by an admission?"""
+    """Refuse the author of a record where the rule demands an admission and none admits it to the class at this time.
+
+    The newest admission of any key that the author has had counts.
+    """
     state = case.state
     if not state.rule.rule.admission:
         return None
@@ -144,12 +149,12 @@ def judge_participant(case: RecordCase, commodity: str) -> Refusal | None:
 
 
 def judge_taking_part(case: RecordCase, commodity: str) -> Refusal | None:
-    """Both: the class is known here as the rule names it, and the author may take part in it."""
+    """Refuse a class that is not known here as the rule names it, or an author that may not take part in it."""
     return judge_class(case.state, commodity) or judge_participant(case, commodity)
 
 
 def _replaced(state: NodeState, record: Record) -> bool:
-    """The word on a participant that is not the newest one."""
+    """Whether a newer admission of the same participant is stored."""
     return state.lineage.get(ADMITTED, record.body.subject) != record.raw
 
 

@@ -13,12 +13,12 @@ from settlement.state.step import Step
 from settlement.state.witness import PROOFS_EACH
 
 ALARM = "alarm"
-"""Keys that were seen in use in two places, and when first (UTC ns)."""
+"""Stored rows: credentials whose key was seen in use in two places, and when that was first noted (UTC, ns)."""
 EVIDENCE_BYTES_MAX = 30_000
 UNSURE = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET, Reason.POSITION_UNTRUSTED)
 """Reasons of a refusal that may be judged otherwise at another time."""
 UNCITED = ("dispute.evidence", "answer.evidence")
-"""Clauses that refuse what cites a record that is not here: its author is told, and passes it on."""
+"""Clauses of refusals because a cited record is not here: the citing author is told, and sends the cited record."""
 EARLY = (
     "ruling.dispute",
     "dispute.case",
@@ -31,7 +31,7 @@ EARLY = (
     "compensation.moved",
     *UNCITED,
 )
-"""Clauses that refuse what overtook the record it speaks of: it comes again, and counts then."""
+"""Clauses of refusals because a record came before the one that it refers to: it is sent again, and counts then."""
 
 
 def may_change(refusal: Refusal) -> bool:
@@ -51,20 +51,23 @@ def verdict_on(subject: bytes, refusal: Refusal) -> Verdict:
 
 
 def keep_evidence(state: NodeState, step: Step, admitted: Admitted) -> None:
-    """Two records that cannot both be honest prove it by themselves (I14)."""
+    """Sign the proof that an author signed two contradictory records, send it to the author, and raise an alarm (I14).
+
+    At most PROOFS_EACH proofs are signed against one author.
+    """
     record = admitted.record
     first = _said_before(state, admitted)
     proofs = step.count(f"evidence:{admitted.author.hash.hex()}") if first is not None else 0
     if first is not None and proofs <= PROOFS_EACH and max(len(first), len(record.raw)) <= EVIDENCE_BYTES_MAX:
         evidence = step.sign(Evidence(reason=Reason.EQUIVOCATION.value, first=first, second=record.raw))
-        # Its owner must know: either it says two things, or somebody else has its key.
+        # The key's owner must know: either it is dishonest, or somebody else has its key.
         step.pass_on(admitted.author.hash, evidence.raw)
     step.event("equivocation", author=admitted.author.name)
     key_in_use(state, step, admitted.author, f"two records that cannot both be honest, the second a {record.typ}")
 
 
 def _said_before(state: NodeState, admitted: Admitted) -> bytes | None:
-    """What its author said before that does not go with it: of the same settlement, else with the same number."""
+    """Return the author's earlier record that contradicts this one: same settlement, else same number."""
     record, first = admitted.record, None
     match record.body:
         case Accept(sid=sid):
@@ -81,7 +84,7 @@ def _said_before(state: NodeState, admitted: Admitted) -> bytes | None:
 
 
 def key_in_use(state: NodeState, step: Step, owner: Subject, why: str) -> None:
-    """An alarm for whoever operates this node: a key is in use in two places, or its owner is not honest."""
+    """Raise an alarm to this node's operator: a key is in use in two places, or its owner is not honest."""
     if state.lineage.get(ALARM, owner.hash) is None:
         step.put(ALARM, owner.hash, step.now.time.latest_ns.to_bytes(8, "big"))
     whose = "this node's own key" if owner.hash in state.own_line else f"the key of {owner.name}"

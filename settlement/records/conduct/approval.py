@@ -1,4 +1,4 @@
-"""Quorum approval of a REQUEST: when its holder has to ask, what a member votes, and what stands in the way of it."""
+"""Quorum approval of a REQUEST: when its holder must ask the members, how a member votes, and what prevents it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from settlement.state.assembly import MEMBERS, OUTCOMES, VOTES
 from settlement.state.nodestate import NodeState
 
 APPROVALS_EACH = 4
-"""REQUESTs of one user that a holder has put to members at a time."""
+"""Most REQUESTs of one user that a holder puts to the members at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeekingApproval:
-    """A REQUEST that would be granted, and has to be approved by the members of a list first."""
+    """A REQUEST that the members of a list must approve before it is granted."""
 
     asked: ApprovalRule
     membership: bytes
@@ -32,7 +32,7 @@ class SeekingApproval:
 
 
 def judge_approved(case: RecordCase) -> SeekingApproval | Refusal | None:
-    """None where a REQUEST needs no approval, or has it."""
+    """Return None where a REQUEST needs no approval or has it; what to ask the members; or why it is refused."""
     terms = case.state.rule.rule.terms(case.body.commodity)
     asked = terms.consent if terms is not None else None
     if terms is None or asked is None:
@@ -58,7 +58,7 @@ def judge_approved(case: RecordCase) -> SeekingApproval | Refusal | None:
 
 
 def _crowded(case: RecordCase) -> Refusal | None:
-    """What a holder puts to members is bounded there: one user takes a part of it, and nothing is put beyond it."""
+    """Refuse a REQUEST beyond the number of open proposals for one user, or beyond that of this holder."""
     state, line = case.state, {*case.state.registry.line(case.author.hash), case.author.hash}
     put = [proposal_of(state, name) for name in state.assembly.live]
     mine = [one.body for one in put if one is not None and one.frame.author in state.own_line and one.body.subject]
@@ -72,7 +72,7 @@ def _crowded(case: RecordCase) -> Refusal | None:
 
 
 def _alone(case: RecordCase, group: MemberList) -> Refusal | None:
-    """Why this holder cannot speak for a coalition: it is no member, or the cell is not its own to grant."""
+    """Refuse a REQUEST where this holder is no member of the coalition, or does not hold the right to the cell."""
     me = case.state.identity.credential
     if member_of(group, me) is None:
         return refuse(Reason.QUORUM, "request.coalition", me.hex()[:16], f"a member of {group.name}")
@@ -80,7 +80,10 @@ def _alone(case: RecordCase, group: MemberList) -> Refusal | None:
 
 
 def seek_approval(case: RecordCase, decided: SeekingApproval) -> None:
-    """Put a REQUEST to the members that the rule names; it is granted, or refused, once they have voted."""
+    """Sign a PROPOSAL for a REQUEST and send it to all neighbours, with the REQUEST and its offer beside it.
+
+    The REQUEST is granted or refused after the vote.
+    """
     state, step, asked = case.state, case.step, decided.asked
     body = Proposal(
         members=asked.members,
@@ -132,14 +135,17 @@ def objection(state: NodeState, asked: Record, earliest_ns: int, latest_ns: int)
 
 
 def _never_asked(state: NodeState, asked: Record) -> Refusal | None:
-    """A holder that makes up a REQUEST would have members keep a cell free for nobody, until its window is over."""
+    """Refuse a PROPOSAL that did not come with its REQUEST and offer.
+
+    Otherwise a holder could invent a REQUEST, and the members would keep its cell free for nobody.
+    """
     if asked.frame.author in state.own_line or asked.digest in state.assembly.shown:
         return None
     return refuse(Reason.PROOF, "approval.request", "absent", "the REQUEST and its offer beside the PROPOSAL")
 
 
 def _not_ours(state: NodeState, asked: Record, terms: ApprovalTerms) -> Refusal | None:
-    """In a coalition a member speaks for a cell of its own alone: for another its vote would not count."""
+    """Refuse a cell of a coalition's class to which this node itself holds no right: its vote would not count."""
     classed, group = state.rule.rule.terms(terms.commodity), group_of(state, asked.body.membership)
     if classed is None or classed.coalition is None or group is None:
         return None
@@ -154,10 +160,10 @@ def _granted_here(state: NodeState, terms: ApprovalTerms) -> Refusal | None:
 
 
 def _approved_here(state: NodeState, cell: Cell) -> Iterator[Record]:
-    """The PROPOSALs that this node voted for whose cells overlap one.
+    """Yield the PROPOSALs that this node voted for and whose cells overlap `cell`.
 
-    They count until their windows are over, or their holder takes them back: the GRANT that followed one may not have
-    come here.
+    They count until their windows end or their holder withdraws them, because this node may not hear of the GRANT that
+    followed.
     """
     me, gone = state.identity.credential, state.assembly.withdrawn
     cells = state.assembly.approvals.items()
@@ -172,7 +178,7 @@ def _approved_here(state: NodeState, cell: Cell) -> Iterator[Record]:
 
 
 def _promised(state: NodeState, asked: Record, terms: ApprovalTerms) -> Refusal | None:
-    """A cell that this node has approved for another REQUEST."""
+    """Refuse a cell that overlaps one that this node has approved for another REQUEST."""
     other = next((one for one in _approved_here(state, terms.cell) if one.digest != asked.digest), None)
     if other is None:
         return None
@@ -180,7 +186,7 @@ def _promised(state: NodeState, asked: Record, terms: ApprovalTerms) -> Refusal 
 
 
 def judge_promised(state: NodeState, request: Record) -> Refusal | None:
-    """A cell that this node approved for a REQUEST to another holder is not its own to grant any more."""
+    """Refuse a REQUEST to this holder for a cell that this node, as a member, approved for another holder to grant."""
     cell: Cell = request.body.cell
     other = next((one for one in _approved_here(state, cell) if one.frame.author not in state.own_line), None)
     if other is None:

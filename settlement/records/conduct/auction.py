@@ -1,7 +1,7 @@
-"""A sealed-bid auction: bids, reveals and the tally that members vote on; and who may ask for what was auctioned.
+"""Handles a sealed-bid auction: bids, reveals, the tally that members vote on; and REQUESTs for what was auctioned.
 
-Times are each node's own: a bid counts where it came in surely before the bids close, a reveal where it was signed
-before the reveals close and came in before the tally. Whoever bids and does not reveal owes its deposit.
+Each node goes by its own clock: a bid counts if it surely came before the bids close; a reveal counts if it was signed
+before the reveals close and came before the tally. A bidder that does not reveal owes its deposit.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from settlement.state.step import Step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuctionCase:
-    """An auction as a node knows it: its PROPOSAL, its terms, and what the rule asks of auctions in its class."""
+    """An auction: its PROPOSAL, its terms, the rule that it names, and that rule's terms for its class and auctions."""
 
     proposal: Record
     terms: AuctionTerms
@@ -45,13 +45,13 @@ class AuctionCase:
 
     @property
     def body(self) -> Proposal:
-        """What it says."""
+        """The body of the PROPOSAL."""
         found: Proposal = self.proposal.body
         return found
 
 
 def auction_of(state: NodeState, name: bytes, clause: str) -> AuctionCase | Refusal:
-    """The auction of that name; OUT_OF_ORDER where none is known here."""
+    """Return the auction by the hash of its PROPOSAL; refusals: OUT_OF_ORDER if unknown here, TERMS by the rule."""
     record = proposal_of(state, name)
     terms: AuctionTerms | None = record.body.auction if record is not None else None
     if record is None or terms is None:
@@ -65,9 +65,10 @@ def auction_of(state: NodeState, name: bytes, clause: str) -> AuctionCase | Refu
 
 
 def judge_bidder(state: NodeState, auction: AuctionCase, bidder: Subject) -> Refusal | None:
-    """Why a bidder could not be granted what is auctioned at any price: it would win the cell for nobody.
+    """Refuse a bidder to whom the cell could not be granted at any price: if it won, the cell would stay unused.
 
-    In the weakest way it might ask: at its own tier or below, no louder than it may be, when the window begins.
+    Its REQUEST is judged at its most modest: the strongest tier open to it, the EIRP it may use, the reserve as price,
+    at the beginning of the window.
     """
     holder = state.registry.get(auction.proposal.frame.author)
     if holder is None:
@@ -88,13 +89,13 @@ def judge_bidder(state: NodeState, auction: AuctionCase, bidder: Subject) -> Ref
 
 
 def judge_price(auction: AuctionCase, price: int) -> Refusal | None:
-    """Why nobody can be granted anything at that price: it lies above what the class allows."""
+    """Refuse a price above what the class allows: nothing can be granted at it."""
     most = auction.classed.price_high
     return None if price <= most else refuse(Reason.PRICE, "reveal.price", price, f"<= {most}, the class's price_high")
 
 
 def heard_bids(state: NodeState, name: bytes) -> dict[bytes, HeardBid]:
-    """The bids of an auction that count here, by the hash of the BID, with what was shown of each."""
+    """Return the bids of an auction that this node took, by the hash of the BID, with their reveals."""
     found = {}
     for key, raw in state.lineage.items_from(BIDS, name):
         bidder, came = key[len(name) :], Arrival.of(raw)
@@ -114,7 +115,10 @@ def heard_bids(state: NodeState, name: bytes) -> dict[bytes, HeardBid]:
 
 
 def pass_to_auctioneer(case: RecordCase, auction: AuctionCase) -> None:
-    """The first f + 1 members hand on what they hear: no bidder can leave the auctioneer alone without its bid."""
+    """Pass a bid or reveal on to the auctioneer, if this node is among the first f + 1 members of the list.
+
+    At least one of these is not faulty, so a bidder cannot keep its bid from the auctioneer and show it to the members.
+    """
     group = group_of(case.state, auction.body.membership)
     auctioneer, me = auction.proposal.frame.author, case.state.identity.credential
     if group is None or auctioneer is None or auctioneer in (me, case.author.hash):
@@ -152,7 +156,7 @@ def _judge_bid(case: RecordCase) -> AuctionCase | Refusal:
 
 
 def take_bid(step: Step, record: Record, bidder: bytes) -> None:
-    """Keep a bid."""
+    """Store a bid with the time of its arrival."""
     step.put(BIDS, record.body.proposal + bidder, arrived(record.digest, step.now.time))
 
 
@@ -192,7 +196,7 @@ def _judge_reveal(case: RecordCase) -> AuctionCase | Refusal:
 
 
 def _in_time(case: RecordCase, auction: AuctionCase) -> Refusal | None:
-    """Not before the bids have closed; signed before the reveals close; here before the tally is."""
+    """Refuse a REVEAL before the bids have closed, signed after the reveals closed, or here after TALLY or vote."""
     terms, signed = auction.terms, case.record.frame.attestation
     if case.now.before(terms.bids_by_ns):
         return refuse(Reason.NOT_YET, "reveal.bids_by", f"at {case.now.latest_ns} ns", f"after {terms.bids_by_ns} ns")
@@ -205,7 +209,7 @@ def _in_time(case: RecordCase, auction: AuctionCase) -> Refusal | None:
 
 
 def take_reveal(step: Step, record: Record, bidder: bytes) -> None:
-    """Keep a reveal."""
+    """Store a reveal with the time of its arrival."""
     step.put(REVEALS, record.body.proposal + bidder, arrived(record.digest, step.now.time))
 
 
@@ -245,7 +249,7 @@ def _judge_tally(case: RecordCase) -> AuctionCase | Refusal:
 
 
 def take_tally(step: Step, record: Record) -> None:
-    """Keep what was counted."""
+    """Store the TALLY of an auction."""
     step.put(TALLIES, record.body.proposal, record.digest)
 
 
@@ -267,7 +271,7 @@ def _tally_told(told: Retelling, said: Said) -> None:
 
 
 def judge_auctioned(case: RecordCase) -> Refusal | None:
-    """A REQUEST under an offer that is auctioned: by the winner, for that cell, at the certified price."""
+    """Refuse a REQUEST under an auctioned offer unless it is the winner's, for that cell, at the certified price."""
     state, body = case.state, case.body
     offer = state.holder.offers.get(body.declaration)
     if offer is None or offer.price_form != "auction":

@@ -23,7 +23,7 @@ def _judge_revocation(case: RecordCase) -> Refusal | None:
 
 
 def _revoked(case: RecordCase, _decided: None) -> None:
-    """Take a status list; settled pairs go on, but each one with a revoked party is put under review."""
+    """Store a status list and pass it on. Settlements with a revoked user stay in force, but are put under review."""
     state, step, now = case.state, case.step, case.now
     step.put(STATUS, case.author.hash, case.record.raw)
     state.take_status(case.admitted)
@@ -49,7 +49,7 @@ def _revoked(case: RecordCase, _decided: None) -> None:
 
 
 def _replaced(state: NodeState, record: Record) -> bool:
-    """An issuer's list that is not the newest one held of it says less than is known."""
+    """Whether a newer list of the same issuer is stored."""
     return state.lineage.get(STATUS, record.frame.author or b"") != record.raw
 
 
@@ -65,7 +65,11 @@ def _judge_rotation(case: RecordCase) -> Subject | Refusal:
 
 
 def _rotated(case: RecordCase, successor: Subject) -> None:
-    """What was offered under a key that was succeeded will not be granted; what was seen of its log still counts."""
+    """Replace a credential by its successor and pass the rotation on.
+
+    Offers under the old key are dropped, as they will not be granted; the log heads seen from it, and the holder's
+    record of a user's unanswered GRANTs, move to the new key.
+    """
     state, step, old = case.state, case.step, case.author
     step.put(ROTATED, old.hash, case.record.raw)
     state.registry.rotate(old, successor)
@@ -102,7 +106,10 @@ def _others_turned(told: Retelling, said: Said) -> None:
 
 
 def _judge_rule(case: RecordCase) -> HeldRule | Refusal:
-    """A rule by an authority that may rule, which follows the newest one known here; that it does is asked first."""
+    """Judge a rule: by an authority that may make rules, following the newest rule known here, and sound.
+
+    The cheap checks come first.
+    """
     stray = may_rule(case.author.scope) or case.state.rules.follows(case.body)
     if stray is not None:
         return stray
@@ -111,7 +118,7 @@ def _judge_rule(case: RecordCase) -> HeldRule | Refusal:
 
 
 def _ruled(case: RecordCase, new: HeldRule) -> None:
-    """Take a new rule; it comes into force with its window, by this node's clock, and goes on to the neighbours."""
+    """Store a new rule, hand it to the warden and pass it on; it is in force in its window, by this node's clock."""
     case.state.rules.take(new)
     case.step.put(RULE, new.key, new.raw)
     body = new.rule.rule

@@ -19,14 +19,14 @@ D = TypeVar("D")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordCase:
-    """One admitted record before a party, in the step that it came in; what came beside it is in the message."""
+    """One admitted record for a node to handle, in the step that received it; `message` has the records beside it."""
 
     state: NodeState
     step: Step
     admitted: Admitted
     message: Message
     carrier: bytes | None = None
-    """The credential of the neighbour that it came from; None where that is nobody here."""
+    """The credential of the neighbour that sent the record; None where no neighbour did."""
 
     @property
     def record(self) -> Record:
@@ -76,13 +76,13 @@ def nothing_of_a_refusal(_retelling: Retelling, _said: Said, _reason: str | None
 class Conduct(Generic[D]):
     """How a party handles one record type: functions that judge it, act on it, answer a refusal, and replay it.
 
-    judge       may it be acted on? A refusal, or the decision
-    act         do what was decided, inside the step's transaction
-    refused     what is answered or kept where admission or `judge` refused it
-    own, heard  what one that this node signed, or took, leaves beside the log: for whoever tells it again
-    keeps       kinds of rows beside the log that come of these records alone
-    turned_down what a refusal of one, by its reason and clause, leaves there
-    replaced    whether a newer one took the place of one that was taken here
+    judge       returns a refusal, or the decision with all that `act` needs
+    act         performs the decision, inside the step's transaction
+    refused     answers or stores something where admission or `judge` refused the record
+    own, heard  derive, in a replay, the rows stored beside the log: from a record that this node signed, or admitted
+    keeps       kinds of rows beside the log that come from such records alone
+    turned_down derives, in a replay, the rows that a refusal with that reason and clause leaves
+    replaced    whether a newer record took the place of one that was admitted here
     """
 
     body: type[Any]

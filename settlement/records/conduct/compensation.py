@@ -1,4 +1,4 @@
-"""What one party of a settlement is owed: its receipt takes it, so that both have signed; too little is on record."""
+"""Handles COMPENSATION: the payee judges it and signs a receipt, so that both have signed; logs an underpayment."""
 
 from dataclasses import dataclass
 
@@ -17,14 +17,17 @@ from settlement.state.disputes import dispute_of, keep, settled_here
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owed:
-    """A debt to take; where a ruling ordered it, the dispute that it settles."""
+    """A debt to acknowledge; where a ruling ordered it, the dispute that it settles."""
 
     dispute: bytes | None = None
     held: OpenDispute | None = None
 
 
 def _judge_compensation(case: RecordCase) -> Owed | Refusal:
-    """By the other party of a settlement of ours, over its very CONFIRM, to us; by a user only where it was ruled."""
+    """Judge a COMPENSATION: by the other party of a settlement of this node, over its CONFIRM, owed to this node.
+
+    A user owes one only by a ruling. The currency and, by a ruling or a FALLBACK, the amount are checked.
+    """
     body: Compensation = case.body
     state, line = case.state, case.state.registry.line(case.author.hash)
     _, other, decision = settled_here(state, body.sid)
@@ -43,7 +46,7 @@ def _judge_compensation(case: RecordCase) -> Owed | Refusal:
 
 
 def _of_another_currency(case: RecordCase) -> Refusal | None:
-    """What is owed is counted as the price was: in the currency of the class by the rule that the GRANT names."""
+    """Refuse a currency other than that of the class, by the rule that the GRANT names."""
     state, body = case.state, case.body
     granted, asked = state.holder.pairs.get(body.sid), state.user.by_sid(body.sid)
     grant = state.record_of(granted.grant if granted is not None else asked.grant if asked is not None else None)
@@ -56,7 +59,7 @@ def _of_another_currency(case: RecordCase) -> Refusal | None:
 
 
 def _ordered(case: RecordCase, name: bytes) -> Owed | Refusal:
-    """What a ruling on record orders, no less."""
+    """Refuse less than the ruling orders, or a ruling that is not on record here for this settlement."""
     ruled, body = case.state.record_of(name, admitted=True), case.body
     if ruled is None or not isinstance(ruled.body, Ruling) or ruled.body.sid != body.sid:
         return refuse(Reason.PROOF, "compensation.ruling", name.hex()[:16], "a ruling on record")
@@ -66,7 +69,7 @@ def _ordered(case: RecordCase, name: bytes) -> Owed | Refusal:
 
 
 def _for_a_move(case: RecordCase, name: bytes) -> Owed | Refusal:
-    """What a FALLBACK says that it owes, no less."""
+    """Refuse less than the FALLBACK states, or a FALLBACK that is not on record here for this settlement."""
     told, body = case.state.record_of(name), case.body
     if told is None or not isinstance(told.body, Fallback) or told.body.sid != body.sid:
         return refuse(Reason.PROOF, "compensation.moved", name.hex()[:16], "a FALLBACK on record")
@@ -83,7 +86,7 @@ def _compensated(case: RecordCase, decided: Owed) -> None:
 
 
 def _retell(told: Retelling, said: Said) -> None:
-    """A dispute whose ruling is paid."""
+    """Mark, in a replay, the dispute whose ruling was paid."""
     ruling = told.said.get(said.body.ruling or b"")
     raw = told.rows.get((STORE, ruling.body.dispute)) if ruling is not None else None
     if ruling is not None and raw is not None:
@@ -91,7 +94,7 @@ def _retell(told: Retelling, said: Said) -> None:
 
 
 def note_underpaid(case: RecordCase, pair: UserPair) -> None:
-    """Put on record where a PREEMPT for a stronger tier says less than the rule has its user be owed."""
+    """Log a verdict where a PREEMPT for another user's REQUEST states less compensation than the rule requires."""
     granted = case.state.record_of(pair.grant) if pair.grant is not None else None
     held = case.state.rules.known(granted.body.rule) if granted is not None else None
     if case.body.by is None or granted is None or held is None:

@@ -1,6 +1,7 @@
-"""Disputes, their answers and rulings: about a settlement both sides know, cited by record, judged by replay.
+"""Handles disputes, their answers and rulings, about a settlement that both sides know.
 
-Where the class's terms in the rule say nothing of disputes, a dispute is on record and no more.
+Evidence is cited by the hashes of records; a ruling is checked by making it again from them. Where the class has no
+terms for disputes in the rule, a dispute is logged and has no other effect.
 """
 
 from dataclasses import dataclass
@@ -94,14 +95,18 @@ def _retell_answer(told: Retelling, said: Said) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruled:
-    """A ruling to take, the dispute that it decides, and whether the rule has terms for it; None: on record only."""
+    """A ruling to store and the dispute that it decides; `by_rule` False: the rule has no terms, it is only logged."""
 
     held: OpenDispute | None
     by_rule: bool
 
 
 def _judge_ruling(case: RecordCase) -> Ruled | Refusal:
-    """It belongs to a dispute on record, to what was settled inside its author's scope, and replays to itself."""
+    """Judge a ruling: of a dispute on record about a settlement of this node, in its author's band and area.
+
+    The payer is one of the two parties; where the rule has terms for disputes, the ruling is also made again and
+    compared.
+    """
     state, body = case.state, case.body
     disputed = state.record_of(body.dispute)
     if disputed is None or not isinstance(disputed.body, Dispute) or disputed.body.sid != body.sid:
@@ -137,7 +142,7 @@ def _by_the_rule(case: RecordCase) -> Ruled | Refusal:
 
 
 def _ruled(case: RecordCase, decided: Ruled) -> None:
-    """Take it, pass it on to the other party until it says that it has it, and pay what it orders from here."""
+    """Store a ruling, send it to the other party until that acknowledges it, and pay what this node is to pay."""
     body, step = case.body, case.step
     credit(case, decided)
     if decided.held is not None:
@@ -159,7 +164,7 @@ def _ruled(case: RecordCase, decided: Ruled) -> None:
 
 
 def _pay(case: RecordCase, other: bytes | None) -> None:
-    """What a ruling orders of this node is owed at once, and said until its payee has it."""
+    """Sign the COMPENSATION that a ruling orders of this node; it is sent until the payee acknowledges it."""
     body, state = case.body, case.state
     confirm = settled_here(state, body.sid)[2]
     granted, asked = state.holder.pairs.get(body.sid), state.user.by_sid(body.sid)

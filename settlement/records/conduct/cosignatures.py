@@ -30,7 +30,10 @@ def _accept_of(state: NodeState, message: Message) -> Admitted | Refusal | None:
 
 
 def judge_question(state: NodeState, admitted: Admitted, message: Message, now: TimeFix) -> Cosigning | Refusal:
-    """May this node co-sign it? Where it names a HANDOVER, that was judged with it."""
+    """Return what this node co-signs, or why it does not; a HANDOVER that the GRANT names was judged before.
+
+    The ACCEPT is the first record beside the GRANT; this node's own reservations in the window count as conflicts.
+    """
     me = state.registry.get(state.identity.credential)
     if me is None:
         return refuse(Reason.UNKNOWN_AUTHOR, "coordination.me", "no credential of its own", "an admitted credential")
@@ -60,7 +63,7 @@ def countersigned(state: NodeState, message: Message) -> tuple[Countersigned, ..
 def judge_countersigned(
     grant: Record, held: HeldRule, confirm: Admitted, beside: tuple[Countersigned, ...], registry: Registry
 ) -> Refusal | None:
-    """A CONFIRM counts only with every co-signature that the GRANT's rule asks for."""
+    """Refuse a CONFIRM that lacks a co-signature that its GRANT's rule requires, or comes with an invalid one."""
     body: Grant = grant.body
     if not shards_of(held.rule.rule, body.cell):
         return None

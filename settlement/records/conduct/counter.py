@@ -1,7 +1,7 @@
-"""COUNTERs: who answers whom at what price. A REQUEST opens it, a REQUEST that names a COUNTER takes its price.
+"""Handles bargaining by COUNTERs: a REQUEST opens it; a REQUEST that names a COUNTER takes that COUNTER's price.
 
-Only words are exchanged until then: nothing is reserved. What each side put down is found in its own log, from a
-COUNTER back to the REQUEST, so that a restart forgets nothing; who may say what next is `settlement.market.bargain`.
+Until then nothing is reserved. Each side finds the prices in its own log, from a COUNTER back to the REQUEST, so that
+nothing is lost in a restart. Turns and prices are computed by `settlement.market.bargain`.
 """
 
 from dataclasses import dataclass, replace
@@ -20,13 +20,13 @@ from settlement.records.market import Counter, Request
 from settlement.state.nodestate import NodeState
 
 LEAST = "least"
-"""What this holder takes at the least by each of its offers; nobody else is told."""
+"""Stored rows: the lowest price that this holder accepts under each of its offers; no other node is told."""
 ROUNDS_MAX = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Haggling:
-    """A price to put down next, in answer to `answers`, for what `request` asked first; `pair` is a user's."""
+    """A COUNTER to sign, in answer to the record `answers`; `request` opened the bargain, `pair` is a user's."""
 
     request: Request
     answers: bytes
@@ -37,7 +37,7 @@ class Haggling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakingPrice:
-    """A user takes the holder's price: a REQUEST that names the COUNTER."""
+    """A user takes the holder's price, by a REQUEST that names the COUNTER."""
 
     pair: UserPair
     request: Request
@@ -46,14 +46,14 @@ class TakingPrice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivingUp:
-    """A user can bear no price that is left to put down."""
+    """A user gives up: no acceptable price is left to propose."""
 
     pair: UserPair
     price: int
 
 
 def history(state: NodeState, last: bytes) -> tuple[Record, list[Record]] | None:
-    """The REQUEST that opened a bargain, and its COUNTERs in order up to one of them; None: no bargain."""
+    """Return the REQUEST that opened a bargain and its COUNTERs, in order, up to the record `last`; else None."""
     said: list[Record] = []
     name = last
     for _ in range(ROUNDS_MAX + 1):
@@ -70,7 +70,7 @@ def history(state: NodeState, last: bytes) -> tuple[Record, list[Record]] | None
 
 
 def _bargain(opened: Record, said: list[Record]) -> Bargain:
-    """Where a bargain stands after some of its records."""
+    """Return the state of a bargain after the given COUNTERs."""
     at = Bargain(last=opened.digest, round=0, user_price=opened.body.price)
     for record in said:
         body = record.body
@@ -83,13 +83,13 @@ def _bargain(opened: Record, said: list[Record]) -> Bargain:
 
 
 def least_of(state: NodeState, declaration: bytes, asked: int) -> int:
-    """What a holder takes at the least by one of its offers: what it asks, where it said nothing else."""
+    """Return the lowest price that a holder accepts under an offer; the offer's price (`asked`) where none was set."""
     raw = state.lineage.get(LEAST, declaration)
     return asked if raw is None else int.from_bytes(raw, "big")
 
 
 def judge_opening(case: RecordCase) -> Haggling | Refusal | None:
-    """What a REQUEST under a negotiated price gets: None a GRANT, else a COUNTER, or a refusal of its price."""
+    """Return the answer to the price of a REQUEST: None where it is high enough, a COUNTER to sign, or a refusal."""
     state, body = case.state, case.body
     offer = state.holder.offers[body.declaration]
     if body.counter is not None:
@@ -106,7 +106,10 @@ def judge_opening(case: RecordCase) -> Haggling | Refusal | None:
 
 
 def _judge_taken(case: RecordCase) -> Refusal | None:
-    """A REQUEST at a COUNTER's price: one of ours to this user, still binding, and for the very same cell."""
+    """Refuse a REQUEST at a COUNTER's price unless the COUNTER is this holder's, to this user, and still binds.
+
+    Every other field must be as in the first REQUEST.
+    """
     state, body = case.state, case.body
     told = history(state, body.counter)
     if told is None or not told[1] or told[1][-1].frame.author not in state.own_line:
@@ -127,7 +130,7 @@ def _rounds_max(state: NodeState, commodity: str) -> int:
 
 
 def put_down(case: RecordCase, decided: Haggling) -> Record:
-    """Sign a COUNTER and send it to the other side; it binds for the class's time to accept."""
+    """Sign a COUNTER and send it to the other side; it binds this node for the class's `accept_ns`."""
     state, step = case.state, case.step
     terms = state.rule.rule.terms(decided.request.commodity)
     body = Counter(
@@ -235,7 +238,7 @@ def _answer(case: RecordCase, decided: Haggling | TakingPrice | GivingUp) -> Non
 
 
 def _refuse_counter(case: RecordCase, refusal: Refusal) -> None:
-    """Nobody's price is refused without a signed reason; the same bytes get the same answer."""
+    """Answer a refused COUNTER with a signed verdict; the same bytes get the same answer."""
     author = case.author.hash
     if not case.step.send_again(author, case.record.digest):
         case.step.send(author, case.step.sign(verdict_on(case.record.digest, refusal)).raw)

@@ -19,10 +19,11 @@ from settlement.state.nodestate import NodeState
 
 
 def grounds_of(state: NodeState, beside: Iterable[bytes] = ()) -> DecisionGrounds:
-    """What this node admitted, and REQUESTs and offers that lie beside a message.
+    """Return access to the records this node admitted, and to REQUESTs and offers among the raw records `beside`.
 
-    A TALLY counts though this node refused it: the OUTCOME names it by its hash, and members heard what this node did
-    not. What lies beside is proven once it is looked for: most classes have nothing decided by a group.
+    A TALLY counts even if this node refused it: the OUTCOME names it by its hash, and the members may have heard bids
+    that this node did not. The records beside are verified only when one is looked up, as most classes have no group
+    decisions.
     """
 
     @cache
@@ -49,14 +50,17 @@ def grounds_of(state: NodeState, beside: Iterable[bytes] = ()) -> DecisionGround
 
 
 def judge_grant(state: NodeState, grant: Record, message: Message) -> Refusal | None:
-    """A GRANT, before this node accepts or co-signs it: everything that its rule has decided by a group was."""
+    """Refuse a GRANT, before this node accepts or co-signs it, that lacks a group decision that its rule requires."""
     held = state.rules.known(grant.body.rule)
     terms = held.rule.rule.terms(grant.body.commodity) if held is not None else None
     return judge_decided(deal_granted(grant), terms, grounds_of(state, message.beside or ()))
 
 
 def deal_asked(state: NodeState, request: Record, earliest_ns: int) -> GrantedDeal:
-    """What a REQUEST would be granted as by this node, on the decisions there are here; `earliest_ns` is now (UTC)."""
+    """Return the terms at which this node would grant a REQUEST, with the group decisions known here.
+
+    Args: earliest_ns: the earliest that it may be now, UTC.
+    """
     award, approval = decisions_on(state, request)
     named: bytes = request.body.declaration
     return GrantedDeal(
@@ -72,7 +76,7 @@ def deal_asked(state: NodeState, request: Record, earliest_ns: int) -> GrantedDe
 
 
 def asked_terms(request: Record) -> ApprovalTerms:
-    """What a REQUEST asks for, as members are asked to approve it."""
+    """Return the content of a REQUEST in the form in which members approve it."""
     body: Request = request.body
     return ApprovalTerms(
         user=request.frame.author or b"",
@@ -85,7 +89,7 @@ def asked_terms(request: Record) -> ApprovalTerms:
 
 
 def judge_own(state: NodeState, request: Record, earliest_ns: int) -> GroupDecisions | Refusal:
-    """What this node would grant, before it does, by the very function that everyone judges it by afterwards."""
+    """Judge this node's own GRANT before it is signed, by the function that others use; return its group decisions."""
     deal = deal_asked(state, request, earliest_ns)
     refusal = judge_decided(deal, state.rule.rule.terms(deal.terms.commodity), grounds_of(state, (request.raw,)))
     if refusal is not None:
@@ -95,13 +99,13 @@ def judge_own(state: NodeState, request: Record, earliest_ns: int) -> GroupDecis
 
 
 def put_to_members(state: NodeState, request: bytes) -> bytes | None:
-    """The PROPOSAL by which this node itself put a REQUEST to the members; what others put to them does not count."""
+    """Return the hash of this node's own PROPOSAL for a REQUEST, or None; those of others do not count."""
     asked = (state.lineage.get(APPROVING, request + me) for me in state.own_line)
     return next((name for name in asked if name is not None), None)
 
 
 def decisions_on(state: NodeState, request: Record) -> tuple[bytes | None, bytes | None]:
-    """The OUTCOME of the auction of a REQUEST's offer, and that of its approval, as far as there are any here."""
+    """Return the hashes of two OUTCOMEs, None where not known here: of the offer's auction, and of the approval."""
     auction = state.lineage.get(AUCTIONED, request.body.declaration)
     approval = put_to_members(state, request.digest)
     award = state.lineage.get(OUTCOMES, auction) if auction is not None else None
@@ -109,7 +113,7 @@ def decisions_on(state: NodeState, request: Record) -> tuple[bytes | None, bytes
 
 
 def behind(state: NodeState, names: Iterable[bytes | None]) -> list[Record]:
-    """The records behind OUTCOMEs, each after what it rests on: list of members, PROPOSAL, TALLY, OUTCOME."""
+    """Return the records on which OUTCOMEs rest, in the order list of members, PROPOSAL, TALLY, OUTCOME, each once."""
     found: dict[bytes, Record] = {}
     for name in names:
         outcome = state.record_of(name)
@@ -123,7 +127,7 @@ def behind(state: NodeState, names: Iterable[bytes | None]) -> list[Record]:
 
 
 def asked_and_offered(state: NodeState, grant: Record) -> list[Record]:
-    """The REQUEST and the offer of a GRANT, where its class has auctions: an artifact shows what form its price had."""
+    """Return the REQUEST and the offer of a GRANT if its class has auctions: they show the form of its price."""
     held = state.rules.known(grant.body.rule)
     terms = held.rule.rule.terms(grant.body.commodity) if held is not None else None
     request = state.record_of(grant.body.request)
@@ -134,7 +138,10 @@ def asked_and_offered(state: NodeState, grant: Record) -> list[Record]:
 
 
 def shown(state: NodeState, grant: Record) -> GroupProof | None:
-    """What an artifact carries so that a stranger can hold its GRANT to the decisions behind it."""
+    """Return the records and credentials by which a verifier of an artifact checks the group decisions of its GRANT.
+
+    None where the GRANT has no such decision and no auctions in its class.
+    """
     decided = behind(state, (grant.body.award, grant.body.approval))
     records = [*asked_and_offered(state, grant), *decided]
     if not records:

@@ -1,4 +1,4 @@
-"""CONFIRM makes a user's settlement, ABORT ends it, or frees what was co-signed for another."""
+"""Handles CONFIRM, which puts a user's settlement in force, and ABORT, which ends it or frees a co-signed cell."""
 
 from dataclasses import dataclass
 
@@ -24,14 +24,17 @@ from settlement.state.step import REPLY
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadePermit:
-    """A CONFIRM of a settlement of ours, with all that proves the settlement to a stranger."""
+    """A valid CONFIRM for this user, with the artifact that proves the settlement offline."""
 
     pair: UserPair
     artifact: Artifact
 
 
 def _judge_confirm(case: RecordCase) -> MadePermit | Refusal:
-    """It is logged, co-signed as its GRANT's rule asks, and every record that it rests on is in this node's log."""
+    """Judge a CONFIRM: with a log proof, co-signed as the GRANT's rule requires, all records behind it known here.
+
+    Returns the artifact of the settlement, built from these records.
+    """
     state, message = case.state, case.message
     pair = state.user.judge_decision(case.admitted, Event.CONFIRM)
     if isinstance(pair, Refusal):
@@ -72,9 +75,9 @@ def _judge_confirm(case: RecordCase) -> MadePermit | Refusal:
 
 
 def lent_artifact(state: NodeState, pair: HolderPair) -> Artifact | None:
-    """What proves a settlement that this node granted, of what its log holds; None until its CONFIRM was proven.
+    """Return the artifact of a settlement that this node granted, from its log; None until its CONFIRM was sent.
 
-    The proof is the one that went to the user with the CONFIRM, witnesses and all.
+    It has the log proof, with the witnesses' cosignatures, that went to the user with the CONFIRM.
     """
     sent = state.lineage.get(REPLY, pair.accept) if pair.accept is not None else None
     message = decode_message(sent) if sent is not None else None
@@ -111,7 +114,7 @@ def _settle(case: RecordCase, made: MadePermit) -> None:
         return
     case.step.put("artifact", sid, encoded)
     if made.pair.cell.band.unit is not None:
-        return  # nothing of it is for a radio
+        return  # a band in another unit than Hz needs no permit of a radio
     case.step.ask(HandPermit(sid=sid, artifact=encoded))
 
 
@@ -137,7 +140,7 @@ def _settled(told: Retelling, said: Said) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Releasing:
-    """A cell that was co-signed for another holder, which gave it up."""
+    """The settlement of another holder that this node co-signed, and that its holder aborted."""
 
     sid: bytes
 

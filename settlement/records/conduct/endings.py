@@ -1,4 +1,4 @@
-"""A settlement that its user gives back, that its holder takes back, and the user's report on it."""
+"""Handles RELINQUISH (a user gives a settlement back), PREEMPT (its holder takes it back) and the user's USAGE."""
 
 from settlement.chain.codec import cut
 from settlement.core.reasons import Reason, Refusal

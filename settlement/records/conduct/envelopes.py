@@ -24,7 +24,10 @@ def judge_offer(state: NodeState, admitted: Admitted) -> Refusal | None:
 
 
 def bound_of(state: NodeState, admitted: Admitted, now: TimeFix) -> Bound | Refusal | None:
-    """What a REQUEST would be granted on: the user's unit envelope and this holder's places; None: none is asked."""
+    """Return the bound of a REQUEST from the user's unit envelope and this holder's place envelopes, or a refusal.
+
+    None where the class requires no envelopes.
+    """
     body: Request = admitted.record.body
     terms = state.rule.rule.terms(body.commodity)
     if terms is None or not terms.envelope_required:
@@ -47,7 +50,7 @@ def judge_grant(state: NodeState, admitted: Admitted) -> Refusal | None:
 
 
 def rests_on(state: NodeState, grant: Record) -> list[Record]:
-    """The envelopes a GRANT rests on, as far as they are known here: the composite, the unit's, the places'."""
+    """Return the composite envelope that a GRANT names and the envelopes it is made from, as far as known here."""
     body: Grant = grant.body
     composite = envelope_of(state, body.composite)
     if composite is None:

@@ -1,4 +1,8 @@
-"""A FALLBACK moves a settlement to the substitute its GRANT binds the holder to; one that offers none is a failing."""
+"""Handles FALLBACK: it moves a user's settlement to the substitute to which the GRANT binds the holder.
+
+A FALLBACK for a settlement without such a commitment offers no substitute: it counts only in the holder's record of
+fulfilment.
+"""
 
 from dataclasses import dataclass
 
@@ -17,7 +21,7 @@ from settlement.state.disputes import rule_of, settled_here
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FallbackMove:
-    """A settlement of this user that goes on at its substitute; both None where the FALLBACK offers none."""
+    """A settlement of this user to continue at its substitute; both None where the GRANT binds to no fallback."""
 
     pair: UserPair | None
     granted: Grant | None
@@ -38,7 +42,7 @@ def _judge_fallback(case: RecordCase) -> FallbackMove | Refusal:
 
 
 def _kept(case: RecordCase, pair: UserPair, granted: Grant) -> Refusal | None:
-    """Does it keep what the GRANT binds the holder to, as far as is known here?"""
+    """Refuse a FALLBACK that does not keep the holder's commitment in the GRANT, as far as this node can tell."""
     body, state = case.body, case.state
     moved = next_user(UserState(pair.state), Event.FALLBACK)
     rule = rule_of(state, granted.rule)

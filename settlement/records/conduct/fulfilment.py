@@ -1,4 +1,4 @@
-"""What counts in a record of fulfilment, once for each settlement, and how it is told again from the log."""
+"""Counts of kept and broken settlements of each party, once for each settlement, live and in a replay of the log."""
 
 from settlement.chain.weights import FAILED, FULFILLED, counted_for
 from settlement.pair.holder import STORE as HOLDER
@@ -10,12 +10,12 @@ from settlement.state.reputation import WEIGHTY, TwoParties, event_of, weigh
 
 
 def credit(case: RecordCase, _decided: object) -> None:
-    """Let a record count in a record of fulfilment, where it does, once."""
+    """Count a record for or against its party's fulfilment, if it is of a kind that counts and did not count before."""
     budget.credit(case.step, case.state.lineage, case.admitted)
 
 
 def reported(told: Retelling, said: Said) -> None:
-    """The same of what is told again."""
+    """Do the same as `credit` for a record in a replay of the log."""
     counted = counted_for(said.body, said.author)
     if counted is not None and (budget.REPORTED, counted.once) not in told.rows:
         told.rows[budget.REPORTED, counted.once] = said.digest
@@ -23,7 +23,7 @@ def reported(told: Retelling, said: Said) -> None:
 
 
 def reweighed(told: Retelling, said: Said) -> None:
-    """What a record weighs in reputations, told again."""
+    """Add a record's weight to the reputations in a replay of the log."""
     rule = told.said.get(said.rule or b"")
     terms = rule.body.reputation if rule is not None else None
     if terms is None or not isinstance(said.body, WEIGHTY):

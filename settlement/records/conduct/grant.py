@@ -1,4 +1,4 @@
-"""GRANT, ACCEPT and what others co-sign between them: answered by the user, the holder, and those who are asked."""
+"""Handles GRANT (at the user, or at a co-signer that is asked), ACCEPT and co-signatures (at the holder)."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ FATAL = frozenset(
         Reason.SPATIAL_UNDECIDED,
     }
 )
-"""Reasons against an ACCEPT that no other ACCEPT could mend: the settlement is off, and the user is told."""
+"""Reasons to refuse an ACCEPT that no later ACCEPT can remove: the holder aborts the settlement."""
 _KEPT_OF_GRANT = ("user", "request", "cell", "commodity", "accept_by_ns", "challenge", "fence", "tier")
 
 # -- grant -------------------------------------------------------------------------------------------------------------
@@ -41,14 +41,14 @@ _KEPT_OF_GRANT = ("user", "request", "cell", "commodity", "accept_by_ns", "chall
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taking:
-    """A GRANT to accept, and the records it derives from, where its class asks for them."""
+    """A GRANT to accept, and the hashes of the records it derives from, where its class requires them."""
 
     pair: UserPair
     derived_from: tuple[bytes, ...] | None
 
 
 def _judge_grant(case: RecordCase) -> Taking | Cosigning | Refusal:
-    """A GRANT to this node is its REQUEST's answer; one to somebody else is a question whether to co-sign."""
+    """Judge a GRANT: to this node it answers a REQUEST; to another node it asks this one to co-sign."""
     state, admitted = case.state, case.admitted
     if cosignatures.is_question(state, admitted):
         beyond = judge_granted(state, admitted, case.message)
@@ -67,7 +67,7 @@ def _judge_grant(case: RecordCase) -> Taking | Cosigning | Refusal:
 
 
 def judge_granted(state: NodeState, admitted: Admitted, message: Message) -> Refusal | None:
-    """The terms of a GRANT by the rule it cites and by both credentials, whatever its holder and its user agreed on."""
+    """Refuse a GRANT that breaks the rule it names or exceeds a credential, whatever holder and user agreed on."""
     body: Grant = admitted.record.body
     held, user = state.rules.known(body.rule), state.registry.get(body.user)
     if held is None:
@@ -92,7 +92,10 @@ def _answer_grant(case: RecordCase, taken: Taking | Cosigning) -> None:
 
 
 def _refuse_to_cosign(case: RecordCase, refusal: Refusal) -> None:
-    """A signed reason; none where the same question may yet be answered otherwise, or was answered before."""
+    """Answer a refused co-signing with a signed verdict.
+
+    No verdict where the same GRANT may be judged otherwise later; a stored answer is sent again.
+    """
     subject = case.record.digest
     if not cosignatures.is_question(case.state, case.admitted):
         return
@@ -125,7 +128,7 @@ def _granted(told: Retelling, said: Said) -> None:
 
 
 def _judge_accept(case: RecordCase) -> HolderPair | Refusal:
-    """A GRANT is confirmed under the rule it was signed under, if that is in force still, and by its recognition."""
+    """Judge an ACCEPT: the rule of its GRANT is still in force, and recognition and the parts of a whole are right."""
     state = case.state
     pair = state.holder.judge_accept(case.admitted, case.now)
     if isinstance(pair, Refusal):
@@ -144,7 +147,10 @@ def _accepted(case: RecordCase, pair: HolderPair) -> None:
 
 
 def _refuse_accept(case: RecordCase, refusal: Refusal) -> None:
-    """Nobody is refused an ACCEPT without a signed reason: the ABORT, or the very answer that it got."""
+    """Answer a refused ACCEPT of this holder's GRANT: with the stored answer, or with an ABORT.
+
+    It is aborted only for a reason in FATAL; for any other a later ACCEPT may still come.
+    """
     state, step = case.state, case.step
     pair = state.holder.pairs.get(case.body.sid)
     if pair is None or pair.user != case.author.hash:
@@ -152,13 +158,13 @@ def _refuse_accept(case: RecordCase, refusal: Refusal) -> None:
     if refusal.reason is Reason.EQUIVOCATION:
         keep_evidence(state, step, case.admitted)
     if pair.accept is not None and step.send_again(pair.user, pair.accept):
-        return  # the very answer it got, with its proof
+        return  # the stored answer was sent again, with its proof
     if pair.state == HolderState.ABORTED:
         said = state.record_bytes(pair.decision)
         if said is not None:
             step.send(pair.user, said)
     elif pair.decision is not None:
-        return  # a CONFIRM leaves with its proof, once its witnesses have seen it
+        return  # the CONFIRM is sent with its log proof, once enough witnesses have cosigned
     elif refusal.reason in FATAL:
         state.holder.decisions.abort(step, pair, Event.BARRED, refusal.reason, case.record.digest)
 
@@ -168,7 +174,7 @@ def _refuse_accept(case: RecordCase, refusal: Refusal) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counting:
-    """A co-signature over a settlement of ours; `barred` is why that may no longer be confirmed, whoever signs."""
+    """A co-signature for a settlement of this holder; `barred`: why that may no longer be confirmed, or None."""
 
     pair: HolderPair
     barred: Reason | None

@@ -1,4 +1,4 @@
-"""A lease changes hands: judged alike by its user, its holder and the next user; what each of them makes of it."""
+"""Handles HANDOVER and CONSENT: judged in the same way by the lease's user, its holder and the next user."""
 
 from dataclasses import dataclass, replace
 
@@ -23,9 +23,9 @@ from settlement.state.messages import Message
 from settlement.state.nodestate import NodeState
 
 CONSENTED = "consented"
-"""What of a settlement this holder has let go: the cell, by the settlement and the HANDOVER."""
+"""Stored rows: the cells of a settlement whose handing on this holder consented to, by settlement and HANDOVER."""
 CONSENTS_MAX = 64
-"""Parts of one lease that are let go at a time: each is looked at again with the next."""
+"""Most parts of one lease that are consented to at a time; each new HANDOVER is compared with all of them."""
 SWEPT_AT_ONCE = 32
 
 # -- handover ----------------------------------------------------------------------------------------------------------
@@ -33,23 +33,23 @@ SWEPT_AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandoverHeard:
-    """A HANDOVER to this node: an offer to nobody else."""
+    """A HANDOVER to this node: an offer that no other node may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consenting:
-    """A HANDOVER of a lease that this node granted, and to which it agrees."""
+    """A HANDOVER of a lease that this node granted; this node signs a CONSENT."""
 
     sid: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandoverShown:
-    """A HANDOVER beside a record that rests on it: nothing is asked of this node."""
+    """A HANDOVER that travels beside a record that refers to it; it needs no answer of this node."""
 
 
 def _judge_handover(case: RecordCase) -> HandoverHeard | Consenting | HandoverShown | Refusal:
-    """Whoever is asked judges the whole chain of leases, from bytes."""
+    """Judge a HANDOVER: verify the whole chain of leases in its artifact, then decide by this node's role in it."""
     body: Handover = case.body
     lease = verify(body.artifact, network=case.state.identity.network, anchors=case.state.registry.anchors)
     if isinstance(lease, Refusal):
@@ -72,7 +72,7 @@ def _judge_handover(case: RecordCase) -> HandoverHeard | Consenting | HandoverSh
     if not case.state.consents:
         return _not_wanted(case.author.name)
     if case.state.lends(pair):
-        # Its user's warden can say that its own radio is silent, and not that these are.
+        # The user's warden can state that its own radio is silent, but not that the base stations are.
         return refuse(
             Reason.CONSENT, "handing.lent", "lent to base stations of this node", "a lease of no base station"
         )
@@ -80,7 +80,7 @@ def _judge_handover(case: RecordCase) -> HandoverHeard | Consenting | HandoverSh
 
 
 def _consented_before(case: RecordCase, sid: bytes) -> Refusal | None:
-    """A part that this holder let go to somebody: no word of its user brings it back before its window ends."""
+    """Refuse a HANDOVER that overlaps a part already consented to, whose window is not over."""
     held = 0
     for key, raw in case.state.lineage.items_from(CONSENTED, sid):
         cell = decode(Cell, raw, CONSENTED)
@@ -96,7 +96,7 @@ def _consented_before(case: RecordCase, sid: bytes) -> Refusal | None:
 
 
 def _note_consent(case: RecordCase, sid: bytes) -> None:
-    """Remember what was consented to, and forget what is over: of this lease, and of a few others each time."""
+    """Store a consented cell; delete cells whose window is over: all of this lease, and some of other leases."""
     lineage, start = case.state.lineage, case.record.digest
     rows = dict(lineage.items_from(CONSENTED, sid)) | dict(lineage.items_above(CONSENTED, start, SWEPT_AT_ONCE))
     for key, raw in rows.items():
@@ -107,7 +107,7 @@ def _note_consent(case: RecordCase, sid: bytes) -> None:
 
 
 def _many(case: RecordCase) -> Refusal | None:
-    """Leases handed to this node are offers, and few of one author are remembered."""
+    """Refuse a HANDOVER to this node where OFFERS_MAX offers of its author are stored already."""
     theirs = [one for one in case.state.user.offers.values() if one.holder == case.author.hash]
     held = sum(1 for one in theirs if not case.now.after(one.body.cell.window.end_ns))
     return None if held < OFFERS_MAX else refuse(Reason.BUDGET, "handing.held", held, f"< {OFFERS_MAX} of one author")
@@ -133,7 +133,7 @@ def _take_handover(case: RecordCase, decided: HandoverHeard | Consenting | Hando
 
 
 def _decline(case: RecordCase, refusal: Refusal) -> None:
-    """Nobody is refused without a signed reason; the same bytes get the same answer."""
+    """Answer a refused HANDOVER with a signed verdict; the same bytes get the same answer."""
     author, subject = case.author.hash, case.record.digest
     if not case.step.send_again(author, subject):
         case.step.send(author, case.step.sign(verdict_on(subject, refusal)).raw)
@@ -147,7 +147,10 @@ def _handed_on(told: Retelling, said: Said) -> None:
 
 
 def _judge_consent(case: RecordCase) -> Handing | Refusal | None:
-    """By the holder of the lease, over a HANDOVER of ours; one beside a CONFIRM is the CONFIRM's matter."""
+    """Judge a CONSENT: by the holder of the lease, for a HANDOVER of this node.
+
+    None for another node's HANDOVER that is known here: its CONSENT travels beside a CONFIRM and is judged with that.
+    """
     body: Consent = case.body
     handing = case.state.holder.handings.known.get(body.handover)
     if handing is None:
@@ -167,7 +170,7 @@ def _take_consent(case: RecordCase, handing: Handing | None) -> None:
 
 
 def declined_by(state: NodeState, author: bytes, subject: bytes) -> Handing | None:
-    """The HANDOVER of ours that a verdict of its holder, or of the party it names, turns down."""
+    """Return this node's HANDOVER that a verdict refuses, if its author is the lease's holder or the next user."""
     handing = state.holder.handings.known.get(subject)
     pair = state.user.by_sid(handing.sid) if handing is not None else None
     asked = handing is not None and author in (handing.to, pair.holder if pair is not None else None)
@@ -178,7 +181,7 @@ def declined_by(state: NodeState, author: bytes, subject: bytes) -> Handing | No
 
 
 def judge_under(state: NodeState, grant: Record) -> Refusal | None:
-    """A GRANT under a HANDOVER, by whoever has both."""
+    """Refuse a GRANT that exceeds the HANDOVER that it names; None where it names none."""
     name = grant.body.handover
     if name is None:
         return None
@@ -195,7 +198,7 @@ def judge_under(state: NodeState, grant: Record) -> Refusal | None:
 
 
 def handed_beside(state: NodeState, message: Message, grant: Admitted, confirm: Admitted) -> HandedOn | Refusal | None:
-    """What lies beside a CONFIRM under a HANDOVER, judged with it; None where the GRANT names none."""
+    """Return HANDOVER, VACATED and CONSENT behind a CONFIRM, judged; None if its GRANT names no HANDOVER."""
     name = grant.record.body.handover
     if name is None:
         return None

@@ -1,9 +1,9 @@
-"""Neighbours' reports of an incumbent that the rule has us consider: together they may weigh enough to protect a band.
+"""Weighs neighbours' reports of an incumbent, of levels whose records the rule has a node only consider.
 
-weight = authority x modality reliability x consistency x trust, each in millionths. Consistency is the share of the
-others' reports of the band that agree; trust is the reporter's record of fulfilment, small for who has none. A band is
-protected, as by our own finding, once those who report an incumbent in it weigh `ENOUGH_PPM` together: one newcomer, or
-one against all others, never does.
+weight = weight of the level x reliability of the modality x consistency x trust, each in millionths. Consistency is the
+share of the other reports on the band that agree; trust follows from the reporter's record of fulfilment, and is small
+for a newcomer. A band is protected, as by this node's own finding, once the reports of an incumbent in it weigh
+`ENOUGH_PPM` together. One newcomer alone, or one reporter against all others, never reaches that.
 """
 
 from bisect import bisect_left
@@ -29,7 +29,7 @@ PROTECTED_TIER = 1
 
 
 class _Bands:
-    """Bands in one quantity, to be asked which of many others they touch: each answer takes a look or two."""
+    """Bands of one unit, sorted, so that a query whether any of them overlaps a band takes logarithmic time."""
 
     def __init__(self, bands: Iterable[Band]) -> None:
         edges = sorted((band.low_hz, band.high_hz) for band in bands)
@@ -37,7 +37,7 @@ class _Bands:
         self._tops = list(accumulate((high for _, high in edges), max))
 
     def touch(self, band: Band) -> bool:
-        """Whether one of them overlaps it: of those that begin below its end, one ends above its beginning."""
+        """Whether one of them overlaps `band`: of those that begin below its end, one ends above its beginning."""
         below = bisect_left(self._lows, band.high_hz)
         return below > 0 and self._tops[below - 1] > band.low_hz
 
@@ -52,7 +52,7 @@ class Sighting:
 
     @cached_property
     def _told(self) -> dict[str | None, tuple[_Bands, _Bands]]:
-        """By unit, the bands of which it says something, and those of them in which something is."""
+        """By unit: the bands of which the envelope says something, and those of them that are not free."""
         by_unit: dict[str | None, list[ChannelObservation]] = defaultdict(list)
         for one in self.envelope.channels:
             by_unit[one.band.unit].append(one)
@@ -62,7 +62,7 @@ class Sighting:
         }
 
     def incumbent_in(self, band: Band) -> bool | None:
-        """Does it report an incumbent in the band? None where it says nothing of the band."""
+        """Whether the envelope reports an incumbent in the band; None where it says nothing of the band."""
         told = self._told.get(band.unit)
         if told is None or not told[0].touch(band):
             return None
@@ -70,7 +70,7 @@ class Sighting:
 
 
 def weight_of_incumbent_ppm(rule: Rule, sightings: Sequence[Sighting], band: Band) -> int:
-    """How much those together weigh who report an incumbent in the band."""
+    """Return the total weight of the reports of an incumbent in the band, ppm."""
     said = [(s, found) for s in sightings if (found := s.incumbent_in(band)) is not None]
     agreeing = sum(found for _, found in said)
     alike_ppm = (agreeing - 1) * PPM // (len(said) - 1) if len(said) > 1 else PPM
@@ -84,7 +84,7 @@ def weight_of_incumbent_ppm(rule: Rule, sightings: Sequence[Sighting], band: Ban
 
 
 def weigh(state: NodeState, step: Step, admitted: Admitted) -> None:
-    """Keep an envelope that is to be considered, and protect what it and the others together report."""
+    """Store an envelope that is to be considered; protect the bands in which all stored ones together weigh enough."""
     step.put(SIGHTING, admitted.author.hash, admitted.record.digest)
     body: Envelope = admitted.record.body
     if not body.incumbents or not step.now.time.trusted or not step.now.time.before(body.valid_until_ns):
@@ -108,7 +108,7 @@ def weigh(state: NodeState, step: Step, admitted: Admitted) -> None:
 
 
 def _sightings(state: NodeState, now: TimeFix) -> Iterable[Sighting]:
-    """What still holds of what each reporter said last, of those whose area may share a place with this node's."""
+    """Yield the newest envelope of each reporter that is still valid and whose area may overlap this node's area."""
     me = state.registry.get(state.identity.credential)
     for author, digest in state.lineage.items(SIGHTING):
         record, subject = state.record_of(digest), state.registry.get(author)
@@ -121,7 +121,7 @@ def _sightings(state: NodeState, now: TimeFix) -> Iterable[Sighting]:
 
 
 def _kept(state: NodeState, subject: Subject) -> Kept:
-    """The record of fulfilment under every key the reporter has had."""
+    """Return the reporter's record of fulfilment under all keys that it has had."""
     line, log = state.registry.line(subject.hash), state.lineage
     return Kept(
         fulfilled=sum(log.counted(FULFILLED + one.hex()) for one in line),

@@ -1,4 +1,4 @@
-"""An intent reserves nothing: whoever runs a holder is asked to answer it with an offer."""
+"""Handles an intent: asks the program that runs this node to answer it with an offer; nothing is reserved."""
 
 from settlement.core.fixes import deadline_open
 from settlement.core.reasons import Refusal
@@ -9,7 +9,7 @@ from settlement.records.market import Intent
 
 
 def _judge_intent(case: RecordCase) -> Refusal | None:
-    """Of a class known here, by somebody who may take part in it, and an answer is still waited for."""
+    """Judge an intent: its class is known here, its author may take part in it, and its deadline is still open."""
     return judge_taking_part(case, case.body.commodity) or deadline_open(
         case.now, case.body.answer_by_ns, "intent.answer_by"
     )

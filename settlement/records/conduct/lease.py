@@ -1,4 +1,4 @@
-"""A lease that its holder makes longer, takes back for a while, or gives again."""
+"""Handles RENEW, SUSPEND and RESUME at the user: a transmit lease is extended, taken back, or given again."""
 
 from settlement.core.reasons import Refusal
 from settlement.pair.table import Event, HolderState, UserState

@@ -1,4 +1,7 @@
-"""Offers are remembered, REQUESTs are granted or refused with a signed reason or answered by a COUNTER."""
+"""Handles offers, which a user stores, and REQUESTs, which a holder grants, refuses, or answers by a COUNTER.
+
+A REQUEST that needs approval is first put to the members of a list.
+"""
 
 from dataclasses import dataclass
 
@@ -27,7 +30,7 @@ from settlement.records.market import Declaration, Request
 from settlement.state import budget
 
 OFFERS_MAX = 32
-"""Offers of one holder that are remembered; each holder has a share of its own, so that nobody takes another's."""
+"""Most stored offers of one holder; the limit is for each holder, so that none takes the place of another's."""
 BUDGET_EXCEEDED = "budget.amount"
 
 # -- declaration -------------------------------------------------------------------------------------------------------
@@ -35,13 +38,16 @@ BUDGET_EXCEEDED = "budget.amount"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferHeard:
-    """An offer to remember, and the offers of its holder that it says anew."""
+    """An offer to store, and the hashes of its holder's older offers that it replaces."""
 
     superseded: tuple[bytes, ...]
 
 
 def _judge_declaration(case: RecordCase) -> OfferHeard | Refusal:
-    """Offers are many neighbours' and few each; those that are over, and those that are made anew, make room."""
+    """Judge an offer: fewer than OFFERS_MAX of its holder, its author may take part, its envelope covers it.
+
+    Offers whose window is over, and those that this one replaces, do not count.
+    """
     user, holder = case.state.user, case.author.hash
     theirs = [offer for offer in user.offers.values() if offer.holder == holder]
     again = tuple(user.superseded(holder, case.body))
@@ -69,7 +75,7 @@ def _declared(told: Retelling, said: Said) -> None:
 
 
 def _heard(told: Retelling, said: Said) -> None:
-    """An offer takes the place of one by the same holder that said the same."""
+    """Store an offer in a replay of the log; it replaces the older ones of its holder for the same thing."""
     for old in [told.said[name] for kind, name in told.rows if kind == HEARD]:
         if old.author == said.author and offers_again(said.body, old.body):
             del told.rows[HEARD, old.digest]
@@ -81,7 +87,7 @@ def _heard(told: Retelling, said: Said) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granting:
-    """A REQUEST to grant: the reservation, the envelopes it rests on, where any, who pays, what a group decided."""
+    """A REQUEST to grant: the reservation, its envelopes if any, the budgets that it draws on, the group decisions."""
 
     reservation: GrantableRequest
     bound: Bound | None
@@ -120,7 +126,7 @@ def _judge_request(case: RecordCase) -> Granting | Haggling | SeekingApproval | 
 
 
 def _granted_here(case: RecordCase, line: tuple[bytes, ...]) -> Refusal | None:
-    """A part of this wish that this holder granted and that still stands is among those shown: none is used twice."""
+    """Refuse a REQUEST for a part of a wish that does not show every live part that this holder granted for it."""
     part, state = case.body.part, case.state
     if part is None:
         return None
@@ -134,7 +140,11 @@ def _granted_here(case: RecordCase, line: tuple[bytes, ...]) -> Refusal | None:
 
 
 def _grant(case: RecordCase, answer: Granting | Haggling | SeekingApproval) -> None:
-    """A REQUEST that nothing is reserved for costs its user's share in full: no budget and no back-off bounds it."""
+    """Grant a REQUEST, answer it with a COUNTER, or put it to the members.
+
+    In the last two cases nothing is reserved, and neither a budget nor the back-off bounds such REQUESTs; so the
+    REQUEST counts in full against the user's share of this node.
+    """
     match answer:
         case Granting(reservation=reservation, bound=bound, drawn=drawn, decided=decided):
             case.state.holder.grant(case.step, reservation, bound, decided)
@@ -148,10 +158,13 @@ def _grant(case: RecordCase, answer: Granting | Haggling | SeekingApproval) -> N
 
 
 def _refuse_request(case: RecordCase, refusal: Refusal) -> None:
-    """Nobody is refused a REQUEST without a signed reason; the same bytes get the same answer."""
+    """Answer a refused REQUEST with a signed verdict; the same bytes get the same answer.
+
+    A REQUEST for more than is left of a budget also suspends its author from that budget.
+    """
     author = case.author.hash
     if case.step.send_again(author, case.record.digest):
-        return  # it was answered before, whatever the clock says now
+        return  # it was answered before; that answer stands, whatever the time is now
     if refusal.reason is Reason.BUDGET and refusal.clause == BUDGET_EXCEEDED:
         budget.suspend(case.step, case.state.rule.rule, case.admitted)
     case.step.send(author, case.step.sign(verdict_on(case.record.digest, refusal)).raw)
@@ -177,7 +190,7 @@ def _asked(told: Retelling, said: Said) -> None:
 
 
 def _turned_down(told: Retelling, said: Said, reason: str | None, clause: str | None) -> None:
-    """A REQUEST that exceeded a budget suspended it."""
+    """Store, in a replay, the suspension of an author whose REQUEST exceeded a budget."""
     if (reason, clause) == (Reason.BUDGET.value, BUDGET_EXCEEDED):
         for account in told.accounts(said):
             told.rows[budget.SUSPENDED, account.own] = account.ends_ns.to_bytes(8, "big")

@@ -1,8 +1,8 @@
-"""What a node makes of what another sensed: by the rule's taxonomy, nothing by default.
+"""Handles another node's envelope, by the rule's response to its author's level; by default it is only logged.
 
-A report of an incumbent by a level that the rule has us obey closes the bands it names inside its author's area, as our
-own finding would, for a bounded time (`pair/blocks`). From a level we only consider it is weighed with what others say
-(`weighing`); from any other, and of what a radio can do, it is on record.
+A report of an incumbent by a level that the rule has a node obey closes the bands that it names, inside its author's
+area, for a bounded time (`pair/blocks`), as this node's own finding would. A report by a level that is only considered
+is weighed with those of others (`incumbents`). Other envelopes, and all but place envelopes, are only logged.
 """
 
 from settlement.chain.codec import encode
@@ -16,7 +16,7 @@ from settlement.records.observation import FREE, PLACE, UNIT, Envelope
 
 
 def _judge_envelope(case: RecordCase) -> Behaviour:
-    """How much of a neighbour's word is taken: "act once checked" was checked by admission, or it was refused there."""
+    """Return what to do with an envelope; the check of "act once checked" was made by admission."""
     if case.body.kind != PLACE:
         return Behaviour.KEEP
     return behaviour_of(case.state.rule.rule, case.author.level, case.record.typ)
@@ -33,7 +33,7 @@ def _heed(case: RecordCase, behaviour: Behaviour) -> None:
 
 
 def _protect(case: RecordCase) -> None:
-    """Close the bands that are reported to hold an incumbent."""
+    """Close the bands that a valid report of an incumbent does not call free; settlements in them give way."""
     body: Envelope = case.body
     if not body.incumbents or not case.now.trusted or not case.now.before(body.valid_until_ns):
         return
@@ -54,7 +54,7 @@ def _protect(case: RecordCase) -> None:
 
 
 def _found(told: Retelling, said: Said) -> None:
-    """A node goes by its newest word on each channel, and on its radio."""
+    """Store, in a replay, this node's newest place envelope of each channel, and its newest unit envelope."""
     if said.body.kind == PLACE:
         told.rows.update({(PLACES, encode(channel.band)): said.raw for channel in said.body.channels})
     elif said.body.kind == UNIT:

@@ -1,11 +1,10 @@
-"""Evidence that stands by itself: two things one author signed that cannot both be honest (I14).
+"""Checks of evidence: two statements that one author signed and that cannot both be honest (I14).
 
-EQUIVOCATION    two records of one author with one number; or two GRANTs, two ACCEPTs or two decisions (CONFIRM, ABORT)
-                over one settlement; or two votes, bids, reveals, tallies or outcomes of one proposal that say different
-                things. All else an honest node may say more than once of a settlement: leases, what it hands on of
-                one, disputes, debts
-FORK            two heads of one size and two roots, both signed by the log's owner; or two checkpoint records of one
-                author, the later of which claims to extend the earlier with a proof that does not
+EQUIVOCATION    two records of one author with the same number; or two GRANTs, two ACCEPTs or two decisions (CONFIRM,
+                ABORT) for one settlement; or two different votes, bids, reveals, tallies or outcomes for one proposal.
+                Any other type may occur more than once in a settlement: leases, handings on, disputes, debts
+FORK            two heads of one size with different roots, both signed by the log's owner; or two checkpoint records of
+                one author, the later of which claims to extend the earlier with a proof that fails
 """
 
 from typing import Any
@@ -22,19 +21,19 @@ from settlement.records.grant import Accept, Grant
 from settlement.records.quorum import Ballot, GroupOutcome
 
 ONCE = (Ballot, Bid, Reveal, AuctionTally, GroupOutcome)
-"""What an author says once of a proposal."""
+"""Types of which an author signs one for each proposal."""
 ONCE_OF_A_SETTLEMENT: tuple[tuple[type[Any], ...], ...] = ((Grant,), (Accept,), DECISIONS)
-"""What an author says once of a settlement: one record of each group."""
+"""Groups of types of which an author signs one record for each settlement."""
 
 
 def judge_evidence(body: Evidence, registry: Registry) -> Refusal | None:
-    """None where the two prove a conflict; PROOF where they do not."""
+    """Return None where the two statements prove a conflict, else PROOF."""
     found = conflict(body, registry)
     return found if isinstance(found, Refusal) else None
 
 
 def conflict(body: Evidence, registry: Registry) -> Admitted | Refusal | None:
-    """Does it prove a conflict? The second record, where there is one; PROOF where it does not."""
+    """Return the second record of a proven conflict, None if bare heads prove it; PROOF where it is not proven."""
     match body.reason:
         case Reason.EQUIVOCATION.value:
             return _equivocation(body, registry)
@@ -71,14 +70,14 @@ def _equivocation(body: Evidence, registry: Registry) -> Admitted | Refusal:
 
 
 def _differ(a: Any, b: Any) -> bool:
-    """Do two records speak of one proposal and say different things? A vote is what it chooses, however signed."""
+    """Whether two records are about one proposal and differ; votes and outcomes are compared by choice and epoch."""
     if isinstance(a, Ballot | GroupOutcome):
         return bool(a.proposal == b.proposal and a.epoch == b.epoch and a.choice != b.choice)
     return bool(a.proposal == b.proposal and a != b)
 
 
 def _head(raw: bytes, registry: Registry) -> Head | None:
-    """The head that a bare note speaks of, where the owner of that log signed it."""
+    """Return the head in a bare note if the owner of that log, a known subject, signed it; else None."""
     try:
         note = raw.decode()
     except UnicodeDecodeError:

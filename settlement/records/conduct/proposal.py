@@ -1,4 +1,4 @@
-"""What a PROPOSAL rests on: an offer of its author's own to auction, once; the REQUEST that is to be approved."""
+"""Checks what a PROPOSAL is about: an offer of its author, auctioned once; or the REQUEST that is to be approved."""
 
 from settlement.chain.admission import Admitted, prove
 from settlement.chain.records import digest
@@ -13,7 +13,7 @@ from settlement.state.nodestate import NodeState
 
 
 def judge_sold(state: NodeState, body: Proposal, author: bytes) -> Refusal | None:
-    """An auction is of an offer of its author's own, says what the offer says, and is the only one of it."""
+    """Refuse an auction that is not of its author's own offer, does not match it, or is a second one of it."""
     terms = body.auction
     if terms is None:
         return None
@@ -44,7 +44,7 @@ def judge_sold(state: NodeState, body: Proposal, author: bytes) -> Refusal | Non
 
 
 def shows_request(case: RecordCase) -> bool:
-    """Does what a PROPOSAL asks for lie beside it: the user's signed REQUEST, from an offer of the proposer's own?"""
+    """Whether the signed REQUEST that a PROPOSAL is about, and the proposer's offer for it, are beside it."""
     body: Proposal = case.body
     found = {digest(raw): prove(raw, case.state.registry) for raw in case.message.beside or ()}
     shown = {name: one for name, one in found.items() if isinstance(one, Admitted)}

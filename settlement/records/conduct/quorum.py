@@ -1,7 +1,7 @@
-"""Lists of members, proposals, votes and outcomes: which of them count, and what a node keeps of each.
+"""Handles lists of members, proposals, votes and outcomes: which of them count, and what a node stores of each.
 
-Nothing is signed here. What a node itself says next follows from what it keeps, at the next tick
-(`settlement.party.assembly`), so that a node that was restarted says the same.
+Only verdicts and evidence are signed here. The node's own votes and outcomes follow from what is stored, at the next
+tick (`settlement.party.assembly`), so that a restarted node signs the same.
 """
 
 from settlement.chain import keys
@@ -27,43 +27,47 @@ from settlement.state.step import Step
 from settlement.state.witness import PROOFS_EACH
 
 OPEN_MAX = 16
-"""Proposals of one author that may be under way at a time."""
+"""Most proposals of one author that may be undecided at a time."""
 KEPT_MAX = 256
-"""Proposals of one author that are remembered: one is, decided or not, until the window that it is about is over."""
+"""Most stored proposals of one author; each is stored, decided or not, until the window that it is about is over."""
 
 
 def group_of(state: NodeState, membership: bytes) -> MemberList | None:
-    """The list of members in a record that was admitted here."""
+    """Return the list of members in the record of that hash, if it was admitted here."""
     record = state.record_of(membership, admitted=True)
     return record.body if record is not None and isinstance(record.body, MemberList) else None
 
 
 def proposal_of(state: NodeState, name: bytes) -> Record | None:
-    """The PROPOSAL of that hash, where this node takes part in it."""
+    """Return the PROPOSAL of that hash, if it was admitted here."""
     record = state.record_of(name, admitted=True)
     return record if record is not None and isinstance(record.body, Proposal) else None
 
 
 def unknown(body: Proposal | None, name: bytes, clause: str) -> Refusal | None:
-    """OUT_OF_ORDER for what speaks of a proposal that is not known here."""
+    """Return OUT_OF_ORDER for a record about a proposal that is not known here (`body` None); else None."""
     return None if body else refuse(Reason.OUT_OF_ORDER, clause, name.hex()[:16], "a PROPOSAL known here")
 
 
 def tell_author(case: RecordCase, refusal: Refusal) -> None:
-    """Nobody's word is refused without a signed reason; the same bytes get the same answer."""
+    """Answer a refused record with a signed verdict; the same bytes get the same answer."""
     author = case.author.hash
     if not case.step.send_again(author, case.record.digest):
         case.step.send(author, case.step.sign(verdict_on(case.record.digest, refusal)).raw)
 
 
 def contradicted(case: RecordCase, first: bytes | None, clause: str) -> Refusal:
-    """A second word where there may be one: refused, and the two are kept as evidence that names both."""
+    """Return EQUIVOCATION for a second, different record where one is allowed; `first` is the stored one's hash."""
     known = first.hex()[:16] if first is not None else "none"
     return refuse(Reason.EQUIVOCATION, clause, case.record.digest.hex()[:16], f"{known}, the first")
 
 
 def keep_both(case: RecordCase, refusal: Refusal, kind: str, key: bytes) -> None:
-    """Two words of one author where there may be one prove it by themselves; every neighbour is told."""
+    """Sign two contradictory records of one author as evidence and send it to every neighbour.
+
+    Only after a refusal as EQUIVOCATION, and for at most PROOFS_EACH of each author. `kind` and `key` name the stored
+    row of the first record.
+    """
     first = case.state.lineage.get(kind, key)
     one = case.state.record_bytes(first[:32]) if first is not None else None
     if refusal.reason is not Reason.EQUIVOCATION or one is None or one == case.record.raw:
@@ -96,7 +100,7 @@ def _judge_list(case: RecordCase) -> Refusal | None:
 
 
 def _judge_naming(case: RecordCase, held: bytes | None) -> Refusal | None:
-    """Who decides is named by whoever signed the rule in force, or who stands above it; and a list by its author."""
+    """Refuse a list unless its author made the rule in force or stands above its author, and so for the stored list."""
     state = case.state
     before = state.record_of(held) if held is not None else None
     named = state.registry.get(before.frame.author) if before is not None else None
@@ -120,7 +124,7 @@ def _list_told(told: Retelling, said: Said) -> None:
 
 
 def judge_group(state: NodeState, body: Proposal, clause: str) -> MemberList | Refusal:
-    """The list that a proposal is put to: the newest of its name."""
+    """Return the list that a proposal is put to; EPOCH unless the proposal names the newest list of that name."""
     newest = state.lineage.get(MEMBERS, body.members.encode())
     group = group_of(state, newest) if newest is not None else None
     if group is None or newest is None:
@@ -154,7 +158,7 @@ def _judge_proposal(case: RecordCase) -> Refusal | None:
 
 
 def judge_asked(state: NodeState, body: Proposal, author: bytes) -> Refusal | None:
-    """A REQUEST is put to its members once by its holder; what somebody else says of it hinders nobody."""
+    """Refuse a second PROPOSAL of one author for a REQUEST; a PROPOSAL of another author for it does not count."""
     other = state.lineage.get(APPROVING, (body.subject or b"") + author)
     if other is None:
         return None
@@ -162,7 +166,7 @@ def judge_asked(state: NodeState, body: Proposal, author: bytes) -> Refusal | No
 
 
 def take_proposal(state: NodeState, step: Step, record: Record) -> None:
-    """Keep a proposal, another's or our own."""
+    """Store a proposal, another's or this node's own."""
     body: Proposal = record.body
     about = body.auction.declaration if body.auction is not None else body.subject or b""
     step.put(PROPOSED, record.digest, about)
@@ -218,7 +222,7 @@ def _judge_vote(case: RecordCase) -> Refusal | None:
 
 
 def take_vote(step: Step, record: Record, member: bytes) -> None:
-    """Keep a member's vote."""
+    """Store a member's vote."""
     step.put(VOTES, record.body.proposal + member, record.digest)
 
 
@@ -239,7 +243,7 @@ def _vote_told(told: Retelling, said: Said) -> None:
 
 
 def judge_outcome(state: NodeState, body: GroupOutcome) -> Certificate | Refusal:
-    """Is an outcome certified by enough members, and what the proposal asks for?"""
+    """Return the certificate of an outcome; refuse one that too few certified or that does not answer the proposal."""
     asked = proposal_of(state, body.proposal)
     group = group_of(state, asked.body.membership) if asked is not None else None
     if asked is None or group is None:
@@ -260,7 +264,7 @@ def judge_outcome(state: NodeState, body: GroupOutcome) -> Certificate | Refusal
 
 
 def _judge_award(state: NodeState, body: GroupOutcome) -> Refusal | None:
-    """An auction's outcome is what its TALLY says, and the votes are for that TALLY."""
+    """Refuse an auction's outcome that differs from its TALLY, or whose votes are not for that TALLY."""
     tally = state.record_of(body.tally)
     if tally is None or tally.digest != body.choice or tally.body.proposal != body.proposal:
         found = body.tally.hex()[:16] if body.tally is not None else "none"
@@ -284,7 +288,7 @@ def _judge_outcome(case: RecordCase) -> Refusal | None:
 
 
 def take_outcome(state: NodeState, step: Step, record: Record) -> None:
-    """Keep what a proposal came to."""
+    """Store the outcome of a proposal."""
     body: GroupOutcome = record.body
     step.put(OUTCOMES, body.proposal, record.digest)
     asked = proposal_of(state, body.proposal)
@@ -300,7 +304,10 @@ def _decided(case: RecordCase, _decided: None) -> None:
 
 
 def _refuse_outcome(case: RecordCase, refusal: Refusal) -> None:
-    """Two outcomes of one proposal take more faulty members than the list allows for: whoever operates this is told."""
+    """Answer a refused outcome; raise an alarm where a second, different outcome of the proposal is certified.
+
+    That is possible only if more members are faulty than the list allows for.
+    """
     if refusal.clause == "outcome.once":
         why = f"two outcomes of proposal {case.body.proposal.hex()[:16]}: more members are faulty than its list allows"
         case.step.event("alarm", what="a group of members said two things", why=why, owner=case.author.name)

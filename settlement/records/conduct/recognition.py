@@ -34,12 +34,15 @@ def judge_accept(state: NodeState, grant: Record, accept: Record) -> Refusal | N
 
 
 def derived_from(state: NodeState, grant: Record) -> tuple[bytes, ...] | None:
-    """What this user's ACCEPT lists; None where the class asks for no derivation."""
+    """Return the hashes of the records that this user's ACCEPT lists; None where the class requires no derivation."""
     return sources(_rule(state, grant), grant, _found_in(state)) or None
 
 
 def raws(state: NodeState, grant: Record) -> tuple[bytes, ...] | None:
-    """The records an artifact carries so that a stranger can recognise it too; rule and HANDOVER it carries anyway."""
+    """Return the records by which a verifier of an artifact repeats the recognition, without rule and HANDOVER.
+
+    The artifact has those two in fields of their own.
+    """
     asked = [grant.body.request] if any(node.kind == CONTENT for node in _rule(state, grant)) else []
     found = (
         state.record_of(name, admitted=True) for name in dict.fromkeys([*asked, *(derived_from(state, grant) or ())])

@@ -1,7 +1,6 @@
 """The registry of conducts: every module in this folder that declares CONDUCT is part of it.
 
-Each type that is acted on has one; a type that becomes nothing more than its entry in the log needs none. That they
-fit together is asked once, when a program starts.
+Each type that a node acts on has one; a type that is only logged needs none. This is checked once, at import.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ def _families() -> list[Conduct[Any]]:
 
 
 def conducts_of(rows: Mapping[str, RecordType], conducts: Sequence[Conduct[Any]]) -> Mapping[str, Conduct[Any]]:
-    """Conducts by type. Raises ValueError where a type that is acted on has none, or any other has one."""
+    """Return the conducts by type. Raises ValueError where a type that is acted on has none, or another has one."""
     found = {TYPE_OF[conduct.body]: conduct for conduct in conducts}
     acted = {name for name, row in rows.items() if row.becomes is Becomes.ACTED}
     if len(found) != len(conducts) or acted != set(found):
@@ -42,13 +41,13 @@ def _nothing_more(_case: RecordCase, _decided: None) -> None:
 
 
 def conduct_of(row: RecordType) -> Conduct[Any]:
-    """What is made of a type; of one that is only noted, nothing."""
+    """Return the conduct of a type; for a type without one, a conduct that admits and does nothing."""
     found = CONDUCTS.get(row.name)
     return found or Conduct(body=row.body, judge=lambda _case: None, act=_nothing_more)
 
 
 def decide(case: RecordCase) -> Decided[Any] | Refusal:
-    """May this record be acted on? What is to be done, or why not."""
+    """Judge a record by its type's conduct; return what is to be done, or why it is refused."""
     row = case.record.row
     match row.becomes:
         case Becomes.ACTED | Becomes.NOTED:
@@ -62,13 +61,13 @@ def decide(case: RecordCase) -> Decided[Any] | Refusal:
 
 
 def is_replaced(state: NodeState, raw: bytes) -> bool:
-    """Has a newer one of its kind taken the place of a record that was taken here? Sent again it is a replay."""
+    """Whether a newer record took the place of one that was admitted here; if so, its copy is a replay."""
     record = state.record_of(digest(raw))
     return record is None or conduct_of(record.row).replaced(state, record)
 
 
 def answer_refused(case: RecordCase, refusal: Refusal) -> None:
-    """What is answered to a record that was refused, as the answer to that record."""
+    """Let the type's conduct answer a refused record; what it sends is stored as the answer to that record."""
     found = CONDUCTS.get(case.record.typ)
     if found is None or found.refused is no_answer:
         return

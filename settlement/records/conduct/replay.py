@@ -27,12 +27,17 @@ class Said:
     arrived: TimeFix
     rule: bytes | None
     signed_ns: int = 0
-    """The latest that it can have been signed at (UTC)."""
+    """The latest time at which it can have been signed (UTC)."""
 
 
 @dataclass(slots=True)
 class Retelling:
-    """State and counters as the log makes them: `rows` whole, `pairs` field by field; `said` are the records so far."""
+    """The state and counters that follow from the log so far.
+
+    `rows`: stored rows by kind and key. `pairs`: the compared fields of settlements, by role and by settlement id
+    (holder) or hash of the REQUEST (user). `said`: the records so far, by hash. `sids`: hashes of REQUESTs by
+    settlement id.
+    """
 
     registry: Registry
     rows: dict[Row, bytes | None] = field(default_factory=dict)
@@ -58,5 +63,5 @@ class Retelling:
 
 
 def longer(body: Any) -> Fields:
-    """What a RENEW or a RESUME makes of a lease."""
+    """Return the fields of a lease that a RENEW or a RESUME sets."""
     return {"transmit_until_ns": body.transmit_until_ns, "renewals": body.number, "fence": body.fence}

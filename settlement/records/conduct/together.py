@@ -1,7 +1,7 @@
 """Wholes at a node: accepts all parts of a settlement over several classes, or gives all of them back.
 
-A user accepts from the last part to the first, hands out permits once all are confirmed, and gives back what is where
-they cannot be. A holder is shown what it may confirm by.
+A user accepts from the last part to the first, and gives permits to its warden once all parts are confirmed. If one
+cannot be confirmed, it gives back those that are. A holder confirms a part only when it is shown the later parts.
 """
 
 from collections.abc import Sequence
@@ -28,13 +28,13 @@ from settlement.state.nodestate import NodeState
 from settlement.state.step import Step
 
 PART = "part"
-"""Artifacts of parts whose whole does not stand yet; no warden is given one."""
+"""Stored rows: artifacts of confirmed parts whose whole is not complete yet; the warden does not get them."""
 OVER = (UserState.REFUSED, UserState.ABORTED, UserState.ENDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedPart:
-    """One part of a whole to ask for: what of which offer, how loud (thousandths of a dBm), and at what price."""
+    """One part of a whole to request: the offer, the cell, the EIRP (thousandths of a dBm), the tier and the price."""
 
     offer: Offer
     cell: Cell
@@ -66,19 +66,19 @@ def ask_whole(state: NodeState, step: Step, asked: Sequence[AskedPart]) -> bytes
 
 
 def granted(state: NodeState, step: Step, pair: UserPair, grant: bytes) -> None:
-    """One part is granted; go on once all are."""
+    """Note that one part is granted; accept once all are."""
     state.user.hold(step, pair, grant)
     go_on(state, step, pair.whole or b"")
 
 
 def settled(state: NodeState, step: Step, pair: UserPair, artifact: bytes) -> None:
-    """One part is confirmed; its artifact is kept until all are."""
+    """Note that one part is confirmed; its artifact is stored until all are."""
     step.put(PART, pair.sid, artifact)
     go_on(state, step, pair.whole or b"")
 
 
 def tick(state: NodeState, step: Step) -> None:
-    """Give up wholes of which a part came to nothing; forget those that came to their end."""
+    """Roll back wholes of which a part failed, and go on with the others; forget those whose parts are all over."""
     for whole in list(state.user.wholes):
         parts = state.user.parts_of(whole)
         if all(part.state in OVER for part in parts):
@@ -102,7 +102,10 @@ def go_on(state: NodeState, step: Step, whole: bytes) -> None:
 
 
 def _accept(state: NodeState, step: Step, parts: Sequence[UserPair]) -> UserPair | None:
-    """Accept from the last holder to the first; returns a part that can no longer be accepted."""
+    """Accept the parts that may be accepted now, from the last to the first; return a part for which it is too late.
+
+    A part is accepted once all later parts of other holders are settled.
+    """
     for pair in reversed(parts):
         later = [one for one in parts if (one.place or 0) > (pair.place or 0) and one.holder != pair.holder]
         if pair.state != UserState.REQUESTED or any(one.state != UserState.SETTLED for one in later):
@@ -126,7 +129,7 @@ def _records(state: NodeState, pair: UserPair) -> tuple[bytes, bytes, bytes]:
 
 
 def _stand(state: NodeState, step: Step, parts: Sequence[UserPair]) -> None:
-    """Every part is confirmed: make their artifacts whole, and hand the warden those of frequencies."""
+    """Once every part is confirmed, add the other parts to each artifact and give the warden those of bands in Hz."""
     waiting = [(part, state.lineage.get(PART, part.sid)) for part in parts]
     if any(part.decision is None for part in parts) or all(artifact is None for _, artifact in waiting):
         return
@@ -155,7 +158,7 @@ def _companion(state: NodeState, pair: UserPair) -> Companion:
 
 
 def _roll_back(state: NodeState, step: Step, whole: bytes, why: str) -> None:
-    """None of it: what is asked for is let go, what is confirmed is given back, what is in doubt is waited for."""
+    """Roll a whole back: withdraw open REQUESTs, relinquish confirmed parts, wait for parts that are accepted only."""
     for pair in state.user.parts_of(whole):
         if pair.state == UserState.REQUESTED:
             state.user.gives_up(step, pair, why)
@@ -168,7 +171,7 @@ def _roll_back(state: NodeState, step: Step, whole: bytes, why: str) -> None:
 
 
 def judge_accept(state: NodeState, pair: HolderPair, accept: Record) -> Refusal | None:
-    """An ACCEPT of one part: every later part that another holder has is shown to be confirmed."""
+    """Refuse an ACCEPT of one part that does not show the CONFIRM of every later part that another holder has."""
     if pair.whole is None:
         return None
     asked = state.record_of(pair.request)

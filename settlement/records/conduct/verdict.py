@@ -1,7 +1,7 @@
 """Verdicts on this node's records: acknowledgements, refusals, and refusals to co-sign.
 
-A receipt is a `verdict` with the reason RECEIVED: what must be heard was heard, so that it is not said again.
-RELINQUISH is received by the holder, SUSPEND and RESUME by the user. The same record always gets the same receipt.
+A receipt is a `verdict` with the reason RECEIVED: the record has arrived, so its author stops sending it again. The
+holder acknowledges RELINQUISH, the user SUSPEND and RESUME. The same record always gets the same receipt.
 """
 
 from dataclasses import dataclass, replace
@@ -33,7 +33,10 @@ def receive(case: RecordCase) -> None:
 
 
 def say_received(case: RecordCase, to: bytes) -> None:
-    """Tell whoever passed an authority's word on that it is durable here; where nobody did, whoever passes it later."""
+    """Sign a receipt for `to`: send it if `to` is the author or sender of the record, else store it as the answer.
+
+    A stored receipt is sent when the record comes again.
+    """
     record = case.record
     body = Verdict(
         subject=record.digest, reason=Reason.RECEIVED.value, clause=f"{record.typ}.received", measured="", required=""
@@ -46,9 +49,9 @@ def say_received(case: RecordCase, to: bytes) -> None:
 
 
 def say_refused(case: RecordCase, refusal: Refusal) -> None:
-    """Nobody is refused without a signed reason; what may be judged otherwise when it comes again is not answered.
+    """Answer a refused record with a signed verdict, unless it may be judged otherwise when it comes again.
 
-    But for what is cited and not here: whoever cites it has it.
+    A record that cites one which is not here is always answered, as its author can then send the cited record.
     """
     if refusal.clause in UNCITED:
         case.step.pass_on(case.author.hash, case.step.sign(verdict_on(case.record.digest, refusal)).raw)
@@ -58,7 +61,7 @@ def say_refused(case: RecordCase, refusal: Refusal) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """The other side has a record of ours; `by` are the credentials of who says so."""
+    """A receipt for a record of this node; `by` are the credentials of the party that signed the receipt."""
 
     subject: bytes
     by: tuple[bytes, ...]
@@ -66,7 +69,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnedDown:
-    """The other side refuses a dispute, an answer or a FALLBACK of ours: nothing more comes of saying it again."""
+    """The other side's refusal of a record of this node that is sent until acknowledged: it is not sent again."""
 
     subject: bytes
     by: tuple[bytes, ...]
@@ -74,7 +77,7 @@ class TurnedDown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dissent:
-    """One who was asked to co-sign a settlement of ours will not."""
+    """The refusal of a co-signer to co-sign a settlement of this holder."""
 
     pair: HolderPair
     reason: Reason
@@ -103,7 +106,7 @@ def _judge_verdict(case: RecordCase) -> Taken | Refusal:
 
 
 def _judge_receipt(case: RecordCase) -> Receipt | Refusal:
-    """A receipt counts for a record of ours that asks for one, by the other side of its settlement."""
+    """Judge a receipt: for a record of this node that expects one, by the other party of its settlement."""
     state, subject = case.state, case.body.subject
     line = (case.author.hash, *state.registry.line(case.author.hash))
     if state.holder.leases.debts.waits_for(subject, line):
@@ -136,7 +139,7 @@ def _take(case: RecordCase, decided: Taken) -> None:
                 _pass_cited(case, said)
                 return
             if said is not None and isinstance(said.body, DisputeAnswer) and body.reason == Reason.OUT_OF_ORDER.value:
-                return  # a ruling that did not hear it is on its way: until then it stands unheard
+                return  # a ruling made without this answer is on its way; until then the answer stays unacknowledged
             case.state.holder.leases.debts.heard(case.step, subject, by)
             told = {"reason": body.reason, "clause": body.clause, "measured": body.measured, "required": body.required}
             case.step.event("turned down", typ=said.typ if said is not None else "", by=case.author.name, **told)
@@ -149,7 +152,7 @@ def _take(case: RecordCase, decided: Taken) -> None:
 
 
 def _pass_cited(case: RecordCase, said: Record | None) -> None:
-    """Pass on what this node cites and signed itself: the other side never got it."""
+    """Send the records that this node cites and signed itself: the other side never received them."""
     for name in said.body.evidence if said is not None else ():
         cited = case.state.record_of(name)
         if cited is not None and cited.frame.author in case.state.own_line:
@@ -157,7 +160,7 @@ def _pass_cited(case: RecordCase, said: Record | None) -> None:
 
 
 def _reviewed(told: Retelling, said: Said) -> None:
-    """A node's own word that a settlement is under review, or that nothing comes of an approval."""
+    """Store, in a replay, what a node's own verdict states: a review of a settlement, or a withdrawn approval."""
     _withdrawn(told, said)
     if said.body.clause != REVIEW_OPENED:
         return

@@ -19,7 +19,7 @@ class Withdrawn:
 
 
 def judge_withdrawn(case: RecordCase) -> Withdrawn | Refusal:
-    """Only whoever put a REQUEST to the members says that nothing comes of it."""
+    """Refuse a withdrawal by anybody but the author of the approval's PROPOSAL."""
     state, subject = case.state, case.body.subject
     asked = proposal_of(state, subject) if subject in state.assembly.approvals else None
     if asked is None or asked.frame.author not in {case.author.hash, *state.registry.line(case.author.hash)}:
@@ -28,7 +28,7 @@ def judge_withdrawn(case: RecordCase) -> Withdrawn | Refusal:
 
 
 def withdraw(state: NodeState, step: Step, name: bytes, verdict: Record) -> None:
-    """Keep the cell of an approval free for it no longer, by its holder's word."""
+    """Stop keeping the cell of an approval free, by the verdict of the holder that asked for the approval."""
     step.put(WITHDRAWN, name, verdict.digest)
     state.assembly.withdrawn.add(name)
 

@@ -1,4 +1,4 @@
-"""Heads of logs that are cosigned, lines that come back, and proofs that somebody is not honest."""
+"""Handles log heads to cosign, cosignature lines for this node's heads, and evidence against an author."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ def _take_line(case: RecordCase, heard: HeardHead) -> None:
 
 
 def _refuse_line(case: RecordCase, refusal: Refusal) -> None:
-    """Two heads of one size prove a fork; a head of ours that this log is behind halts the node."""
+    """Handle a refused cosignature: two heads of one size are a fork; a head ahead of this log halts the node."""
     case.state.witness.refused_cosignature(case.step, case.admitted, refusal)
     if refusal.reason is Reason.HALT_BEHIND_WITNESS:
         case.state.halt(case.step, refusal)
@@ -41,7 +41,7 @@ def _refuse_line(case: RecordCase, refusal: Refusal) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accusation:
-    """Proven: `ours` is this node's own key, where it is what signed two things."""
+    """Evidence that proves a conflict; `ours` is this node's own credential if its key signed both records."""
 
     ours: Subject | None
 
@@ -55,7 +55,7 @@ def _judge_evidence(case: RecordCase) -> Accusation | Refusal:
 
 
 def _accused(case: RecordCase, decided: Accusation) -> None:
-    """A neighbour proves that a key signed two things: where it is this node's own, somebody else has it."""
+    """Raise an alarm where the key that signed both records is this node's own: somebody else has it."""
     if decided.ours is not None:
         key_in_use(case.state, case.step, decided.ours, f"{case.author.name} holds two records signed with it")
 
