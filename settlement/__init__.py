@@ -1,1 +1,1 @@
-"""The governed chain of signed records, the two-party protocol and the mesh that carries it."""
+"""Signed records and their log, the rules that govern them, the two-party protocol, and the mesh that carries it."""

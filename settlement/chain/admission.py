@@ -3,7 +3,7 @@
     integrity    (1) well formed (2) author known (3) signed by the author's key in this network
                  (4) sent over the author's own transport key
     capability   (5) the author's credential is in force, here and at signing (6) its actions cover this type
-                 (7) the rule's taxonomy lets its level speak it, and has others act on it (see `taxonomy`)
+                 (7) the rule's taxonomy lets its level sign it, and has others act on it (see `taxonomy`)
                  (8) band, area, class, tier and EIRP are in scope
     confidence   (9) time and place come from a source the rule accepts, within its bounds
                  (10) signed neither in the future nor too long ago
@@ -227,9 +227,9 @@ def _ahead(record: Record, now: TimeFix) -> Refusal | None:
 
 
 def _age(record: Record, rule: Rule, now: TimeFix) -> Refusal | None:
-    """Check clause (10): refuse a record signed in the future or too long ago; a decision is never too old.
+    """Check clause (10): refuse a record signed in the future or too long ago, by the `late` of its type.
 
-    An envelope is not stale as long as it says itself that it is valid.
+    A type with COUNTS is never too old; an envelope (OWN_END) is too old once its own validity has ended.
     """
     signed = record.frame.attestation
     if not now.trusted:

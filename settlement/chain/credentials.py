@@ -5,7 +5,8 @@ Checks on a credential, in this order:
     (1) header rules hold and claims are complete
     (2) the issuer is an anchor (a root's own hash is one) or an admitted credential that may issue
     (3) the issuer's key signed it, in this network
-    (4) its scope is inside the issuer's on every axis, its life inside the issuer's, its level none that was left above
+    (4) its scope is inside the issuer's on every axis, its validity inside the issuer's, and its level is not one that
+        the chain has left before
     (5) validity in time is judged where it is used, by interval
 """
 
@@ -117,7 +118,7 @@ class OutlineBudget:
     _seen: set[Area] = field(default_factory=set)
 
     def spend(self, area: Area) -> Refusal | None:
-        """Count an outline; BUDGET where its corners exceed the limit. Called before the outline is checked."""
+        """Count an outline; TERMS where its corners exceed the limit. Called before the outline is checked."""
         if area.outline is None or area in self._seen:
             return None
         self._seen.add(area)
@@ -279,7 +280,7 @@ def _narrows(record: Record, claims: Claims, issuer: Subject) -> Refusal | None:
 
 
 def _level_left(level: str, issuer: Subject) -> Refusal | None:
-    """Refuse a level that the chain has left before: it does not come back. How two levels compare a rule says."""
+    """Refuse a level that the chain has left before; how two levels compare is in the rule, and checked elsewhere."""
     if level == issuer.level or level not in issuer.levels:
         return None
     return refuse(Reason.SCOPE, "scope.level", level, f"a level that {issuer.name} has, {issuer.level}, or one below")

@@ -1,7 +1,7 @@
-"""Whether an author may say a record: its actions, the rule's taxonomy, its scope on every axis, the class's terms.
+"""Whether an author may sign a record: its actions, the rule's taxonomy, its scope on every axis, the class's terms.
 
 These are clauses (6) to (8) and (13) of admission; none depends on when the record is judged. The cheap check whether
-an author may say a type at all comes first; only then are outlines checked, of which a record may hold a few.
+an author may sign a type at all comes first; only then are the outlines in the record checked, which is costly.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def outlines(record: Record) -> Refusal | None:
 
 
 def corners_in(body: Any) -> int:
-    """Number of corners of all outlines in a body."""
+    """Return the number of corners of all outlines in a body."""
     return sum(len(area.ring) for area in _areas(body))
 
 
@@ -68,7 +68,7 @@ def _rank(rule: Rule, name: str) -> tuple[int, int]:
 
 
 def _delegated(author: Subject, rule: Rule) -> Refusal | None:
-    """Check clause (7) along the chain: nobody below a root gives a level that is more than its own."""
+    """Check clause (7) along the chain: no issuer below the root gave a level that is stronger than its own."""
     for given_by, given in pairwise(author.levels[1:]):
         if _rank(rule, given) > _rank(rule, given_by):
             required = f"no more than its issuer's, {given_by}"
@@ -88,7 +88,7 @@ def capability(record: Record, author: Subject, rule: Rule) -> Refusal | None:
 
 
 def _may_speak(record: Record, author: Subject, rule: Rule) -> Refusal | None:
-    """Check clauses (6) and (7): whether this author may say this record type at all, whatever its content.
+    """Check clauses (6) and (7): whether this author may sign this record type at all, whatever its content.
 
     A positive result is cached by author, type and rule, none of which changes; a negative one is computed anew.
     """
@@ -115,7 +115,7 @@ def _may_speak(record: Record, author: Subject, rule: Rule) -> Refusal | None:
 
 
 def _in_scope(body: Any, author: Subject) -> Refusal | None:
-    """Check clause (8) on each axis that the body has; what an envelope says a radio can do is not checked."""
+    """Check clause (8) on each axis that the body has: cell, class, tier, EIRP. Not called for observations."""
     scope = author.scope
     cell: Cell | None = getattr(body, "cell", None)
     if cell is not None and not scope.holds_band(cell.band):
@@ -137,5 +137,5 @@ def _in_scope(body: Any, author: Subject) -> Refusal | None:
 
 
 def within_terms(record: Record, rule: Rule) -> Refusal | None:
-    """Check clause (13): class, price, bargaining round and the life of an envelope are within the rule."""
+    """Check clause (13): class, price, bargaining round and the validity of an envelope are within the rule."""
     return record.row.within_terms(record.body, rule, record.frame.attestation.latest_ns)

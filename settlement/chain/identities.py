@@ -1,4 +1,4 @@
-"""A signed directory of all credentials of a network in one file: who has which, and which are revoked.
+"""A signed directory of all credentials of a network in one file, with their transport keys and revocations.
 
     rows      one for each credential, 73 bytes, by the credential's hash
     tree      every complete subtree of the RFC 9162 Merkle tree over the rows, level by level

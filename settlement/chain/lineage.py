@@ -310,9 +310,10 @@ class Lineage:
             return refuse(Reason.ENTRY_MISMATCH, "lineage.file", str(exc), "a file as it was written")
 
     def start_look(self, public: bytes, *, former: Iterable[bytes] = ()) -> StartLook:
-        """Check the log at a start, from its newest snapshot on; the whole log and the reason if no snapshot holds.
+        """Check the log at a start, from its newest snapshot on; if no snapshot verifies, check the whole log.
 
-        Entries before the snapshot are proven one by one when they are read, until `read_whole` is called.
+        Entries before the snapshot are verified one by one when they are read, until `read_whole` is called. The result
+        says which entries were checked, and why no snapshot was used.
         """
         keys = tuple(former)
         try:
@@ -350,7 +351,7 @@ class Lineage:
             yield bytes(body)
 
     def of_type(self, typ: str, first: int, last: int) -> list[tuple[int, bytes | None, bytes, int, bytes]]:
-        """Admitted entries of a type among those from `first` to before `last`: number, sid, author, seq, body."""
+        """Return admitted entries of a type, from `first` to before `last`, as (index, sid, author, seq, body)."""
         sql = "SELECT idx, sid, author, seq FROM leaf WHERE idx>=? AND idx<? AND typ=? AND admitted=1 ORDER BY idx"
         rows: list[tuple[Any, ...]] = list(self._db.execute(sql, (first, last, typ)))
         return [(index, sid, bytes(author), int(seq), self.leaf_body(index)) for index, sid, author, seq in rows]
@@ -375,7 +376,7 @@ class Lineage:
         self._memory.records.pop(stub.subject, None)
 
     def pruned_among(self, typ: str, first: int, last: int) -> int:
-        """How many entries of a type have a stub in their place, among those from `first` to before `last`."""
+        """Return how many entries of a type, from `first` to before `last`, have a stub in place of their bytes."""
         return stubs_among(self._db, typ, first, last)
 
     def pack(self, first: int, last: int) -> None:

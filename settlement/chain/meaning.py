@@ -1,9 +1,9 @@
 """Checks that the values of a proven record make sense: bounds of each field by its quantity, and relations of fields.
 
-A record may be well formed and signed and still hold values that no arithmetic can take: an envelope sure to 0 ppm, a
-band that ends where it begins, a window of centuries. The check runs right after the signature check, on every record
+A record may be well formed and signed and still hold values that make no sense: an envelope with a confidence of 0 ppm,
+a band that ends where it begins, a window of centuries. The check runs right after the signature check, on every record
 from every source (a neighbour, the log at a start, an artifact, an auditor), so that no later code has to check again.
-It solves no geometry; whether an outline is valid is checked in `entitlement`, for authors who may say the type at
+It solves no geometry; whether an outline is valid is checked in `entitlement`, for authors that may sign the type at
 all. Relations between the fields of a schema class are in its `meaning_flaw`.
 """
 

@@ -1,9 +1,9 @@
 """Allowed names of nodes, authorities, networks, classes and groups, and which names look alike. Pure.
 
-A name is ASCII letters, digits, and single spaces, dots, underscores or hyphens between them, so that no character of
-another script passes for a Latin one. Two names are one to a reader where their skeletons are equal: letter case aside,
-and with the ASCII pairs of Unicode's confusables (UTS 39, confusables.txt) made one: 0 and O; 1, l, I and |; rn and m;
-vv and w.
+A name is ASCII letters, digits, and single spaces, dots, underscores or hyphens between them, so that no letter of
+another script can look like a Latin one. Two names look alike if their skeletons are equal: without regard to letter
+case, and with the ASCII pairs of Unicode's confusables (UTS 39, confusables.txt) treated as equal: 0 and O; 1, l, I
+and |; rn and m; vv and w.
 """
 
 import re

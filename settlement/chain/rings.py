@@ -101,7 +101,7 @@ def locate(point: Point, ring: Ring) -> tuple[bool, int]:
         if bound_m * 1000 >= nearest_mm:
             break
         nearest_mm = min(nearest_mm, to_edge_mm(point, a, b))
-    # Whatever is inside is within reach of the first corner; beyond, azimuths may turn as they like.
+    # A point inside is within REACH_MM of the first corner; further away the sum of turns means nothing.
     inside = abs(turned) > 180.0 and seen[0][0] * 1000 <= REACH_MM
     return inside, max(0, int(nearest_mm) - MARGIN_MM)
 

@@ -8,10 +8,10 @@ over an earlier size, without state and counters, made every SNAPSHOT_EVERY entr
     (3) proves what the last step left: size, root, columns, every piece of state, every counter, by the standing
     (4) proves the newest signed head
 
-and so takes as long as the entries since the snapshot and the state, whatever the log holds. What it does not read is
-the older entries: each is proven against the signed root when it is used (`Lineage.leaf_body`), and all of them are
-read while the node works (`scrubbing`). A snapshot that does not hold is no fault of the log by itself: then all is
-read.
+and so takes time for the entries since the snapshot and for the state, however large the log is. It does not read the
+older entries: each is verified against the signed root when it is used (`Lineage.leaf_body`), and all of them are read
+while the node works (`logcheck`). A snapshot that does not verify does not mean that the log was altered: the start
+then reads the whole log.
 """
 
 from dataclasses import dataclass
@@ -62,9 +62,9 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartLook:
-    """Result of the check at a start: why the log does not hold, if so, and how it was read.
+    """Result of the check at a start: `refusal` says why the log is not intact, None where it is.
 
-    `read_from` is the first entry that was read; 0 means all. `why` says why no snapshot was used.
+    `read_from` is the first entry that was read; 0 means all. `why` is the reason why no snapshot was used, if so.
     """
 
     refusal: Refusal | None

@@ -4,13 +4,13 @@ One list for each issuer, a bit for each credential it issued with a status inde
 first) of byte `i // 8`, as in the IETF Token Status List. Checks on a new list, in this order:
 
     (1) its author may issue
-    (2) its life has not passed: a list after its life says nothing (STALE)
+    (2) it is still fresh: a list after `fresh_until_ns` proves nothing (STALE)
     (3) its version is above the one held (ROLLBACK), and not absurdly far above (FAST_FORWARD)
     (4) what was revoked stays revoked (ROLLBACK)
 
-A credential with a status index stands only while its issuer's list is held, fresh and long enough (STATUS_UNKNOWN),
-and the same holds for every credential above it. When an issuer's key was rotated its successor goes on with the list:
-the newest one held must be fresh, and what any of them revokes is revoked.
+A credential with a status index is valid only while a list of its issuer is stored, fresh and long enough
+(STATUS_UNKNOWN), and the same holds for every credential above it. After a rotation of an issuer's key its successor
+continues the list: the newest stored list must be fresh, and a credential that any of the lists revokes is revoked.
 """
 
 from collections.abc import Iterable
@@ -91,9 +91,9 @@ class StatusLists:
         self._held[author.hash] = HeldList(record=record, body=body)
 
     def standing(self, subject: Subject, registry: Registry, now: TimeFix, *, vouched: bool = False) -> Refusal | None:
-        """None when fresh lists show neither the credential nor any above it as revoked; else a refusal.
+        """Return None where fresh lists show neither the credential nor any above it as revoked; else a refusal.
 
-        A credential without a status index cannot be revoked and stands, unless it must be `vouched` for.
+        A credential without a status index cannot be revoked and passes; with `vouched` it is refused.
         """
         here: Subject | None = subject
         while here is not None:

@@ -1,7 +1,7 @@
 """Response to a record: by the rule and its author's level a node acts on it, weighs it, or only keeps it in the log.
 
 Records are of three kinds. A directive changes what others may do and needs no consent; a dealing is part of what two
-parties do with each other; an observation says what somebody saw. By the author's level:
+parties do with each other; an observation states what its author sensed. By the author's level:
 
     response            directive         dealing           observation
     obey                act               act               act
@@ -9,9 +9,9 @@ parties do with each other; an observation says what somebody saw. By the author
     consider            keep              act               weigh
     record only         keep              keep              keep
 
-"Checked" is that a fresh status list says of the author, and of everyone above it, that they still stand; a credential
-that no list can speak of does not pass. To weigh is to let it count in a fusion by its weight. What is kept is logged
-and has no other effect: a directive or dealing as a refusal that says so, an observation with no weight.
+"Checked" means that a fresh status list shows the author, and every authority above it, as not revoked; a credential
+without a status index does not pass. "Weigh" means that the observation counts with its weight beside others. "Keep"
+means that the record is logged and has no other effect: a directive or dealing is refused, an observation has weight 0.
 """
 
 from enum import StrEnum

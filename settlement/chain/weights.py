@@ -3,10 +3,10 @@
 weight = authority x modality reliability x consistency with others, each in millionths. A new identity has no record
 and starts with the rule's first share of a budget; each fulfilled settlement adds a step until the share is whole.
 
-What counts as fulfilled comes from admitted records alone, once for each settlement, so anyone who holds the log comes
-to the same figures: a USAGE speaks for its user; an ABORT because the user did not answer, or not rightly, against it;
-a FALLBACK that offers no substitute, or a PREEMPT for nobody, against the holder, who did not deliver what it granted;
-a RULING against whose record it corrects, and for it where it strikes what a lower level ruled.
+What counts as fulfilled comes from admitted records alone, once for each settlement, so that the same log gives
+everybody the same figures. For a party counts: a USAGE, for its user. Against a party count: an ABORT because the user
+did not answer in time or rightly; a FALLBACK without a substitute, or a PREEMPT without a stronger tier or an incumbent
+as cause, against the holder; a RULING, against the party whose record it corrects, until a higher level strikes it.
 """
 
 from bisect import bisect_left, bisect_right
@@ -58,7 +58,7 @@ def kept_by(records: Iterable[Record]) -> dict[bytes, Kept]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """The effect of one record on fulfilment: whose, for or against, by how much; `once` names it."""
+    """The effect of one record on a party's fulfilment, for or against it by `by`; each `once` counts only once."""
 
     whose: bytes
     good: bool
@@ -107,7 +107,7 @@ def observation_weight_ppm(rule: Rule, *, level: str, modality: str | None, cons
 
 
 def consistency_ppm(values: list[tuple[int, int]], own: tuple[int, int]) -> int:
-    """Share of the others' intervals that touch one's own, in ppm; 1 000 000 where there are no others."""
+    """Return the share of the other intervals that overlap the own one, ppm; 1 000 000 where there are no others."""
     if not values:
         return PPM
     agreeing = sum(1 for low, high in values if low <= own[1] and own[0] <= high)

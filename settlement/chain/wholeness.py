@@ -56,7 +56,7 @@ def tally_of_rows(db: apsw.Connection, tally: Tally) -> Tally:
 
 
 def tally_of_columns(db: apsw.Connection) -> Tally:
-    """The tally of the entries' columns alone."""
+    """Return the tally of the entries' columns alone."""
     tally = Tally()
     for columns in db.execute(f"SELECT {COLUMNS} FROM leaf ORDER BY idx"):  # noqa: S608 - our own column names
         tally = tally.appended(columns)

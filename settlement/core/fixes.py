@@ -14,7 +14,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 
 
 class TimeSource(IntEnum):
-    """Source of a time fix; part of the record format. No rule accepts NONE: the clock was not trusted."""
+    """Source of a time fix; part of the record format. NONE: the clock was not trusted; no rule accepts that."""
 
     NONE = 0
     GPS = 1
@@ -24,7 +24,7 @@ class TimeSource(IntEnum):
 
 
 class PositionSource(IntEnum):
-    """Source of a position fix; part of the record format. No rule accepts NONE: the position was not trusted."""
+    """Source of a position fix; part of the record format. NONE: the position was not trusted; no rule accepts that."""
 
     NONE = 0
     GPS = 1
@@ -83,7 +83,7 @@ class Fix:
 
 @lru_cache(maxsize=1024)
 def distance_mm(lat_a_e7: int, lon_a_e7: int, lat_b_e7: int, lon_b_e7: int) -> int:
-    """Geodesic distance on WGS-84, rounded up to the millimetre. Arguments in degrees x 1e7."""
+    """Return the geodesic distance on WGS-84 in mm, rounded up. Arguments in degrees x 1e7."""
     solution = Geodesic.WGS84.Inverse(lat_a_e7 / 1e7, lon_a_e7 / 1e7, lat_b_e7 / 1e7, lon_b_e7 / 1e7, Geodesic.DISTANCE)
     return int(float(solution["s12"]) * 1000) + 1
 

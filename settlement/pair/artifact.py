@@ -2,24 +2,25 @@
 
     (1) well formed, sizes capped
     (2) both credential chains and the rule's chain end at an anchor
-    (3) the rule holds in itself, signed by an authority that may make rules, inside its scope
+    (3) the rule is sound, and signed by an authority that may make rules, inside its scope
     (4) GRANT signed by the holder, ACCEPT by the user, CONFIRM by the holder, each entitled at signing
-    (5) they are one settlement: ids recomputed, hashes chained, recognised by the class's rule, fence equal, and its
-        terms are the class's and inside both credentials
-    (6) the CONFIRM was surely signed before `accept_by`; where others co-sign, the ACCEPT, and the CONFIRM before
-        `confirm_by`
+    (5) they are one settlement: ids recomputed, hashes chained, recognised by the class's rule, fence equal; its terms
+        are allowed by the class and by both credentials
+    (6) the CONFIRM was surely signed before `accept_by`; where it waits for others (co-signers, other parts, a
+        handover), the ACCEPT was, and the CONFIRM before `confirm_by`
     (7) the CONFIRM is in the holder's log: entry, inclusion proof, signed checkpoint
-    (8) as many neighbours witnessed the checkpoint as the rule asks for
-    (9) as many co-signed as every shard of the rule asks for that the cell touches
-    (10) the composite envelope, where the class asks for one, comes of the place's and the unit's and holds the GRANT
-    (11) where its GRANT hands on another settlement's lease: that one's artifact verifies by (1) to (11), and the lease
-        changed hands as `handing` says; so back to the licence
-    (12) every other part of a settlement over several classes is confirmed, where it is a part of one
-    (13) what the class has decided by a group was: the auction of its offer, its approval, its coalition
+    (8) as many witnesses as the rule requires cosigned the checkpoint
+    (9) every shard of the rule that the cell touches has as many co-signatures as it requires
+    (10) the composite envelope, where the class requires one, follows from the place and unit envelopes and allows the
+         GRANT
+    (11) where the GRANT hands on another settlement's lease: that settlement's artifact verifies by all these checks,
+         and the lease was handed on as `handover` requires; and so on back to the licence
+    (12) where the settlement is a part of one over several classes: every other part is confirmed
+    (13) every group decision that the class requires was made: the auction of its offer, its approval, its coalition
 
 Only `verify` makes a `VerifiedPermit`, and the gate takes nothing else.
 
-Long because the numbered checks are read in their order, each resting on those before it.
+Long because the numbered checks stand in one module in their order, each resting on those before it.
 """
 
 from collections.abc import Iterable
@@ -130,7 +131,7 @@ class GroupProof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """All records and proofs that a stranger needs to verify a settlement."""
+    """All records and proofs that anyone needs to verify a settlement."""
 
     grant: bytes = blob(1, MAX_RECORD_BYTES, least=1)
     accept: bytes = blob(2, MAX_RECORD_BYTES, least=1)
@@ -148,17 +149,17 @@ class Artifact:
     decided: GroupProof | None = nested(40, GroupProof, optional=True)
 
     def encoded(self) -> bytes:
-        """The artifact's bytes."""
+        """Return the bytes of the artifact."""
         return encode(self, limit=ARTIFACT_LIMIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedPermit:
-    """What a verified settlement permits. Only `verify` makes one; while `suspended_for` is set, nothing is permitted.
+    """The permission of a verified settlement. Only `verify` makes one, and `extend` updates it.
 
-    `ruled` is the rule it was made under, with the bytes that prove it; `granted` when and where its GRANT was signed.
-    `parent` is the settlement whose lease it hands on, where it does; `part` the wish of which it fills a part, and its
-    number there.
+    While `suspended_for` is set nothing may be transmitted. `ruled` is the rule that the settlement was made under,
+    with the bytes that prove it; `granted` is when and where its GRANT was signed. `parent` is the settlement whose
+    lease it hands on, if it does; `part` is the id of the wish of which it fills a part, and the number of that part.
     """
 
     sid: bytes
@@ -182,7 +183,7 @@ class VerifiedPermit:
 
     @property
     def depth(self) -> int:
-        """How many times the lease changed hands since the licence's holder."""
+        """How many times the lease was handed on, counted from the settlement with the licence's holder."""
         return 0 if self.parent is None else self.parent.depth + 1
 
     @property
@@ -312,7 +313,10 @@ def judge_handed_on(
     registry: Registry,
     rule: RuleInForce,
 ) -> ParentLease | Refusal:
-    """Judge the records of a lease that changed hands against GRANT and CONFIRM of the new settlement."""
+    """Judge the records by which a lease was handed on, against GRANT and CONFIRM of the new settlement.
+
+    Args: pair: GRANT and CONFIRM. permit: the verified parent settlement. Returns the parent lease, or why not.
+    """
     grant, confirm = pair
     handover = _typed(handed.handover, registry, Handover, grant.author, rule)
     vacated = _typed(handed.vacated, registry, Vacated, grant.author, rule)
@@ -439,7 +443,7 @@ def _witnessed(proof: LogProof, holder: Subject, rule: Rule, registry: Registry)
 
 
 def _beneath(raws: Iterable[bytes], registry: Registry, rule: Rule) -> list[Record] | Refusal:
-    """Prove the records that a settlement rests on: their authors may say them, and knew time and place well enough."""
+    """Verify the records that a settlement rests on: signature, author's rights, and the bounds of time and place."""
     found = []
     for raw in raws:
         one = prove(raw, registry)
@@ -453,7 +457,7 @@ def _beneath(raws: Iterable[bytes], registry: Registry, rule: Rule) -> list[Reco
 
 
 def _recognised(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: Registry, rule: Rule) -> Refusal | None:
-    """Check (5) by the class's recognition rule: the GRANT's source records are there, and the rule is in force."""
+    """Check (5) by the class's recognition rule, on the source records in the artifact, its rule and its HANDOVER."""
     grant, accept = (one.record for one in pair)
     beneath = _beneath(artifact.derivation or (), registry, rule)
     terms = rule.terms(grant.body.commodity)
@@ -474,7 +478,7 @@ def _recognised(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: R
 
 
 def _enveloped(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: Registry, rule: Rule) -> Refusal | None:
-    """Check (10): the authors may say these envelopes, and the pair lies inside their composite."""
+    """Check (10): the authors may sign these envelopes, and GRANT and ACCEPT agree with their composite."""
     grant, accept = (one.record for one in pair)
     known = _beneath(artifact.envelopes or (), registry, rule)
     terms = rule.terms(grant.body.commodity)
@@ -510,7 +514,7 @@ def _coordinated(
 
 
 def _decided(decided: GroupProof | None, grant: Record, registry: Registry, rule: RuleInForce) -> Refusal | None:
-    """Check (13) by records whose authors may say them."""
+    """Check (13) by records whose authors may sign them."""
     for links in decided.chains or () if decided is not None else ():
         author = registry.admit_chain(links.credentials)
         if isinstance(author, Refusal):
@@ -572,7 +576,7 @@ def _permit(
 
 
 def extend(permit: VerifiedPermit, raw: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPermit | Refusal:
-    """Apply a RENEW, SUSPEND or RESUME to its permit: signed by the holder, with rising number and fence."""
+    """Return a permit after a RENEW, SUSPEND or RESUME by its holder, or why not: number and fence must rise."""
     registry = Registry(network, anchors)
     registry.admit_chain(permit.holder.chain)
     admitted = prove(raw, registry)

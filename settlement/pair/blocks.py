@@ -38,7 +38,7 @@ class Block:
     area: Area | None = nested(4, Area, optional=True)
 
     def touches(self, cell: Cell) -> bool:
-        """Whether the incumbent may be in this cell's band and area."""
+        """Whether the block overlaps this cell in band, and may overlap it in area."""
         return self.band.overlaps(cell.band) and (self.area is None or self.area.overlaps(cell.area))
 
     @property

@@ -3,7 +3,7 @@
     (1) the rule names this node for a shard that the cell touches
     (2) the ACCEPT beside the GRANT is its user's, over this GRANT, and answers its challenge
     (3) the holder may still confirm
-    (4) no cell overlaps that was co-signed before, or that this node holds itself, but that of a lease it hands on
+    (4) the cell overlaps none that this node co-signed before or holds itself, except that of a lease which it hands on
 
 A co-signed cell is free again when its holder aborts, or after its window.
 """
@@ -23,7 +23,7 @@ from settlement.pair.work import STORED_LIMIT, Work, answer_to, settlement_id, s
 
 STORE = "coordinated"
 EACH_MAX = 64
-"""Cells this node has co-signed for one holder at a time; each holder has a share of its own."""
+"""Most cells that this node co-signs for one holder at a time; the limit is for each holder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +35,14 @@ class Coordinated:
     cell: Cell = nested(3, Cell)
     until_ns: int = uint(4)
     of: bytes | None = blob(5, 32, optional=True)
-    """The settlement whose lease, or a part of it, this cell's settlement hands on."""
+    """The parent settlement, whose lease, or a part of it, the settlement of this cell hands on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A GRANT between others with its ACCEPT, sent to the node `me` for co-signature under a rule.
+    """A GRANT between other nodes with its ACCEPT, sent to the node `me` for co-signature under a rule.
 
-    `of` is the settlement whose lease it hands on, by a HANDOVER that was judged with it.
+    `of` is the settlement whose lease it hands on, by a HANDOVER that was judged before.
     """
 
     me: Subject

@@ -1,4 +1,4 @@
-"""Which settlements are in the way of a REQUEST at its holder, and which of them its tier may displace. Pure."""
+"""Which settlements of a holder overlap a REQUEST, and which of them its tier may displace. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ SETTLED = (HolderState.CONFIRMED, HolderState.SUSPENDED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Displacing:
-    """A settlement that is to be displaced: by when its radio is silent (UTC, ns), and what its user is owed."""
+    """A settlement to be displaced: by when its radio must be silent (UTC, ns), and what its user is owed."""
 
     pair: HolderPair
     vacate_by_ns: int

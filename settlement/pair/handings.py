@@ -1,7 +1,8 @@
 """Handovers of a node's own leases: how far each has got, and what a CONFIRM under it waits for.
 
-offered   the HANDOVER is signed; only the party it names may ask for it, once
-begun     that party has accepted: the warden closes the gate; the holder is asked where the class wants its consent
+offered   the HANDOVER is signed and sent, also to the lease's holder where its consent is needed; only the party that
+          it names may request it, once
+begun     that party has accepted: the warden closes the gate for the handed-on part
 silent    the warden has reported silence, and VACATED is signed; the CONFIRM follows, after any CONSENT needed
 back      a RECLAIM is signed: the handover failed or ended early; after its window it is deleted without one
 """
@@ -27,9 +28,9 @@ STORE = "handing"
 class Handing:
     """One HANDOVER of this node as it is stored, by its hash; hashes name records in the log.
 
-    `child` is the settlement it became, `until_ns` how far the lease reached when VACATED was signed. `asks` 1 where a
-    CONSENT is needed, `begun` 1 once the warden was told, `settled` 1 once its CONFIRM is signed: a transfer cannot
-    come back then.
+    `child` is the id of the settlement with the next user, `until_ns` how far (UTC) the lease reached when VACATED was
+    signed. `asks` is 1 where a CONSENT is needed, `begun` 1 once the warden was told, `settled` 1 once the CONFIRM of
+    the child is signed; a transfer cannot return after that.
     """
 
     handover: bytes = blob(1, 32)

@@ -1,10 +1,10 @@
-"""Checks on a lease that changes hands, used alike by its user, its holder, the next user, warden and auditor.
+"""Checks on a lease that is handed on, used by its user, its holder, the next user, the warden and the auditor.
 
     (1) the HANDOVER is of this very settlement, signed by its user, to the party that the GRANT names
-    (2) the class lets leases change hands this way, and not deeper below the licence than it says
+    (2) the class allows this kind of handing on, and this many times below the licence
     (3) what is handed on is no wider than the lease on any axis, and the GRANT no wider than that; a transfer is whole
     (4) where the class asks for it, now or when the lease was granted, its holder has signed a CONSENT to it
-    (5) the old user's radio was silent, by its signed word, before the CONFIRM that lets the new one radiate
+    (5) the old user signed VACATED, that its radio is silent, before the CONFIRM that lets the new user transmit
     (6) no lease of the next user reaches beyond the lease it comes from
 
 Pure. A part that does not exist yet (a GRANT that is not confirmed) is skipped.
@@ -28,7 +28,7 @@ from settlement.records.handover import Consent, Handover, Vacated
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandedOn:
-    """The records, as bytes, that prove in an artifact that a lease changed hands."""
+    """The records, as bytes, that prove in an artifact that a lease was handed on."""
 
     handover: bytes = blob(1, MAX_RECORD_BYTES, least=1)
     vacated: bytes = blob(2, MAX_RECORD_BYTES, least=1)
@@ -56,8 +56,8 @@ class GrantedUnder:
 class ParentLease:
     """The settlement that is handed on, as limits for its parts; `holder` and `user` are their credentials' hashes.
 
-    `depth` is how often it changed hands itself; `until_ns` (UTC) how far its newest lease reaches, as far as is known.
-    `rules` has the rule of it, and of each settlement above it that it hands on the lease of.
+    `depth` is how many times it was itself handed on; `until_ns` (UTC) is how far its newest known lease reaches.
+    `rules` are the rules of this settlement and of each one above it, whose lease it hands on.
     """
 
     sid: bytes
@@ -171,7 +171,7 @@ def judge_granted_under(
 
 
 def asks_consent(terms: ClassTerms | None) -> bool:
-    """Whether leases of a class change hands only with their holder's consent: the default where the rule is silent."""
+    """Whether leases of a class are handed on only with their holder's consent: the default without terms for it."""
     return terms is None or terms.handing is None or bool(terms.handing.consent)
 
 

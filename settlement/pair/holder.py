@@ -1,9 +1,9 @@
 """The holder's side: offers a band, reserves a cell, decides once, renews the transmit lease, withdraws the settlement.
 
 Judging is pure and comes first; acting signs, stores and sends inside the step's transaction. A cell is busy from the
-GRANT until the holder's clock is surely past the end (it opens late, as the user closes early).
+GRANT until the holder's clock is surely past the end: the holder frees it late, while the user stops early.
 
-Long because one class is the whole of the holder's side, with a helper class for each of its parts.
+Long because one class has the whole of the holder's side, with a helper class for each of its parts.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -53,7 +53,7 @@ ABORTS_MAX = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantableRequest:
-    """A REQUEST that may be granted: its settlement's id, and the class terms that the GRANT will hold to."""
+    """A REQUEST that may be granted: its settlement's id, the class terms, and the settlements that it displaces."""
 
     admitted: Admitted
     sid: bytes
@@ -86,9 +86,9 @@ class Holder:
         handings: Handings,
         elsewhere: Mapping[bytes, Coordinated],
     ) -> None:
-        """Put a holder together.
+        """Build a holder from its parts.
 
-        `own` is this node's credential, `elsewhere` what it has co-signed for other holders.
+        `own` is this node's credential, `elsewhere` the cells that it has co-signed for other holders.
         """
         self.me, self.own, self.governed = me, own, governed
         self.offers, self.bounds, self.patience, self.elsewhere = offers, bounds, patience, elsewhere

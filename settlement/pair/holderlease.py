@@ -171,7 +171,7 @@ class LeaseKeeper:
         self._notify(work, pair, Event.SUSPEND, body, renewals=body.number, fence=body.fence)
         work.event("lease suspended", sid=pair.sid, reason=reason, band=pair.cell.band)
 
-    # -- what must be heard --------------------------------------------------------------------------------------
+    # -- records that are sent until acknowledged ----------------------------------------------------------------
 
     def _notify(self, work: Work, pair: HolderPair, event: Event, body: Any, **changes: Any) -> None:
         """Sign the record that moves a settlement, store it for sending again, and send it."""

@@ -24,14 +24,13 @@ KEPT_MAX = 1024
 class HolderPair:
     """One settlement as the holder stores it; hashes name records in the log.
 
-    `lease_ns` is how long a lease may be, by the GRANT; `currency` is that of its price, by the GRANT's rule. `notice`
-    is what is sent again until it is answered, `notice_since_ns` and `noticed_ns` when it was sent first and last;
-    `asked` are those who must co-sign, `answered` those who did, `cosigned` their records. `whole` and `place` say of
-    which whole it is which part, `own_parts` how many of it this holder has, `ready` 1 that nothing but those is
-    waited for.
-    `fallback` is the number that binds the holder; `moved` names its FALLBACK,
-    `moved_ns` and `moved_cell` are when it ends for that and where its substitute is.
-    `handover` names what hands on this node's own lease, where it does.
+    `lease_ns` is the longest lease by the GRANT; `currency` is that of the price, by the GRANT's rule. `notice` is a
+    record that is sent again until it is acknowledged; `notice_since_ns` and `noticed_ns` are when it was sent first
+    and last. `asked` are the co-signers, `answered` those that signed, `cosigned` their records. `whole` and `place`
+    say which part of which whole this is, `own_parts` how many parts this holder has, `ready` 1 that it waits only for
+    those parts. `fallback` is the number of the fallback that binds the holder; `moved` is its FALLBACK, `moved_ns`
+    when the settlement ends for it, `moved_cell` the substitute. `handover` is the HANDOVER of this node's own lease
+    under which it granted.
     """
 
     sid: bytes = blob(1, 32)
@@ -77,7 +76,7 @@ class HolderPair:
         return self.state in LIVE
 
     def said_again_ns(self) -> int:
-        """When an unacknowledged record is sent again (UTC, ns)."""
+        """Return when an unacknowledged record is sent again (UTC, ns)."""
         sent_ns = self.noticed_ns or 0
         since_ns = sent_ns if self.notice_since_ns is None else self.notice_since_ns
         return sent_ns + pause_ns(since_ns, sent_ns, self.sid)

@@ -1,13 +1,13 @@
 """Checks that a settlement respects every authority in whose area its cell lies: representation and terms.
 
-    (1) the cell touches jurisdictions of the rule: each of them is represented, by a credential in the holder's or the
-        user's chain that is its authority's, or by a co-signature of that authority which the rule asks for
-    (2) where it touches two or more, all name one policy of reconciliation
-    (3) the terms that this policy leaves hold: the stricter of all by "stricter", those of NAME by "lead:NAME"
-    (4) the GRANT names the rules of all that it touches
+    (1) each jurisdiction of the rule that the cell touches is represented: its authority's credential is in the
+        holder's or the user's chain, or the rule requires a co-signature of that authority
+    (2) if the cell touches two or more, all of them name the same policy of reconciliation
+    (3) the terms by this policy are met: by "stricter" the strictest of all, by "lead:NAME" those of NAME
+    (4) the GRANT names the records of all jurisdictions that the cell touches
 
-Pure, and the same for holder, user, co-signer, warden and auditor: the rule holds every jurisdiction as its authority
-signed it, proven when the rule was.
+Pure, and the same for holder, user, co-signer, warden and auditor: the rule contains every jurisdiction as its
+authority signed it, verified together with the rule.
 """
 
 from collections.abc import Sequence

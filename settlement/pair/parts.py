@@ -1,9 +1,9 @@
 """A wish filled by several holders: what the user proves of its earlier parts, and how the next holder judges them.
 
 (1) each part is shown by its GRANT, ACCEPT and CONFIRM, and all three verify
-(2) they are of one settlement, whose user is the one that asks now
-(3) the GRANT says of which wish it is which part, and the parts before this one are all there
-(4) all parts, this one too, lie inside what was asked, and no two overlap
+(2) they belong to one settlement, whose user is the author of the REQUEST
+(3) the GRANT states which part of which wish it is, and all parts before this one are shown
+(4) all parts, this one included, lie inside the cell of the wish, and no two overlap
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Back-off of a holder towards a user that lets reservations expire: grows with each, halves with each success.
 
-A GRANT that nobody accepts keeps a cell from everyone until `accept_by`, and costs its user nothing. Each failure
-halves how many reservations the user may have open at once. The first may be bad luck and causes no wait; from the
-second on the next REQUEST has to wait, each time GROWTH times as long. A settlement halves the count of failures.
+A GRANT that is not accepted blocks a cell for everyone until `accept_by`, and costs its user nothing. Each failure
+halves the number of reservations that the user may have open at once. The first failure causes no wait; from the second
+on the next REQUEST has to wait, each time GROWTH times as long. A settlement halves the count of failures.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ PAUSE_MAX_NS = 3600 * 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failing:
-    """A user's expired reservations that are not made up for, and until when its REQUESTs are refused."""
+    """A user's count of expired reservations, and until when (UTC, ns) its REQUESTs are refused."""
 
     count: int = uint(1)
     until_ns: int = uint(2)

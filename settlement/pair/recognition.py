@@ -2,8 +2,8 @@
 
     content     the GRANT has, in each named field, what the REQUEST asked for
     handshake   the ACCEPT answers the GRANT's challenge
-    derivation  from the GRANT back, each record names the next: of these types, by who may say so, none wider than the
-                one it comes from; the ACCEPT lists them
+    derivation  from the GRANT back each record names the next: of the given types, each by its rightful author, none
+                wider than the one it derives from; the ACCEPT lists them
     all, any    of the parts
 
 A rule is a tree, written as a list: the first node is the root, and a node's parts are the numbers of later nodes. A

@@ -1,7 +1,7 @@
 """Whether a GRANT, an ACCEPT and a CONFIRM form one settlement, and one that its holder was entitled to make.
 
-A user that shows a part of a whole to another holder gains by it, so the part is checked as its own artifact is,
-except for the evidence beside it: log, witnesses, co-signatures and group decisions.
+A user profits from showing a settled part of a whole to another holder. So the part is checked as its artifact would
+be, except for the evidence beside it: log, witnesses, co-signatures and group decisions.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from settlement.records.grant import Accept, Grant
 
 
 def judge_shown(proven: Sequence[Admitted], rule: RuleInForce) -> Refusal | None:
-    """Refuse unless a proven GRANT, ACCEPT and CONFIRM are a settlement under a rule, by authors who may say them."""
+    """Refuse unless a proven GRANT, ACCEPT and CONFIRM are a settlement under a rule, by authors who may sign them."""
     grant, accept, confirm = proven
     if grant.record.body.handover is not None:
         return refuse(Reason.SCOPE, "shown.handover", "granted under a HANDOVER", "a part by a holder of the licence")
@@ -30,7 +30,10 @@ def judge_shown(proven: Sequence[Admitted], rule: RuleInForce) -> Refusal | None
 
 
 def one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted, *, cosigned: bool) -> Refusal | None:
-    """Refuse unless the records have one id, one hash chain and are in time (the ACCEPT, where others co-sign)."""
+    """Refuse unless the records have one id and one hash chain, and are in time.
+
+    The CONFIRM must be before `accept_by` and `confirm_by`; with `cosigned`, the ACCEPT before `accept_by` is enough.
+    """
     given: Grant = grant.record.body
     taken: Accept = accept.record.body
     decided: Confirm = confirm.record.body

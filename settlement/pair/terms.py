@@ -3,15 +3,17 @@
 Holder (before the GRANT), user (before the ACCEPT), co-signer, warden and auditor each call `judge_terms`: a
 settlement beyond its rule and credentials is invalid even where both parties agree.
 
-    class       known to the rule, and in both credentials; the band counts what the class counts
+    class       known to the rule, and in both credentials; the band is in the unit of the class
     band, area  inside the rule and both credentials, the band's edges on the class's raster
     window      some whole time units long, no longer than the class allows, not too far ahead, over before either
                 credential ends
-    tier, EIRP  no stronger and no louder than the class and both credentials allow; the tier is for the user's level
+    tier, EIRP  the tier no stronger than both credentials allow, and open to the user's level; the EIRP no higher than
+                the class and both credentials allow
     price       inside the class's bounds
     fallback    none, or one of the class's catalogue
     lease       no longer than the class's; the deadlines no later than the class's times after the signing
-    authorities each whose area the cell touches is represented, reconciled, and its terms are kept (`jurisdictions`)
+    authorities every jurisdiction that the cell touches is represented, and the terms by their policy are met
+                (`jurisdictions`)
 """
 
 from dataclasses import dataclass

@@ -64,7 +64,8 @@ def judge_change(held: TransmitLease, record: Record) -> Refusal | None:
 def pause_ns(since_ns: int, sent_ns: int, salt: bytes) -> int:
     """Return the wait, ns, before the same bytes are sent again: growing, bounded, and spread over the nodes.
 
-    Args: since_ns, sent_ns: when they were sent first and last, one clock. salt: spreads those who wait by up to 1/16.
+    Args: since_ns, sent_ns: when they were sent first and last, by one clock. salt: varies the wait by up to 1/16, so
+    that not all nodes send at once.
     """
     pause = min(RESEND_MAX_NS, max(RESEND_NS, (sent_ns - since_ns) // GROWTH))
     drawn = int.from_bytes(hashlib.sha256(salt + sent_ns.to_bytes(8, "big")).digest()[:2], "big")

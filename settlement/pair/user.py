@@ -5,7 +5,7 @@ itself, it only sends the same bytes again. The doubt ends without a decision on
 after the window, or once the holder's credential is revoked or has ended. The cell stays reserved at the holder until
 the holder aborts or the window is over; the user holds no reservation that it could free.
 
-Long because every way in which a settlement begins, goes on and ends for its user stands in one order.
+Long because all steps of a settlement at its user, from REQUEST to end, are in one class, in their order.
 """
 
 from collections.abc import Iterable
@@ -108,10 +108,10 @@ class User:
     ) -> UserPair:
         """Sign a REQUEST for a cell of an offer, at the offer's price unless another is named.
 
-        `tier` is the strongest that this user's credential holds; `part` says of which wish it fills a part;
-        where the price is bargained over, it is at most `price_max`; `whole` says of which whole it is a part.
-        `fallback` is the number of the class's fallback
-        that is to bind the holder, `replaces` the FALLBACK whose substitute this is.
+        `tier` is the strongest that this user's credential allows. `part` says of which wish this is a part, `whole` of
+        which settlement over several classes. A bargained price is at most `price_max`. `fallback` is the number of the
+        fallback, in the class's catalogue, that is to bind the holder; `replaces` is the FALLBACK whose substitute this
+        requests.
         """
         nonce, unit = work.random(16), self.bounds.unit
         body = Request(

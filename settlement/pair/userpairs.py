@@ -37,10 +37,10 @@ class Moving:
 class UserPair:
     """One settlement as the user stores it, keyed by the hash of its REQUEST.
 
-    `lease_ns` is how long a lease may be, by the GRANT. `last` is what it would send again, `since_ns` when that was
-    sent first (else `asked_ns`); `lease` names the newest RENEW, SUSPEND or RESUME. `price_max`: the most it costs.
-    `whole`, `place`, `parts`: which of how many parts of a settlement over several classes it is.
-    `substitute` is the id of the settlement that was asked for instead, where its holder is `moving` it.
+    `lease_ns` is the longest lease by the GRANT. `last` is the record to send again, `since_ns` when it was sent first
+    (else `asked_ns`); `lease` is the newest RENEW, SUSPEND or RESUME. `price_max` is the most that the user pays.
+    `whole`, `place` and `parts` say which of how many parts of a settlement over several classes this is. `substitute`
+    is the id of the settlement that was requested instead, where its holder moves it (`moving`).
     """
 
     request: bytes = blob(1, 32)
@@ -82,7 +82,7 @@ class UserPair:
         return self.state in IN_FORCE
 
     def said_again_ns(self) -> int:
-        """When an unanswered record is sent again (UTC, ns)."""
+        """Return when an unanswered record is sent again (UTC, ns)."""
         since_ns = self.asked_ns if self.since_ns is None else self.since_ns
         return self.sent_ns + pause_ns(since_ns, self.sent_ns, self.request)
 

@@ -1,10 +1,9 @@
 """A settlement over several classes (a whole), all parts or none: its id, its proofs, and one decision for all parts.
 
-The parts stand in an order in which each holder's are together. The user ACCEPTs from the last holder to the first,
-once every part is granted; each ACCEPT shows the CONFIRMs of all later holders. A holder confirms all its parts of a
-whole in one step, or none. So the CONFIRM of the first part stands only where every other part is confirmed: it is the
-commit point of the whole. Until it is there no part allows anything; where it cannot come, the user gives the later
-parts back.
+The parts are in an order in which each holder's parts are together. Once every part is granted, the user ACCEPTs from
+the last holder to the first; each ACCEPT shows the CONFIRMs of all later holders. A holder confirms all its parts of a
+whole in one step, or none. So the first part is confirmed only if every other part is: its CONFIRM is the commit point
+of the whole. Before it no part permits transmission; if it cannot come, the user gives the later parts back.
 """
 
 import hashlib
@@ -81,7 +80,8 @@ def judge_later(
 ) -> Refusal | None:
     """Refuse an ACCEPT that does not show every later part of other holders as confirmed, each as the rule allows.
 
-    Args: mine: the places of this holder's own parts. user: who accepts. prove: verifies the signature of a record.
+    Args: mine: the places of this holder's own parts. user: the user that accepts. prove: verifies a record's
+    signature.
     """
     by = {one.place: one for one in shown}
     for place in range(whole.index + 1, len(whole.terms)):

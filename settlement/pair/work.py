@@ -76,11 +76,11 @@ class Work(Protocol):
         ...
 
     def count(self, name: str, amount: int = 1) -> int:
-        """Raise a durable counter."""
+        """Raise a durable counter by `amount`; return its new value."""
         ...
 
     def random(self, size: int) -> bytes:
-        """Fresh unpredictable bytes."""
+        """Return `size` fresh unpredictable bytes."""
         ...
 
     def ask(self, effect: Effect) -> None:

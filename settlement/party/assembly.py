@@ -1,4 +1,4 @@
-"""A node's own records in group decisions, as time passes: bids, reveals, tally, its one vote, the certified outcome.
+"""A node's own records in group decisions, signed at their time: bids, reveals, tally, its one vote, the outcome.
 
 Each record depends only on durable state, so a restarted node makes the same. Each is signed once, in the step that
 stores it, and is sent when that step is durable.

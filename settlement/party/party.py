@@ -1,6 +1,6 @@
 """The protocol logic of one node: each message gets one verdict and queued replies; no sockets, no clock of its own.
 
-A party is holder and user at once; its credential decides which of the two it may act as.
+A party has both sides, holder and user; its credential decides as which of them it may act.
 
 Long because all code from a message to its one verdict, and the undoing of that, is in one place.
 """
@@ -263,14 +263,14 @@ class Party(NodeState):
         return refuse(Reason.EQUIVOCATION, "integrity.own", measured, "nobody else signs with this node's key")
 
     def _passed_on(self, admitted: Admitted) -> Refusal | None:
-        """Charge a record that neighbours pass on to its author's share, not theirs: a flood silences no neighbour."""
+        """Charge a passed-on record to its author's share, not the neighbour's: a flood then silences no neighbour."""
         self._cost_of = admitted.author.hash
         return self.shares.judge(self._cost_of, self._now_ns)
 
     def _take_beside(self, step: Step, raw: bytes, transport_key: bytes) -> Charge:
-        """Judge an envelope that the next record rests on, by itself and once; other records beside are left to that.
+        """Judge a record beside the message's record, by itself and once, if its type is judged so (`beside`).
 
-        Returns the cost of its log entry.
+        Other types are judged together with the record that they travel beside. Returns the charge of its log entry.
         """
         unproven = parse(raw)
         if not isinstance(unproven, Unproven) or not unproven.row.beside or self.lineage.seen(digest(raw)):
@@ -294,9 +294,10 @@ class Party(NodeState):
         return verdict.record.row.charge
 
     def _early(self, admitted: Admitted, refusal: Refusal) -> bool:
-        """Whether a holder's record overtook the one before it: a PREEMPT must count once its CONFIRM has come.
+        """Whether a refused record may have overtaken the CONFIRM of its settlement, so that it is judged again later.
 
-        The same holds for a COMPENSATION or FALLBACK, which before the CONFIRM names no settlement yet.
+        So a PREEMPT that comes before its CONFIRM counts after it; and so does a COMPENSATION or FALLBACK, which names
+        no settlement in force before the CONFIRM.
         """
         pair = self.user.by_sid(admitted.record.sid) if admitted.record.sid is not None else None
         if pair is None or pair.state not in user_side.WAITING:
@@ -413,13 +414,13 @@ class Party(NodeState):
         return ended if isinstance(ended, list) else []
 
     def _is_over(self, confirm: bytes, step: Step) -> bool:
-        """Whether a CONFIRM of this node can allow nothing any more, cosigned or not: its window is surely over."""
+        """Whether a CONFIRM of this node is useless, cosigned or not, because its window is surely over."""
         record = self.record_of(confirm)
         pair = self.holder.pairs.get(record.body.sid) if record is not None else None
         return pair is None or step.now.time.after(pair.cell.window.end_ns)
 
     def _unreadable(self, step: Step) -> Silenced:
-        """Return a function that says whose acknowledgements, under old or newer keys, are never accepted again."""
+        """Return a function: why no acknowledgement of a party, by any of its keys, is ever accepted again, or None."""
         return lambda credential: self.silenced(self.registry.newest(credential), step.now.time)
 
     def due(self, now: Fix) -> bool:

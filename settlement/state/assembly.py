@@ -24,7 +24,7 @@ APPROVING = "approving"
 BIDS, REVEALS = "bid", "reveal"
 """State kinds: BIDs and REVEALs by proposal and bidder; the record's hash, and its latest arrival (8 bytes, UTC ns)."""
 TALLIES, OUTCOMES = "tally", "outcome"
-"""State kinds: the one TALLY and the one OUTCOME of each proposal, by its hash."""
+"""State kinds: the hash of the one TALLY and of the one OUTCOME of each proposal, by the proposal's hash."""
 VOTES = "ballot"
 """State kind: the one vote of each member on each proposal, by both hashes; stored in the step that signs it."""
 SEALED = "sealed"
@@ -63,9 +63,9 @@ def proposal_over_ns(body: Proposal) -> int:
 class Assembly:
     """The open proposals, and the state of each at this node.
 
-    `approvals` are the cells that members were asked to approve, by the proposals that ask; of those in `shown` the
-    REQUEST lay beside, since this node was started: nobody approves what no user has asked for. Of those in `withdrawn`
-    nothing comes, or nothing more: their cells are free.
+    `approvals` are the cells that members were asked to approve, by proposal. `shown` are the proposals that came,
+    since this node started, with their REQUEST beside them: only these are approved, as a user has really asked for
+    them. `withdrawn` are the proposals whose approval the holder withdrew: their cells are free.
     """
 
     def __init__(self) -> None:

@@ -1,9 +1,9 @@
 """Budgets: limits on the spectrum that an authority's nodes together, and one identity alone, may take in a window.
 
-Use is counted in hertz x seconds, durably, in the same transaction as the GRANT that it pays for; an aborted GRANT is
-not paid back, so that asking without accepting costs what it blocked. An identity that asks once for more than is left
-of a budget is suspended from it for the rest of the window, smaller requests included. Others may take what is left,
-so that nobody can close a budget for everyone by one too large REQUEST.
+Use is counted in hertz x seconds, durably, in the same transaction as the GRANT that causes it; an aborted GRANT is not
+credited back, so that a REQUEST without ACCEPT uses what it blocked. An identity that requests more than is left of a
+budget is suspended from it for the rest of the window, for smaller requests too. Others may use the rest, so that
+nobody can close a budget for everyone by one REQUEST that is too large.
 """
 
 import hashlib

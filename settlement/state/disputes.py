@@ -241,7 +241,7 @@ def opened(state: NodeState, step: Step, name: bytes, held: OpenDispute) -> None
 
 
 def answers_it(state: NodeState, held: OpenDispute) -> bytes:
-    """Return who may answer a dispute: the accused; where the accused escalated it, the other party."""
+    """Return the party that may answer a dispute: the accused; if the accused escalated it, the other party."""
     mine, other, _ = settled_here(state, held.sid)
     if held.against not in (held.by, *state.registry.line(held.by)):
         return held.against
@@ -267,7 +267,7 @@ def judge_answer(state: NodeState, body: DisputeAnswer, signed: Attestation, aut
     return judge_move(held, DisputeMove.ANSWER) or late or held
 
 
-# -- this node's own word ------------------------------------------------------------------------------------------
+# -- this node's own disputes and answers --------------------------------------------------------------------------
 
 
 def raise_dispute(state: NodeState, step: Step, body: Dispute) -> Record | Refusal:

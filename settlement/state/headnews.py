@@ -45,11 +45,11 @@ class _News:
 
 
 class HeadNews:
-    """Queue of cosigned heads to tell the neighbours, so that two heads of one size meet somewhere.
+    """Queue of cosigned heads to send to the neighbours, so that some node sees two different heads of one size.
 
-    The cost is bounded by time, not by settlements: at once, but not again within TELL_NS, the next TOLD_AT_ONCE
-    neighbours hear of the last HEADS_KEPT heads of each log that they have not been told of. Held in memory only:
-    losing a head is no worse than losing its message.
+    The cost is bounded by time, not by settlements: at most once in TELL_NS the next TOLD_AT_ONCE neighbours are sent
+    the last HEADS_KEPT heads of each log that they have not been sent yet. The queue is in memory only: losing a head
+    is no worse than losing the message with it.
     """
 
     def __init__(self) -> None:

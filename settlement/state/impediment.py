@@ -7,7 +7,7 @@ from settlement.state.nodestate import NodeState
 
 
 def barred(state: NodeState, pair: HolderPair, now: TimeFix) -> Reason | None:
-    """Return why it may not: the user's standing or the rule changed since its ACCEPT; None where it may."""
+    """Return why a settlement may not be confirmed: its user is revoked or of unknown status, or the rule changed."""
     user, granted = state.registry.get(pair.user), state.record_of(pair.grant)
     stands = state.status.standing(user, state.registry, now) if user is not None else None
     if stands is not None:

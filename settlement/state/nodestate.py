@@ -62,9 +62,9 @@ class NodeState:
     ) -> None:
         """Build the node's state from its log.
 
-        `shares` bound what a neighbour may cost, by `clock` (ns, never backwards); without `clock` by the steps' own
-        time. `from_snapshot` reads the log from its newest snapshot on; the caller then has the rest read later
-        (`scrubbed`).
+        `shares` limit what a neighbour may cost, by `clock` (ns, never backwards), without it by the steps' own time.
+        With `from_snapshot` the log is checked from its newest snapshot on; the caller then has the rest checked later
+        (`logcheck`) and reports the result to `scrubbed`.
         """
         self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
         self.configured = HeldRule(raw=rule_raw, chain=rule_chain, rule=rule)
@@ -175,7 +175,7 @@ class NodeState:
         return next((one for one in found if one is not None and one.reason in final), None)
 
     def go_by(self, rule: RuleInForce | None) -> None:
-        """Work under this rule from here on; under the previous one where none is surely in force."""
+        """Use this rule from here on; with None, where no rule is surely in force, keep the previous one."""
         if rule is not None:
             if rule is not self.governed.rule:
                 self.rule = self.governed.rule = rule

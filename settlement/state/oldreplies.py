@@ -1,4 +1,4 @@
-"""Deletes old stored answers, except those of settlements that are remembered."""
+"""Deletes old stored answers, except those of settlements that this node still stores."""
 
 from settlement.core.fixes import TimeFix
 from settlement.state.nodestate import NodeState

@@ -1,9 +1,9 @@
 """Disputes of settlements between others, raised by a co-signer or an auditor, from records shown to it.
 
-An outsider has no such settlement in its log. It is shown GRANT, ACCEPT and CONFIRM as bytes, proves them from its own
+An outsider has no such settlement in its log. It is shown GRANT, ACCEPT and CONFIRM as bytes, verifies them by its own
 anchors, and judges its dispute as both parties will. The dispute is sent to both until each acknowledges it; answers
-and rulings go between the parties and the authority. An outsider escalates a dispute in the same way: a ruling on it
-is shown beside the settlement, as this log holds none.
+and rulings go between the parties and the authority. An outsider escalates a dispute in the same way: the ruling on it
+is shown beside the settlement, as it is not in the outsider's log.
 """
 
 from collections.abc import Sequence

@@ -3,8 +3,8 @@
     (1) the timeless clauses of admission hold, under the rule in force over the attested interval, else the newest
     (2) it is not attested before an earlier record of the node
 
-A node's own records on its gate and its refusals are logged even where it has lost clock or position, or its
-credential or rule has run out: that loss is what they record.
+A node's records about its gate and its refusals are logged even if its clock or position is not trusted, or its
+credential or rule is over: that is what they report.
 """
 
 from collections.abc import Iterable

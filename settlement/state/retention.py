@@ -240,7 +240,7 @@ class LogRetention:
         return newest is None or newest[1] == one.leaf.subject
 
     def _entries_of(self, sid: bytes) -> list[Leaf]:
-        """Return a settlement's entries without its renewals: one represents the hashes that all of them name."""
+        """Return a settlement's entries, of its renewals only the newest: all of them name the same hashes."""
         bodies = self._lineage.of_settlement(sid, but=TYPE_OF[Renew])
         newest = self._lineage.newest_of(sid, [TYPE_OF[Renew]])
         last = self._lineage.entry_of(newest[1]) if newest is not None else None
@@ -252,12 +252,12 @@ class LogRetention:
         return self._disputed().union(self._running())
 
     def _disputed(self) -> frozenset[bytes]:
-        """Return the settlements with a complaint for which nothing is paid yet."""
+        """Return the settlements with a dispute in any state but PAID."""
         disputes = (open_dispute(raw) for _, raw in self._lineage.items(DISPUTES))
         return frozenset(one.sid for one in disputes if one.state not in CLOSED)
 
     def _needed(self) -> frozenset[bytes]:
-        """Return the hashes of all records that anything in force, live or disputed has or rests on."""
+        """Return the hashes of all records to which something in force, live or disputed refers, directly or not."""
         lineage = self._lineage
         waiting: list[bytes] = [raw for kind in IN_FORCE for _, raw in lineage.items(kind)]
         for sid in self._live():

@@ -50,7 +50,7 @@ class Rules:
         return next((held for held in self._held if held.rule.hash == digest), None)
 
     def at(self, earliest_ns: int, latest_ns: int) -> RuleInForce | None:
-        """The newest rule whose window surely holds that interval; None where no rule's does."""
+        """Return the newest rule whose window holds that whole interval (UTC, ns); None where no rule's does."""
         for held in reversed(self._held):
             window = held.rule.rule.effective
             if window.start_ns <= earliest_ns and latest_ns < window.end_ns:

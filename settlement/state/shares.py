@@ -1,9 +1,9 @@
 """Limits on what one neighbour may cost this node, in computing time and log bytes: token buckets.
 
 A message is charged after it was handled, so a bucket may go below zero; messages of a neighbour in debt are dropped
-until its debt is refilled at the bucket's rate. A record that moves a settlement is free up to a few milliseconds and
-free in the log, as budgets and back-off bound it, up to a number a second; everything else is charged in full, and so
-are records beside such a record. A debt is its neighbour's alone.
+until the bucket's rate has refilled the debt. A record that moves a settlement costs nothing for the first few
+milliseconds and nothing for the log, up to a number of records a second, because budgets and back-off limit such
+records. Everything else is charged in full, also records beside such a record. A debt affects only its neighbour.
 """
 
 from collections import Counter

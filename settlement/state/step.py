@@ -99,7 +99,7 @@ class Step:
     quorum: int = 0
     entitled: Callable[[Record], Refusal | None] = _anything
     signed: Callable[["Step", Record], None] = _no_more
-    """Called for each record of this node's own, once it is logged."""
+    """Called for each record that this node signed, once it is logged."""
     halted: Refusal | None = None
     deferred: list[Deferred] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
@@ -228,7 +228,7 @@ class Step:
         self._leave(to, message.encoded(), answers)
 
     def send_proven(self, to: bytes, index: int, proof: LogProof, reply_to: bytes | None) -> None:
-        """Queue a CONFIRM that its witnesses have seen; it is the stored answer to `reply_to` from here on."""
+        """Queue a CONFIRM that enough witnesses have cosigned; it is the stored answer to `reply_to` from here on."""
         leaf = decode_leaf(self.lineage.leaf_body(index))
         if isinstance(leaf, Refusal) or leaf.record is None:
             raise ValueError(f"entry {index} holds no CONFIRM")
@@ -264,11 +264,11 @@ class Step:
         self.lineage.put(SWEPT, b"", self.now.time.latest_ns.to_bytes(8, "big"))
 
     def count(self, name: str, amount: int = 1) -> int:
-        """Raise a durable counter."""
+        """Raise a durable counter by `amount`; return its new value."""
         return self.lineage.count(name, amount)
 
     def random(self, size: int) -> bytes:
-        """Fresh unpredictable bytes."""
+        """Return `size` fresh unpredictable bytes."""
         return self.entropy(size)
 
     def ask(self, effect: Effect) -> None:

@@ -60,7 +60,7 @@ class SeenHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a neighbour was asked: the size it cosigned last, the record it was asked with last, that record's size."""
+    """The state with one witness: the size it cosigned last, the CHECKPOINT sent to it last, and the size in that."""
 
     cosigned: int = uint(1)
     record: bytes = blob(2, MAX_RECORD_BYTES, least=0)
@@ -114,7 +114,7 @@ class Witness:
         """Cache of the neighbours: the registry's number of changes, this node's credential, and the result."""
 
     def neighbours(self) -> tuple[Subject, ...]:
-        """Every other node with a transport key, in a stable order."""
+        """Return every other node with a transport key, in a stable order."""
         if self._near is None or self._near[:2] != (self.registry.changes, self.me):
             subjects = (self.registry.by_transport(key) for key in sorted(self.registry.transport_keys()))
             near = tuple(s for s in subjects if s is not None and s.hash != self.me)
@@ -355,7 +355,7 @@ class Witness:
         return None if current is None else (current.size, current.note)
 
     def take_stock(self, step: Step, size: int, lines: Iterable[str]) -> bool:
-        """Store HTTP witnesses' lines for the head that waits; true where one of them counts."""
+        """Store lines of the rule's HTTP witnesses for the waiting head of that size; return whether one counts."""
         current = self._round(step)
         if current is None or current.size != size:
             return False
@@ -384,7 +384,7 @@ class Witness:
         self._close(step, current)
 
     def _close(self, step: Step, current: Round) -> None:
-        """Send the waiting CONFIRMs, once enough witnesses have signed."""
+        """Send the waiting CONFIRMs and end the round, once enough witnesses have signed."""
         lines = self._lines(step, current.size)
         if len(lines) >= self.quorum:
             step.lineage.drop(ROUND, b"")
