@@ -43,14 +43,14 @@ from settlement.records.registry import TYPE_OF
 from settlement.state.witness import HEADS
 
 UNREADABLE = (apsw.Error, TypeError, ValueError)
-"""Exceptions from reading a stranger's file: SQLite's errors, a value of another type, text that is not UTF-8."""
+"""Exceptions from reading somebody else's file: SQLite's errors, a value of another type, text that is not UTF-8."""
 COLLECTED_AFTER = 50_000
 """Number of new objects, not freed, after which Python's garbage collector runs while entries are read."""
 CREDENTIALS = "SELECT CAST(body AS BLOB) FROM leaf WHERE typ='credential' ORDER BY idx"
 
 
 class _Reader:
-    """A log file opened read-only, as a stranger's."""
+    """A log file opened read-only, with the checks for a file of somebody else (`chain.foreign`)."""
 
     def __init__(self, path: Path) -> None:
         # Never create, recover or believe a write-ahead log beside a file that is evidence.

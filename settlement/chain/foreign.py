@@ -1,4 +1,4 @@
-"""Opens a stranger's SQLite database read-only: only with exactly our schema, and with a bound on the work.
+"""Opens somebody else's SQLite database read-only: only with exactly our schema, and with a bound on the work.
 
 A database can act as a program: views that never end, triggers, virtual tables, generated columns, trees of pages
 that lead back to themselves. The checks here exclude all of that:
@@ -128,7 +128,7 @@ class _Steps:
 
 
 def open_foreign(path: Path, schema: str, *, live: bool = False) -> apsw.Connection:
-    """Open a stranger's database read-only, after checks (1) to (5).
+    """Open somebody else's database read-only, after checks (1) to (5).
 
     `live` also reads a write-ahead log beside the file; else the file alone is read. Raises NoDatabase, apsw.Error;
     later reads raise apsw.InterruptError once the allowance of steps is used up.

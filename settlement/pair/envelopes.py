@@ -134,7 +134,7 @@ def relevant(band: Band, places: Sequence[Record]) -> tuple[Record, ...]:
 def intersect(cell: Cell, unit: Record, places: Sequence[Record], at_ns: int) -> Envelope:
     """Compute the composite over a cell's band: each piece has its newest place observation, where the unit covers it.
 
-    It is no louder, wider or longer valid than any part, and has the least of their confidences at `at_ns`.
+    Its EIRP, width and validity are the least of all parts', and so is its confidence at `at_ns` (UTC).
     """
     bodies: list[Envelope] = [unit.body, *(place.body for place in places)]
     spoken = [(p.body.observed.end_ns, p.digest, c) for p in places for c in p.body.channels]

@@ -178,7 +178,7 @@ def asks_consent(terms: ClassTerms | None) -> bool:
 def consent_needed(parent: ParentLease, terms: ClassTerms | None) -> bool:
     """Whether the holder's consent is needed: by the rule now, or by the rule under which the lease was granted.
 
-    A holder uses its lease, for instance for a base station, by the rule of the time of the grant.
+    A holder plans the use of its spectrum by the rule under which it granted the lease.
     """
     then = parent.rules[0].ruled.rule.rule.terms(parent.commodity) if parent.rules else terms
     return asks_consent(then) or asks_consent(terms)

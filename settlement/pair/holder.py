@@ -340,7 +340,7 @@ class Holder:
 
 
 def _why_not_accepted(pair: HolderPair, accept: bytes, out_of_order: Refusal) -> Refusal:
-    """Why a state takes no ACCEPT: it is a second one, or came after the deadline aborted the settlement."""
+    """Return why a settlement's state allows no ACCEPT: a second one, one after the ABORT, or `out_of_order`."""
     if pair.accept not in (None, accept):
         return refuse(Reason.EQUIVOCATION, "accept.once", "a second ACCEPT", "one for each sid")
     if pair.state == HolderState.ABORTED:

@@ -25,10 +25,10 @@ class AuctionRule:
     """What a rule demands of auctions in a class.
 
     `members` names the list of members that certifies them; `functions` are the permitted outcome functions (first
-    price, second price). Bids are taken for at least `bids_ns_min`, reveals for at least `reveals_ns_min`; votes close
-    more than `settle_ns` after the reveals. `deposit_min`: the least deposit, which a bidder owes if it does not reveal
-    its bid. `forfeit`: what a winner owes that has sent no REQUEST by the end of the window it won; nothing where
-    absent.
+    price, second price). Bids are taken for at least `bids_ns_min`, reveals for at least `reveals_ns_min`; the tally is
+    made `settle_ns` after the reveals close, and the vote closes after that. `deposit_min`: the least deposit, which a
+    bidder owes if it does not reveal its bid. `forfeit`: what a winner owes that has sent no REQUEST by the end of the
+    window it won; nothing where absent.
     """
 
     members: str = text(1, 64)

@@ -67,13 +67,13 @@ class Recognition:
 class ClassTerms:
     """What the rule says of one commodity class.
 
-    A window starts at most `max_ahead_ns` after its REQUEST was signed. With `envelope_required` 1 an offer, a REQUEST
-    and a GRANT must each name an envelope. `on_incumbent` 1 suspends a settlement while an incumbent is in its band; 0,
-    or absent, ends it. Prices are millionths of `currency`. Without `rounds_max` there is no bargaining. Without
-    `price_forms` every form of price may be offered, but an auction only where `auction` states its terms. With
-    `approval` the members of a list must certify a REQUEST before it is granted; with `coalition` the other holders of
-    the right must. `schema` is the hash of the signed record that defines the class; `unit` is the unit of its bands,
-    Hz where absent; `users` is how many may hold one cell at once, one where absent.
+    A window starts at most `max_ahead_ns` after the signing of its GRANT. With `envelope_required` 1 an offer, a
+    REQUEST and a GRANT must each name an envelope. `on_incumbent` 1 suspends a settlement while an incumbent is in its
+    band; 0, or absent, ends it. Prices are millionths of `currency`. Without `rounds_max` there is no bargaining.
+    Without `price_forms` every form of price may be offered, but an auction only where `auction` states its terms. With
+    `approval` the members of a list must certify a REQUEST before it is granted; with `coalition` enough of the right's
+    holders must. `schema` is the hash of the signed record that defines the class; `unit` is the unit of its bands, Hz
+    where absent; `users` is how many may hold one cell at once, one where absent.
     """
 
     name: str = text(1, 64)
@@ -142,8 +142,9 @@ class ClassTerms:
 class Budget:
     """How much of a class the nodes of one level under one authority may take together in a time of `window_ns`.
 
-    `amount_hz_s` is in Hz x s. A node starts with `first_share_ppm` of it for itself alone; each settlement that it
-    keeps adds `step_ppm`.
+    `amount_hz_s` is in Hz x s. One node may at first use `first_share_ppm` of it; each settlement that the node keeps
+    adds `step_ppm`, each that it breaks takes away twice as much. Where the rule has terms for reputation, the share
+    follows from the node's reputation instead.
     """
 
     level: str = text(1, 64)

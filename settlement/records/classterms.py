@@ -67,7 +67,7 @@ class RetentionTerms:
 class FallbackScope:
     """A permitted fallback: who may offer the substitute (holder, pool, any, none), notice, and what the move costs.
 
-    `owed_ppm` is a share of the price.
+    `owed_ppm` is in millionths of the price, up to a hundred times the price.
     """
 
     scope: str = text(1, 16)

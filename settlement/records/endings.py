@@ -26,7 +26,8 @@ class Preempt:
     """A holder displaces a user for a stronger tier; the user's emission stops before `vacate_by_ns`.
 
     `by` is the hash of the REQUEST that displaces it, `owed` what the holder owes the displaced user, and
-    `compensation` the hash of the COMPENSATION record for that; `evidence` is the hash of an incumbent's report.
+    `compensation` the hash of the COMPENSATION record for that; `evidence` is the hash of the envelope that reports an
+    incumbent.
     """
 
     sid: bytes = blob(1, HASH)

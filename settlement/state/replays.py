@@ -29,5 +29,5 @@ class Replays:
         return count <= LOGGED
 
     def __len__(self) -> int:
-        """How many records are counted."""
+        """Return how many records are counted."""
         return len(self._counts)

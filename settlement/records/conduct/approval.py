@@ -104,13 +104,19 @@ def seek_approval(case: RecordCase, decided: SeekingApproval) -> None:
 
 
 def choice_on(state: NodeState, asked: Record, earliest_ns: int, latest_ns: int) -> bytes:
-    """What this member votes: for, unless it would refuse to see it granted. Times are when it judges (UTC, ns)."""
+    """Return this member's vote: for the REQUEST, unless it has an objection.
+
+    Args: earliest_ns, latest_ns: the interval of the time now (UTC).
+    """
     against = objection(state, asked, earliest_ns, latest_ns)
     return approving(asked.digest) if against is None else rejecting(asked.digest)
 
 
 def objection(state: NodeState, asked: Record, earliest_ns: int, latest_ns: int) -> Refusal | None:
-    """Why this node would not see a REQUEST granted: its terms, or a cell that it knows to be promised elsewhere."""
+    """Return why this node votes against a REQUEST, or None: its terms, or a cell that is granted or promised already.
+
+    A REQUEST that did not come beside the PROPOSAL, and in a coalition a cell of others, are objections too.
+    """
     body: Proposal = asked.body
     terms, holder = body.approval, state.registry.get(asked.frame.author)
     user = state.registry.get(terms.user) if terms is not None else None

@@ -115,7 +115,7 @@ def heard_bids(state: NodeState, name: bytes) -> dict[bytes, HeardBid]:
 
 
 def pass_to_auctioneer(case: RecordCase, auction: AuctionCase) -> None:
-    """Pass a bid or reveal on to the auctioneer, if this node is among the first f + 1 members of the list.
+    """Pass a bid or reveal on to the auctioneer, if this node is among the first f + 1 other members of the list.
 
     At least one of these is not faulty, so a bidder cannot keep its bid from the auctioneer and show it to the members.
     """

@@ -89,7 +89,7 @@ def least_of(state: NodeState, declaration: bytes, asked: int) -> int:
 
 
 def judge_opening(case: RecordCase) -> Haggling | Refusal | None:
-    """Return the answer to the price of a REQUEST: None where it is high enough, a COUNTER to sign, or a refusal."""
+    """Return the answer to a REQUEST's price: None if it is high enough or fixed, a COUNTER to sign, or a refusal."""
     state, body = case.state, case.body
     offer = state.holder.offers[body.declaration]
     if body.counter is not None:
