@@ -35,7 +35,9 @@ def moved_points(name: Named, found: list[Record]) -> list[dict[str, Any]]:
 
 
 def broken_points(name: Named, found: list[Record], owners: Container[bytes] = ()) -> list[dict[str, Any]]:
-    """Return one row for each settlement that its holder ended for no user: its stated reason, and the fallback owed.
+    """Return one row for each settlement that its holder ended without proof of an incumbent or a stronger user.
+
+    A row says why the proof is missing, and to which fallback the holder was bound.
 
     An end for an incumbent is proven by the envelope that the PREEMPT names, one for a stronger user by that user's
     REQUEST; a lease that was handed on ends with the lease it came from.
@@ -60,7 +62,7 @@ def broken_points(name: Named, found: list[Record], owners: Container[bytes] = (
 
 
 def _why_broken(ended: Record, evidence: Record | None, grant: Record | None) -> str | None:
-    """Return why no incumbent and no stronger user is proven as the cause of an end; None where one is."""
+    """Return why no incumbent is proven as the cause of an end; None where one is, or without the GRANT at hand."""
     if not claims_incumbent(ended.body):
         return f"its holder says {ended.body.reason}"
     if grant is None:
@@ -70,7 +72,7 @@ def _why_broken(ended: Record, evidence: Record | None, grant: Record | None) ->
 
 
 def _why_not_stronger(ended: Record, request: Record | None, grant: Record | None, whole: bool) -> str | None:
-    """Return why no stronger REQUEST is proven; None where one is, or where its holder's own log is not at hand."""
+    """Return why no stronger REQUEST is proven; None where one is, or the GRANT or holder's log is missing."""
     if grant is None:
         return None
     if request is not None:

@@ -19,7 +19,7 @@ from settlement.records.observation import HEARD_AFTER_END
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryFilter:
-    """Criteria of the entries to show; None admits all."""
+    """Criteria of entries: beginning of the id, type, reason, author's name, UTC ns (end excluded); None admits all."""
 
     sid: str | None = None
     typ: str | None = None

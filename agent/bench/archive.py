@@ -158,7 +158,7 @@ def _plan(hours: int) -> CityPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KindBytes:
-    """One type of record in a log: entries a day, bytes of a body and of a stub (0 where none was let go)."""
+    """One type of record in a log: entries a day, bytes of a body and of a stub (0 where none was pruned)."""
 
     a_day: float
     body: float
@@ -219,7 +219,7 @@ def on_paper(log: LogBytes, days: float, kept: dict[str, float]) -> dict[str, fl
 
 
 def run(asked: ArchivePlan, folder: Path) -> dict[str, Any]:
-    """Run the scaled time; returns bytes, start and audit of both logs, and the calculation for the whole time.
+    """Run the scaled time; returns sizes, start and audit times of both logs, and the calculation for the whole time.
 
     Raises RuntimeError where a log does not verify.
     """

@@ -180,7 +180,7 @@ def _radar(effort: Effort) -> Iterator[DetectionRow]:
 
 
 def _looks(effort: Effort) -> Iterator[DetectionRow]:
-    """Measure how often one burst of P0N#1, each second, is heard at its first burst by a node's looks."""
+    """Measure how often a single burst of a P0N#1 radar, which sends one each second, is detected in a node's looks."""
     rng, trials = effort.rng("looks"), effort.trials
     long = Radar(radar_class=RadarClassName.P0N1, pulse_s=1.5e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=40)
     for snr_db, traffic_db in ((20, None), (26, None), (26, 6), (26, 12)):

@@ -53,7 +53,7 @@ def long_run_rows(seed: int, trials: int) -> Iterator[DetectionRow]:
 
 
 def beside_rows(seed: int, trials: int) -> Iterator[DetectionRow]:
-    """Measure detection of bursts of each class at 20 dB, alone and about a third of the band from other signals."""
+    """Measure detection of bursts of each class at 20 dB, under OFDM in the radar's channel and beside a neighbour."""
     for beside in UNDER:
         for radar_class in RadarClassName:
             rng = np.random.default_rng([seed, list(Beside).index(beside), list(RadarClassName).index(radar_class)])

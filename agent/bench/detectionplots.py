@@ -17,7 +17,7 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 
 def pictures(rows: Sequence[DetectionRow], folder: Path) -> list[WholeFile]:
-    """Detection against theory, radar against level, and coverage, as SVG; each where all that it shows was made."""
+    """Draw detection against theory, radar against level, and coverage, as SVG; one without its rows is left out."""
     energy = [r for r in rows if r.group.startswith("Detection, energy")]
     radar = [r for r in rows if r.group.startswith("Radar ") and r.x is not None]
     coverage = [r for r in rows if r.group in COVERAGE]

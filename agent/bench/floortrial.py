@@ -38,7 +38,7 @@ RECEIVERS: Final[Mapping[str, Callable[[Cplx], Cplx]]] = MappingProxyType(
         "filter of 0.72": lambda z: signal.oaconvolve(z, signal.firwin(65, 0.72), mode="same").astype(np.complex64),
     }
 )
-"""Frequency responses applied to white noise; each adds a constant offset."""
+"""Frequency response of each receiver, applied to white noise; `false_alarms` adds a constant offset after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ BARE: Final = "scipy.fft, batched"
 OURS: Final = ("everything", "full", "mean-only", "pulse search at 61.44 MS/s")
 GNU_RADIO: Final = "GNU Radio, FFT and power only"
 BARE_BATCH_SAMPLES: Final = 65536
-"""Samples per batch of the bare transform: the fastest from 8192 to 131072, whose neighbours are within 3 %."""
+"""Samples per batch of the bare transform: within 3 % of the fastest from 8192 to 131072, at either FFT size."""
 SPREAD: Final = (0.1, 0.9)
 DECISION_SAMPLES: Final = 32768
 RATE_HZ, CENTER_HZ, KEEP_S = 61.44e6, 3.5e9, 60.0
@@ -195,7 +195,7 @@ def _loop(x: NDArray[np.complex64], n_fft: int, window: Float32s) -> Float32s:
 
 
 def speeds(n_fft: int, *, samples: int, rounds: int, seed: int = 1) -> list[Speed]:
-    """Time every contender at one FFT size; baselines of ours are welch and the bare transform."""
+    """Time every contender at one FFT size; whole pipelines beside every baseline, parts beside the bare FFT."""
     rng = np.random.default_rng(seed)
     iq = (rng.standard_normal((samples, 2), dtype=np.float32) * 200).astype(np.int16)
     timed = contenders(iq, n_fft)

@@ -8,11 +8,11 @@ from agent.bench.pairgrowth import beside_open, beside_peers
 from agent.bench.town import BARE, MODES
 
 FLIGHTS = 8
-"""Settlements per rate measurement for each one under way at once."""
+"""Fewest settlements per rate measurement for each one under way at once."""
 
 
 def run(folder: Path, *, count: int, peers: tuple[int, ...], in_flight: int, opened: int = 1000) -> dict[str, Any]:
-    """Measure everything."""
+    """Measure latency, modes, open settlements, growth with peers, profile and rate; returns the rows of each part."""
     fewest = min(peers)
     loaded = [n for n in peers if n * 8 >= in_flight]
     growth = [(min(loaded), max(loaded))] if len(loaded) > 1 else []

@@ -274,7 +274,7 @@ class BenchFloor:
 def serve_holder(spec: SideSpec, pipe: Connection) -> None:
     """Run the holder's process: settles with any user, and serves the bound on command, until stopped.
 
-    Ctrl-C goes to the benchmark, which ends this process too. Another cause, such as a full disk, is one line.
+    Ctrl-C goes to the benchmark, which ends this process too. A full disk is one line on stderr.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

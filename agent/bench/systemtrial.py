@@ -31,7 +31,7 @@ FULL_SHARE, TOUCHED_SHARE = 0.1, 1e-3
 NODE_BINS: Final = 3
 """Fewest bins that a channel needs in a node's longest transform to be resolved."""
 TRIALS_EACH: Final = 10
-"""Trials requested for each draw of a system and rate."""
+"""Number of requested trials for which a system is drawn once at each rate."""
 
 
 class HeardAs(Enum):
@@ -58,7 +58,8 @@ RADARS: Final = f"{SYSTEM_GROUPS}a radar reported"
 class SystemCell:
     """Counts of one system at one rate, level and way of sensing; `drawn` includes draws in which it was never on.
 
-    `intervals`: reports with an occupancy; `held`: those that contain the truth; `radars`: those with a radar.
+    `intervals`: occupancy intervals narrower than 0 to 1; `held`: those that hold the true share; `radars`: draws in
+    which a radar was reported.
     """
 
     name: str

@@ -109,7 +109,7 @@ class BenchHolder:
 def town(
     folder: Path, users: int, mode: Mode = BARE, *, open_max: int | None = None
 ) -> Iterator[tuple[BenchHolder, Users]]:
-    """Run a holder and its users, each of which has an offer."""
+    """Run a holder and its users, each of which has an offer. Raises BenchError."""
     spec = replace(prepare(folder, users, mode), open_max=open_max)
     holder = BenchHolder(spec)
     start_ns = (time.time_ns() + AHEAD_NS) // NS * NS
@@ -153,7 +153,7 @@ def everybody_once(users: Users) -> None:
 
 
 def settled(users: Users) -> Callable[[], bool]:
-    """Return a condition that holds once no message has arrived for a few turns."""
+    """Return a condition that ends a round: ten calls, and no settlement under way, so that messages do not mix."""
     left = [10]
 
     def quiet() -> bool:

@@ -32,7 +32,7 @@ class OnOff(Enum):
 TAIL: Final = {OnOff.PARETO_LIGHT: 2.5, OnOff.PARETO_HEAVY: 1.5, OnOff.PARETO_HEAVIEST: 1.2}
 SESSION_END: Final = 0.1
 SESSION_SHORT: Final = 0.3
-"""Shares of the mean off time: pauses within a session are this long, and longer ones restore the mean."""
+"""Share of the mean off time that a pause within a session takes; rarer long pauses restore the mean."""
 MEMORY_STEP: Final = 0.95
 MEMORY_SPREAD: Final = 0.8
 

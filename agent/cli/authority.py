@@ -111,7 +111,7 @@ def open_desk(desk: Path) -> "Desk":
 
 
 def _say_entitled(subject: "Subject") -> None:
-    """Print an entitled node's hash and what its credential allows, in people's units."""
+    """Print an entitled party's name, hash and status index, and what its credential allows, in people's units."""
     say(f"{subject.name} {subject.hash.hex()} status index {subject.status_index}")
     say(entitled(subject))
 

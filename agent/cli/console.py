@@ -12,7 +12,7 @@ from agent.words.instants import with_instants
 from hw_profiles.printable import bare, lines, named, printable, spoken_in
 
 NARROWEST = 80
-"""Characters a line that our tables are made for; a terminal with fewer breaks the lines, and shows all of them."""
+"""Characters per line for which tables are laid out; on a narrower terminal their lines wrap, and nothing is cut."""
 
 
 class PlainConsole(Console):
@@ -35,7 +35,7 @@ class PlainConsole(Console):
             self.width = here
 
     def _least(self, shown: object) -> int:
-        """How wide a table is drawn at the least: cut to a narrow terminal it would lose columns and digits."""
+        """Return the least width in characters of a table, 0 for all else: narrower, columns and digits are lost."""
         if not isinstance(shown, Table):
             return 0
         return min(NARROWEST, Measurement.get(self, self.options.update(max_width=NARROWEST), shown).maximum)

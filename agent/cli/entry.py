@@ -111,7 +111,7 @@ class Commands(Listed):
             said = exc.object[max(0, exc.start - 40) : exc.end + 20]
             _say(f"{said}: a name that is not UTF-8 text; rename it, or go by another folder")
             raise typer.Exit(Exit.USAGE) from None
-        except ValueError as exc:  # pathlib, of "" and of "/"
+        except ValueError as exc:  # raised by pathlib for "" and "/"
             if "has an empty name" not in str(exc):
                 raise
             _say("an empty path, or the root, where a file is meant; give the file's name")

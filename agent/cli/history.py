@@ -42,7 +42,7 @@ def _folder(source: Path | None, config: Path | None) -> Path:
 def _window(
     source: Path | None, config: Path | None, length: str, until: str | None, step: str | None
 ) -> "tuple[list[Row], int, int, str, list[Path]]":
-    """The rows of a window, its ends and resolution, and the files of it that cannot be read."""
+    """Return the rows of a window, its ends (UTC ns), its resolution, and those of its files that cannot be read."""
     from agent.config.settings import ConfigError
     from agent.history.store import LENGTHS, NoHistory
     from agent.history.windows import fitting, newest_ns, store_of

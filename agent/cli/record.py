@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from agent.sense.sources import Origin
 
 HEIGHT_MAX_M = 100_000.0
-"""No antenna of ours is higher above the ellipsoid, or deeper below it."""
+"""Largest height in metres above or below the ellipsoid that --place takes."""
 
 
 def record(
@@ -136,7 +136,7 @@ def _origin(place: str | None, radius: str | None) -> "Origin | None":
 
 
 def _place(text: str) -> tuple[float, float, float | None]:
-    """Degrees, as numbers or as 36.95N,76.30W, and the height in metres where it is given. Raises UnitMissing."""
+    """Parse a place: degrees, as numbers or as 36.95N,76.30W, and a height in metres or None. Raises UnitMissing."""
     from agent.words.units import DEGREE_E7, UnitMissing, parse_place
 
     parts, height = text.split(","), None

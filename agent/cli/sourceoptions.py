@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LIVE_SECONDS = 2.0
 """Seconds for which a source without an end is received unless an option says otherwise."""
 DWELL_NS = 100_000_000
-"""How long each tuning is listened to unless told."""
+"""Time in ns for which each tuning is received unless an option says otherwise."""
 SOURCE_HELP = (
     "a recording (PATH.sigmf-meta or .sigmf), sim:[SCENARIO], pluto:[URI], soapy:driver=NAME[,KEY=VALUE…], "
     "air:ENDPOINT#STATION"

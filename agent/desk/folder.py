@@ -292,7 +292,10 @@ class Desk:
         return subject
 
     def revoke(self, names: Iterable[str], *, fresh_s: int, out: Path | None = None) -> bytes:
-        """Sign the next status list, with everything revoked so far and every credential of these names."""
+        """Sign the next status list, valid for `fresh_s`: all revoked so far, and every credential of these names.
+
+        Raises ConfigError for a name that this desk has not issued.
+        """
         wanted, lists = set(names), self._lists()
         issued = self.credentials()
         missing = wanted - {s.name for s in issued}

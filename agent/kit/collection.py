@@ -44,7 +44,8 @@ class LogCollected:
 def collect(trial: Trial, sources: Sequence[Path]) -> tuple[Path, list[LogCollected]]:
     """Gather logs into the trial's folder; returns the folder and each node's result. Raises ConfigError.
 
-    A copy of a log takes long: whoever does not answer how it is, all asked at once, is not asked for one.
+    A copy of a log takes long: all nodes are asked for their status at once, and one that does not answer is not
+    asked for its log.
 
     Args: sources: node folders and log archives, for nodes that cannot be asked; the others are asked at their doors.
     """
@@ -64,7 +65,7 @@ def collect(trial: Trial, sources: Sequence[Path]) -> tuple[Path, list[LogCollec
 
 
 def _apart(target: Path) -> bool:
-    """Return whether one log holds what another's author had not written at its copy, as happens in running nodes."""
+    """Return whether the copies do not verify together, as when running nodes were copied at different instants."""
     try:
         return bool(verify(target, anchors=None, network=None)["problems"])
     except AuditError:

@@ -199,7 +199,7 @@ def enrolment_of(root: Path, name: str) -> Path:
 
 def _joined(root: Path, opened: OpenedArchive, setup: Setup) -> NowJoined:
     manifest = opened.manifest
-    for folder, mode in ((PEERS, 0o750), (WORDS, 0o750), ("run", 0o700)):  # for a warden apart, in the group
+    for folder, mode in ((PEERS, 0o750), (WORDS, 0o750), ("run", 0o700)):  # a warden of another user reads by its group
         (root / folder).mkdir(mode=mode)
     joined = Joined(
         trial=manifest.trial,

@@ -1,4 +1,4 @@
-"""Whether what a trial's nodes offer and want can be settled under the trial's own rule. Pure."""
+"""Checks that what a trial's nodes offer and want can be settled under the trial's own rule. Pure."""
 
 from agent.kit.spec import NodePart, TrialFile, WantPart
 from agent.words.units import band_text, hz_text, time_text
@@ -6,7 +6,7 @@ from settlement.records.authority import ClassTerms, Rule
 
 
 def unsettleable(spec: TrialFile, rule: Rule) -> str | None:
-    """The first offer or want that every node would refuse, with its mend; None where there is none."""
+    """Return the first offer or want that every node would refuse, with its remedy; None where there is none."""
     for node in spec.nodes:
         wrong = _bad_price(node, rule, spec.rule.classes[0]) or _bad_want(node, rule)
         if wrong is not None:

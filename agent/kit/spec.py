@@ -23,13 +23,13 @@ from settlement.chain.scope import Area
 
 T = TypeVar("T")
 NODES_MAX: Final = 64
-"""A trial is set up by hand; more nodes than that are several trials."""
+"""Most nodes of one trial, as a trial is set up by hand."""
 WELCOME: Final = "welcome"
-"""The coordinator's welcome is `welcome.kit`; a node's archive is called by the node's name."""
+"""Name of the coordinator's archive `welcome.kit`; no node may have it, as a node's archive has the node's name."""
 
 
 def _read(parse: Callable[[str], T]) -> BeforeValidator:
-    """A quantity with its unit; a bare number is refused with the way to write it."""
+    """Return a validator that parses a quantity with its unit; a bare number is refused with the way to write it."""
 
     def read(value: Any) -> T:
         if not isinstance(value, str):
@@ -47,7 +47,7 @@ def _named(value: str) -> str:
 
 
 def _endpoint(value: str) -> str:
-    """`tcp://HOST:PORT`, or `HOST:PORT` for short."""
+    """Return an endpoint as `tcp://HOST:PORT`, given so or as `HOST:PORT`. Raises ValueError."""
     text = value if "://" in value else f"tcp://{value}"
     try:
         parts = urlsplit(text)
@@ -60,7 +60,7 @@ def _endpoint(value: str) -> str:
 
 
 def _reachable(value: str) -> str:
-    """An endpoint that others can ask for: not the address that stands for all of a host's own."""
+    """Refuse the wildcard address (`*`, 0.0.0.0, ::), to which nobody can connect. Raises ValueError."""
     host = urlsplit(value).hostname or "*"
     if host == "*" or (host.strip(".:0") == "" and ip_address(host).is_unspecified):
         raise ValueError(f"{value!r}: nobody is reached there; write the node's own address, and this one as bind")
@@ -284,7 +284,7 @@ def _said(path: Path, exc: ValidationError) -> str:
 
 
 def _line(text: str, loc: tuple[int | str, ...]) -> int | None:
-    """The line that sets a key; of a list of tables the table of that number counts."""
+    """Return the number of the line that sets a key, in a list of tables within the indexed one; None without one."""
     names = [str(part) for part in loc if isinstance(part, str)]
     index = next((part for part in loc if isinstance(part, int)), None)
     if index is None or not names:

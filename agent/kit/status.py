@@ -40,7 +40,7 @@ class Seen:
     clock: str
     status_list: str
     settlements: int | None
-    """None: it did not say."""
+    """Number of settlements; None where the node did not say."""
     bad: tuple[str, ...]
     answer: dict[str, Any] | None
 

@@ -31,7 +31,7 @@ class TableCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HtmlTable:
-    """A table with its caption; `right`: columns of numbers; `more`: number of rows left out."""
+    """A table with its caption; `right`: columns of numbers; `more`: a sentence on rows left out."""
 
     name: str
     caption: str

@@ -21,7 +21,10 @@ ALGORITHM: Final = {"name": "ntia-algorithm", "version": "v2.0.0", "optional": T
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleStretch:
-    """Samples without a gap at one tuning: index of the first, how many, ns from the start of the source, doubts."""
+    """Samples without a gap at one tuning: first index, count, start from the source's (ns), what is doubtful.
+
+    `late_ns` widens the source's time bound for this stretch.
+    """
 
     first: int
     samples: int

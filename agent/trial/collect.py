@@ -52,7 +52,7 @@ class Collected:
 
 
 def keep(finished: Finished, target: Path) -> None:
-    """Copy what is kept after the run: each node's sealed lineage, and the trust anchor to verify it with."""
+    """Copy what is kept after the run: each node's sealed lineage, and the trust anchor. Raises TrialError."""
     for issued in finished.layout.nodes:
         sealed = issued.folder / SEALED
         if not sealed.is_file():

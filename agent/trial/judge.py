@@ -127,8 +127,8 @@ class JudgedRadio:
 class BesideLimits:
     """Limits of rule and service beside a channel: pairs of offset from the channel and highest level (mdBm per MHz).
 
-    `guarded` are limits outside a fixed range of frequencies; `peak_mdb` is the most by which the strongest sample
-    may exceed the permitted EIRP.
+    `guarded` are limits outside a fixed range: level (mdBm per MHz), lower and upper edge (Hz). `peak_mdb` is the most
+    by which the strongest sample may exceed the permitted EIRP.
     """
 
     beside: tuple[tuple[int, int], ...]

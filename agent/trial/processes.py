@@ -14,8 +14,8 @@ AIR_STOP_S = 130.0
 KEPT_BYTES = str(256 << 20)
 # Many processes share few cores here: waiting threads of a linear-algebra library would waste them.
 FRUGAL = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-# So would giving every look's memory back to the kernel and taking it again (the glibc settings; others ignore them):
-# for what plays the radio's side alone, as a node is to take the memory here that it takes at its operator's.
+# Settings of glibc, by which a process keeps freed memory: returning each look's memory to the kernel would waste time.
+# For simulators alone, as a node is to use as much memory in a trial as it does at its operator's.
 KEEPING = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), KEPT_BYTES)
 SIMULATED = "sim."
 COMMAND = "agent.cli.main"

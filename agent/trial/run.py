@@ -191,7 +191,7 @@ def start_plutos(layout: Layout, *, quiet: bool = True) -> list[Child]:
 
 
 def _watch(layout: Layout, children: list[Child], zero_ns: int, follow: "_Follow") -> None:
-    """Report events until the time is up; raises where a process is lost."""
+    """Report events until the time is up; raises TrialError where a process has ended."""
     tail, reporter, meter = follow.tail, follow.reporter, follow.meter
     acts = Acts(layout, reporter)
     end_ns = zero_ns + int((layout.duration_s + SETTLE_S) * 1e9)
@@ -222,7 +222,10 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def run(options: Options, work: Path, reporter: Reporter) -> Finished:
-    """Run a whole trial in the folder `work`; no process is left after any error. Raises TrialError."""
+    """Run a whole trial in the folder `work`; no process is left after any error.
+
+    Raises: TrialError; ScenarioError or SourceError where the options fit no run.
+    """
     scenario, spec, duration_s = scenario_of(options)
     count = len(scenario.nodes)
     ports = free_ports(2 * count if options.radio == "pluto" else count, options.base_port)
@@ -304,7 +307,7 @@ def page_of(layout: Layout, options: Options) -> PageBeside:
 
 
 def work_folder() -> "tempfile.TemporaryDirectory[str]":
-    """Yield a short-named temporary folder, removed afterwards: paths of local sockets are limited."""
+    """Return a temporary folder with a short path, removed with its context: paths of local sockets are limited."""
     usual = tempfile.gettempdir()
     folder = usual if len(os.fsencode(usual)) <= TMP_BYTES_MAX else "/tmp"  # noqa: S108 - made 0700 with a fresh name
     return tempfile.TemporaryDirectory(prefix="bandpact-", dir=folder, ignore_cleanup_errors=True)

@@ -33,17 +33,17 @@ def _withdrawn(rig: Rig, cause: str, reason: Reason) -> ClosingRound:
 
 
 def revocation(rig: Rig) -> ClosingRound:
-    """Tell the agent that a credential was revoked."""
+    """Withdraw the permit at the warden, as an agent does that learns of a revoked credential."""
     return _withdrawn(rig, "revocation", Reason.REVOKED)
 
 
 def preemption(rig: Rig) -> ClosingRound:
-    """Tell the agent that its holder takes the band back."""
+    """Withdraw the permit at the warden, as an agent does whose holder takes the band back."""
     return _withdrawn(rig, "preemption", Reason.PREEMPTED)
 
 
 def radar(rig: Rig) -> ClosingRound:
-    """Report a radar in the band to the agent's protection."""
+    """Report a radar in the band to the protection, and send its verdict to the warden with a beat at once."""
     opened_ns, _ = rig.open(for_ns=4 * OPEN_NS)
     rig.live_until(opened_ns + WHILE_OPEN_NS)
     cause_ns = time.monotonic_ns()

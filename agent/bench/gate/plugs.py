@@ -57,7 +57,7 @@ class Nodes:
         return next(int(pid) for pid in tasks if b"warden_process" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
     def pull(self, number: signal.Signals, *, agent_of: str, warden_of: str) -> list[Pulled]:
-        """When both transmit, do it to one's agent and the other's warden; returns what the oracle saw of them."""
+        """Signal one user's agent and the other's warden while both transmit; returns times to RF off by the oracle."""
         _await("both gates open", lambda: all(self._gate(name) == "OPEN" for name in USERS))
         victims = {agent_of: self._children[agent_of].process.pid, warden_of: self._warden(warden_of)}
         at_ns = {}

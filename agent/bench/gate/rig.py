@@ -100,7 +100,7 @@ class Rig:
         raise RigFailed(f"waited for {what} in vain; the gate told last: {last}")
 
     def await_warden(self) -> None:
-        """Wait until the warden is up, armed and only lacks a settlement."""
+        """Wait until the warden is up, armed and only lacks a settlement; raises RigFailed."""
         deadline_ns = time.monotonic_ns() + PATIENCE_NS
         while self._said_last is None or self._said_last.reason != Reason.NO_PERMIT.value:
             if time.monotonic_ns() > deadline_ns:
@@ -128,7 +128,7 @@ class Rig:
         return opened.at_ns, (begin_ns + for_ns + self._utc_ns) // MS * MS - self._utc_ns
 
     def closed(self, cause: str, *, cause_ns: int | None, opened_ns: int) -> ClosingRound:
-        """Wait until the gate closes; with `cause_ns` None the cause is the instant of its decision."""
+        """Wait for a closed gate; with `cause_ns` None the cause is the instant of the decision. Raises RigFailed."""
         change = self.until(f"a closed gate ({cause})", lambda c: c.previous == "OPEN" and c.state != "OPEN")
         self.live_until(time.monotonic_ns() + AFTER_NS)
         # The gate may reopen at once, as when a clock recovers: later samples do not belong to this closing.

@@ -73,7 +73,7 @@ class BenchRow:
 
 
 def number(value: float) -> str:
-    """Return a figure with three digits, and whole above a thousand."""
+    """Return a figure as text with three significant digits, or whole from a thousand on."""
     if value == int(value) and abs(value) < 1e12:
         return f"{int(value):,}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -46,7 +46,7 @@ def code(number: Any, *, only: int | None = None, **members: Any) -> Script:
 
 
 def members(**changes: Any) -> Script:
-    """Return a script that changes members of the correct answer; None removes one."""
+    """Return a script that changes members of the correct answers; `...` removes a member, None makes it null."""
 
     def changed(_sas: Any, _items: list[Json], honest: list[Json]) -> list[Any]:
         return [{k: v for k, v in {**one, **changes}.items() if v is not ...} for one in honest]
@@ -55,7 +55,7 @@ def members(**changes: Any) -> Script:
 
 
 def silence(_sas: Any, _items: list[Json], _honest: list[Json]) -> Raw:
-    """Give no answer."""
+    """Answer with HTTP 503 and no body, which the client takes for no answer."""
     return Raw(status=503)
 
 
@@ -171,7 +171,7 @@ def first_beat(script: Script, then: str | None) -> Callable[[CbsdRig], Checks]:
 
 
 def later_beat(script: Script, then: str | None, *, again: bool = False) -> Callable[[CbsdRig], Checks]:
-    """A heartbeat during transmission gets a special answer; `then` is the request that must follow."""
+    """Heartbeats during transmission get a faulty answer, with `again` one only; `then`: request that must follow."""
 
     def act(rig: CbsdRig) -> Checks:
         rig.authorize()
