@@ -118,7 +118,7 @@ def _share(near: tuple[float, float], at: float) -> float:
 
 
 def _between(a: Scale, b: Scale, share: float) -> Scale:
-    """Interpolate linearly between two points; a third of their difference is added to the uncertainty."""
+    """Interpolate linearly; up to a third of the points' difference, midway, joins the uncertainty in quadrature."""
     bend = abs(b.offset_db - a.offset_db) / 3 * 4 * share * (1 - share)
     return Scale(
         offset_db=a.offset_db + share * (b.offset_db - a.offset_db),

@@ -39,7 +39,7 @@ class ServiceLimits(Table):
     guarded: list[Guarded] = Field(default=[])
 
     def max_eirp_mdbm(self, bandwidth_hz: int) -> int:
-        """Highest EIRP of a channel of that width, by the limits in any 10 MHz and in any 1 MHz."""
+        """Highest EIRP in mdBm of a channel `bandwidth_hz` wide, by the limits in any 10 MHz and in any 1 MHz."""
         by_density = self.max_psd_dbm_per_mhz + 10 * math.log10(bandwidth_hz / MHZ)
         by_power = self.max_eirp_dbm_per_10mhz + 10 * math.log10(max(1.0, bandwidth_hz / (10 * MHZ)))
         return round(1000 * min(by_density, by_power))

@@ -76,7 +76,8 @@ def find_radio(*, hw_model: str, chip_model: str, firmware: str = "", folder: Pa
     """The one profile that matches a unit's reported model, chip and firmware.
 
     Raises:
-        UnknownHardware: no profile or several match, or its firmware is not known to work.
+        UnknownHardware: no profile or several match, or `firmware` is given and not known to work.
+        ProfileError: a profile in the folder is wrong.
     """
     found = [p for p in radios(folder) if p.model_match.matches(hw_model=hw_model, chip_model=chip_model)]
     if len(found) != 1:

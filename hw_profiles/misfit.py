@@ -8,12 +8,12 @@ _OWN = "Value error, "
 """The prefix that pydantic puts before the message of this project's own checks."""
 
 _WORDS = {"extra_forbidden": "this key is not known", "missing": "is missing"}
-"""What pydantic would say as `Extra inputs are not permitted` and `Field required`."""
+"""This project's messages in place of pydantic's `Extra inputs are not permitted` and `Field required`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misfit:
-    """A validation error: its location as keys and indices, and its message."""
+    """A validation error: its location as keys and indices, its message, and its pydantic type, or "misspelt"."""
 
     loc: tuple[int | str, ...]
     said: str
@@ -29,7 +29,7 @@ class Misfit:
 def first_misfit(exc: ValidationError) -> Misfit:
     """The first error of a failed check.
 
-    Where a key is missing and one beside it is not known, the latter is told: it is the former, misspelt.
+    Where a key is missing and an unknown one stands beside it, the unknown one is reported, as a probable misspelling.
     """
     errors = exc.errors(include_url=False)
     first = errors[0]

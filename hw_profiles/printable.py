@@ -24,10 +24,10 @@ MARKS_MAX: Final = 4
 def printable(text: object, *, keep: str = "", form: str = "") -> str:
     r"""Escape each control, format, separator, private and unassigned character as \xNN, \uNNNN or \UNNNNNNNN.
 
-    So is every other that nobody sees, and each mark on a letter that has MARKS_MAX of them.
+    Other invisible characters, and each combining mark beyond MARKS_MAX on one letter, are escaped too.
 
-    `keep` names characters that stay, `form` another way to write one by its number. What is printable already comes
-    back the same.
+    `keep` has characters that stay as they are; `form` is another format of an escaped one, for `str.format` with its
+    code point. Printable text comes back unchanged.
     """
     raw = str(text)
     if raw.isascii() and raw.isprintable():
@@ -75,7 +75,8 @@ def lines(text: object) -> str:
 class PrintableStream(io.TextIOBase):
     """A text stream that escapes what a terminal would obey, and whatever its encoding lacks.
 
-    It is no terminal to whoever asks: styled output goes to the `bare` stream, by those who made its text printable.
+    It never counts as a terminal: styled output goes to the `bare` stream, written by callers that made the text
+    printable themselves.
     """
 
     def __init__(self, bare: TextIO, *, said: str = "") -> None:

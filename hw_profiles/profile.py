@@ -97,7 +97,8 @@ class Timing(Table):
 class MuteSteps(Table):
     """The steps that mute the radio, in order, and the deadline of its readback.
 
-    `receive_only` says why a kind is never let transmit, where no second process can have the device to mute it by.
+    `receive_only` is not empty where this kind of radio may never transmit, because no second process can open the
+    device to mute it; it gives the reason.
     """
 
     steps: list[str] = Field(min_length=1)
@@ -170,7 +171,7 @@ class RadioProfile(Table):
 
     @property
     def conducted_dbm(self) -> tuple[float, float]:
-        """Least and most power in dBm of a full-scale tone at the antenna port, amplifier included."""
+        """Least and most power in dBm of a full-scale tone at the antenna port at least attenuation, with amplifier."""
         tx = self.tx
         middle_dbm = tx.max_output_dbm.value + tx.external_pa_db
         return middle_dbm - tx.max_output_dbm.uncertainty_db, middle_dbm + tx.max_output_dbm.uncertainty_db
@@ -186,7 +187,10 @@ class RadioProfile(Table):
         return allowed and not any(re.fullmatch(p, version) for p in self.fw_deny)
 
     def libiio_known(self, version: str) -> bool:
-        """Whether a libiio version, such as 0.24, is in the profile's range; False for malformed versions."""
+        """Whether a libiio version, such as 0.24, is in the profile's range (end excluded), or the profile has none.
+
+        A malformed version is in no range.
+        """
         if self.libiio_range is None:
             return True
         least, below = (_version(one) for one in self.libiio_range)

@@ -1,7 +1,7 @@
 """Writes files atomically, also on full and failing disks.
 
-What is to be written goes to a file of another name beside its place, down to the disk, and then takes its name in one
-step. Several files that belong together are all written before the first of them takes its name.
+The content goes to a file of another name in the same folder, is synced to disk, and that file is then renamed in one
+step. Several files that belong together are all written before the first of them is renamed.
 """
 
 import errno
@@ -32,14 +32,17 @@ class WholeFile:
 def write_whole(path: Path, data: bytes, *, mode: int = PUBLIC_MODE, replace: bool = True) -> None:
     """Write a file atomically.
 
-    Raises: FileExistsError where one is there that does not give way, any other OSError where it cannot be written;
-    then the place is as it was.
+    Raises: FileExistsError where the path exists and `replace` is False, any other OSError where it cannot be written;
+    the path is then unchanged.
     """
     write_together([WholeFile(path=path, data=data, mode=mode, replace=replace)])
 
 
 def write_together(files: Sequence[WholeFile]) -> None:
-    """Write several files together: all of them, or none. Raises as `write_whole`."""
+    """Write several files together: none is renamed before all are on disk. Raises as `write_whole`.
+
+    Where a rename fails, new files are removed again, and files that replaced older ones by then stay.
+    """
     with Staged(files) as staged:
         staged.commit()
 
@@ -68,7 +71,7 @@ class Staged:
         return self
 
     def commit(self) -> None:
-        """Rename each to its path; where one fails, the new files before it are removed again."""
+        """Rename each to its path; where one fails, those renamed before it to free paths are removed again."""
         new: list[Path] = []
         try:
             for file, place, waiting in self._waiting:

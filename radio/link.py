@@ -22,7 +22,11 @@ from radio.speakers import RetriedWait
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentBeat:
-    """The agent's heartbeat at `said_ns`, with its last sensing result; incumbents are [low_hz, high_hz]."""
+    """The agent's heartbeat at `said_ns`, with its last sensing result; times monotonic ns.
+
+    `listened_ns`: when the last look was taken. `incumbents_hz`: protected bands as [low_hz, high_hz]. `cause_ns`: when
+    the newest of them was first protected, None without one.
+    """
 
     said_ns: int
     listened_ns: int | None
@@ -314,9 +318,10 @@ class Link:
             self.socket.connect(f"ipc://{path}")
 
     def wait(self, timeout_ms: float) -> bool:
-        """Wait until a message has arrived or one of `others` is readable, at most `timeout_ms` (ms without `others`).
+        """Wait until a message has arrived or one of `others` is readable, at most `timeout_ms`.
 
-        A wait that fails heard nothing. Raises WaitFailed once that goes on for long.
+        Without `others` the time is rounded to whole milliseconds. A wait that fails counts as one in which nothing
+        arrived. Raises WaitFailed once waits fail for long.
         """
         return self._retried.heard(partial(self._waited, timeout_ms), or_else=False)
 

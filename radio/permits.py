@@ -82,7 +82,7 @@ class Permits:
     def take(self, artifact: bytes, now: TimeFix | None = None) -> HeldPermit | Refusal:
         """Verify an artifact and hold its permit; the same settlement again keeps its state.
 
-        Args: now: here; without a trusted clock only what is under the newest rule is taken.
+        Args: now: this node's time; without a trusted one only a settlement under the newest rule is taken.
         """
         permit = verify(artifact, network=self._network, anchors=self._anchors)
         if isinstance(permit, Refusal):
@@ -193,7 +193,7 @@ class Permits:
         return next((h for h in reversed(own) if not h.closed), None)
 
     def finished(self, now: TimeFix) -> list[HeldPermit]:
-        """Permits that are over and not yet accounted for."""
+        """Permits that are over, withdrawn or past their window; each is returned once, to be reported as used."""
         over = [
             h
             for h in self._held.values()

@@ -29,7 +29,7 @@ def die_with_parent(parent_pid: int | None = None) -> None:
 
     Args:
         parent_pid: who is expected to be the parent; checked after the request, so that a death in between is seen.
-            Who is not told goes by `PARENT` in its environment, where `child_environment` put it.
+            If not given, the number in `PARENT` of the environment counts, which `child_environment` put there.
 
     Raises:
         OrphanedAtBirth: that parent is gone already.

@@ -1,12 +1,12 @@
 """The rules that a warden has accepted: the chain of rules, kept over restarts, which never goes back to an older rule.
 
-    a rule is taken        that holds in itself, is inside its authority's scope, follows the newest known here, and
-                           beyond what its author sits above of only narrows (SCOPE)
+    a rule is taken        that holds in itself, is inside its authority's scope, and follows the newest known here; it
+                           may widen that one only where its author is the same authority or above it (else SCOPE)
     a settlement is taken  under the rule that was in force when its GRANT was signed, and that is in force still; once
                            a rule is superseded only settlements that were taken before go on (RULE_UNKNOWN)
 
-Nothing of it is believed from the agent but bytes. What was seen lies in a file of the warden's own, written beside the
-loop: a disk that stalls holds up no decision.
+The agent's bytes are verified here; nothing else that it says of rules counts. The rules accepted are kept in a file of
+the warden's own, written by a thread beside the loop: a disk that stalls delays no decision.
 """
 
 import threading

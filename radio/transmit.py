@@ -224,7 +224,7 @@ class TransmitChain:
     def _unanswered(self, what: str) -> Refusal:
         """Mute a device that left a question unanswered; latch where it does not read back as silent.
 
-        So is one that did so `UNANSWERED_MAX` times within a minute.
+        A device that did so `UNANSWERED_MAX` times within `UNANSWERED_WITHIN_NS` is latched, too.
         """
         now_ns = self._monotonic_ns()
         self._unanswered_ns.append(now_ns)

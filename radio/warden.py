@@ -64,9 +64,9 @@ BEAT_NS = 50_000_000
 POLL_MS = 1
 IDLE_POLL_MS = 5
 REST_NS = 5_000_000
-"""The longest wait of a loop that is woken by every message and thread, for changes that only time shows.
+"""The longest wait in ns of a loop that is woken by every message and thread.
 
-That is the clock: it carries its last verdict on for as long, and nothing else of the gate changes without a sound.
+Only the clock can change without waking it: the clock extrapolates its last verdict for about as long.
 """
 IDLE_REST_NS = 20_000_000
 """The longest wait in ns while no permit is held, so that the gate cannot open."""
@@ -299,7 +299,7 @@ class Warden:
     def _wait(self) -> int:
         """Take the agent's messages, waiting while nothing is due; returns when the turn began, monotonic ns.
 
-        That is when something came, or when the loop meant to go on: whatever it is late by counts as of the turn.
+        That is when a message came, or when the loop meant to go on: time by which it wakes late belongs to the turn.
         """
         began_ns = self._monotonic_ns()
         busy = self._state is GateState.OPEN or bool(self._records or self._bursts_offered)
@@ -318,8 +318,8 @@ class Warden:
     def _rest(self, began_ns: int) -> tuple[bool, int]:
         """Wait for a message or for what is due: whether a message waits, and when the turn began (see `_wait`).
 
-        A rest that ends without either goes on while the clock, which alone may have changed, bears the decision out;
-        one that is interrupted by what no decision can rest on goes on when that is dealt with.
+        A wait that ends without either goes on while the clock, which alone may have changed, supports the decision.
+        A wait that is ended by messages on which no decision depends (`_passing`) goes on once they are handled.
         """
         until_ns = began_ns + self._rest_ns
         while True:
@@ -789,7 +789,7 @@ class Warden:
     def _say_vacated(self, now: TimeFix) -> None:
         """Report that the radio is silent in bands handed on: by now the gate has decided without them.
 
-        What base stations were given in it cannot be called back, so that it is said once the last has to be silent.
+        Grants of base stations in such a band cannot be called back: the report waits until all of them must be silent.
         """
         for held in (one for one in self._permits.all() if one.untold):
             tuned = self._chain.band(held.permit) if self._state is GateState.OPEN else None

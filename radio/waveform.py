@@ -175,7 +175,7 @@ def _bins(band: Band, center_hz: int, sample_rate_hz: int) -> tuple[int, int]:
 
 @lru_cache(maxsize=64)
 def _cuts(center_hz: int, sample_rate_hz: int, allowed: Allowed) -> tuple[_Cut, ...]:
-    """The stretches beside the band as far as the sample rate reaches; one narrower than a bin joins its neighbour."""
+    """The stretches beside the band as far as the sample rate reaches; one that holds no bin's centre is left out."""
     half_hz = -(-sample_rate_hz // 2)
     seen = Band(low_hz=center_hz - half_hz, high_hz=center_hz + half_hz)
     found = stretches(allowed.band, seen=seen, rule_mdbm_per_mhz=allowed.outside_mdbm_per_mhz, service=allowed.service)

@@ -1,7 +1,7 @@
 """IQ samples to occupancy with uncertainty: spectra, noise floor, detectors, envelopes.
 
-Its matrices are small and its callers many: one thread of linear algebra for each process, whatever is loaded before or
-after. More of them only wait for each other.
+Each process uses one thread of linear algebra, whether numpy is imported before or after this package: the matrices are
+small and the callers many, so that more threads would only wait for each other.
 """
 
 import os

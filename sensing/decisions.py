@@ -19,10 +19,11 @@ Float16s = NDArray[np.float16]
 class DecidedBlocks:
     """Decisions on consecutive blocks, one piece after the other.
 
-    `over_db`, `whole_db` and `lasting` have the shape (channels, blocks): the largest of all tests in dB over its
-    threshold, the energy of the whole channel likewise, and what lasts. `bound` and `clipped`, shape (blocks,), are
-    somebody's whatever the floor, and overdriven. `risen`, shape (channels, pieces), says whether a part of the channel
-    rose over the whole piece by more than chance.
+    `over_db`, `whole_db` and `lasting` have the shape (channels, blocks): the largest of all test statistics in dB over
+    its threshold, the energy of the whole channel in dB over its threshold, and whether the block belongs to a longer
+    stretch over its threshold. `bound` and `clipped` have the shape (blocks,): whether the block is a signal's whatever
+    the floor, and whether the converter was overdriven in it. `risen`, shape (channels, pieces), says whether the power
+    of a part of the channel was higher over the whole piece by more than chance.
     """
 
     over_db: Float16s
@@ -34,7 +35,7 @@ class DecidedBlocks:
 
     @classmethod
     def empty(cls, channels: int, blocks: int) -> "DecidedBlocks":
-        """Allocate for that many channels, blocks and pieces."""
+        """Uninitialized arrays for `channels` channels, `blocks` blocks, and as many pieces as blocks."""
         return cls(
             over_db=np.empty((channels, blocks), np.float16), whole_db=np.empty((channels, blocks), np.float16),
             lasting=np.empty((channels, blocks), np.bool_), bound=np.empty(blocks, np.bool_),
@@ -42,7 +43,7 @@ class DecidedBlocks:
         )  # fmt: skip
 
     def put(self, other: "DecidedBlocks", block: int, piece: int) -> None:
-        """Copy the blocks and pieces of `other` here, from a block and a piece on."""
+        """Copy all blocks and pieces of `other` here, the first of them to indices `block` and `piece`."""
         blocks = slice(block, block + len(other.bound))
         self.over_db[:, blocks] = other.over_db
         self.whole_db[:, blocks] = other.whole_db
@@ -54,7 +55,10 @@ class DecidedBlocks:
 
 @dataclass(frozen=True, slots=True)
 class BlockDecisions:
-    """The decisions on one piece: its slices of `these`; `key` is number and version of the floor they were made by."""
+    """The decisions on one piece: blocks `first` to `last` (excluded) and piece `piece` of the arrays `these`.
+
+    `key` is number and version of the floor they were made with, `start_ns` the piece's begin.
+    """
 
     key: tuple[int, int]
     start_ns: int
@@ -96,7 +100,8 @@ class DecisionShelf:
     ) -> list[BlockDecisions]:
         """Store the decisions on some pieces; returns one `BlockDecisions` for each.
 
-        Args: firsts (pieces + 1,) with which block each piece begins, and the last ends; starts_ns (pieces,) when.
+        Args: firsts (pieces + 1,): the first block of each piece, then the number of blocks; starts_ns (pieces,): when
+            each piece begins; key: number and version of the floor.
         """
         channels, blocks = decided.over_db.shape
         if len(self._array.over_db) != channels or self._blocks + blocks > len(self._array.bound):
@@ -128,9 +133,9 @@ class JudgedBlocks:
     """The decisions on many pieces joined into one; what all channels share is computed once."""
 
     def __init__(self, pieces: list[BlockDecisions], *, step_s: float, sound: dict[int, bool], uncertain: int) -> None:
-        """Args: step_s: from block to block in a piece. sound: for each floor, by its number, whether it is anchored.
+        """Args: step_s: seconds from one block of a piece to the next. sound: by floor number, whether it is anchored.
 
-        uncertain: blocks beside these whose level fits no floor.
+        uncertain: how many further blocks there are, whose level fits no floor.
         """
         self.pieces, self.uncertain = pieces, uncertain
         self._spacings: dict[bytes, SampleGaps | None] = {}

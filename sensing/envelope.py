@@ -31,14 +31,17 @@ class MeasuredQuantity:
     valid_until_ns: int
 
     def confidence(self, now_ns: int) -> float:
-        """Confidence at a time: from the measured level towards 0, decaying exponentially; 0 outside the validity."""
+        """Confidence at a time: decays from `level` to CONFIDENCE_AT_END of it over the validity, exponentially.
+
+        0 outside the validity, and with a flag of `VOIDING`.
+        """
         if not self.measured_ns <= now_ns < self.valid_until_ns or self.flags & VOIDING:
             return 0.0
         age = (now_ns - self.measured_ns) / (self.valid_until_ns - self.measured_ns)
         return float(self.level * CONFIDENCE_AT_END**age)
 
     def aged(self, now_ns: int) -> "MeasuredQuantity":
-        """The quantity at a later time: its interval is widened in proportion to the confidence lost."""
+        """The quantity at a later time: its interval is divided by the share of confidence kept, infinite with none."""
         kept = self.confidence(now_ns) / self.level
         if kept <= 0.0:
             return replace(self, low=float("-inf"), high=float("inf"))
@@ -151,7 +154,10 @@ def claims_too_much(place: PlaceEnvelope, *, level_dbm: float, confidence: float
 
 
 def _incumbent_probability(report: SurveyReport, channel: ChannelReport) -> Interval:
-    """The confidence of the surest radar that overlaps the channel; without one, what one look may miss at most."""
+    """The confidence of the surest radar that overlaps the channel; without one, 0 to 3 / (looks + 3).
+
+    That upper end is the rule of three: the share of looks with a radar in them when none of them had one.
+    """
     inside = [
         one.confidence
         for one in report.incumbents

@@ -35,8 +35,8 @@ REST_SHARE: Final = 0.8
 """A signal shows that the floor is noise if it is higher by the first, in dB, than that share of other groups."""
 STEEP_SHARE: Final = 0.5
 UNHEARD: Final = 1e9
-"""Rise asked of a group in which a filter falls so steeply that few of its bins make its power: as
-its blocks vary far more than their number explains, the quietest of them say little of its level."""
+"""Rise required, as a ratio, of a group in which a filter falls so steeply that less than STEEP_SHARE of its bins make
+its power: its blocks vary far more than their number explains, so that the quietest of them do not show its level."""
 CONVERTER_DB: Final = 75.0
 """Largest dynamic range of a receiver's converter, dB: noise this far below its total input cannot be measured."""
 EVEN_RATIO, EVEN_SURE = 0.6, 5.0
@@ -57,10 +57,10 @@ FILTER_KNOWN: Final = 0.95
 class FloorView:
     """A gain setting's floor ready to decide by: floor, averages, references of each group, the offset's bins last.
 
-    Of each channel: `steady`, whether something narrow stands in it all the time; `carried`, whether that is too wide
-    or too strong to be a line of the receiver's own making; `doubtful`, whether a part of it may be filled; `raised`,
-    whether its floor is above what the calibrated receiver makes. `least` is what a group must rise by; of
-    each channel that was asked for `prepared` keeps its groups, and its cells with the thresholds found for them.
+    Of each channel: `steady`, whether it contains a steady signal; `carried`, whether that is too wide or too strong to
+    be a spurious line of the receiver; `doubtful`, whether a steady signal may fill a part of it; `raised`, whether its
+    floor is above what the calibrated receiver makes. `least` is the least ratio to its floor that a group must reach;
+    `prepared` caches the groups of the channels asked for, and their cells with the thresholds found for them.
     """
 
     floor: Floats
@@ -103,7 +103,7 @@ class FloorReader:
         self._bin_at = np.arange(settings.fft_size) / settings.fft_size - 0.5
 
     def view(self, state: GainState, psd: Floats, *, frames: int) -> FloorView:
-        """The view of a gain setting; psd: mean power of every bin in so many frames, to tell a line from a band."""
+        """The view of a gain setting; psd: each bin's mean power over `frames` frames, to tell a line from a band."""
         layout, groups = self._layout, self._layout.groups
         counted = np.where(1 / state.spread < SKIRT * self.shapes, 1 / state.spread, self.shapes)
         level_db = decibels(state.level)
@@ -154,8 +154,8 @@ class FloorReader:
     def _above_the_rest(level_db: Floats, shape: Shape) -> Bools:
         """Which groups lie above four fifths of the groups without steady signals.
 
-        What varies too little for noise is somebody's, and so is a line at the band's edge; where they are no louder
-        than the rest, the rest may be filled as well.
+        What varies too little for noise is a signal, and so is a line at the band's edge; where they are no stronger
+        than the rest of the band, signals may fill the rest as well.
         """
         rest = level_db[~(shape.filled | shape.steady)]
         if len(rest) == 0:
@@ -166,7 +166,7 @@ class FloorReader:
         """The least rise of each group: a small one, larger in a filter's skirts, unbounded where those begin.
 
         Where a filter falls by tens of decibels within a group, the bin next to the passband makes all of its power;
-        where it lies deeper than any converter reaches there is nothing but numbers.
+        more than CONVERTER_DB below the passband the levels are below the converter's resolution.
         """
         least = np.where(skirts, DC_LEAST, 1.0)
         if skirts.any() and not skirts.all():

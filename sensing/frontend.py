@@ -27,7 +27,8 @@ class Spectra:
     """The spectra of one pass: arrays of shape (n_fft,), lowest frequency first, in squared full scales per bin.
 
     `groups` has shape (blocks, n_groups): the mean power of each group of bins in each block. `offset_bins`, shape
-    (blocks,), is that of the three bins around the tuned frequency with whatever is constant in the look taken out.
+    (blocks,), is that of the three bins around the tuned frequency with the look's constant offset removed. `mean`,
+    `peak` and `kurtosis` are of `frames` frames.
     """
 
     frames: int

@@ -1,7 +1,7 @@
 """Combines several nodes' reports of one quantity into one, robust against a lying minority.
 
 A report counts by the authority behind it, by how reliable its way of measuring is, and by how well it agrees with the
-others. What a node claims about its own precision buys it no more weight than the typical node has.
+others. A node that claims to be more precise than the typical one gets no more weight for that.
 """
 
 import math

@@ -96,7 +96,7 @@ class FloorHistory:
         )
 
     def settle(self) -> None:
-        """Drop the levels of the oldest eighth and keep their decisions, which must have been made."""
+        """Drop the levels of the oldest eighth and keep their decisions; without a decision a piece stays uncertain."""
         while self._beyond(7 / 8):
             piece = self._full.popleft()
             self._full_bytes -= piece.levels.nbytes

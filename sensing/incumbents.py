@@ -11,7 +11,7 @@ MERGE_NS: Final = 2_000_000_000
 
 
 class IncumbentLog:
-    """Keeps the detections. In a band where no incumbent can be, a train is a pulse report only."""
+    """Keeps the detections. In a band where no incumbent can be, a train is reported as a pulse train only."""
 
     def __init__(self, bands: Sequence[Channel] | None) -> None:
         """Args: bands in which an incumbent can be, in Hz; None for any."""

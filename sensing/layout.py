@@ -15,7 +15,7 @@ GROUPS_ALL: Final = 48
 """Number of groups shared among the channels; each has from four to forty, as far as there are bins."""
 GROUPS_PER_CHANNEL: Final = (4, 40)
 GROUPS_MOST: Final = 200
-"""Number of channels above which each is one group, to bound the work for each sample."""
+"""Most groups of many channels together, to bound the work for each sample; of more channels each is one group."""
 GUARD_GROUPS_MAX: Final = 16
 BINS_PER_GROUP_MIN: Final = 2
 SHORT_LOOK_BINS: Final = (256, 1024)
@@ -102,7 +102,10 @@ def short_look_bins(sample_rate_hz: float, channels: Sequence[Channel]) -> int:
 
 
 def lay_out(band: LayoutSettings) -> BandLayout:
-    """Divide the channels and the rest of the band into groups of bins; the DC offset's bins belong to none."""
+    """Divide the channels and the rest of the band into groups of bins; the DC offset's bins belong to none.
+
+    Raises: ChannelOutside.
+    """
     bin_hz = band.sample_rate_hz / band.fft_size
     edges = band.center_hz - band.sample_rate_hz / 2 + np.arange(band.fft_size) * bin_hz
     dc = np.abs(np.arange(band.fft_size) - band.fft_size // 2) <= DC_BINS // 2

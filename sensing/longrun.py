@@ -3,9 +3,9 @@
 How long a channel is on, and how long off, is taken to follow a generalised Pareto distribution above its shortest
 time: exponential times and Pareto ones are both among them. Each has a posterior on a grid of tail indices and
 scales; the occupancy is mean on over mean on and off. Tails whose mean is infinite have no long-run occupancy and are
-left out. That takes one on and off time for independent of the next, and none for shorter than a block. So the interval
-holds as well what the parts of the stretch say, whose shares differ less the longer they are: how much less is measured
-on them, and carried on to the whole stretch with the memory that they show.
+left out. That model takes on and off times for independent, and none for shorter than a block. So the interval also
+includes an estimate from parts of the stretch, whose shares of busy time differ less the longer the parts are: how much
+less is measured, and extrapolated to the whole stretch with the Hurst index that the parts show.
 
 Source: ITU-R SM.2256 for the measure; Pickands (1975) for the distribution.
 """
@@ -44,7 +44,9 @@ def long_run_occupancy(
 ) -> Interval:
     """Share of the time in which a channel is busy in the long run.
 
-    Args: busy shape (n,), decisions in the order of time, `step_s` apart or at `times_s`.
+    NaN, from 0 to 1, where there are fewer than CYCLES_LEAST complete on times or off times.
+
+    Args: busy shape (n,), decisions in the order of time, `step_s` apart or at `times_s`; level of the interval.
     """
     if len(busy) < 2:
         return channel_occupancy(busy, times_s=times_s, level=level)

@@ -94,7 +94,7 @@ def count_runs(busy: NDArray[np.bool_]) -> Runs:
 
 
 def lag_one(busy: NDArray[np.bool_]) -> float:
-    """Correlation of a decision with the next one, between 0 and 1."""
+    """Correlation of a decision with the next one, from 0 to 1; UNKNOWN_CORRELATION where all decisions are alike."""
     if busy.all() or not busy.any():
         return UNKNOWN_CORRELATION
     return count_runs(busy).correlation
@@ -103,7 +103,7 @@ def lag_one(busy: NDArray[np.bool_]) -> float:
 class SampleGaps:
     """Gaps between decisions in time order, s; computed once for all channels of the same looks.
 
-    `alike` are means of gaps that differ by less than `GAP_PARTS` parts of the shortest, `share` how many are of each.
+    `alike` are means of gaps that differ by less than 1 / `GAP_PARTS` of the shortest, `share` the share of each.
     """
 
     __slots__ = ("alike", "gaps_s", "longest_s", "share", "shortest_s")

@@ -34,11 +34,11 @@ ALIKE_DB: Final = 2.0
 def rising_blocks(power: Floats, shapes: Floats, at: Floats, *, most: int) -> int:
     """Number of first blocks whose level is lower, all over the band, than at the look's end.
 
-    All of them where more than a quarter do: the gain may not have come to rest. None where a later one falls back: a
-    gain that has risen stays.
+    One block more is counted, for the rise itself; all blocks where more than a quarter are low: the gain may not have
+    settled. 0 where a later block is as low again: a gain that has risen stays.
 
-    Args: power (blocks, groups); shapes, independent averages behind a block of each group; at, where it lies, -0.5 to
-        0.5 of the sample rate; most: no more blocks than this are a beginning.
+    Args: power (blocks, groups); shapes, independent averages behind a block of each group; at, its frequency, -0.5 to
+        0.5 of the sample rate; most: with more low blocks than this the result is 0.
     """
     blocks, groups = int(power.shape[0]), int(power.shape[1])
     if blocks < BLOCKS_LEAST or groups < GROUPS_LEAST or most <= 0:

@@ -47,7 +47,8 @@ class ProductSettings:
 class SpectrumProduct:
     """Power density of each bin, lowest first, relative to full scale per Hz, linear, shape (dft_size,).
 
-    Statistics are over single transforms, `dfts` of them, without averaging; nan where there were none.
+    `low_hz` is relative to the centre. Statistics are over single transforms, `dfts` of them, without averaging; nan
+    where there were none.
     """
 
     low_hz: float
@@ -64,7 +65,8 @@ class ChannelProduct:
     """The products of one channel, filtered to the channel, powers linear relative to full scale.
 
     `apd_percent[i]` is the share of samples above `APD_LOW_DB + i` dB. Frames begin at `frame_ns`; `power_mean` and
-    `power_max` have one value each. `periodic` has a row for each of DETECTORS, None where the channel is too narrow.
+    `power_max` have one value each. `periodic`, shape (6, parts of a frame), has a row for each of DETECTORS; None
+    where the channel is too narrow or no frame is complete.
     """
 
     channel: Channel
@@ -243,7 +245,7 @@ def _apd_cells() -> tuple[NDArray[np.int16], Float32s]:
 
 
 class _Frames:
-    """Cuts the powers of all channels, shape (channels, n), into frames of FRAME_S without gaps."""
+    """Cuts the powers of all channels, shape (channels, n), into frames of FRAME_S, none of which spans a gap."""
 
     def __init__(self, channels: int, rate_hz: float) -> None:
         self._rate_hz, self._channels = rate_hz, channels

@@ -22,7 +22,7 @@ class RadarReach:
     """Radar classes that would have been detected, and those that could not, with the reason.
 
     `searched_s` of `listened_s` could be searched; the rest was silent, no numbers, overdriven, or the receiver's own.
-    In `lowered_s` of them something filled the whole band: there a radar is heard over that, and not over the noise.
+    In `lowered_s` of them a signal filled the whole band: there a radar must be stronger than that signal.
     """
 
     heard_if_there: tuple[str, ...]
@@ -50,8 +50,8 @@ class Searched:
     ) -> None:
         """Add a look.
 
-        Args: silent are its samples, from and up to, that say nothing; joined if none are missing before it; filled if
-        something fills the whole band.
+        Args: silent: spans of its samples without information, end not included; usable: whether any of it counts;
+        joined: whether no samples are missing before it; filled: whether a signal fills the whole band.
         """
         self.of += samples
         if not usable or not joined:

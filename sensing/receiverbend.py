@@ -1,8 +1,8 @@
 """Tells whether a floor's shape over frequency is a receiver's, or that of a signal standing on a floor.
 
 A dome or a tilt of some decibels is a receiver's. So is a passband beyond which next to nothing is left. Where the band
-falls by more than that and ends in an even floor at both its ends, what fills the middle may be somebody's who never
-stops: nobody can tell it from a filter without knowing the filter.
+falls by more than that and ends in an even floor at both its ends, a signal that never stops may fill the middle: it
+cannot be told from a filter without knowing the filter.
 """
 
 from typing import Final

@@ -10,7 +10,7 @@ from sensing.frontend import Iq, flat_samples
 
 STRIDE: Final = 16
 LEAST: Final = 64
-"""Number of samples compared; noise of two values repeats that many once in 10^19 looks."""
+"""Least number of samples compared; noise of two values repeats that many once in 10^19 looks."""
 KEPT: Final = 8
 """Number of looks remembered: as many as a driver has buffers in a ring."""
 
@@ -24,7 +24,8 @@ class Repetition:
     def again(self, iq: Iq) -> bool:
         """Add a look; returns whether it repeats one of the last `KEPT`.
 
-        A look that repeats within itself is a signal without noise, as one of one value is `silence`: no buffer of old.
+        False for a look shorter than LEAST * STRIDE, and for one that repeats within itself: that is a signal without
+        noise, and no old buffer.
         Args: iq int16 (n, 2) or complex64 (n,), left as it is.
         """
         if len(iq) < LEAST * STRIDE:

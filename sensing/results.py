@@ -22,10 +22,10 @@ class ChannelState(Enum):
 class Anchor(Enum):
     """The evidence that the quietest level of a channel is idle, on which the word "free" rests.
 
-    `CALIBRATION`: it is what the calibrated receiver makes by itself. `TIME`: something in the band was seen to rise
-    from it or fall back to it. `FREQUENCY`: something stands on it that is narrower than the band. `RECEIVER`: it is
-    weak and runs over frequency as a receiver's filter makes it. `NONE`: nothing; a signal that fills the band all the
-    time would look the same.
+    `CALIBRATION`: it is the calibrated receiver's own noise. `TIME`: a signal in the band was seen to rise from it or
+    fall back to it. `FREQUENCY`: a steady signal on it is narrower than the band. `RECEIVER`: it is weak and has the
+    shape over frequency of a receiver's filter. `NONE`: no evidence; a signal that fills the band all the time would
+    look the same.
     """
 
     CALIBRATION = "calibration"
@@ -96,8 +96,8 @@ class LookResult:
 class ChannelReport:
     """The results for one channel; `headroom_db` is from its mean power to the converter's full scale.
 
-    `occupancy` is the share of the time that was listened to, and between looks, of this stretch; `long_run` the share
-    in the long run of which this stretch is a sample. `anchor` is what its floor rests on. `threshold` is the density,
+    `occupancy` is the busy share of the time of this survey, gaps between looks included; `long_run` the share in the
+    long run, of which the survey is a sample. `anchor` is the evidence for its floor. `threshold` is the power density,
     over the whole channel, from which one block counts as busy.
     """
 

@@ -23,7 +23,8 @@ DC_SHARE: Final = 0.1
 SILENT_SHARE: Final = 1e-10
 """Share of a constant offset below which a variation is rounding of the numbers."""
 STEP_SHARE_MOST: Final = 0.02
-"""Largest distance of two values, as a share of full scale; values further apart are a limiter's."""
+"""Largest amplitude, as a share of full scale, at which two values are noise below a step; beyond, they are a
+limiter's."""
 NEIGHBOURS: Final = 2
 FEW: Final = 64
 """Number of samples in which noise over a few steps shows more than two codes: most looks need no more."""
@@ -32,15 +33,15 @@ IMAGE_COEFFICIENT: Final = 0.1
 CONSTANT_ENVELOPE: Final = 1.3
 """Envelope kurtosis below which a signal has constant amplitude: 2 for noise and OFDM, 1 for a carrier."""
 COARSE_POWER: Final = 6.0
-"""Power, in units of the squared step, below which noise is two codes, rounded to one
-envelope."""
+"""Power, as a multiple of the quantisation noise, below which noise takes two codes, so that its envelope looks
+constant; six times that noise is one step squared."""
 LOUD_FLOOR: Final = 0.06
 """Total power of a "floor", as a share of a full-scale sine (-12 dBFS), above which it is not receiver noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """The measurements of raw samples; powers in squared full scales, neither other power includes `dc`."""
+    """The measurements of raw samples; powers in squared full scale. `power` and kurtosis are without the DC offset."""
 
     flags: SampleFlag
     clipped_share: float
@@ -89,7 +90,10 @@ def clipped_spans(iq: Iq, *, full_scale: float) -> list[tuple[int, int]]:
 
 
 def _step(flat: NDArray[np.int16] | NDArray[np.float32], full_scale: float) -> float:
-    """The smallest difference of two samples: 8 bits have steps of two half codes, or shifted, of 256."""
+    """The converter's step: the greatest common divisor of the samples' differences; 1/512 of full scale for floats.
+
+    Samples of an 8-bit converter come in steps of 2, as half codes, or of 256, shifted.
+    """
     if flat.dtype != np.int16:
         return full_scale / 512
     values = np.unique(flat[:PROBE_SAMPLES]).astype(np.int64)
@@ -99,7 +103,9 @@ def _step(flat: NDArray[np.int16] | NDArray[np.float32], full_scale: float) -> f
 def converter_noise(iq: Iq, *, full_scale: float) -> float:
     """Quantisation noise power, in squared full scales; 0 where the samples show no steps.
 
-    Args: iq int16 (n, 2) or complex64 (n,), finite. What lies below that power nobody has heard.
+    Signals below that power cannot be detected.
+
+    Args: iq int16 (n, 2) or complex64 (n,), finite.
     """
     flat = flat_samples(iq)[:PROBE_SAMPLES]
     if len(flat) == 0:
@@ -142,7 +148,7 @@ def _piled_up(flat: NDArray[np.int16] | NDArray[np.float32], end: float, full_sc
 
 
 def inspect(iq: Iq, *, full_scale: float) -> Quality:
-    """Measure the faults of a look's samples.
+    """Measure the faults of a look's samples; none are found in fewer than JUDGED_SAMPLES_MIN.
 
     Args: iq int16 (n, 2) or complex64 (n,), finite; full_scale in the units of I and Q.
     """

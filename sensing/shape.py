@@ -1,7 +1,7 @@
 """Separates the noise floor of a band over frequency from steady signals that stand on it.
 
-A receiver's own noise runs smoothly: tilts, domes, the roll-off of its filter. What rises from it and is narrower than
-a fifth of the band, or ends sharply with the floor going on beside it, is somebody's, even if it never stopped.
+A receiver's own noise is smooth over frequency: tilts, domes, the roll-off of its filter. A rise that is narrower than
+a fifth of the band, or that ends sharply with the floor going on beside it, is a signal, even if it never stops.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ EVEN_GROUPS: Final = 3
 LEDGE_DB: Final = 0.5
 """A level step of that many dB, not explained by the slopes on both sides, is not the receiver's."""
 LEDGE_LEVEL: Final = 0.35
-"""Largest slope on both sides of a ledge, as a share of its step, over as many groups as the step takes."""
+"""Largest slope on the upper side of a ledge, as a share of its step, over as many groups as the step takes."""
 LEDGE_GROUPS: Final = 2
 """Number of groups on each side of a step that show the slope there."""
 LEDGE_OUTSIDE: Final = 0.2
@@ -74,7 +74,7 @@ class Shape:
     `skirts` lie beyond a filter's passband, or beside a signal that is as high; `filtered` where what lies between is
     as wide as a receiver's filter. `filled` are those of a wide signal, `steady` those of a narrow one.
 
-    `shaped` when the floor runs as a receiver's filter makes it, and not as flat as numbers from a generator.
+    `shaped` when the floor has the shape of a receiver's filter, unlike flat noise from a generator.
     """
 
     floor_db: Floats
@@ -98,10 +98,10 @@ def floor_shape(
 ) -> Shape:
     """Separate the floor from signals that stand on it.
 
-    Args: level_db and sd_db of each group; at is where it lies, -0.5 to 0.5 of the sample rate; passband is the
-        analogue bandwidth as a share of the rate, None where it is not known; even: groups whose power varies less
-        than noise can. Three of them side by side are a signal of constant envelope; hidden_db: level of the
-        converter's rounding, at which nobody sees how deep a floor falls.
+    Args: level_db and sd_db: level of each group and its standard uncertainty; at: its frequency, -0.5 to 0.5 of the
+        sample rate; passband: analogue bandwidth as a share of the rate, None where it is not known; even: groups whose
+        power varies less than noise can: three of them side by side are a signal of constant envelope; hidden_db: level
+        of the converter's quantisation noise, which hides how deep a floor falls.
     """
     order = np.argsort(at, kind="stable")
     x, level, sd = at[order], level_db[order], sd_db[order]
@@ -219,7 +219,7 @@ def _joined(sharp: NDArray[np.bool_]) -> list[slice]:
 def _opened(level: Floats, x: Floats) -> Floats:
     """Morphological opening: the level without rises narrower than `OPENING`.
 
-    A single group that lies below both its neighbours is a notch of the receiver or chance: it lowers nobody's floor.
+    A single group that lies below both its neighbours is a notch of the receiver or chance and is filled first.
     """
     inner = np.minimum(level[:-2], level[2:])
     level = np.concatenate((level[:1], np.maximum(level[1:-1], inner), level[-1:]))

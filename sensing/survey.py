@@ -2,7 +2,7 @@
 
 A look is a stretch of samples taken at one setting. It is cut into blocks of about 0.1 ms; a block in which a channel
 carries more power than noise explains counts as busy. What idle means is the business of `sensing.tracker`, which
-learns the floor from pieces of looks, and `sensing.floors`, which says what it is worth; `sensing.verdict` reports.
+learns the floor from pieces of looks, and of `sensing.floors`, which interprets it; `sensing.verdict` derives states.
 
 Long because floor, decisions, pulses and history of one look go through one order of steps.
 """
@@ -84,7 +84,8 @@ UNEVEN: Final = 0.15
 """Share of `flatness_db` that a block's threshold allows for."""
 CONTRAST: Final = 4.0
 CONTRAST_PFA: Final = 1e-10
-"""False-alarm probability of a block so far over the floor that it shows the floor not to be what fills the band."""
+"""A block over the floor by the ratio CONTRAST, and by the threshold of this false-alarm probability, shows that the
+floor is not a signal that fills the band."""
 CONTRAST_BLOCKS: Final = 2
 """Number of such blocks in a piece: a single one may hold a gain step, or leakage of a strong steady signal."""
 DOUBT_PFA: Final = 2e-5
@@ -97,7 +98,7 @@ Floats = NDArray[np.float64]
 
 
 class Survey:
-    """Takes successive looks and reports on the channels at any time."""
+    """Takes successive looks and reports on the channels at any time; raises ChannelOutside when made."""
 
     def __init__(self, settings: SurveySettings) -> None:
         self.settings = settings
@@ -153,7 +154,8 @@ class Survey:
     def feed(self, iq: Iq, *, start_ns: int, flags: SampleFlag = SampleFlag.NONE) -> LookResult:
         """Take one look.
 
-        Args: iq int16 (n, 2) or complex64 (n,), left as it is; start_ns of its first sample on any steady clock.
+        Args: iq int16 (n, 2) or complex64 (n,), left as it is; start_ns of its first sample on any steady clock; flags:
+            faults that the receiver's driver knows of.
         """
         spans = bad_spans(iq)
         clean, bad = finite(iq)
@@ -322,7 +324,10 @@ class Survey:
             self._floor.learn(*together, teaches=True)
 
     def _full_band(self, quality: Quality, groups: NDArray[np.float32]) -> SampleFlag:
-        """Flag a band that is busy everywhere, all the time: it has no idle cell to measure the floor in."""
+        """FULL_BAND for a band that is busy everywhere, all the time: it has no idle cell to measure the floor in.
+
+        BELOW_QUANTISATION where all groups have no power at all, else NONE.
+        """
         if len(groups) == 0:
             return SampleFlag.NONE
         trusted = self._layout.trusted

@@ -26,12 +26,13 @@ LOW_SPREAD: Final = 1.7
 STEP_MOST_DB: Final = 0.45
 """Largest step in dB from one part to the next; a larger one is a signal's, or a gain step."""
 BESIDE_MOST: Final = 1.4
-"""Largest residual of the parts beside a smooth course, in standard deviations; a sudden begin leaves more."""
+"""Largest residual of the parts from a smooth course, in standard deviations; a sudden start leaves more."""
 STEP_DEVIATIONS: Final = 3.0
 SWAY_MOST_DB: Final = 3.0
 SWAY_LEAST_DB: Final = 0.12
 ROUGH: Final = 1.2
-"""Most of squared differences over squares about the mean: 2 by chance, less in one piece of twenty."""
+"""Largest ratio of the sum of squared differences to that of squares about the mean: 2 by chance, less than this in one
+piece of twenty."""
 SWAY_SURE: Final = 1.3
 """Standard deviation of a smooth sway, in those of chance, from which it is accepted."""
 DEGREE: Final = 4
@@ -55,7 +56,10 @@ STEADY: Final = Sway(None, varies=False)
 
 
 def may_sway(power: Floats) -> bool:
-    """Whether the total power of the band, blocks (blocks, groups), varies more smoothly than chance does."""
+    """Whether the total power of the band varies more smoothly from block to block than chance does.
+
+    Args: power (blocks, groups), linear.
+    """
     parts = len(power) // TOGETHER
     if parts < PARTS_LEAST:
         return False
@@ -67,8 +71,9 @@ def may_sway(power: Floats) -> bool:
 def sway(power: Floats, level: Floats, variance: Floats, *, last_db: float | None = None) -> Sway:
     """Estimate the gain's variation in a piece.
 
-    Args: power (blocks, groups); level of the floor, drift and all, and relative variance of one idle block, (groups,);
-        last_db is where the piece just before ended, None if it did not sway. On a crest a piece varies by little.
+    Args: power (blocks, groups); level of the floor with its drift, and relative variance of one idle block, both
+        (groups,); last_db: deviation at the end of the piece just before, None if it did not sway: a piece at the crest
+        of a sway hardly varies itself.
     """
     parts = len(power) // TOGETHER
     end = parts * TOGETHER

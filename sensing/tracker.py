@@ -1,12 +1,12 @@
 """Tracks the noise floor of each group of bins, separately for each gain setting.
 
-What was idle in a piece of a look is what its quiet blocks share. A piece is compared with the floor as it is known:
+The idle level in a piece of a look is the one that its quiet blocks share. A piece is compared with the known floor:
 
 - where it is quieter, twice in a row, it becomes the floor: something was there before;
 - where it is alike, it is averaged in, so that slow drifts are followed;
 - where it is louder, it teaches nothing, however long that lasts: a channel that rose and did not fall is busy;
 - where the whole band, its edges too, moved by one factor and stayed, the gain changed or something wider than the band
-  began. From the samples nobody can tell which: a floor of its own is begun, and nothing before or after is idle by it.
+  began. The samples do not show which: a new floor is begun, and blocks on either side are not judged by the other's.
 
 Pieces that are clipped or broken are compared with the floors and never taught from; short ones only together
 (`sensing.shortlooks`).
@@ -78,7 +78,7 @@ VERSION_DB: Final = 0.03
 HUMS_FOR: Final = 8
 """Pieces after one with a clear gain sway in which an unclear variation teaches nothing."""
 EXCURSIONS_DOUBTED: Final = 2
-"""Number of common rises and falls of the whole band that are taken for traffic: a gain seldom does so."""
+"""Most rises and falls of the whole band that may be the gain's; with more of them all are taken for traffic."""
 RUNS: Final = np.array([4, 8, 16], np.int64)
 """Numbers of neighbouring groups whose rises are averaged: a weak signal is wider than one group, chance is not."""
 UNCERTAIN: Final = -1
@@ -92,9 +92,9 @@ class Piece:
 
     `state` is the number of a `GainState`, or `UNCERTAIN` where the level fits none; a piece too short to be compared
     alone belongs to the setting of `leader`, which stands for it and its like together. `clipped` are its overdriven
-    blocks; `bound` if it is somebody's whatever its level; `drift_db` is how far the whole band, its edges too, lies
+    blocks; `bound` if it holds a signal whatever its level; `drift_db` is how far the whole band, its edges too, lies
     over the floor without having stepped; `risen` are groups whose quiet blocks rose with their neighbours by more than
-    chance; `decided` is the reader's own.
+    chance; `decided` is for the decisions of the survey.
     """
 
     start_ns: int
@@ -122,7 +122,7 @@ class Piece:
 def powers_of(pieces: Sequence[Piece], firsts: NDArray[np.int64]) -> Floats:
     """Linear power of each block and group of some pieces, one after the other, with drift removed.
 
-    Args: firsts (pieces + 1,) with which block each begins, and the last ends.
+    Args: firsts (pieces + 1,): the first block of each piece, then the number of blocks.
     """
     levels = np.concatenate([piece.levels for piece in pieces])
     power = np.empty(levels.shape)
@@ -207,9 +207,9 @@ class FloorTracker:
         compared: NDArray[np.bool_],
         order: NDArray[np.intp],
     ) -> None:
-        """Args: shapes of one block of each group; groups of each channel; which groups tell a change of gain.
+        """Args: shapes: independent averages behind one block of each group; channels: the groups of each channel.
 
-        order: the groups that do, from the lowest frequency to the highest.
+        compared: which groups show a change of gain; order: those groups in the order of their frequencies.
         """
         self._quiet = QuietLevels(shapes)
         self._shapes, self._compared = shapes, compared
@@ -494,8 +494,9 @@ class FloorTracker:
     def _give_up(self, back: Piece | None = None) -> bool:
         """End a move that did not last: it was a signal's, unless it is the first or second one.
 
-        Once or twice a gain may have stepped and stepped back: from the samples nobody can tell. Both steps may lie in
-        the pieces beside; `back` is the one in which it was as before. Says whether that is in doubt.
+        Once or twice it may have been a gain that stepped and stepped back; both steps may lie in the pieces beside the
+        move, and `back` is the first piece after it. Returns whether that is in doubt: all these pieces are then
+        uncertain.
         """
         moved = [piece for piece, _ in self._pending]
         self._pending.clear()

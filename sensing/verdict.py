@@ -29,15 +29,16 @@ RATE_SLACK: Final = (3.0, 1e-3)
 STRONG_DB: Final = 6.0
 STRONG_SHARE: Final = 0.3
 UNSEEN_LOW: Final = 0.01
-"""Least occupancy for "busy" where most of the time was not seen."""
+"""Occupancy above which a channel is busy, times the share of the time that was not seen."""
 UNSEEN_MOST: Final = 0.5
 SURE_BLOCKS: Final = 2
-"""Number of certain blocks that make a channel busy, where less of the time than the first was not seen."""
+"""Number of certain blocks that make a channel busy, where less than UNSEEN_MOST of the time was not seen."""
 BLURRED_SD: Final = 1.64
 BLURRED_MOST: Final = 0.75
 IDLE_BLOCKS_LEAST: Final = 32
-"""A longer stretch is over its threshold as a whole: blocks between the bursts in it, whose energy is that of idle ones
-to within the first, in deviations of their mean, are no certain use. Idle blocks are known from so many on."""
+"""Least number of idle blocks to compare with. A longer stretch is over its threshold as a whole: blocks between the
+bursts in it whose mean energy exceeds that of idle blocks by less than BLURRED_SD deviations are not surely busy; they
+lower the occupancy's lower bound by a share of BLURRED_MOST at most."""
 NOTHING_KNOWN: Final = 0.99
 """Width from which the interval of a channel says nothing of its occupancy."""
 
@@ -47,11 +48,11 @@ class BlocksSeen:
     """The decisions on the blocks of one channel, shape (blocks,), and their faults.
 
     `over_db` is how far over its threshold the loudest test was, `whole_db` the energy of the whole channel; `lasting`
-    are blocks in longer stretches over theirs; `anchored` those whose floor rests on something, `clipped`
-    those overdriven, `risen` those of pieces in which a part of the channel rose a little; in `carried` ones something
-    stands all the time at that setting of the gain. `times_s` are their instants and `spacing` the gaps between these,
-    where there are `gaps` wider than `step_s`. Over `sure_db` one block leaves no doubt. `unseen` is the share of
-    the time of which nothing is known.
+    are blocks in longer stretches over theirs; `anchored` those whose floor has an anchor, `clipped`
+    those overdriven, `risen` those of pieces in which a part of the channel rose a little; in `carried` ones a steady
+    signal is present all the time at that gain setting. `times_s` are their instants and `spacing` the gaps between
+    these, where there are `gaps` wider than `step_s`. Over `sure_db` one block leaves no doubt. `unseen` is the share
+    of the time of which nothing is known.
     """
 
     over_db: Floats

@@ -1,9 +1,9 @@
 """Extracts several channels from one sample stream at lower rates: fast convolution, one long FFT for all.
 
-Overlap-save: transforms of `length` samples overlap by twice `guard`; a channel is the bins about its middle, weighed
-by a filter whose power falls as a raised cosine about the channel's edges, so that noise is let through as wide as the
-channel is; transformed back at the lower rate, what lies within `guard` of an end is left out, so that nothing wraps
-round. Powers are kept, phases between blocks are not.
+Overlap-save: transforms of `length` samples overlap by twice `guard`; a channel is the bins around its centre, weighted
+by a filter whose power falls as a raised cosine about the channel's edges, so that the noise bandwidth is the channel's
+width; transformed back at the lower rate, samples within `guard` of an end are discarded, because they wrap round.
+Powers are kept, phases between blocks are not.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,9 @@ from sensing.transform import fft, ifft
 from sensing.values import Channel
 
 OVERSAMPLED: Final = 1.25
+"""The lower rate is at least so many times the width of the widest channel."""
 SLOPE_SHARE: Final = 1 / 16
 """Width of the filter's slope at each channel edge, as a share of the channel's width."""
-"""The lower rate is at least so many times the widest channel."""
 RESPONSE_LENGTHS: Final = 16
 """Length of the FFT in inverses of the filter's slope, so that little of the response wraps round; a
 quarter of that is left out at each end."""

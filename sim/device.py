@@ -1,7 +1,7 @@
 """One simulated device as a pure state machine: settings, transmit queue, mute; times are arguments, events come back.
 
-A burst plays once, from now or from the end of the burst before; then silence. What is queued plays on whoever lives.
-Retuning while something plays goes on with the new setting, except that a new sample rate drops what is queued.
+A burst plays once, from now or from the end of the burst before; then silence. What is queued plays on even when the
+program that queued it has ended. After retuning, what plays goes on at the new setting; a new sample rate drops it.
 
 Two more things can come out of the antenna while the oscillator is on, as on an AD936x: while samples are its source,
 the last sample of a burst that nothing follows, held; while its tone generators are, their tone.
@@ -49,7 +49,7 @@ class BurstSegment:
 class Carrier:
     """A steady tone at one setting; `end_ns` is `OPEN_END_NS` while it is on.
 
-    `level_db` is its level against full scale; None for what leaks of the local oscillator, as much as the hardware's.
+    `level_db` is its level against full scale; None for the local oscillator's leakage, at the hardware's level.
     """
 
     id: int

@@ -135,9 +135,9 @@ def burst(
         segment: with its final end.
         iq: the samples of the whole burst that it is part of.
         station: who sent it.
-        floor_dbm: whose loudest moment is weaker counts as nothing.
-        levels_mdbm: at which to tell how far it reaches, in mdBm per MHz.
-        measured: `measure`, or what answers as it does.
+        floor_dbm: EIRP; an emission whose loudest moment is weaker counts as none.
+        levels_mdbm: levels at which its extent is reported, in mdBm per MHz.
+        measured: `measure`, or a function with the same arguments and result.
     """
     rate, full = segment.sample_rate_hz, station.hardware.tx_full_scale
     played = min(segment.samples, max(0, -(-(segment.end_ns - segment.start_ns) * rate // NS)))

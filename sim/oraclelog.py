@@ -1,7 +1,7 @@
 """Stores the oracle's results: spooled to disk line by line, so that memory does not grow.
 
 The log is one JSON object: `zero_ns` (the air's second 0) and `until_ns` (when it was written), both monotonic,
-`bursts`, `leakage` and `tones`, each a list of `sim.oracle.Burst` as objects.
+`bursts`, `leakage` and `tones`, each a list of `sim.oracle.RadiatedBurst` as objects.
 """
 
 import json

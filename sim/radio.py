@@ -144,7 +144,9 @@ class SimRadio:
         return TxSettings(**self._ask(self._tx, {"op": "tune_tx", "settings": asdict(settings)})["settings"])
 
     def send(self, iq: Iq16) -> Sent:
-        """Queue samples of shape (n, 2) to play once; raises SettingRefused, HardwareError (then their fate is open).
+        """Queue samples of shape (n, 2) to play once; raises SettingRefused (nothing is queued) or HardwareError.
+
+        After a HardwareError it is unknown whether the samples are sent.
 
         While the oscillator is off they play to nowhere, as on hardware.
         """

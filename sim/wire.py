@@ -61,8 +61,8 @@ class AirRequests:
     """Requests to the air, one at a time, each with a timeout; safe to share between threads.
 
     A request that got no answer closes the socket, so that no late answer is taken for another's, and carries its
-    deadline, so that the air itself refuses it when it comes too late. With `linger_ms` what was not delivered yet is
-    still tried for so long.
+    deadline, so that the air itself refuses it when it comes too late. Requests that are
+    not delivered yet are still sent for up to `linger_ms` milliseconds after their socket is closed.
     """
 
     def __init__(self, endpoint: str, *, context: "zmq.Context[zmq.Socket[bytes]]", linger_ms: int = 0) -> None:

@@ -9,7 +9,7 @@ from radio.recording.fields import NS
 from radio.recording.metadata import Capture, Metadata, RecordedPlace
 
 LEAST_GAP_NS: Final = 2_000
-"""Two captures whose times are no more than this apart are contiguous."""
+"""Largest time in ns between the end of one capture and the start of the next at which they count as contiguous."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Writes a recording while it is made: samples go to an unnamed file, both files are named once complete.
+"""Writes a recording while it is made: samples go to a hidden temporary file, both files are named once complete.
 
 A PATH that ends in `.sigmf` becomes an archive, the plain tar that SigMF means, without a second copy of the samples.
 """
@@ -51,7 +51,7 @@ class RecordingWriter:
         return self._base.with_name(self._base.name + suffix)
 
     def __enter__(self) -> Self:
-        """Open the unnamed file."""
+        """Open the temporary file."""
         handle = os.open(self._waiting, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self._out = out = os.fdopen(handle, "wb", buffering=1 << 20)
         if self._archive:
@@ -61,7 +61,7 @@ class RecordingWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close; a file without a name is deleted."""
+        """Close, and delete the temporary file."""
         with suppress(OSError):
             if self._out is not None:
                 self._out.close()

@@ -38,7 +38,7 @@ class BandDetector:
     """Decides on blocks of all channels over one floor; the thresholds are computed once."""
 
     def __init__(self, detector: ChannelDetector, channels: Sequence[tuple[NDArray[np.intp], ChannelCells]]) -> None:
-        """Args: for each channel its groups, as columns of the powers, and its cells, whose powers are not used."""
+        """Args: channels: of each, the columns of `power` that are its groups, and its cells, whose power is unused."""
         cells = [one for _, one in channels]
         self._detector, self._basis, self._channels = detector, ThresholdBasis.of(cells), len(cells)
         self._groups = np.concatenate([groups for groups, _ in channels]).astype(np.int64)
@@ -51,8 +51,8 @@ class BandDetector:
     def decide(self, power: Floats, pieces: NDArray[np.int64] | None = None) -> BandDecision:
         """One decision for each channel and block.
 
-        Args: power (blocks, columns), linear; pieces (pieces + 1,) with which block each piece of a look begins, and
-            the last ends; None where it is one piece.
+        Args: power (blocks, columns), linear; pieces (pieces + 1,): the first block of each piece of a look, then the
+            number of blocks; None where all blocks are one piece.
         """
         power = np.array(power, np.float64, order="C", copy=None)
         shape = (self._channels, len(power))

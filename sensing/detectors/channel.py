@@ -41,10 +41,10 @@ class ChannelCells:
     """The powers of one channel's blocks and the noise floor they are compared with.
 
     `power` shape (blocks, groups); of each group: the `floor`, how many `bins` it has, the independent averages
-    `shapes` behind one block, and those behind the floor, `reference`. `correlation` is what the channel's
-    independent averages are of the sum of its groups', for neighbouring bins are alike. `least` is a ratio to the floor
-    that a group must exceed whatever its threshold. `known` and `limits` keep thresholds for the next blocks over the
-    same floor.
+    `shapes` behind one block, and those behind the floor, `reference`. `correlation` is the ratio of the channel's
+    independent averages to the sum of its groups', because neighbouring bins are correlated. `least` is a ratio to the
+    floor that a group must exceed whatever its threshold. `known` and `limits` keep thresholds for the next blocks over
+    the same floor.
     """
 
     power: Floats
@@ -167,7 +167,7 @@ class ChannelDetector:
         return self.block_thresholds(seen)[0]
 
     def whole_shape(self, seen: ChannelCells) -> float:
-        """Independent averages behind the channel's energy, with its floor's unevenness allowed for."""
+        """Independent averages behind the channel's energy in one block: fewer where its groups' floors differ."""
         return float(ThresholdBasis.of([seen]).channel_averages[0])
 
     def _thresholds(self, seen: ChannelCells, pfa: float, *, blocks: int, uneven: float) -> tuple[float, Floats]:

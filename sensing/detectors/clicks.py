@@ -1,8 +1,8 @@
 """Whether a short pulse is the click of a stronger signal elsewhere in the band: an instant at which that one jumps.
 
-What begins or ends at once, or changes at once from one symbol to the next, is heard over the whole band at that
-instant, as a pulse no longer than the receiver's filter. Symbols that are repeated each millisecond make a train of
-them with the interval of P0N#1. A megahertz and more away such a click has less than a tenth of the jump's power.
+A signal that starts, stops or goes from one symbol to the next abruptly appears over the whole band at that instant, as
+a pulse no longer than the receiver's filter. Symbols that are repeated each millisecond make a train of such clicks
+with the interval of P0N#1. A megahertz and more away such a click has less than a tenth of the jump's power.
 """
 
 from collections.abc import Sequence
@@ -14,35 +14,39 @@ from numpy.typing import NDArray
 from sensing.detectors.pulse import Pulse
 
 PULSE_HZ: Final = 1e6
-"""Width in which a pulse is measured."""
+"""Width in Hz in which a pulse's power is measured."""
 APART_HZ: Final = 1.2e6
-"""From the pulse's strongest frequency to the place of the other signal, at least."""
+"""Least distance in Hz from the pulse's strongest frequency to that of the other signal."""
 PLACE_HZ: Final = 0.3e6
-"""Over so much the spectrum is smoothed in which the other signal is sought."""
+"""Width in Hz over which the spectrum is smoothed to find the other signal."""
 OTHER_HZ: Final = 4e6
-"""Width in which the other signal is taken, so that its jump lasts no longer than a quarter of a microsecond."""
+"""Width in Hz of the filter around the other signal: its jump then lasts no longer than a quarter of a microsecond."""
 STEP_US: Final = 0.4
-"""A jump is the change within so long."""
+"""A jump is the change of the other signal within this time, in microseconds."""
 NEAR_US, GUARD_US, EDGE_US = 0.5, 1.5, 2.0
-"""So near a pulse its jump is sought; changes so far from it, and from the ends of the samples, are the usual ones."""
+"""Microseconds: a jump is searched within NEAR_US of the pulse; the usual changes are measured at least GUARD_US from
+it and EDGE_US from both ends of the samples."""
 USUAL: Final = 0.9
-"""The usual change is the one that so many of the others within 25 microseconds lie below; the usual power likewise."""
+"""The usual change, and the usual power, are this quantile of those in the samples around the pulse."""
 JUMP_MIN: Final = 10**0.8
-"""Power of a click's jump over the pulse's. Clicks of uplink control had 9.4 dB and more, trains of P0N#1 in noise 6 dB
-at most, of which a part is heard in the filter's skirt."""
+"""Least ratio of a click's jump to the pulse, in power. Clicks of uplink control had 9.4 dB and more, trains of P0N#1
+in noise 6 dB at most, part of which is the pulse itself in the filter's skirt."""
 OVER_USUAL_MIN: Final = 10**0.4
-"""Power of a click's jump over the usual change; 7 dB and more of clicks of uplink control."""
+"""Least ratio of a click's jump to the usual change, in power; clicks of uplink control had 7 dB and more."""
 OTHER_MIN: Final = 10**0.6
-"""Usual power of the signal that jumps over the pulse's."""
+"""Least ratio of the usual power of the signal that jumps to the power of the pulse."""
 
 
 def are_clicks(pulses: Sequence[Pulse]) -> bool:
-    """Whether more than half of a train's pulses are clicks of something stronger."""
+    """Whether more than half of a train's pulses are clicks of a stronger signal."""
     return 2 * sum(map(is_click, pulses)) > len(pulses)
 
 
 def is_click(pulse: Pulse) -> bool:
-    """Whether a stronger signal elsewhere in the band jumps at the pulse's instant, by enough to make the pulse."""
+    """Whether a stronger signal elsewhere in the band jumps at the pulse's instant, by enough to cause the pulse.
+
+    False where the pulse's samples were not kept.
+    """
     wave = pulse.wave
     if wave is None or len(wave.iq) < 8:
         return False
@@ -72,7 +76,7 @@ def _samples(seconds: float, rate_hz: float) -> int:
 
 
 def _distance(off_hz: NDArray[np.floating[Any]], at_hz: float, rate_hz: float) -> NDArray[np.floating[Any]]:
-    """How far each frequency is from one, around the ends of the band."""
+    """Distance in Hz of each frequency from `at_hz`, modulo the sample rate: from minus to plus half of it."""
     away: NDArray[np.floating[Any]] = (off_hz - at_hz + rate_hz / 2) % rate_hz - rate_hz / 2
     return away
 
@@ -80,7 +84,10 @@ def _distance(off_hz: NDArray[np.floating[Any]], at_hz: float, rate_hz: float) -
 def _filtered(
     spectrum: NDArray[np.complexfloating], away_hz: NDArray[np.floating[Any]], width_hz: float
 ) -> NDArray[np.complex128]:
-    """The samples through a filter of Gaussian shape, so wide at half its power."""
+    """The samples through a Gaussian filter of `width_hz` between its half-power points.
+
+    Args: spectrum: the samples' FFT; away_hz: distance of each of its bins from the filter's centre.
+    """
     samples: NDArray[np.complex128] = np.fft.ifft(spectrum * np.exp(-2 * np.log(2) * (away_hz / width_hz) ** 2))
     return samples
 
@@ -88,7 +95,7 @@ def _filtered(
 def _strongest_elsewhere(
     spectrum: NDArray[np.complexfloating], off_hz: NDArray[np.floating[Any]], pulse_hz: float, rate_hz: float
 ) -> float:
-    """The frequency at which most is heard around the pulse, away from the pulse's own."""
+    """The frequency in Hz of the most power around the pulse that is at least APART_HZ away from the pulse's own."""
     power = np.abs(spectrum) ** 2
     wide = max(1, round(PLACE_HZ * len(power) / rate_hz))
     around = np.concatenate((power[-wide:], power, power[:wide]))

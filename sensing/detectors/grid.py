@@ -16,7 +16,7 @@ Times = NDArray[np.floating[Any]]
 OFF_US: Final = 14.0
 """The largest error in us of a pulse's time on a grid: half of the longest symbol that noise cuts in two."""
 SHARE_MOST: Final = 0.25
-"""The largest error as a share of the period, for short periods."""
+"""Most width, as a share of the period, of the window around a grid's instant; it limits the error of short periods."""
 DIVIDED: Final = (1, 2, 3, 4, 6)
 """Numbers of periods that two successive detected pulses may lie apart."""
 LEAST: Final = 8
@@ -27,8 +27,8 @@ CHANCE: Final = 1e-9
 def keeps_a_beat(train_us: Times, pri_us: float, others_us: Times, *, shortest_us: float, burst_us: float) -> bool:
     """Whether so many of a band's pulses fit a train's period, for longer than a burst, that it is not chance.
 
-    Args: train_us is when the pulses of the train came, pri_us apart or a few times that; others_us all other pulses of
-        the band; shortest_us is the least period that is tried, burst_us how long a burst lasts at most.
+    Args: train_us: times of the train's pulses, whose intervals are pri_us or small multiples of it; others_us: times
+        of all other pulses of the band; shortest_us: least period tried; burst_us: longest duration of a burst.
     """
     if len(others_us) < LEAST:
         return False

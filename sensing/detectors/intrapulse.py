@@ -84,7 +84,10 @@ NOTHING: Final = Compressed(share=0.0)
 
 
 def coded(wave: Wave, *, centre_hz: float, duration_us: tuple[float, float]) -> Compressed:
-    """How well a four-chip Barker code explains a pulse near `centre_hz` of the receiver's centre."""
+    """How well a four-chip Barker code explains a pulse; NOTHING where a bare carrier explains nearly as much.
+
+    Args: centre_hz: the pulse's offset from the receiver's centre frequency; duration_us: shortest and longest code.
+    """
     z, rate, first, last = _narrowed(wave, centre_hz, CODED_RATE_HZ)
     noise = _noise(z, first, last)
     length = last - first
@@ -122,7 +125,8 @@ def swept(wave: Wave, *, centre_hz: float, slope_mhz_per_us: float, width_hz: fl
 
     Of a long and wide sweep the best of five parts is taken, each with a time-bandwidth product of `PRODUCT`.
 
-    Args: roomy where the slope was told over traffic, which lets a slow one be further off.
+    Args: centre_hz: the pulse's offset from the receiver's centre frequency; roomy: allow a larger error of a slow
+        slope, where it was measured over traffic.
     """
     wanted = max(2e6, min(wave.rate_hz, 1.6 * width_hz))
     z, rate, first, last = _narrowed(wave.whitened(), centre_hz, wanted)
@@ -156,7 +160,7 @@ def bent_phase(u: NDArray[np.floating[Any]], bend: float) -> NDArray[np.float64]
 
 
 def swept_samples(sweep: Compressed, rate_hz: float) -> NDArray[np.complex128]:
-    """The samples of a sweep of power 1, at its frequency from the receiver's centre, for as long as was compressed."""
+    """Samples of the sweep with amplitude 1, at its offset from the receiver's centre, over the length compressed."""
     n = max(2, round(sweep.length_us * rate_hz / 1e6))
     half = sweep.length_us * 1e-6 / 2
     t = (np.arange(n) - (n - 1) / 2) / rate_hz
@@ -199,9 +203,11 @@ def _dechirped(
 
 
 def dispersed(wave: Wave, *, delays_us_per_mhz: tuple[float, float]) -> Compressed:
-    """How well a fast sweep across the whole band explains a pulse: its spectrum with the delay taken out.
+    """How well a fast sweep across the whole band explains a pulse: its spectrum with the dispersion removed.
 
-    Args: delays_us_per_mhz is how slow and how fast; `share` is nothing where an undelayed impulse explains as much.
+    NOTHING where an undelayed impulse explains nearly as much.
+
+    Args: delays_us_per_mhz: least and greatest delay tried, upward and downward.
     """
     room = int(6e-6 * wave.rate_hz)
     middle = (wave.first + wave.last) // 2

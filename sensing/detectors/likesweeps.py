@@ -1,8 +1,8 @@
 """Finds further pulses of a known sweep by correlation, where no single time-frequency cell stands out.
 
 Over traffic one pulse of a burst is found by its cells and the next one is not: what traffic adds to a cell is a matter
-of chance. A sweep's sum in phase has all of its energy. Once one is known its slope, place and length are, and noise
-makes a second one like it as rarely as its correlation says.
+of chance. The correlation with the sweep collects all of its energy. Once one pulse is known, so are the slope, the
+frequency and the length of the others, and how rarely noise makes such a pulse follows from its correlation.
 """
 
 from dataclasses import dataclass, replace

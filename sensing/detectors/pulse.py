@@ -12,7 +12,7 @@ from sensing.frontend import Float32s, Iq, flat_samples
 SAME_US: Final = 6.0
 BESIDE_US: Final = 25.0
 BUSY: Final = 4.0
-"""A pulse lies over something where the loudest background of its band is this much over the band's quiet places."""
+"""A pulse lies over traffic where the loudest background in its band is this ratio over the lower quartile of all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +23,10 @@ class Pulse:
     how its frequency moves. `nepers` is the log of how many cells of noise it takes for one like it, 0 where only
     `snr_db` tells; `train_nepers` that of how many seconds, for a pulse found only as one of a train, and
     `train_turns` the intervals from the first to the last place of that train. `steady_db` is
-    how far the loudest steady signal in its band is above its peak, `level_db` the peak in squared full scales, `span`
-    the share it covers of what can be seen of the band, `beside` what is left of it just before or after. `wave` are
-    its samples, `surroundings` what is around one that stays in a place.
+    how many dB the loudest steady signal in its band is above its peak, `level_db` the peak in dB of squared full
+    scale, `span` the share it covers of the band that is not masked, `beside` the power in its bins just before or
+    after it as a share of its own. `wave` has its samples, `surroundings` the cells around it, None of a short or wide
+    one.
     """
 
     time_us: float
@@ -48,7 +49,7 @@ class Pulse:
 
     @property
     def around(self) -> float:
-        """How strong the pulse's place is within some 50 microseconds before or after, as a share of the pulse."""
+        """Power at the pulse's frequency within some 50 us before or after it, as a share of the pulse's own."""
         return 0.0 if self.surroundings is None else self.surroundings.share()
 
 
@@ -62,13 +63,16 @@ def wave_of(iq: Iq, place: tuple[int, int], *, rate_hz: float, under: Float32s) 
 
 
 def same_pulse(a: Pulse, b: Pulse) -> bool:
-    """Whether two findings are one pulse: at the same time in the same band."""
+    """Whether two detections are of one pulse: at nearly the same time in overlapping bands."""
     room_us = SAME_US + max(0.0, max(a.duration_us, b.duration_us) / 2 - 2)
     return abs(a.time_us - b.time_us) <= room_us and a.low_hz <= b.high_hz and b.low_hz <= a.high_hz
 
 
 def over_traffic(one: Pulse) -> bool:
-    """Whether something steady, well over the band's quiet places, lies in a pulse's band."""
+    """Whether a steady signal lies in a pulse's band, more than BUSY over the lower quartile of all backgrounds.
+
+    False where the pulse's samples or background were not kept.
+    """
     if one.wave is None or len(one.wave.under) == 0:
         return False
     under, bin_hz = one.wave.under, one.wave.rate_hz / len(one.wave.under)

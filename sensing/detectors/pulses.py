@@ -63,7 +63,7 @@ WEAK_TURNS: Final = 42
 class _Cells:
     """A piece of samples as cells with their backgrounds.
 
-    `power` (frames, bins), `quiet` (bins,), the rest (blocks, bins).
+    `power` (frames, bins), `quiet` (bins,), `loud` and `steps` (blocks,), the rest (blocks, bins).
     """
 
     power: Float32s
@@ -166,7 +166,7 @@ class PulseFinder:
         return _Cells(power, level, top, near, far, loud, steps, quiet)
 
     def _events(self, cells: _Cells, iq: Iq) -> Iterator[Pulse]:
-        """Pulses, the most conspicuous first; what lies in the time and band of one already taken is part of it."""
+        """Pulses, the strongest first; a candidate in the time and band of an earlier one is a part of that pulse."""
         blocks, bins, heights = self._candidates(cells)
         order = np.argsort(-heights, kind="stable")
         blocks, bins = blocks[order], bins[order]
@@ -189,7 +189,7 @@ class PulseFinder:
             yield self._pulse(shape, iq)
 
     def _candidates(self, cells: _Cells) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Blocks, bins and heights (in thresholds) of all that is over one of the three."""
+        """Blocks, bins and heights (ratios to the threshold) of all that is over one of the three thresholds."""
         height = np.empty_like(cells.level)
         over = count_candidates(
             cells.level, cells.top, cells.near, cells.far, cells.loud, cells.steps, np.float32(SHORT_THRESHOLD),
@@ -252,12 +252,12 @@ class PulseFinder:
         return (index - self._short_time.n_fft // 2) * self._short_time.bin_hz
 
     def _weakly(self, cells: _Cells, samples: int, tail: int) -> Iterator[Pulse]:
-        """The pulses of trains that only stand out together."""
+        """The pulses of trains that are detected only by their sum."""
         blocks = len(cells.level)
         whitened = np.empty((blocks * BLOCK, cells.level.shape[1]), np.uint8)
         usable = np.isfinite(cells.near[:, 0]) & (cells.steps < STEP_BINS)
         whiten(cells.power, cells.near, usable, whitened)
-        # The end of the piece before had no background on its far side; it has now.
+        # The end of the piece before could not be whitened until this piece gave it a background after it.
         again = max(0, round((tail - self._uncovered) / self._short_time.hop)) if tail else 0
         end = max(again, len(whitened) - (SHORT_GUARD + SIDE) * BLOCK)
         self._uncovered = samples - end * self._short_time.hop
@@ -290,7 +290,10 @@ def _part(one: PulseShape, taken: PulseShape) -> bool:
 
 @cache
 def warm() -> int:
-    """Have every compiled loop of the search ready, once in a process: a node's first look must not wait for it."""
+    """Run every compiled loop of the search once in a process, so that a node's first look does not wait for it.
+
+    Returns how many pulses the made-up samples hold.
+    """
     rails = _scattered(8 * 80_000).reshape(8, -1).sum(axis=0).reshape(-1, 2) * 24
     rails[20_000:20_020] += 400
     return len(PulseFinder(sample_rate_hz=10e6, full_scale=2048).find(rails.astype(np.int16)))

@@ -22,7 +22,7 @@ SLOPES: Final = np.array([0.0, *(s * way for s in _UP for way in (1, -1))])
 DELAYS: Final = np.array([0.0, *(s * way for s in (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8) for way in (1, -1))])
 """Frames a bin, of paths too steep for one cell a frame."""
 AROUND_LEAST: Final = 12
-"""Frames that a side of a pulse must have for what is around it to be told."""
+"""Frames that a side of a pulse must have for the power around the pulse to be measured there."""
 APART: Final = 1
 """Bins between a pulse and what is beside it in frequency."""
 PLACE_FRAMES, PLACE_BINS = 5, 12
@@ -31,9 +31,9 @@ NEAR, REACH = 4, 14
 """Frames before and after a pulse in which a radar is silent."""
 MASKED: Final = 6.0
 SHORT: Final = 8.0
-"""Frames of a pulse that may be no more than the end of one."""
+"""A pulse of fewer frames may be only the end of a longer one."""
 BESIDE: Final = 3
-"""So many bins from a pulse a busy channel may begin that hides the rest of it."""
+"""Most bins from a pulse to a busy channel that may hide the rest of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ class PulsePlace:
     def share(self) -> float:
         """Power a bin in the place before the pulse or after it, whichever is more, as a share of the pulse's own.
 
-        Over the bins' quiet level, and over what is beside the place then: a piece of a longer signal has it, and what
-        a pulse lies over is wider than the pulse.
+        The bins' quiet level and the power beside the place at that time are subtracted. What remains is high for a
+        piece of a longer signal, and low for a pulse over traffic, which is wider than the pulse.
         """
         power = self.cells * self.under - self.quiet
         low, past = self.place
@@ -84,7 +84,10 @@ class PulsePlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PulseShape:
-    """Frames from `first` to `last` (excluded) and their energy's `middle`; bins; `slope` in bins a frame."""
+    """A pulse from frame `first` to `last` (excluded), `middle` weighted by energy, in bins `low_bin` to `high_bin`.
+
+    `slope` is in bins per frame, `peak` in backgrounds; the rest as in `Pulse`.
+    """
 
     first: int
     last: int
@@ -122,7 +125,7 @@ def describe(region: Region, frame: int, bin_: int) -> PulseShape | None:
     beside = masked[max(0, found.low_bin - BESIDE) : found.high_bin + BESIDE + 1]
     if not beside.any():
         return found
-    # What is heard of a sweep that comes out of a busy channel is its end: cells that count alike show the rest of it.
+    # Of a sweep that leaves a busy channel only the end is detected: cells that count alike show the rest of it.
     whole = _followed(region, at + seed, low + column, masked=np.zeros_like(masked), cap=EVEN_CAP)
     return found if whole is None or whole.frames < SHORT else whole
 
@@ -132,7 +135,7 @@ def _followed(
 ) -> PulseShape | None:
     """The pulse along the best path through a cell, in the frames and bins of the region; cells count up to `cap`.
 
-    Args: masked (bins,) where a pulse may go unseen.
+    Args: masked (bins,): where a steady signal may hide a pulse.
     """
     w = region.cells
     line, where = np.zeros(4), np.zeros(3, np.int64)
@@ -192,7 +195,7 @@ def _shape(
 
 
 def _beside_in_time(w: Float32s, frames: tuple[int, int], bins: tuple[int, int], mean: float) -> float:
-    """What is left in the pulse's bins just before and just after it, whichever is more, as a share of the pulse."""
+    """Power in the pulse's bins just before or just after it, whichever is more, as a share of the pulse's own."""
     columns = w[:, bins[0] : bins[1] + 1]
     before = columns[max(0, frames[0] - REACH) : max(0, frames[0] - NEAR)]
     after = columns[frames[1] + NEAR : frames[1] + REACH]
@@ -201,7 +204,7 @@ def _beside_in_time(w: Float32s, frames: tuple[int, int], bins: tuple[int, int],
 
 
 def _surroundings(region: Region, frames: tuple[int, int], bins: tuple[int, int]) -> PulsePlace | None:
-    """What is around a pulse's place; None of one too short or too wide to stay in a place."""
+    """The cells around a pulse; None for one shorter than PLACE_FRAMES or wider than PLACE_BINS."""
     wide = bins[1] - bins[0] + 1
     if frames[1] - frames[0] < PLACE_FRAMES or wide > PLACE_BINS:
         return None
@@ -212,7 +215,7 @@ def _surroundings(region: Region, frames: tuple[int, int], bins: tuple[int, int]
 
 
 def _masked(under: Float32s) -> NDArray[np.bool_]:
-    """Bins in which something steady is so strong that a pulse may go unseen."""
+    """Bins in which a steady signal is so strong that it may hide a pulse."""
     place = (len(under) - 1) / 4
     below = int(place)
     ordered = np.partition(under, (below, min(below + 1, len(under) - 1)))

@@ -1,10 +1,10 @@
 """Radar among pulses: trains of like pulses at a steady interval, told apart by the waveform classes of CBRS.
 
-A train is believed when noise alone would make one like it less than once in `CHANCE_HOURS`, when the class's waveform
-explains what is inside its pulses, when it stands alone in its band, and as long as it has not gone on for longer than
-a burst of its class does. A train is told of from its first pulses, because a node must fall silent at once; one that
-goes on is taken back (`RadarDecision.withdrawn`). So is one whose pulses belong to a longer train of pulses of the
-class's shape, whatever is inside most of those: among many symbols of data a few look like a sweep.
+A train is accepted when noise alone would make one like it less than once in `CHANCE_HOURS`, when the class's waveform
+explains the modulation of its pulses, when no other pulses like it are in its band, and as long as it does not last
+longer than a burst of its class. A train is reported from its first pulses, because a node must stop transmitting at
+once; one that goes on is withdrawn (`RadarDecision.withdrawn`). So is one whose pulses belong to a longer train of
+pulses of the class's shape, whatever modulates most of those: among many symbols of data a few look like a sweep.
 
 Source of the classes: NTIA TM-18-527 as NIST tabulates them.
 
@@ -61,32 +61,33 @@ CELLS_PER_S_PER_HZ: Final = 2.0
 CHANCE_HOURS: Final = 100.0
 PAIR_SNR_DB: Final = 13.0
 CLOSEST_SHARE: Final = 0.85
-"""Of the shortest interval of a class: like pulses closer than this to a train's own are not a radar's."""
+"""Share of the shortest interval of a class: similar pulses closer to each other than this are not a radar's."""
 CHECKED_MAX: Final = 5
 ROOM_SHARE: Final = 0.7
-"""Of the pulses a stretch has room for that a train must have: its ends are background, traffic hides some."""
+"""Share of the pulses that fit in a stretch that a train must have: no background at its ends, traffic hides some."""
 SLOPES_ALIKE: Final = 0.15
 EVIDENCE_MAX: Final = 60.0
 EVIDENCE_PLAIN: Final = 30.0
-"""Of a pulse this conspicuous two make a train: no sum in phase needs to be asked for."""
+"""Evidence in nepers from which the cells of a pulse suffice: its sum in phase is then not needed."""
 SWEEPS_NEPERS: Final = 11.0
 """Log of how many sweeps a pulse is compared with: 600 slopes, 5 bends, 20 lengths."""
 EITHER: Final = " or "
 IN_STEP_US: Final = 0.3
-"""How far a train's interval may be off, for each turn between it and another."""
+"""Error of a train's interval in us, for each interval between the train and another."""
 AROUND_MAX: Final = 0.1
-"""How much of the pulses of a train, on the mean, their place may hold before or after them: of a radar at 20 dB it was
-0.04 and less under TDD traffic, and of pieces of uplink control 0.18 and more."""
+"""Most power at a train's frequency just before or after its pulses, as a mean share of theirs: a radar at 20 dB had
+0.04 and less under TDD traffic, pieces of uplink control had 0.18 and more."""
 TOLD_MAX: Final = 64
 JITTERING_LEAST, JITTERING_SHARE = 3, 1 / 3
-"""So many pulses out of step, and so many for each that is in step, are a supply's whose interval jitters."""
+"""Least number of pulses out of step, and least share of those in step, that show a power supply whose interval
+jitters."""
 
 
 def crowd_max(*, look_us: float, pri_us: tuple[float, float]) -> int:
     """How many other like pulses may be in a look before a pair at an interval of the class stops meaning anything.
 
-    n pulses scattered over a look make n(n-1)/2 pairs, each of which has an interval in the range by chance with
-    ((T-a)^2 - (T-b)^2) / T^2. Once half such a pair is to be expected, finding one tells nothing.
+    n pulses scattered over a look of T make n(n-1)/2 pairs, each of which has an interval from a to b by chance with
+    probability ((T-a)^2 - (T-b)^2) / T^2. Once half such a pair is to be expected, finding one proves nothing.
     """
     low, high = (look_us - edge for edge in pri_us)
     chance = (low**2 - high**2) / look_us**2
@@ -103,7 +104,7 @@ unloaded cell's reference symbols come in such pairs."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incumbent:
-    """A radar that was heard: class, first and last pulse, band, and the share of pulses that fit its train.
+    """A detected radar: class, times of first and last pulse, band, and the share of pulses that fit its train.
 
     `kind` names every class it may be, joined by `EITHER`, where the received band shows too little to tell them apart.
     """
@@ -123,8 +124,8 @@ class Incumbent:
 class Stretch:
     """The pulses found in samples that began at `start_ns` and lasted `length_ns`.
 
-    A train may run on from the stretches before only where those are `contiguous`: elsewhere times are not exact enough
-    to count on.
+    A train may continue from the stretches before only where this one is `contiguous` with them: elsewhere times are
+    not exact enough.
     """
 
     pulses: Sequence[Pulse]
@@ -137,7 +138,7 @@ class Stretch:
 class RadarDecision(Decision):
     """For each of `CLASSES` the evidence of its best train, in nepers of the time noise takes to make one like it.
 
-    `withdrawn` are trains told of before, or not, that have gone on for too long to be a radar's burst.
+    `withdrawn` are trains, reported before or not, that have gone on for too long to be a radar's burst.
     """
 
     incumbents: tuple[Incumbent, ...]
@@ -145,7 +146,7 @@ class RadarDecision(Decision):
 
 
 class RadarDetector:
-    """Collects pulses stretch by stretch and says which trains they make."""
+    """Collects pulses stretch by stretch and detects the radar trains they make."""
 
     def __init__(self, *, band_hz: float) -> None:
         """Args: band_hz is the width of the band that is searched, which sets how often noise makes a pulse."""
@@ -161,7 +162,7 @@ class RadarDetector:
         self._gone_on: deque[Incumbent] = deque(maxlen=TOLD_MAX)
 
     def decide(self, seen: Stretch) -> RadarDecision:
-        """Take the pulses of a stretch; says which radars they complete."""
+        """Add the pulses of a stretch; the decision has the radars that they complete."""
         self._take(seen)
         evidence = np.full(len(CLASSES), -np.inf)
         found: list[Incumbent] = []
@@ -170,7 +171,7 @@ class RadarDetector:
         for index, kind in enumerate(CLASSES if seen.pulses else ()):
             trains = self._grown(kind)
             lasting = self._lasting(kind, trains, contiguous=seen.contiguous)
-            # Two sweeps that are one and the same are no sparks: of a class with sweeps lone pulses say nothing.
+            # Two equal sweeps are no sparks: for a class of sweeps lone pulses prove nothing.
             asked = not seen.contiguous and kind.inside is not Inside.SWEPT
             scattered = asked and self._are_scattered(kind, trains)
             for train in () if scattered else self._best(kind, trains):
@@ -193,7 +194,7 @@ class RadarDetector:
         self._gone_on.extend(withdrawn)
         if withdrawn:
             withdrawn += [one for one in self._told if any(_in_step(one, other) for other in self._gone_on)]
-        # What the trains of this stretch were found to be a part of is known only now.
+        # Only now is it known which trains of this stretch belong to one that goes on.
         stands = [not any(one is other for other in withdrawn) for one in found]
         for index, nepers in compress(reached, stands):
             evidence[index] = max(evidence[index], nepers)
@@ -225,9 +226,9 @@ class RadarDetector:
         return sorted(trains_of(fits, kind), key=lambda t: -len(t.members))
 
     def _are_scattered(self, kind: RadarClass, trains: Sequence[PulseTrain]) -> bool:
-        """Whether the few pulses of the longest train are two of many that come at no interval; remembers all.
+        """Whether the longest train has few pulses and similar ones more often come alone than in a train.
 
-        But for those that are too weak to make a pair: noise makes such too.
+        Remembers the pulses for later looks, except lone ones too weak to make a pair: noise makes such too.
         """
         if not trains:
             strong = (h for h in self._heard if h.pulse.snr_db >= PAIR_SNR_DB)
@@ -240,8 +241,8 @@ class RadarDetector:
     def _lasting(self, kind: RadarClass, trains: Sequence[PulseTrain], *, contiguous: bool) -> HeardTrain | None:
         """The longest train, believed or not, if it outlasts the class's bursts.
 
-        Of plain pulses in samples without a gap that is asked of trains that were believed alone: there each holds most
-        of its pulses. In short looks a supply's pairs are now strong enough to be believed and now not.
+        None for plain pulses in contiguous samples: there only accepted trains are tested, each of which has most of
+        its pulses. In short looks only some pairs of a power supply's pulses are strong enough to be accepted.
         """
         if not trains or (kind.inside is Inside.PLAIN and contiguous):
             return None
@@ -259,7 +260,7 @@ class RadarDetector:
         return heard if self._shapes.goes_on(heard, contiguous=contiguous) else None
 
     def _best(self, kind: RadarClass, trains: Sequence[PulseTrain]) -> list[PulseTrain]:
-        """The longest convincing trains of a class, no two in one place at one time."""
+        """The longest convincing trains of a class, no two of which overlap in time and band."""
         best: list[PulseTrain] = []
         for train in trains:
             if not any(overlap(train, one) for one in best) and self._convincing(train, kind):
@@ -267,7 +268,7 @@ class RadarDetector:
         return best
 
     def _needed(self, train: PulseTrain, kind: RadarClass) -> int:
-        """How many pulses a train must have: more where what was listened to has room for a burst."""
+        """How many pulses a train must have: more where the samples are long enough to contain a whole burst."""
         room = int(ROOM_SHARE * self._listened_us / train.pri_us)
         return max(kind.pulses_min, min(kind.pulses_whole, room))
 
@@ -285,8 +286,8 @@ class RadarDetector:
     def _inside(self, members: Sequence[HeardPulse], kind: RadarClass) -> bool:
         """Whether the class's waveform explains the strongest pulses, and one sweep is in all of them.
 
-        Of plain pulses: that they are no clicks of another signal. Of coded ones also: that they are no pieces of a
-        longer one.
+        For plain pulses: whether they are no clicks of another signal. For coded ones also: whether they are no pieces
+        of a longer signal.
         """
         asked = sorted(members, key=lambda h: -h.pulse.snr_db)[:CHECKED_MAX]
         if kind.inside is Inside.PLAIN:
@@ -303,7 +304,7 @@ class RadarDetector:
         return 2 * len(alike) > len(asked) and len(alike) >= 2 and one_sweep(alike, kind, most=len(asked))
 
     def _log_chance_per_s(self, train: PulseTrain, kind: RadarClass) -> float:
-        """Log of how often a second noise alone makes a train as good as this one."""
+        """Natural log of the rate per second at which noise alone makes a train as good as this one."""
         log_rates = [self._log_rate(h, kind) for h in train.members]
         share = min(1.0, 4 * ALIKE_HZ / self._band_hz)
         first, second, *rest = sorted(log_rates, reverse=True)
@@ -315,7 +316,7 @@ class RadarDetector:
         return min(alone, -summed) if summed > 0 else alone
 
     def _log_rate(self, heard: HeardPulse, kind: RadarClass) -> float:
-        """Log of how often a second noise makes a pulse this conspicuous, by its cells or by its sum in phase."""
+        """Natural log of the rate per second at which noise makes such a pulse, by its cells or its sum in phase."""
         pulse = heard.pulse
         evidence = max(pulse.nepers, 10 ** (pulse.snr_db / 10))
         if kind.inside is Inside.SWEPT and evidence < EVIDENCE_PLAIN and over_traffic(pulse):
@@ -323,7 +324,7 @@ class RadarDetector:
         return log(CELLS_PER_S_PER_HZ * self._band_hz) - min(EVIDENCE_MAX, evidence)
 
     def _beside(self, train: PulseTrain, *, weaker_db: float) -> Iterator[HeardPulse]:
-        """Other pulses in a train's band, at any time in memory, at most so much weaker."""
+        """Other pulses in a train's band, at any time in memory, at most `weaker_db` weaker than its weakest."""
         members = set(map(id, train.members))
         first_hz = min(h.pulse.low_hz for h in train.members) - ALIKE_HZ
         last_hz = max(h.pulse.high_hz for h in train.members) + ALIKE_HZ
@@ -333,10 +334,10 @@ class RadarDetector:
                 yield h
 
     def _reaching(self, train: PulseTrain) -> Iterator[HeardPulse]:
-        """Other pulses any part of which lies in a train's band, about as far over the background as the train's.
+        """Other pulses any part of which lies in a train's band, with an SNR like the train's or higher.
 
-        Of a sweep that never pauses one piece is found here and the next one there, and how strong it is in the end
-        depends on how much of it was taken for one pulse: neither its strongest place nor its level is the same.
+        A sweep that never pauses is detected in pieces at different frequencies, and their strength depends on how
+        much of it is taken for one pulse: neither their peak frequency nor their level is the same.
         """
         members = set(map(id, train.members))
         first_hz = min(h.pulse.low_hz for h in train.members)
@@ -350,7 +351,8 @@ class RadarDetector:
     def _strays(self, train: PulseTrain, kind: RadarClass) -> int:
         """Pulses about as strong as the train's, in its band and time, that do not belong to it.
 
-        Of a train of sweeps over traffic those only that might be one: what its beginnings and ends leave is none.
+        For a train of sweeps over traffic only those of the class's shape count: fragments at the ends of a sweep are
+        none.
         """
         shaped = kind.inside is Inside.SWEPT and any(over_traffic(h.pulse) for h in train.members)
         low, high = train.members[0].us, train.members[-1].us
@@ -358,7 +360,7 @@ class RadarDetector:
         return sum(not shaped or h.is_shaped(kind, self._band_hz) for h in within)
 
     def _steps_on(self, kind: RadarClass, train: PulseTrain) -> bool:
-        """Whether pulses of any shape, in the train's band and step, outlast a burst, or its interval jitters."""
+        """Whether pulses of any shape, in the train's band and in step, outlast a burst, or its interval jitters."""
         if self._jitters(kind, train):
             return True
         turns = max(h.pulse.train_turns for h in train.members)
@@ -368,7 +370,7 @@ class RadarDetector:
         return self._on_a_beat(kind, train)
 
     def _on_a_beat(self, kind: RadarClass, train: PulseTrain) -> bool:
-        """Whether the pulses of the band, most of them too weak to be heard, keep the train's beat beyond a burst."""
+        """Whether the pulses of the band, most of them too weak to detect, keep the train's period beyond a burst."""
         if kind.inside is Inside.PLAIN:
             return False
         times = np.array([h.us for h in self._beside(train, weaker_db=LEVEL_DB)])
@@ -379,7 +381,7 @@ class RadarDetector:
         )  # fmt: skip
 
     def _jitters(self, kind: RadarClass, train: PulseTrain) -> bool:
-        """Whether many pulses of its shape take the turns of a train of plain ones without keeping its step."""
+        """Whether many pulses like those of a plain train come about an interval apart without being in step."""
         if kind.inside is not Inside.PLAIN:
             return False
         one = train.members[0].pulse
@@ -392,7 +394,7 @@ class RadarDetector:
         return left >= max(JITTERING_LEAST, JITTERING_SHARE * (len(train.members) + kept))
 
     def _seen_to_go_on(self) -> list[Incumbent]:
-        """The radars told of before whose trains, with what came since, outlast a burst; their trains are forgotten."""
+        """Radars reported before whose trains, with later pulses, outlast a burst; their trains are forgotten."""
         going = [
             told
             for told in self._told_trains
@@ -402,7 +404,7 @@ class RadarDetector:
         return [one for _, _, one in going]
 
     def _among_many(self, train: PulseTrain, kind: RadarClass) -> bool:
-        """Whether there are more pulses like the train's than a burst of its class has, which do not belong to it."""
+        """Whether more pulses like the train's than a burst of its class has do not belong to the train."""
         if kind.inside is Inside.PLAIN:
             return False
         others = list(self._beside(train, weaker_db=ALIKE_DB))
@@ -411,11 +413,11 @@ class RadarDetector:
         return max(like, like_sweeps(train, self._reaching(train))) > kind.pulses_allowed
 
     def _crowd(self, train: PulseTrain) -> int:
-        """Other pulses in a train's band, at any time in memory, not much weaker: what bursty traffic is made of."""
+        """Number of other pulses in a train's band, at any time in memory, not much weaker: bursty traffic has many."""
         return sum(1 for _ in self._beside(train, weaker_db=ALIKE_DB))
 
     def _close(self, train: PulseTrain, kind: RadarClass) -> bool:
-        """Whether half the pulses have a like one nearer than any radar of the class sends them."""
+        """Whether half the pulses have a similar one nearer in time than any radar of the class sends them."""
         least = CLOSEST_SHARE * kind.pri_us[0]
         others = list(self._beside(train, weaker_db=ALIKE_DB))
         like = [h for h in others if h.is_shaped(kind, self._band_hz)]
@@ -427,7 +429,7 @@ class RadarDetector:
         return 2 * sum(map(crowded, train.members)) >= len(train.members)
 
     def _fits_too(self, members: tuple[HeardPulse, ...], kind: RadarClass) -> bool:
-        """Whether a train of one class could as well be another's: as many pulses as that needs, and most of them."""
+        """Whether a train fits another class too, with at least half of its pulses and as many as that class needs."""
         fit = [h for h in members if h.is_shaped(kind, self._band_hz)]
         return len(fit) >= max(kind.pulses_min, len(members) / 2) and self._inside(fit, kind)
 
@@ -447,13 +449,13 @@ class RadarDetector:
 
 
 def _within(lasting: HeardTrain, one: Incumbent) -> bool:
-    """Whether a radar that was told of is a part of what goes on: in its band, about as strong, not long before."""
+    """Whether a reported radar is a part of a train that goes on: in its band, about as strong, not long before it."""
     near = one.low_hz < lasting.high_hz + ALIKE_HZ and lasting.low_hz < one.high_hz + ALIKE_HZ
     return near and abs(one.snr_db - lasting.snr_db) <= LEVEL_DB and lasting.first_ns - one.end_ns < MEMORY_US * 1e3
 
 
 def _in_step(one: Incumbent, other: Incumbent) -> bool:
-    """Whether two trains are one emitter's in two parts of the band: of a class, at one interval and in one phase."""
+    """Whether two trains come from one emitter, at any frequency: of one class, with equal interval and phase."""
     if one is other or one.kind != other.kind or abs(one.pri_us - other.pri_us) > PRI_SHARE * other.pri_us:
         return False
     apart_us = min((one.start_ns - end for end in (other.start_ns, other.end_ns)), key=abs) / 1e3
@@ -463,7 +465,7 @@ def _in_step(one: Incumbent, other: Incumbent) -> bool:
 
 
 def _too_long_together(kind: RadarClass, one: Incumbent, other: Incumbent) -> bool:
-    """Whether two trains, in step and in one place, are one that outlasts a burst: between them it was too weak."""
+    """Whether two trains, in step and in one band, are one that outlasts a burst and was too weak between them."""
     near = one.low_hz < other.high_hz + ALIKE_HZ and other.low_hz < one.high_hz + ALIKE_HZ
     if not near or abs(one.snr_db - other.snr_db) > LEVEL_DB or not _in_step(one, other):
         return False
@@ -485,7 +487,7 @@ def _as_heard(kind: RadarClass, one: Incumbent, seen: Stretch) -> HeardTrain:
 
 
 def _few(kind: RadarClass, pulses: int, *, contiguous: bool) -> bool:
-    """Whether a train is too short to tell whether its interval jitters."""
+    """Whether a train of plain pulses in a short look has too few to show whether its interval jitters."""
     return kind.inside is Inside.PLAIN and not contiguous and pulses <= FEW
 
 

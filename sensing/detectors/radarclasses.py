@@ -119,7 +119,10 @@ def in_class(pulse: Pulse, kind: RadarClass, band_hz: float) -> bool:
 
 
 def verify(pulse: Pulse, kind: RadarClass) -> Compressed:
-    """The class's waveform compressed with a pulse; share 1 for a class without a waveform to test."""
+    """The class's waveform compressed with a pulse.
+
+    The share is 1 for a class of plain pulses and for a pulse without samples, 0 for a sweep class's pulse of slope 0.
+    """
     if kind.inside is Inside.PLAIN or pulse.wave is None:
         return Compressed(share=1.0, slope_mhz_per_us=pulse.slope_mhz_per_us)
     centre = (pulse.low_hz + pulse.high_hz) / 2

@@ -18,15 +18,17 @@ LIKE_MIN: Final = 0.8
 LEFT_MIN: Final = 0.5
 """Least share of the traffic's power that must remain without the sweep; nine in ten radar pulses had over 0.6."""
 NEPERS_MIN: Final = 46.0
-"""Of all sweeps of a train over traffic together: 13 of each of two are the sweeps tried, 7 the pairs of pulses in a
-second, 13 are 100 hours."""
+"""Least evidence in nepers of all sweeps of a train over traffic together: for each of two pulses 13 for the sweeps
+tried, 7 for the pairs of pulses in a second, 13 for 100 hours."""
 PARALLEL_SHARE, PARALLEL_OVER = 0.1, 18.0
-"""A second sweep has so much of the first one's energy, and is so far over what is beside it in frequency: of 500
-pulses of radars under traffic none came to 17.2."""
+"""Least energy of a second sweep, as a share of the first one's and as a ratio to the mean beside it in frequency: of
+500 pulses of radars under traffic none reached a ratio of 17.2."""
 PARALLEL_APART, PARALLEL_US = 0.7, 40.0
-"""Least spacing of parallel sweeps, in multiples of the frequency range of one of them in a long symbol."""
+"""Spacing in frequency of parallel sweeps: at least so many times the range that one of them covers, at most the range
+that it covers in so many microseconds, a long symbol."""
 PARALLEL_LEAST, LOCAL = 3.0, 12.0
-"""Least distance of a second line of a compressed pulse, and number of lines on each side to compare with."""
+"""Least distance of a compressed pulse's second line from the first, and the range on each side of the second with
+which it is compared; both in line widths."""
 WIDER: Final = 1.1
 SKIPPED_US, BESIDE_US = 2.0, 10.0
 """Distance from a pulse, and duration, at which the power beside it is measured."""
@@ -49,7 +51,7 @@ def swept_pulse(wave: Wave | None, sweep: Compressed) -> Swept | None:
 def hold_one_sweep(a: Swept, b: Swept) -> bool:
     """Whether the sweep of one of two pulses explains nearly as much of the other as that pulse's own sweep does.
 
-    One way is enough: a pulse that was cut short tells its sweep badly.
+    One of the two directions is enough: the sweep of a pulse that was cut short is measured badly.
     """
     return any(
         _strongest(other.flat, sweep.sweep)[1] >= LIKE_MIN * _strongest(other.flat, other.sweep)[1]

@@ -27,7 +27,8 @@ BESIDE_FRAMES: Final = 6
 FAR_FRAMES: Final = 40
 LONG_SURE: Final = 4.5
 LONG_SHARE: Final = 0.15
-"""Least power beside a long pulse's strongest frame, as a share of that frame's power, less what chance added there."""
+"""Least power beside a long pulse, as a share of its strongest frame's: that frame has more because chance added to it,
+else a long pulse would have as much beside it as in it."""
 STRONGER: Final = 4.0
 """Least ratio of a steady signal to a train's pulses for the pulses to be that signal's clicks."""
 CHANCE: Final = 1e-4
@@ -82,9 +83,9 @@ class Course:
 def reach(cells: Cells, course: Course) -> Course:
     """Extend a train as far as its steps go on through its bin's cells, before and after the known part.
 
-    A search tells of the part of a train that is surest. Places before and after it, where little is left to choose,
-    belong to it if noise would make their sum less than once in `1 / CHANCE`. How long a step is shows in the distance:
-    steps a little longer and shorter, half a frame sooner and later, are tried.
+    A search finds the surest part of a train. Places before and after it, where few choices are left, belong to it if
+    noise would make their sum with a probability below `CHANCE`. A small error of the interval matters far away:
+    intervals a little longer and shorter, and phases half a frame earlier and later, are tried.
     """
     best, gain = course, 0.0
     middle = (course.first + course.last) / 2
@@ -103,7 +104,7 @@ def reach(cells: Cells, course: Course) -> Course:
 def goes_beyond(cells: Cells, course: Course, most: int) -> bool:
     """Whether cells are occupied at a train's steps beyond any burst of `most` intervals that contains the train.
 
-    Where part of a train is too weak to be followed, more of those places are lit than of the bin's other cells.
+    Where part of a train is too weak to be followed, more of those places are occupied than of the bin's other cells.
     """
     middle = (course.first + course.last) / 2
     at = course.phase + course.pri * middle
@@ -187,8 +188,8 @@ def repeats(cells: Cells, frames: Frames, pri: float) -> bool:
 def pulses_are_long(cells: Cells, frames: Frames, pri: float) -> bool:
     """Whether the pulses of a train are longer than short ones: power goes on beside their places.
 
-    Of a long pulse that is weak one frame is found here and the next one there: only the sum over all places tells how
-    long it is. It is compared with sums over as many frames elsewhere between the pulses, whatever those hold.
+    Of a weak long pulse another frame stands out each time: only the sum over all places shows how long it is. That sum
+    is compared with sums over as many frames elsewhere between the pulses, whatever those contain.
     """
     starts = np.rint(frames - pri / 2).astype(np.int64)
     length = int(pri)

@@ -85,8 +85,8 @@ class PulseTrain:
 def once(kept: list[HeardPulse], new: list[HeardPulse]) -> list[HeardPulse]:
     """Merge the pulses kept and the new ones in time order, each pulse once.
 
-    A train that only its sum tells of comes again with every stretch it goes on in: of its pulses the surest finding
-    stays, unless one was found alone.
+    A train detected by its sum alone is detected again in every stretch that it goes on in: of several detections of a
+    pulse the one with the most `train_nepers` is kept, or the one detected singly.
     """
     strong = [h for h in (*kept, *new) if not h.pulse.train_nepers]
     chosen: list[HeardPulse] = []
@@ -132,7 +132,7 @@ def alike(a: Pulse, b: Pulse) -> bool:
 def alike_in(kind: RadarClass, a: HeardPulse, b: HeardPulse) -> bool:
     """Whether two pulses of a class's shape are similar.
 
-    How strong a sweep is over traffic is told by its sum in phase: its strongest cell is what traffic made of it there.
+    The level of a sweep over traffic is that of its sum in phase, because traffic changes its strongest cell.
     """
     if alike(a.pulse, b.pulse):
         return True
@@ -153,7 +153,7 @@ def _alike_but_in_level(a: Pulse, b: Pulse) -> bool:
 def same_sweep(a: Pulse, b: Pulse) -> bool:
     """Whether two pulses may be parts of one sweep repeated without pause: same direction, similar length and slope.
 
-    Of a piece that noise cut short the slope is told badly.
+    The slope of a piece that noise cut short is measured badly.
     """
     slopes = sorted((abs(a.slope_mhz_per_us), abs(b.slope_mhz_per_us)))
     times = sorted((a.duration_us, b.duration_us))
@@ -162,7 +162,10 @@ def same_sweep(a: Pulse, b: Pulse) -> bool:
 
 
 def one_sweep(pulses: Sequence[HeardPulse], kind: RadarClass, *, most: int) -> bool:
-    """Whether most of the pulses contain one sweep, each of them alone, with the traffic beneath going on."""
+    """Whether more than half of `most` pulses contain one sweep, each of them alone, with the traffic going on beneath.
+
+    Over traffic their sweeps must also have NEPERS_MIN of evidence together.
+    """
     surest = max(pulses, key=lambda h: h.verified(kind).nepers)
     its = surest.as_swept(kind)
     swept = [(h, h.as_swept(kind)) for h in pulses]
@@ -178,7 +181,10 @@ def one_sweep(pulses: Sequence[HeardPulse], kind: RadarClass, *, most: int) -> b
 
 
 def like_sweeps(train: PulseTrain, others: Iterable[HeardPulse]) -> int:
-    """How many other pulses are sweeps like the train's: more than a burst has are one sweep without pause."""
+    """How many other pulses are sweeps like the train's; more than a burst has are pieces of one sweep without pause.
+
+    0 for a train that sweeps slower than STEEP.
+    """
     one = train.members[0].pulse
     if abs(one.slope_mhz_per_us) < STEEP:
         return 0

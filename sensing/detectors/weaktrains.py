@@ -41,9 +41,9 @@ BINS_LEAST: Final = 8
 class WeakTrain:
     """A train detected by its sum: the times of its pulses (frames since the newest piece began), and its bins.
 
-    `turns` are the intervals from its first to its last place, those where there is no pulse to be seen too.
-    `mean` is the mean cell over the background, `level_db` the middle one in squared full scales, `nepers` the log of
-    how many seconds noise takes to make one like it.
+    `turns` are the intervals from its first to its last place, including those where no pulse is visible.
+    `mean` is the mean cell over the background, `level_db` the median level in dB of squared full scale, `nepers` the
+    log of how many seconds noise takes to make one like it.
     """
 
     frames: tuple[float, ...]

@@ -131,7 +131,7 @@ class SimSas:
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(self.clock() + ahead_s)))
 
     def _note(self, item: Json, one: Json) -> None:
-        """Record a permission that this response gives, or end one that it withdraws."""
+        """Record the permission that a heartbeat response with code 0 gives."""
         held = self.grants.get(str(item.get("grantId")))
         response = one.get("response")
         if held is None or not isinstance(response, dict) or response.get("responseCode") != 0:

@@ -35,7 +35,7 @@ RECEIVER: Final = frozenset(
         rules.SCALE_Q,
     }
 )
-"""What decides which samples the receiver gives."""
+"""Attributes that decide which samples the receiver gives."""
 
 
 class Pluto:

@@ -26,7 +26,7 @@ DIVIDED: Final = "divided"
 RECEIVING: Final = ("fdd", "pinctrl_fdd_indep")
 TRANSMITTING: Final = ("fdd", "pinctrl_fdd_indep")
 SWITCH: Final = {"0": "0", "1": "1", "n": "0", "y": "1", "N": "0", "Y": "1", "on": "1", "of": "0"}
-"""The first character of a switch's text, as the kernel reads it; the rest is ignored."""
+"""The first one or two characters of a switch's text, as the kernel reads it; the rest is ignored."""
 
 
 class Chip(Protocol):

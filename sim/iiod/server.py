@@ -45,7 +45,7 @@ class IiodServer:
 
         Args:
             pluto: the unit.
-            antenna: what it hangs on.
+            antenna: the RF hardware that the unit is connected to.
             paced: hand out samples at their rate, not as fast as they are asked for.
             keepalive_s: how late it notices that a client is gone that did not say so.
             contexts_max: how many clients at once, as on USB there is one; 0 is no limit.
@@ -183,7 +183,8 @@ class IiodServer:
     async def _set(self, name: protocol.Name, data: bytes) -> int:
         """Write an attribute; waiting samples are taken first at the old receiver settings.
 
-        Only then: to work out samples takes the air long, and what silences a transmitter does not wait for it.
+        Attributes that do not change the receiver are written at once: computing samples takes the air long, and a
+        write that silences a transmitter must not wait for that.
         """
         try:
             text = protocol.written(data)

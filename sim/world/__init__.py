@@ -6,7 +6,7 @@ clock        interval clocks that drift, step and lose their source
 network      loss, duplicates, delay, partitions
 node         a party on its log, the log's disk, its transmitter; crash and restart
 ledger       what lies durably in every log, read from the bytes and nothing else
-invariants   I1 to I18, each a pure function
+invariants   I1 to I20, each a pure function
 monitor      asks every invariant after every step
 run          the loop
 """

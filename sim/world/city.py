@@ -34,9 +34,9 @@ from sim.world.trust import COMMODITY, EIRP_MDBM, RASTER_HZ, T0_NS
 
 TOLD_AGAIN_MS = (0, 300, 1500)
 SLACK_NS = MS
+"""A member's clock may be behind: a deadline is looked at this much later, when it has surely passed."""
 ASKED_S: Final = (120, 300, 600, 1200)
 """For how long a request asks, in seconds: one of these."""
-"""A member's clock may be behind: a deadline is looked at when it has surely passed."""
 
 
 class Citizen(Member):

@@ -122,7 +122,7 @@ class Book:
     _running: dict[bytes, Life] | None = None
 
     def running(self, since_ns: int) -> list[Life]:
-        """Settlements whose window is not surely long over at `since_ns` (UTC), which falls by KEPT_NS at most."""
+        """Settlements whose window ends after `since_ns` (UTC), at most KEPT_NS below that of any earlier call."""
         if self._running is None:
             self._running = dict(self.lives)
         for sid in [sid for sid, one in self._running.items() if one.cell.window.end_ns < since_ns - KEPT_NS]:

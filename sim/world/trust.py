@@ -208,7 +208,7 @@ def _actions(role: Role) -> tuple[str, ...]:
 
 
 def _shards(coordination: str, by_name: dict[str, bytes]) -> tuple[bodies.Shard, ...]:
-    """Shards: one for everything, one for each half of the lower half-band, or one left to the neighbours."""
+    """Shards: one for everything, two cut in the middle of the first holder's half of the band, or the neighbours."""
     match coordination:
         case "one":
             return (bodies.Shard(name="all", mode=AUTHORITY, authorities=(by_name["rota"],), need=1),)

@@ -182,7 +182,7 @@ class PlutoRadio:
     def receive(self, samples: int) -> RxBlock:
         """Take `samples` that are all younger than the call, from a buffer opened for them.
 
-        Raises: as `plutoreceive.Reception.receive`.
+        Raises: as `Reception.receive`.
         """
         return self._reception.receive(samples)
 

@@ -123,7 +123,7 @@ class PlutoSection(RadioSection):
         return dead_man_of(self.uri, serial=self.serial)
 
     def same_unit(self, other: RadioSection) -> bool:
-        """Whether another section means the same unit; one named by serial number alone may be at any address."""
+        """Whether another section means the same unit: by serial number where both have one, else by address."""
         if not isinstance(other, PlutoSection):
             return False
         if self.serial is not None and other.serial is not None:

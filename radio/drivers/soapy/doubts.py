@@ -36,7 +36,10 @@ class ReceiverDoubts:
     """The checks of one device's receiver. Used only by the thread that holds the receiver's lock."""
 
     def __init__(self, handle: Handle, *, full_scale: int) -> None:
-        """Set up without asking the device; full_scale is that of the samples, in codes. Raises HardwareError."""
+        """Read the device's gain range and native format, and test nothing yet. Raises HardwareError.
+
+        Args: full_scale: that of the samples, in codes.
+        """
         self._handle, self._full_scale = handle, full_scale
         self._step = full_scale / _native(handle)
         gains = handle.call("getGainRange", handle.rx, 0)

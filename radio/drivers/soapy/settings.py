@@ -46,7 +46,7 @@ def on_rx_steps(settings: RxSettings, handle: Handle, profile: RadioProfile | No
 
 
 def on_tx_steps(settings: TxSettings, profile: RadioProfile) -> TxSettings:
-    """A transmit setting with its attenuation rounded up to a step; raises SettingRefused."""
+    """A transmit setting with its attenuation on the nearest step; raises SettingRefused outside the profile."""
     steps = profile.tx.atten_db
     wanted_db = settings.attenuation_mdb / 1000
     attenuation_db = wanted_db

@@ -29,7 +29,7 @@ class SoapyReceive:
     def __init__(self, handle: Handle, *, full_scale: int) -> None:
         """Set up; raises HardwareError.
 
-        Args: full_scale is the amplitude in codes of what the device calls 1.0, where every module ends.
+        Args: full_scale: amplitude in codes of a floating sample of 1.0, the full scale of every module.
         """
         self._handle, self._api = handle, handle.api
         self.full_scale = full_scale
