@@ -191,7 +191,10 @@ def status(
     trial_folder: TrialFolder = None,
     wait: Annotated[str, typer.Option(metavar="TIME", help="How long to wait for each node.")] = "5s",
     until_settled: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Ask again, so long at the most, until every user has settled.")
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Ask again, so long at the most, until users have settled and their radios answer."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -24,6 +24,8 @@ SOON_NS: Final = DAY_NS
 APART_NS: Final = 2 * 10**9
 """Largest difference in ns between the system clocks of node and coordinator before it is reported."""
 AT_ONCE: Final = 16
+UNHEARD: Final = "UNKNOWN"
+"""State of a gate of which nothing was heard lately, as `gate_now` gives it."""
 PROBLEMS_MAX, PROBLEM_MAX = 20, 300
 """Most problems shown of a node, and most characters of each: a node's answer may hold anything."""
 
@@ -78,12 +80,17 @@ def look(trial: Trial, wait_s: float = ANSWER_S, *, names: Collection[str] | Non
 
 
 def unsettled_text(seen: list[Seen]) -> str:
-    """Return which users have settled nothing yet, and whether they answer; empty where all have."""
-    return ", ".join(
-        f"{one.node} has settled nothing yet" if one.reachable else f"{one.node}: {one.word}"
-        for one in seen
-        if one.role == "user" and not one.settlements
-    )
+    """Return which users have settled nothing yet or wait for their radio, and whether they answer; empty if none."""
+    return ", ".join(filter(None, (_awaited(one) for one in seen if one.role == "user")))
+
+
+def _awaited(user: Seen) -> str:
+    if not user.reachable and not user.settlements:
+        return f"{user.node}: {user.word}"
+    if not user.settlements:
+        return f"{user.node} has settled nothing yet"
+    # An agent may settle before its warden has brought the radio up.
+    return f"{user.node} has settled, its radio does not answer yet" if user.gate.startswith(UNHEARD) else ""
 
 
 def registry_of(trial: Trial, node: NodePart, registry: Registry) -> bytes | None:

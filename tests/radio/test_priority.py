@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 AUTOGROUP = Path("/proc/self/autogroup")
+"""Group of a process and its nice value; missing without autogroup, empty in the group that the kernel begins with."""
 ASK = "import sys; from radio.priority import before_others; print(before_others(), sys.getswitchinterval())"
 
 
@@ -29,7 +30,7 @@ from pathlib import Path
 from radio.priority import after_others
 after_others(5)
 group = Path("/proc/self/autogroup")
-print(os.nice(0), int(group.read_text().rpartition(" ")[2]) if group.exists() else "none")
+print(os.nice(0), (group.read_text().rpartition(" ")[2] if group.exists() else "") or "none")
 """
 
 

@@ -1,10 +1,13 @@
 """What the coordinator's commands say while they wait, and so that two people can compare it."""
 
+import time
 from dataclasses import replace
 
 import pytest
 
 from agent.kit.status import Seen, time_left, unsettled_text
+from agent.service.snapshot import gate_now
+from tests.agent.page.nodes import told
 
 MINUTE = 60 * 10**9
 HOUR = 60 * MINUTE
@@ -22,6 +25,14 @@ def test_whoever_waits_is_told_for_whom() -> None:
     done = [seen("dave", settlements=1), seen("holder", role="holder")]
     assert unsettled_text([*waits, *done]) == "alice has settled nothing yet, bob: no answer, carol: not joined"
     assert unsettled_text(done) == ""
+
+
+def test_a_user_that_settled_before_its_radio_came_up_is_waited_for() -> None:
+    """`kit status --until-settled` ended with 3 where an agent had settled before its warden had the radio."""
+    gate, _ = gate_now(told(gate=None), time.monotonic_ns())
+    begun = seen("alice", settlements=1, gate=f"{gate} treat as ON: the radio does not answer yet")
+    assert unsettled_text([begun]) == "alice has settled, its radio does not answer yet"
+    assert unsettled_text([replace(begun, gate="ARMED SETTLED")]) == ""
 
 
 @pytest.mark.parametrize(
