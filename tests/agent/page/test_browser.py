@@ -238,7 +238,8 @@ def test_k_silences_the_radio_by_the_oracles_word(page: Any, running: Running) -
     page.keyboard.press("k")
     holds(page, "document.getElementById('why').dataset.state === 'LATCHED'")
     silent_ns = time.monotonic_ns()
-    running.until(lambda: "RF OFF" in page.inner_text("#said"), limit_s=60)
+    running.until(lambda: "RF " in page.inner_text("#said"), limit_s=60)
+    assert "RF OFF" in page.inner_text("#said")
     assert "latched after" in page.inner_text("#said")
     air = AirClient(f"ipc://{running.work}/air")
     try:
