@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.audit.sources import ANCHORS, AuditError, found_at
+from agent.config.files import node_file
+from agent.words.shell import quoted
 from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import write_whole
 from settlement.audit.bundle import BUNDLE_LIMIT, bundled, make_bundle, verify_bundle
@@ -64,6 +66,14 @@ def _lineage(path: Path) -> Path:
     return path
 
 
+def _formed(path: Path) -> None:
+    """Check that a path has the form of logs or of a bundle. Raises AuditError."""
+    if is_bundle(path):
+        read_bundle(path)
+    else:
+        lineages(path)
+
+
 def trust(path: Path, anchors: Sequence[str] | None, network: str | None) -> tuple[str, list[bytes]]:
     """Return network and anchors, from the arguments or the anchors file beside the lineages. Raises AuditError."""
     if not path.exists():
@@ -81,7 +91,10 @@ def trust(path: Path, anchors: Sequence[str] | None, network: str | None) -> tup
         if path.is_dir() and not any(path.glob("*.db")):
             raise AuditError(f"{path}: {NONE_HERE}")
         if not file.is_file():
-            raise AuditError(f"{file}: no trust anchors here; give --network and --anchor")
+            _formed(path)
+            beside = node_file(path.parent)
+            node = f"; or the node's folder, {quoted(path.parent)}" if beside.is_file() and path.is_file() else ""
+            raise AuditError(f"{file}: no trust anchors here; give --network and --anchor{node}")
         lines = [line.split() for line in read_small(file).decode("utf-8", "replace").splitlines() if line.strip()]
         if not lines or any(len(line) != 2 for line in lines):
             raise AuditError(f"{file}: each line is a network's name and an anchor; mend it or give --anchor")

@@ -8,6 +8,8 @@ from agent.cli.commandlist import Listed
 from agent.cli.common import Exit, fail, interruptible, output_console, print_json
 from agent.cli.sources import ConfigOption, NodeArg, chosen
 
+LEAST_S = 0.1
+"""Shortest time in seconds between lines of `clock watch`."""
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON and nothing else")]
 clocks = typer.Typer(cls=Listed, no_args_is_help=True, help="The clock of this node: its bound against the budget.")
 settings = typer.Typer(
@@ -64,7 +66,11 @@ def watch(
     from agent.words.units import parse_time
 
     seconds = None if length is None else parse_time(length, "--for")
-    every_s = max(parse_time(every, "--every"), 0.1)
+    every_s = parse_time(every, "--every")
+    if seconds == 0:
+        fail(f"--for {length}: nothing is seen in no time; give 1s or more", Exit.USAGE)
+    if every_s < LEAST_S:
+        fail(f"--every {every}: give 100ms or more", Exit.USAGE)
     try:
         keeper = timekeeper(load_found(chosen(node, config)))
     except ConfigError as exc:

@@ -12,6 +12,7 @@ from agent.cli.sources import ConfigOption, chosen
 
 if TYPE_CHECKING:
     from agent.history.rows import Row
+    from hw_profiles.wholefile import WholeFile
 
 app = typer.Typer(
     cls=Listed, no_args_is_help=True, help="What this node heard and did, by the second, the minute, the quarter."
@@ -130,15 +131,17 @@ def export(
     ] = None,
     sigmf: Annotated[Path | None, typer.Option(metavar="FILE", help="Spectra, occupancy as annotations.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="A heat map, .png or .svg.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there already.")] = False,
 ) -> None:
     """Write a window as CSV, Parquet, SigMF or a heat map of how full each channel was by time of day.
 
-    Ends with 3 where a file of the history cannot be read.
+    A file that is there is left as it is, and nothing is written, unless --force is given. Ends with 3 where a file of
+    the history cannot be read.
     """
     from agent.history import windows
     from agent.history.heatmap import heat_map
     from agent.history.store import LENGTHS, NoHistory
-    from hw_profiles.wholefile import WholeFile, write_together
+    from hw_profiles.wholefile import WholeFile
 
     if not any((csv, parquet, sigmf, plot)):
         fail("as what? give --csv, --parquet, --sigmf or --plot FILE", Exit.USAGE)
@@ -167,8 +170,23 @@ def export(
             svg=plot.suffix == ".svg",
         )
         files.append(WholeFile(path=plot, data=drawn))
-    write_together(files)
+    _write(files, force=force)
     for path in (csv, parquet, sigmf, plot):
         if path is not None:
             say(f"wrote {path}: {len(rows)} stretches of {resolution}")
     raise typer.Exit(Exit.WARNINGS if unread else Exit.OK)
+
+
+def _write(files: "list[WholeFile]", *, force: bool) -> None:
+    """Write all files or none; ends the command where one is there already, unless `force` is set."""
+    from dataclasses import replace
+
+    from hw_profiles.wholefile import write_together
+
+    if len({one.path for one in files}) < len(files):
+        fail("two of them would be one file; give each a name of its own", Exit.USAGE)
+    try:
+        # What is no plain file, such as a pipe, is written to.
+        write_together([replace(one, replace=force or (one.path.exists() and not one.path.is_file())) for one in files])
+    except FileExistsError as exc:
+        fail(f"{exc.filename}: is there already, and nothing was written; --force replaces it")

@@ -65,6 +65,9 @@ def bands_of(values: list[str]) -> "tuple[Band, ...]":
     from settlement.chain.scope import Band
 
     amounts = [parse_amount(one, "--band") for one in values]
+    for text, (low, _, unit) in zip(values, amounts, strict=True):
+        if unit is None and low == 0:
+            raise UnitMissing(f"--band {text!r}: begins at 0 Hz; give a band above it, such as 3550-3570MHz")
     return tuple(Band(low_hz=low, high_hz=high, unit=unit) for low, high, unit in amounts)
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from agent.config.section import Section
+from hw_profiles.switch import Switch
 
 
 class AuctionSection(Section):
@@ -46,4 +47,4 @@ class BidSection(Section):
     high_hz: int
     price: int = Field(ge=0)
     after_s: float = 0.0
-    reveal: bool = True
+    reveal: Switch = True

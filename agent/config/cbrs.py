@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from agent.config.section import Section
+from hw_profiles.switch import Switch
 
 
 class SasSection(Section):
@@ -20,8 +21,8 @@ class SasSection(Section):
     certificate: Path
     roots: Path
     revoked: Path
-    roles: bool = True
-    inquire: bool = True
+    roles: Switch = True
+    inquire: Switch = True
     registration: dict[str, Any] | None = None
 
 
@@ -34,7 +35,7 @@ class CbsdDeviceSection(Section):
     air_interface: str | None = None
     capabilities: list[str] | None = None
     installation: dict[str, Any] | None = None
-    blocked: bool = False
+    blocked: Switch = False
     certificate: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
 
 
@@ -58,13 +59,13 @@ class CbsdSection(Section):
     certificate: Path
     roots: Path
     revoked: Path
-    roles: bool = True
+    roles: Switch = True
     devices: list[CbsdDeviceSection] = Field(min_length=1, max_length=1000)
     groups: list[str] = Field(default=[])
     installers: list[InstallerSection] = Field(default=[])
     horizon_s: int = Field(default=60, ge=1, le=240)
     silent_within_s: int = Field(default=60, ge=0, le=60)
-    experimental: bool = False
+    experimental: Switch = False
     channel_type: Literal["GAA", "PAL"] = "GAA"
     ask_measured: list[str] = Field(default=[])
 

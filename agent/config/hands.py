@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from agent.config.section import Section
+from hw_profiles.switch import Switch
 
 
 class HandSection(Section):
@@ -34,6 +35,6 @@ class HandSection(Section):
 class LeasesSection(Section):
     """How this node's leases change hands: the `[leases]` of its configuration."""
 
-    consents: bool = True
+    consents: Switch = True
     """As a holder, consent where a lease that it granted changes hands inside the rule and the rule asks for that."""
     hands: list[HandSection] = Field(default=[])

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from agent.config.section import Section
+from hw_profiles.switch import Switch
 
 OFF = "off"
 PATH_BYTES_MAX = 90
@@ -35,7 +36,7 @@ class SamplesSection(Section):
     sample_rate_hz: int | None = Field(default=None, ge=1_000, le=200_000_000)
     transmit_gain_mdb: int = Field(default=0, ge=-90_000, le=30_000)
     guard_us: int = Field(default=0, ge=0, le=1_000_000)
-    elsewhere: bool = False
+    elsewhere: Switch = False
 
     @model_validator(mode="after")
     def _endpoints(self) -> "SamplesSection":

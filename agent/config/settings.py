@@ -23,6 +23,7 @@ from agent.timekeeping.registry import CLOCKS
 from agent.timekeeping.section import ClockSourceSection
 from hw_profiles.misfit import first_misfit
 from hw_profiles.smallfile import read_small_text
+from hw_profiles.switch import Switch
 from hw_profiles.tomltext import read_toml
 from radio.drivers.registry import DRIVERS
 from radio.drivers.section import RadioSection
@@ -139,7 +140,7 @@ class OfferSection(Section):
     max_eirp_mdbm: int
     after_s: float = 0.0
     for_s: float
-    reactive: bool = False
+    reactive: Switch = False
     """Offered only in answer to an intent."""
 
     @model_validator(mode="after")
@@ -166,11 +167,11 @@ class WantSection(Section):
     end_s: float | None = None
     for_s: float | None = Field(default=None, gt=0)
     eirp_mdbm: int
-    partial: bool = False
+    partial: Switch = False
     bid: int | None = Field(default=None, ge=0)
     price_max: int | None = Field(default=None, ge=0)
-    emergency: bool = False
-    handed: bool = False
+    emergency: Switch = False
+    handed: Switch = False
     fallback: int | None = Field(default=None, ge=0, le=255)
     """Number of the class's fallback that is to bind the holder; none if left out."""
 
@@ -187,7 +188,7 @@ class WantSection(Section):
 class MeshSection(Section):
     """What the mesh takes from one neighbour, and whether it says and hears on the local network who is where."""
 
-    discover: bool = False
+    discover: Switch = False
     messages_per_s: int = Field(default=1000, ge=1)
     messages_burst: int = Field(default=2000, ge=1)
     bytes_per_s: int = Field(default=4 << 20, ge=1024)
@@ -214,7 +215,7 @@ class WardenSection(Section):
     `state` is the folder in which it keeps the rules it has seen; the node's own folder if left out.
     """
 
-    apart: bool = False
+    apart: Switch = False
     state: Path | None = None
 
 

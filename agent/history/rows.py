@@ -144,7 +144,8 @@ def _total(counts: Iterable[int]) -> int:
 
 
 def _merged_channel(parts: Sequence[ChannelRow]) -> ChannelRow:
-    floors = [p.floor_db for p in parts if p.floor_db is not None]
+    # Each look counts once, so that a quarter has one floor, whether made from its minutes or from its seconds.
+    floors = [(p.floor_db, max(1, p.looks + p.unsure)) for p in parts if p.floor_db is not None]
     sds = [p.floor_sd_db for p in parts if p.floor_sd_db is not None]
     powers = [p.power_max_db for p in parts if p.power_max_db is not None]
     return replace(
@@ -157,7 +158,7 @@ def _merged_channel(parts: Sequence[ChannelRow]) -> ChannelRow:
         squares=sum(p.squares for p in parts),
         pairs=_total(p.pairs for p in parts),
         products=sum(p.products for p in parts),
-        floor_db=sum(floors) / len(floors) if floors else None,
+        floor_db=sum(db * n for db, n in floors) / sum(n for _, n in floors) if floors else None,
         floor_sd_db=max(sds) if sds else None,  # the error is the same in each part, so it does not average out
         power_max_db=max(powers) if powers else None,
     )

@@ -31,6 +31,14 @@ def fitting(from_ns: int, to_ns: int) -> str:
     return next((name for name in (SECOND, MINUTE) if span_ns <= LENGTHS[name] * ROWS_MAX), QUARTER)
 
 
+LEVEL_DIGITS = 2
+"""Decimals of a level in dB, as sensing gives them; a file's 32-bit numbers show more digits, which mean nothing."""
+
+
+def _level(db: float | None) -> float | None:
+    return None if db is None else round(db, LEVEL_DIGITS)
+
+
 def plain_channel(one: ChannelRow) -> dict[str, Any]:
     """Return one channel of one stretch as JSON values; occupancy None where no look could tell."""
     full = one.occupancy
@@ -41,9 +49,9 @@ def plain_channel(one: ChannelRow) -> dict[str, Any]:
         "occupancy": None if full is None else [round(full.low, 4), round(full.value, 4), round(full.high, 4)],
         "looks": one.looks,
         "unsure": one.unsure,
-        "floor_db": one.floor_db,
-        "floor_sd_db": one.floor_sd_db,
-        "power_max_db": one.power_max_db,
+        "floor_db": _level(one.floor_db),
+        "floor_sd_db": _level(one.floor_sd_db),
+        "power_max_db": _level(one.power_max_db),
         "unit": one.unit,
     }
 

@@ -20,7 +20,7 @@ from agent.desk.requests import request_text
 from agent.kit.archive import SMALL_MAX, KitRefused, OpenedArchive, open_sealed, short_code
 from agent.kit.invitations import CHAIN, INVITATION, RULE, SETUP, qr_svg
 from agent.kit.spec import NODES_MAX, Endpoint
-from agent.kit.trust import by_authority
+from agent.kit.trust import by_authority, fingerprint
 from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import WholeFile
 from settlement.chain.credentials import Registry
@@ -137,6 +137,7 @@ def join(archive: Path, folder: Path | None = None, *, code: str | None = None, 
     Args: folder: the node's folder; one named after the node, here, if left out. code, anchor: the values that the
     coordinator told, where they came another way than the archive.
     """
+    anchor = None if anchor is None else fingerprint(anchor)
     opened = open_sealed(archive, INVITATION, by_authority(archive, anchor=anchor), limit=SMALL_MAX)
     if code is not None and opened.code != code.strip().lower():
         raise KitRefused(f"{archive}: CODE: its code is {opened.code}, not {code}; it is not what was handed out")

@@ -16,6 +16,7 @@ from agent.config.settings import ConfigError, line_of, read_table
 from agent.words import units
 from hw_profiles.misfit import first_misfit
 from hw_profiles.smallfile import read_small_text
+from hw_profiles.switch import Switch
 from radio.drivers.registry import DRIVERS, USUAL
 from settlement.chain.names import alike, name_flaw
 from settlement.chain.quantities import DAY_NS, HERTZ_MAX, LIFE_MAX_NS
@@ -203,7 +204,7 @@ class TrialFile(Part):
     """The trial's name, which every record carries."""
     band: BandHz
     """What the authority governs."""
-    simulated: bool = False
+    simulated: Switch = False
     """Radios are `bandpact sim pluto`: then their clocks and places are simulated too."""
     authority: AuthorityPart
     rule: RulePart = RulePart()

@@ -1,14 +1,28 @@
 """Finds the key that must have sealed an archive: the authority's, proven from the root that the reader trusts."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from agent.config.keyfiles import chain_in
+from agent.config.settings import ConfigError
 from agent.kit.archive import KitRefused, Manifest
 from agent.kit.invitations import CHAIN
 from settlement.chain.credentials import ISSUE, Registry, Subject
 
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 Trusted = Callable[[Manifest, Mapping[str, bytes]], bytes]
+
+
+def fingerprint(text: str) -> str:
+    """Return a root's fingerprint as people copy it, in capitals or with spaces, as archives have it.
+
+    Raises ConfigError for what is none.
+    """
+    said = "".join(text.split()).lower()
+    if not _FINGERPRINT.fullmatch(said):
+        raise ConfigError(f"--anchor {text!r:.80}: no root's fingerprint; give all 64 hexadecimal digits of the anchor")
+    return said
 
 
 def by_authority(path: Path, *, anchor: str | None = None, trial: str | None = None) -> Trusted:

@@ -23,12 +23,18 @@ class Trust:
     """This node's earlier credentials, whose keys were rotated."""
 
 
+ANCHOR_BYTES = 32
+
+
 def anchors_of(config: NodeConfig) -> frozenset[bytes]:
     """Return the trust anchors. Raises ConfigError."""
     try:
-        return frozenset(bytes.fromhex(a) for a in config.anchors)
+        found = frozenset(bytes.fromhex(a) for a in config.anchors)
     except ValueError as exc:
         raise ConfigError(f"anchors: {exc}; each is the SHA-256 of a root credential in hexadecimal") from exc
+    if any(len(one) != ANCHOR_BYTES for one in found):
+        raise ConfigError(f"anchors: of the wrong length; each has {2 * ANCHOR_BYTES} hexadecimal digits")
+    return found
 
 
 def trust_of(config: NodeConfig) -> Trust:

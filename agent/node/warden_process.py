@@ -138,11 +138,14 @@ def operate(warden: Warden, request: Answer) -> Answer:
             if for_s is None:
                 return {"error": f"for_s must be a whole number of seconds from 1 to {ARM_MAX_S}"}
             warden.arm(for_s * 1_000_000_000)
+            warden.step()  # the answer tells the gate's state after the request, as it does of a stop
         case "disarm":
             warden.arm(0)
+            warden.step()
         case "clear":
             if warden.clear() is not RfState.OFF:
                 return {"error": "the radio does not read back as silent; it stays latched"}
+            warden.step()
         case "stop":
             warden.stop()
         case "clear station":

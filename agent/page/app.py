@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ from agent.page.plan import PagePlan
 from agent.page.readings import Readings, TooMuchIsRead
 from agent.page.stopbutton import stop_node
 from agent.page.viewers import VIEWERS_MAX, Viewers
+from agent.service.snapshot import dead
 from agent.words.silence import GATE
 from hw_profiles.printable import shown
 
@@ -75,7 +77,8 @@ class WebPage:
 
     def __init__(self, plan: PagePlan, nodes: Mapping[str, NodeLive]) -> None:
         self.plan, self.nodes = plan, nodes
-        self._stopping, self._reading_events = asyncio.Lock(), asyncio.Lock()
+        self._stopping = {name: asyncio.Lock() for name in nodes}
+        self._reading_events = asyncio.Lock()
         self.viewers = Viewers()
         self._readings = Readings()
 
@@ -87,6 +90,14 @@ class WebPage:
 
     def _of(self, request: Request) -> NodeLive:
         return self._node(request.query_params.get("node"))
+
+    def _now(self, request: Request) -> dict[str, Any]:
+        """Return a node's state, for reads that carry no age: one that is out of date is refused, with why."""
+        found = self._of(request).status
+        gone = "the node has said nothing yet" if found is None else dead(found, time.monotonic_ns())
+        if found is None or gone is not None:
+            raise _Refused(503, f"nothing is known of now: {gone}; `/api/v1/status` has the last state")
+        return found
 
     async def _rows(self, request: Request) -> list[Row]:
         from_ns, to_ns, step = _window(request)
@@ -112,10 +123,7 @@ class WebPage:
 
     async def clock(self, request: Request) -> Response:
         """Return the node's clock: bound, budget and sources."""
-        found = self._of(request).status
-        if found is None:
-            raise _Refused(503, "the node has said nothing yet")
-        return JSONResponse(found["clock"])
+        return JSONResponse(self._now(request)["clock"])
 
     async def cbsds(self, request: Request) -> Response:
         """Return what `bandpact cbsd status --json` prints; null where there are no base stations below the node."""
@@ -125,10 +133,7 @@ class WebPage:
         """Return a handler that reads one list of the node's state, as the commands print it with --json."""
 
         async def read(request: Request) -> Response:
-            found = self._of(request).status
-            if found is None:
-                raise _Refused(503, "the node has said nothing yet")
-            return JSONResponse(found.get(name, []))
+            return JSONResponse(self._now(request).get(name, []))
 
         return read
 
@@ -251,8 +256,7 @@ class WebPage:
         if not isinstance(asked, dict) or set(asked) - {"node"} or not isinstance(name, str | None):
             raise _Refused(400, 'send {"node": NAME} or {}')
         node = self._node(name)
-        async with self._stopping:
-            return JSONResponse(await stop_node(node.node))
+        return JSONResponse(await stop_node(node.node, self._stopping[node.node.name]))
 
 
 def _event(kept: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -289,6 +293,11 @@ async def _file(request: Request) -> Response:
 
 async def _absent(_request: Request, _exc: Exception) -> Response:
     return JSONResponse({"error": "nothing is here; see /api/v1/openapi.json"}, status_code=404)
+
+
+async def _other_method(_request: Request, exc: Exception) -> Response:
+    allowed = getattr(exc, "headers", None) or {}
+    return JSONResponse({"error": "this path takes another method"}, status_code=405, headers=allowed)
 
 
 def app_of(plan: PagePlan, nodes: Mapping[str, NodeLive], token: str) -> Starlette:
@@ -331,6 +340,6 @@ def app_of(plan: PagePlan, nodes: Mapping[str, NodeLive], token: str) -> Starlet
     return Starlette(
         routes=routes,
         middleware=[Middleware(RequestGuard, hosts=hosts_of(plan.host, plan.port), token=token)],
-        exception_handlers={_Refused: _answer_refused, 404: _absent},
+        exception_handlers={_Refused: _answer_refused, 404: _absent, 405: _other_method},
         lifespan=living,
     )

@@ -84,12 +84,12 @@ def _json(schema: dict[str, Any], description: str) -> dict[str, Any]:
 def _refusals(*codes: int) -> dict[str, Any]:
     said = {400: "A parameter is missing or not what it must be", 401: "No token, or not the right one",
             403: "Asked for by another page", 404: "No such node", 415: "Not JSON", 413: "Too large",
-            421: "Not this page's name", 503: "Nothing is known yet, or too much is asked at once"}  # fmt: skip
+            421: "Not this page's name", 503: "Nothing is known of now, or too much is asked at once"}  # fmt: skip
     return {str(code): _json(_ERROR, said[code]) for code in codes}
 
 
 def _read(what: str, schema: dict[str, Any], *parameters: dict[str, Any]) -> dict[str, Any]:
-    codes = (400, 404, 421, 503)
+    codes = (400, 404, 421, 503, *((413,) if FROM in parameters else ()))
     return {
         "get": {
             "summary": what,

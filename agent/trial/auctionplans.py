@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from agent.config.auctions import AuctionSection, BidSection
 from agent.config.section import Section
+from hw_profiles.switch import Switch
 
 
 class AuctionPlan(Section):
@@ -35,7 +36,7 @@ class BidPlan(Section):
     high_hz: int
     price: int = Field(ge=0)
     after_s: float = 0.0
-    reveal: bool = True
+    reveal: Switch = True
 
 
 class AuctionRulePlan(Section):

@@ -8,6 +8,7 @@ from agent.config.hands import HandSection
 from agent.config.settings import OfferSection, WantSection
 from agent.trial.auctionplans import AuctionPlan, AuctionRulePlan, BidPlan, ConsentPlan, GroupPlan
 from hw_profiles.misfit import first_misfit
+from hw_profiles.switch import Switch
 from sim.scenario import ScenarioError
 
 
@@ -38,11 +39,11 @@ class Want(_Table):
     start_s: float
     end_s: float
     eirp_dbm: float
-    partial: bool = False
+    partial: Switch = False
     bid: int | None = None
     price_max: int | None = None
-    emergency: bool = False
-    handed: bool = False
+    emergency: Switch = False
+    handed: Switch = False
     fallback: int | None = None
 
 
@@ -65,7 +66,7 @@ class HandingPlan(_Table):
 
     kinds: tuple[Literal["transfer", "sublease"], ...] = Field(min_length=1)
     depth: int = Field(default=1, ge=1, le=3)
-    consent: bool = False
+    consent: Switch = False
 
 
 class ActPlan(_Table):
@@ -176,11 +177,11 @@ class Terms(_Table):
     vacate_s: float = 0.5
     max_eirp_dbm: float = 30.0
     out_of_band_dbm_per_mhz: float = -13.0
-    envelope_required: bool = False
+    envelope_required: Switch = False
     rounds_max: int | None = None
     currency: str | None = None
-    suspends: bool = False
-    outside_authorisation: bool = False
+    suspends: Switch = False
+    outside_authorisation: Switch = False
     tiers: tuple[TierPlan, ...] = ()
     handing: HandingPlan | None = None
     auction: AuctionRulePlan | None = None
@@ -201,7 +202,7 @@ class BaseStationPlan(_Table):
     low_hz: int
     high_hz: int
     eirp_dbm: float
-    deaf: bool = False
+    deaf: Switch = False
     count: int = Field(default=1, ge=1)
     """How many of the kind the node lists; the first alone is on the air of a trial."""
 

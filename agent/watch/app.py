@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections import deque
 from collections.abc import Callable
@@ -54,6 +55,7 @@ class WatchApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("k", "stop", "STOP", priority=True),
         Binding("q", "quit", "leave"),
+        Binding("ctrl+c", "quit", "leave", show=False, priority=True),
         Binding("question_mark", "keys", "keys"),
     ]
 
@@ -91,6 +93,9 @@ class WatchApp(App[int]):
         self._zmq = zmq.asyncio.Context(io_threads=1)
         self._begin(self.live.run(self._zmq))
         self._begin(self._follow_rows())
+        # Ended by another process, the application leaves the terminal as it was found.
+        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         self.set_interval(REFRESH_S, partial(self._while_up, self.show))
         self.set_interval(FALL_S, partial(self._while_up, self._fall_on))
 
@@ -173,7 +178,9 @@ class WatchApp(App[int]):
 
     def action_keys(self) -> None:
         """List the keys."""
-        self._say("k: STOP, silence the radio now   q: leave   ?: these keys   arrows, PageUp, PageDown: scroll")
+        self._say(
+            "k: STOP, silence the radio now   q or Ctrl-C: leave   ?: these keys   arrows, PageUp, PageDown: scroll"
+        )
 
     async def action_stop(self) -> None:
         """Mute the radio now, as `bandpact stop` does."""

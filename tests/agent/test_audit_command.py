@@ -216,6 +216,9 @@ def test_what_is_no_lineage_is_not_called_tampered(tmp_path: Path, command: str,
     assert told.exit_code == 1, told.output
     assert f"{path}: not a lineage" in told.stderr
     assert "TAMPERED" not in told.output
+    unnamed = run(command, given, *out)
+    assert f"{path}: not a lineage" in unnamed.stderr, "before it asks for anchors, which would be of no use"
+    assert unnamed.exit_code == 1
     missing = run(command, tmp_path / "gone.db", *out, "--network", "n", "--anchor", "00" * 32)
     assert missing.exit_code == 1
     assert f"{tmp_path / 'gone.db'}: no such file or folder" in missing.stderr

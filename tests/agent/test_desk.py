@@ -258,6 +258,13 @@ def test_what_cannot_be_done_leaves_the_desk_as_it_was(
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
 
 
+def test_an_authority_governs_no_band_from_0_hz(tmp_path: Path) -> None:
+    words = [word.replace("3550-3570MHz", "0-3570MHz") for word in INIT]
+    assert "begins at 0 Hz" in run(*words, "--desk", tmp_path / "desk", code=2)
+    assert not (tmp_path / "desk").exists()
+    run(*(word.replace("3550-3570MHz", "0-1Gbit/s") for word in INIT), "--desk", tmp_path / "desk")
+
+
 def test_a_folder_that_is_no_desk(tmp_path: Path) -> None:
     assert "bandpact authority init" in run("authority", "show", "--desk", tmp_path, code=1)
 

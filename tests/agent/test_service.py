@@ -17,12 +17,15 @@ from typing import Any
 import httpx
 import pytest
 import tomli_w
+from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from agent.cli.main import app
+from agent.config.section import Section
 from agent.config.settings import ConfigError, line_of, load_layers
 from agent.doctor.checks import lone_source
 from agent.doctor.mends import CLOCK_MENDS
+from agent.kit.spec import Part
 from agent.node.watcher import settings_of
 from agent.service import logs
 from agent.service.health import app_of
@@ -32,7 +35,10 @@ from agent.timekeeping.assembly import clock_plan, memory_of, place_plan
 from agent.timekeeping.kernel import read_state
 from agent.timekeeping.memory import AHEAD_NS, BUILT_NS
 from agent.timekeeping.values import Cause
+from agent.trial.spec import OfferPlan
 from hw_profiles.loader import load_radio
+from hw_profiles.switch import plainly
+from radio.drivers.section import RadioSection
 from tests.radio.plutobench import bench
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,6 +151,14 @@ def test_clock_watch_draws_the_bound(tmp_path: Path) -> None:
     assert "of 1 ms  ok" in done.stdout
 
 
+@pytest.mark.feature("U2")
+@pytest.mark.parametrize("words", [("--for", "0s"), ("--for", "0"), ("--for", "1s", "--every", "10ms")])
+def test_clock_watch_refuses_to_watch_for_no_time(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = RUN.invoke(app, ["clock", "watch", "--config", str(written(tmp_path)), *words])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "or more" in done.stderr
+
+
 # -- configuration -------------------------------------------------------------------------------------------------
 
 
@@ -154,6 +168,30 @@ def test_an_error_names_file_line_and_key(tmp_path: Path) -> None:
     done = RUN.invoke(app, ["config", "check", "--config", str(path)])
     assert done.exit_code == 1
     assert f"{path}:{number}: clock.budget_us" in done.stderr
+
+
+@pytest.mark.parametrize("said", ['"yes"', '"no"', "1", '"1"'])
+def test_a_quoted_word_decides_nothing(tmp_path: Path, said: str) -> None:
+    """`simulated = "yes"` made a radio count as simulated, whose clock and place may then be simulated too."""
+    path = written(tmp_path)
+    text = path.read_text()
+    path.write_text(f"{text}\n[warden]\napart = {said}\n")
+    done = RUN.invoke(app, ["config", "check", str(path)])
+    assert done.exit_code == 1
+    assert "warden.apart: write true or false" in done.stderr
+    path.write_text(f"{text}\n[warden]\napart = true\n")
+    assert RUN.invoke(app, ["config", "check", str(path)]).exit_code == 0
+
+
+def test_no_table_of_a_file_takes_any_word_for_true_or_false() -> None:
+    known, bases = list[type[BaseModel]](), [Section, RadioSection, Part, OfferPlan.__base__]
+    while bases:
+        known += (below := [one for base in bases for one in base.__subclasses__()])  # type: ignore[union-attr]
+        bases = list(below)
+    keys = [(one, name, field) for one in known for name, field in one.model_fields.items()]
+    switches = [(one.__name__, name, field.metadata) for one, name, field in keys if field.annotation is bool]
+    assert len(switches) > 20
+    assert not [one for one in switches if not any(getattr(how, "func", None) is plainly for how in one[2])]
 
 
 def test_a_line_is_found_in_its_own_table() -> None:

@@ -747,6 +747,19 @@ def answer(bench: Bench, **request: object) -> dict[str, object]:
 
 
 @pytest.mark.feature("R6")
+def test_an_operator_is_told_the_gates_state_after_the_request(tmp_path: Path) -> None:
+    """A disarmed gate was told as OPEN, a cleared one as LATCHED: the answer was of before the gate followed."""
+    bench = Bench(tmp_path)
+    bench.permit()
+    assert operate(bench.warden, {"op": "status"})["state"] == "OPEN"
+    assert operate(bench.warden, {"op": "disarm"}) == {"state": "LOCKED", "reason": "NOT_ARMED", "armed_for_s": 0}
+    assert operate(bench.warden, {"op": "arm", "for_s": 60})["state"] == "ARMED"
+    assert operate(bench.warden, {"op": "stop"})["state"] == "LATCHED"
+    assert operate(bench.warden, {"op": "clear"}) == {"state": "LOCKED", "reason": "NOT_ARMED", "armed_for_s": 0}
+    bench.warden.close()
+
+
+@pytest.mark.feature("R6")
 def test_it_is_locked_until_an_operator_arms_it_and_for_a_bounded_time(tmp_path: Path) -> None:
     bench = Bench(tmp_path, armed_for_ns=0)
     bench.permit()

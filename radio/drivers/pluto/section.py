@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import model_validator
 
 from hw_profiles.profile import RadioProfile
+from hw_profiles.switch import Switch
 from radio.drivers.section import RadioSection
 from radio.errors import LibraryMissing
 from radio.ports import Radio, RfState
@@ -23,7 +24,7 @@ class PlutoSection(RadioSection):
     written: ClassVar[str] = "pluto:URI"
 
     driver: Literal["pluto"] = "pluto"
-    simulated: bool = False
+    simulated: Switch = False
     uri: str = ""
     serial: str | None = None
 

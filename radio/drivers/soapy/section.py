@@ -7,6 +7,7 @@ from pydantic import model_validator
 
 from hw_profiles.loader import radios
 from hw_profiles.profile import RadioProfile
+from hw_profiles.switch import Switch
 from radio.drivers.section import RadioSection
 from radio.errors import LibraryMissing
 from radio.ports import Radio, RfState
@@ -29,7 +30,7 @@ class SoapySection(RadioSection):
     written: ClassVar[str] = "soapy:driver=NAME[,KEY=VALUE…]"
 
     driver: Literal["soapy"] = "soapy"
-    simulated: bool = False
+    simulated: Switch = False
     uri: str
     serial: str | None = None
 

@@ -99,6 +99,28 @@ def test_sums_of_seconds_are_those_of_the_quarter() -> None:
         assert one.channels[0].occupancy.value == pytest.approx(other.channels[0].occupancy.value)  # type: ignore[union-attr]
 
 
+def test_a_quarter_has_one_floor_however_it_is_made() -> None:
+    """From minutes and the seconds since, each second counted as much as a whole minute."""
+    low, high = (ChannelRow(low_hz=1, high_hz=2, looks=50, floor_db=db) for db in (-150.0, -140.0))
+    rows = [Row(start_ns=n * NS, length_ns=NS, channels=(low if n < 120 else high,)) for n in range(150)]
+    minutes = rolled(rows[:120], LENGTHS[MINUTE])
+    floors = [rolled(some, LENGTHS[QUARTER])[0].channels[0].floor_db for some in (rows, [*minutes, *rows[120:]])]
+    assert floors == [pytest.approx(-148.0), pytest.approx(-148.0)]
+
+
+def test_a_level_is_told_alike_before_and_after_it_is_written(tmp_path: Path) -> None:
+    """What is on disk has 32 bits: -127.94 came back as -127.94000244140625, so that page and command differed."""
+    level = ChannelRow(low_hz=1, high_hz=2, looks=1, floor_db=-127.94, floor_sd_db=0.33, power_max_db=-57.17)
+    store = Store(folder=tmp_path / "history")
+    store.open()
+    store.add(Row(start_ns=START_NS, length_ns=NS, channels=(level,)))
+    (waiting,) = store.rows(SECOND, START_NS, START_NS + NS)
+    store.close()
+    (kept,) = Store(folder=tmp_path / "history").rows(SECOND, START_NS, START_NS + NS)
+    assert plain(waiting) == plain(kept)
+    assert plain(kept)["channels"][0]["floor_db"] == -127.94
+
+
 def test_a_spectrum_is_coded_within_a_quarter_decibel_and_keeps_what_was_not_sensed() -> None:
     psd = np.array([1e-15, 1e-9, np.nan, 1e-3], np.float32)
     codes = coded(psd)
@@ -263,6 +285,23 @@ def test_show_says_what_json_says(hours: Store) -> None:
     text = RUN.invoke(app, ["history", "show", str(hours.folder.parent), "--for", "2h", "--step", "15min"]).stdout
     assert f"3550-3555 MHz {100 * value:.0f} % [{100 * low:.0f}, {100 * high:.0f}]" in text
     assert "INCUMBENT P0N1" in text
+
+
+def test_an_export_overwrites_nothing_unless_told_to(hours: Store, tmp_path: Path) -> None:
+    words = ["history", "export", str(hours.folder.parent), "--for", "2min", "--csv", str(tmp_path / "new.csv")]
+    there = tmp_path / "there.parquet"
+    there.write_text("a log")
+    refused = RUN.invoke(app, [*words, "--parquet", str(there)])
+    assert refused.exit_code == 1
+    assert f"{there}: is there already" in refused.stderr
+    assert (there.read_text(), list(tmp_path.iterdir())) == ("a log", [there])
+    assert RUN.invoke(app, [*words, "--parquet", str(there), "--force"]).exit_code == 0
+    assert there.read_bytes()[:4] == b"PAR1"
+    assert RUN.invoke(app, [*words[:-1], "/dev/null"]).exit_code == 0, "what is no plain file is written to"
+    twice = RUN.invoke(
+        app, [*words, "--plot", str(tmp_path / "a.png"), "--parquet", str(tmp_path / "a.png"), "--force"]
+    )
+    assert twice.exit_code == 2
 
 
 def test_exports_are_what_others_read(hours: Store, tmp_path: Path) -> None:

@@ -154,6 +154,19 @@ def test_another_authority_and_another_code_are_refused(trial: Trial, other: Tri
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("said", ["12", "", "0x" + "a" * 62, "z" * 64])
+def test_what_is_no_fingerprint_is_not_called_another_authority(trial: Trial, tmp_path: Path, said: str) -> None:
+    with pytest.raises(ConfigError, match="no root's fingerprint") as refused:
+        join(_kit(trial), tmp_path / "a", anchor=said)
+    assert "WRONG_AUTHORITY" not in str(refused.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_fingerprint_is_read_as_people_copy_it(trial: Trial, tmp_path: Path) -> None:
+    anchor = trial.state.anchor.upper()
+    join(_kit(trial), tmp_path / "a", anchor=f" {anchor[:32]} {anchor[32:]}")
+
+
 def test_joined_twice_keeps_the_first_keys(trial: Trial, other: Trial, tmp_path: Path) -> None:
     join(_kit(trial), tmp_path / "alice")
     key = (tmp_path / "alice" / "sign.key").read_bytes()

@@ -5,7 +5,9 @@ import json
 import re
 import socket
 import stat
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import pytest
 from agent.history.store import NS, SECOND, NoHistory, Store
 from agent.history.table import EVENTS
 from agent.node.livefeed import GateTrack, encoded_row
+from agent.page import stopbutton
 from agent.page.app import FILES
 from agent.page.codedrows import SPECTRA_HEAD, spectra
 from agent.page.guard import POLICY, hosts_of
@@ -79,7 +82,7 @@ def test_a_stop_needs_token_origin_and_json(tmp_path: Path, headers: dict[str, s
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"node": 3}', b'{"what": 1}', b"[" * 4000, b'{"node": "nobody"}'])
 def test_what_is_no_stop_stops_nothing(tmp_path: Path, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never(_node: object) -> None:
+    async def never(*_node: object) -> None:
         raise AssertionError
 
     monkeypatch.setattr("agent.page.app.stop_node", never)
@@ -91,7 +94,7 @@ def test_what_is_no_stop_stops_nothing(tmp_path: Path, body: bytes, monkeypatch:
 def test_a_stop_reaches_the_nodes_warden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped = []
 
-    async def stop(node: Any) -> dict[str, Any]:
+    async def stop(node: Any, _one_command: asyncio.Lock) -> dict[str, Any]:
         stopped.append(node.name)
         return {"node": node.name}
 
@@ -101,10 +104,71 @@ def test_a_stop_reaches_the_nodes_warden(tmp_path: Path, monkeypatch: pytest.Mon
     assert (answer.status_code, stopped) == (200, ["here"])
 
 
+def test_a_warden_is_asked_at_once_whatever_else_the_page_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second stop came to the warden only when the first one's command had ended, or a reading of the history."""
+    asked, headers = list[float](), {"authorization": f"Bearer {TOKEN}", "origin": ORIGIN}
+    here, going_on = node_in(tmp_path, history=False), threading.Event()
+
+    def warden(*_: Any, **__: Any) -> dict[str, Any]:
+        asked.append(time.monotonic())
+        return {"state": "LATCHED"}
+
+    async def run() -> list[Any]:
+        ended, begun = asyncio.Event(), 0
+
+        async def command(_node: Any) -> dict[str, Any]:
+            nonlocal begun
+            begun += 1
+            assert begun == 1, "one command at a time"
+            await ended.wait()
+            begun -= 1
+            return {"rf": "off", "why": "", "nodes": []}
+
+        monkeypatch.setattr(stopbutton, "_command", command)
+        monkeypatch.setattr(stopbutton, "ask", warden)
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        reading = asyncio.ensure_future(asyncio.to_thread(going_on.wait, 60))
+        async with client(tmp_path, here) as page:
+            stops = [asyncio.create_task(page.post("/api/v1/stop", json={}, headers=headers)) for _ in range(2)]
+            async with asyncio.timeout(30):
+                while len(asked) != 2:  # noqa: ASYNC110 - a thread gives no event to wait for
+                    await asyncio.sleep(0.01)
+            assert not any(one.done() for one in stops)
+            ended.set()
+            found = [(await one).json() for one in stops]
+        going_on.set()
+        await reading
+        return found
+
+    found = asyncio.run(run())
+    assert [one["warden"]["latched"] for one in found] == [True, True]
+    assert [one["rf"] for one in found] == ["off", "off"]
+
+
 @pytest.mark.parametrize("path", ["status", "live", "nodes", "stop", "silence"])
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_nothing_else_is_taken(tmp_path: Path, path: str, method: str) -> None:
     assert ask(tmp_path, (method, f"/api/v1/{path}", {}))[0].status_code == 405
+
+
+def test_another_method_is_refused_in_json_with_those_that_are_taken(tmp_path: Path) -> None:
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    read, changed = ask(tmp_path, ("GET", "/api/v1/stop", {}), ("POST", "/api/v1/status", {"headers": headers}))
+    assert (read.status_code, read.headers["allow"]) == (405, "POST")
+    assert (changed.status_code, set(changed.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
+    assert read.json()["error"] == changed.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["clock", "auctions", "jurisdictions"])
+def test_what_carries_no_age_says_nothing_of_a_state_that_is_out_of_date(tmp_path: Path, path: str) -> None:
+    """The clock of an agent that hung was told as trusted for ever."""
+    old = told(mono_ns=time.monotonic_ns() - 9_000_000_000)
+    (answer,) = ask(tmp_path, ("GET", f"/api/v1/{path}", {}), status=old)
+    assert answer.status_code == 503
+    assert "last heard 9." in answer.json()["error"]
+    (whole,) = ask(tmp_path, ("GET", "/api/v1/status", {}), status=old)
+    assert (whole.status_code, whole.json()["ready"]) == (200, False)
 
 
 def test_every_answer_carries_the_policy(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The terminal's page: the same state and the same stop as the browser's, and nothing said of now that is of then."""
 
 import asyncio
+import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,28 @@ def test_it_shows_the_live_state_and_k_stops(tmp_path: Path, monkeypatch: pytest
     finally:
         feed.close()
     assert [one.name for one in stopped] == ["here"]
+
+
+@pytest.mark.parametrize("how", ["ctrl+c", "q", "SIGTERM"])
+def test_it_is_left_by_whatever_ends_other_commands(tmp_path: Path, how: str) -> None:
+    """Ctrl-C asked for another key, and SIGTERM left the terminal without echo, on its second screen."""
+
+    async def run() -> bool:
+        app = WatchApp(node_in(tmp_path, history=False).node)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            if how == "SIGTERM":
+                os.kill(os.getpid(), signal.SIGTERM)
+            else:
+                await pilot.press(how)
+            await soon(lambda: app._exit)
+        return True
+
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # where nobody catches it, this test fails, not all of them
+    try:
+        assert asyncio.run(run())
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_what_is_not_of_now_says_treat_as_on() -> None:
