@@ -27,7 +27,9 @@ from sensing.detectors.pulsekernels import (
 )
 from sensing.detectors.pulseshape import PulseShape, Region, describe
 from sensing.detectors.shorttime import ShortTime
-from sensing.detectors.weaktrains import WeakTrain, WeakTrains, whiten
+from sensing.detectors.weakkernels import SLOTS_MIN
+from sensing.detectors.weaktrains import WeakTrain, WeakTrains
+from sensing.detectors.weaktrains import warm as warm_search
 from sensing.frontend import Float32s, Iq
 from sensing.theory import gamma_quantile
 
@@ -142,7 +144,7 @@ class PulseFinder:
             self._weak.reset()
             return []
         pulses = with_like_sweeps(list(self._events(cells, iq)), iq, rate_hz=self._rate_hz)
-        weak = [p for p in self._weakly(cells, len(iq), tail) if not any(same_pulse(p, q) for q in pulses)]
+        weak = [p for p in self._weakly(cells, iq, tail) if not any(same_pulse(p, q) for q in pulses)]
         return pulses + weak
 
     def _cells(self, iq: Iq) -> _Cells | None:
@@ -251,18 +253,21 @@ class PulseFinder:
     def _hz(self, index: int) -> float:
         return (index - self._short_time.n_fft // 2) * self._short_time.bin_hz
 
-    def _weakly(self, cells: _Cells, samples: int, tail: int) -> Iterator[Pulse]:
+    def _weakly(self, cells: _Cells, iq: Iq, tail: int) -> Iterator[Pulse]:
         """The pulses of trains that are detected only by their sum."""
-        blocks = len(cells.level)
-        whitened = np.empty((blocks * BLOCK, cells.level.shape[1]), np.uint8)
         usable = np.isfinite(cells.near[:, 0]) & (cells.steps < STEP_BINS)
-        whiten(cells.power, cells.near, usable, whitened)
         # The end of the piece before could not be whitened until this piece gave it a background after it.
         again = max(0, round((tail - self._uncovered) / self._short_time.hop)) if tail else 0
-        end = max(again, len(whitened) - (SHORT_GUARD + SIDE) * BLOCK)
-        self._uncovered = samples - end * self._short_time.hop
-        for train in self._weak.find(whitened, again, end, cells.near):
+        end = max(again, (len(cells.level) - SHORT_GUARD - SIDE) * BLOCK)
+        self._uncovered = len(iq) - end * self._short_time.hop
+        # Samples that were joined to a tail are in an array of their own; the caller may write to others again.
+        samples = iq if tail else self._own(iq)
+        for train in self._weak.find(cells.power, cells.near, usable, (again, end), samples):
             yield from self._members(train, again)
+
+    def _own(self, iq: Iq) -> Iq | None:
+        """A copy of samples where they have room for a train; None of a node's short look, which copying would slow."""
+        return iq.copy() if len(iq) / self._rate_hz * 1e6 > WEAK_PRI_US[1] * (SLOTS_MIN - 1) else None
 
     def _members(self, train: WeakTrain, again: int) -> Iterator[Pulse]:
         bin_hz, frame_us = self._short_time.bin_hz, self._frame_us
@@ -294,6 +299,7 @@ def warm() -> int:
 
     Returns how many pulses the made-up samples hold.
     """
+    warm_search()
     rails = _scattered(8 * 80_000).reshape(8, -1).sum(axis=0).reshape(-1, 2) * 24
     rails[20_000:20_020] += 400
     return len(PulseFinder(sample_rate_hz=10e6, full_scale=2048).find(rails.astype(np.int16)))

@@ -44,16 +44,19 @@ Cells = NDArray[np.uint8]
 Frames = NDArray[np.floating[Any]]
 
 
-def surprise(cells: Cells, frames: Frames, counts: NDArray[np.int64]) -> float:
+def surprise(cells: Cells, frames: Frames, counts: NDArray[np.int64], *, own: int = OWN_FRAMES) -> float:
     """How rare a train's cells are among the other cells of their bin: a sum of nepers over its places.
 
     In noise that is the sum of the cells themselves. Beside traffic a bin has more cells that stand out than noise
-    makes, and a train of them means less. Args: counts how many cells of the bin have each value, shape (256,).
+    makes, and a train of them means less.
+
+    Args: counts how many cells of the bin have each value, shape (256,); own are the cells on either side of a place
+        that may hold a part of its pulse.
     """
     at = np.floor(frames + 0.5).astype(np.int64)
     at = at[(at >= 0) & (at < len(cells))]
-    own = np.clip(at[:, None] + np.arange(-OWN_FRAMES, OWN_FRAMES + 1), 0, len(cells) - 1)
-    counts = counts - np.bincount(cells[np.unique(own)], minlength=256)
+    around = np.clip(at[:, None] + np.arange(-own, own + 1), 0, len(cells) - 1)
+    counts = counts - np.bincount(cells[np.unique(around)], minlength=256)
     counts[0] = 0
     others = np.cumsum(counts[::-1])[::-1] / max(1, counts.sum())
     rare = -np.log(np.maximum(others, 1e-12))

@@ -14,21 +14,28 @@ SCALE: Final = 8.0
 SLOTS_MIN: Final = 7
 SLOTS_MAX: Final = 46
 HITS_MAX: Final = 2048
-DENSE: Final = 0.01
-"""Share of a bin's cells that stand out beyond which it holds no train of single pulses; noise makes a fifth of it."""
+DENSE: Final = 0.02
+"""Share of bright cells of a bin beyond which it holds no train of single pulses; noise makes a fifth of it."""
 TRIES_MAX: Final = 4000
+FAINT: Final = 30.8
+"""Least cell, times `SCALE`, at an interval of two bright ones that counts as one more of their train."""
+NEXT_PLACES: Final = 3
+MORE_LEAST: Final = 5
+"""So many more such cells are needed before a train is refined: of the pairs that noise makes few have them."""
 
 
 @compiled
-def whiten_cells(power: Any, background: Any, usable: Any, scale: Any, out: Any) -> None:
-    """Fill `out` with powers over the background of their block, times `scale`; 0 in blocks that are not usable."""
-    for b in range(background.shape[0]):
-        good = usable[b]
-        for i in range(BLOCK):
-            row, cells, under = power[b * BLOCK + i], out[b * BLOCK + i], background[b]
-            for j in range(cells.shape[0]):
-                value = scale * row[j] / under[j] if good else np.float32(0)
-                cells[j] = np.uint8(min(value, np.float32(255)))
+def whiten_cells(power: Any, background: Any, usable: Any, scale: Any, first: int, out: Any) -> None:
+    """Fill `out` with the powers of frames from `first` on over the background of their block, times `scale`.
+
+    0 in blocks that are not usable.
+    """
+    for n in range(out.shape[0]):
+        b = (first + n) // BLOCK
+        row, cells, under, good = power[first + n], out[n], background[b], usable[b]
+        for j in range(cells.shape[0]):
+            value = scale * row[j] / under[j] if good else np.float32(0)
+            cells[j] = np.uint8(min(value, np.float32(255)))
 
 
 @compiled
@@ -43,13 +50,14 @@ def bright_cells(cells: Any, seed: Any, first: int, out: Any) -> int:
         over = 0
         for j in range(bins):
             over += 1 if row[j] >= seed else 0
-        if over == 0:
-            continue
-        for j in range(bins):
+        j = 0
+        while over > 0:
             if row[j] >= seed:
                 if count < out.shape[0]:
                     out[count, 0], out[count, 1] = first + t, j
                 count += 1
+                over -= 1
+            j += 1
     return count
 
 
@@ -62,7 +70,7 @@ def count_values(cells: Any, bin_: int, counts: Any) -> None:
 
 
 @compiled
-def search(cells: Any, bright: Any, fresh: int, low: float, high: float, seed: Any, cap: float, out: Any) -> int:
+def search(cells: Any, bright: Any, fresh: int, low: float, high: float, cap: float, out: Any) -> int:
     """Fill `out` with (bin, phase, interval, first slot, last slot, sum); returns how many rows.
 
     Args: bright (n, 2) frame and bin of all cells from `seed` on, in the order of time.
@@ -108,9 +116,11 @@ def search(cells: Any, bright: Any, fresh: int, low: float, high: float, seed: A
                     continue
                 if best_row >= 0 and _on(out[best_row, 1], out[best_row, 2], early, late):
                     continue
+                if not _promising(cells, j, early, late, turns):
+                    continue
                 tries += 1
-                pri, phase, more = _follow(cells, j, early, late, turns, low, high, seed)
-                if more < 3:
+                pri, phase, more = _follow(cells, j, early, late, turns, low, high)
+                if more < MORE_LEAST:
                     continue
                 gain, phase, pri, first, last, total = _refine(cells, j, phase, pri, cap)
                 if gain <= 0 or last - first + 1 < SLOTS_MIN or phase + pri * last < fresh - 2 * high:
@@ -134,13 +144,43 @@ def _on(phase: float, pri: float, early: int, late: int) -> bool:
 
 
 @compiled
+def _lit(cells: Any, bin_: int, at: float) -> bool:
+    """Whether a cell at a place, or just before or after it, may be a pulse's."""
+    middle = int(np.floor(at + 0.5))
+    if middle < 1 or middle >= cells.shape[0] - 1:
+        return False
+    return bool(
+        cells[middle, bin_] >= FAINT or cells[middle - 1, bin_] >= FAINT or cells[middle + 1, bin_] >= FAINT
+    )  # fmt: skip
+
+
+@compiled
+def _promising(cells: Any, bin_: int, early: int, late: int, turns: int) -> bool:
+    """Whether places next to a pair of cells, at its interval, are lit too; spares following most pairs.
+
+    Of a pair two intervals apart that is the place between them, and of every pair two of the six nearest others.
+    """
+    pri, lit = (late - early) / turns, 0
+    if turns == 2 and not _lit(cells, bin_, early + pri):
+        return False
+    for n in range(1, NEXT_PLACES + 1):
+        lit += 1 if _lit(cells, bin_, early - n * pri) else 0
+        if n == NEXT_PLACES and lit == 0:
+            return False
+        lit += 1 if _lit(cells, bin_, late + n * pri) else 0
+        if lit >= 2:
+            return True
+    return False
+
+
+@compiled
 def _put(out: Any, row: int, bin_: int, phase: float, pri: float, first: int, last: int, total: float) -> None:
     out[row, 0], out[row, 1], out[row, 2], out[row, 3], out[row, 4], out[row, 5] = bin_, phase, pri, first, last, total
 
 
 @compiled
 def _follow(
-    cells: Any, bin_: int, early: int, late: int, turns: int, low: float, high: float, seed: Any
+    cells: Any, bin_: int, early: int, late: int, turns: int, low: float, high: float
 ) -> tuple[float, float, int]:
     """Follow the interval of two cells both ways through what stands out at all: interval, phase, how many more."""
     frames = cells.shape[0]
@@ -148,7 +188,6 @@ def _follow(
     sum_k, sum_t, sum_kk, sum_kt, n = 0.0 + turns, early + late + 0.0, 0.0 + turns * turns, turns * (late + 0.0), 2
     more = 0
     phase = early + 0.0
-    faint = seed * 0.55
     for way in range(2):
         misses = 0
         k = turns + 1 if way == 0 else -1
@@ -162,7 +201,7 @@ def _follow(
                 best, when = cells[middle - 1, bin_], middle - 1
             if cells[middle + 1, bin_] > best:
                 best, when = cells[middle + 1, bin_], middle + 1
-            if best >= faint:
+            if best >= FAINT:
                 misses = 0
                 more += 1
                 n += 1

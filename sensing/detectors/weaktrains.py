@@ -13,14 +13,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sensing.detectors.finecells import TRIED_NEPERS, SampleMemory, measured_finely
 from sensing.detectors.pulsekernels import BLOCK
 from sensing.detectors.trainchecks import CAP, Course, falters, goes_beyond, pulses_are_long, reach, repeats, surprise
-from sensing.detectors.weakkernels import SCALE, SLOTS_MAX, bright_cells, count_values, search, whiten_cells
-from sensing.frontend import Float32s
+from sensing.detectors.weakkernels import SCALE, SLOTS_MAX, SLOTS_MIN, bright_cells, count_values, search, whiten_cells
+from sensing.frontend import Float32s, Iq
 from sensing.specials import gammaln
 
 MEMORY_US: Final = 60_000.0
-SEED: Final = 7.0
+SEED: Final = 5.5
 """Ratio to the background that a cell must reach to begin a train."""
 FOUND_MAX: Final = 64
 TRIED_PER_CELL: Final = 3000.0
@@ -30,10 +31,18 @@ SIDE_SHARE: Final = 0.35
 DIM: Final = 1.8
 LIT_SHARE: Final = 0.65
 """Least share of a train's places that must be occupied: other pulses match a wrong interval now and then."""
+FINE_WITHIN: Final = 15.0
+"""Nepers that a train may lack by its cells alone for its samples to be measured again."""
+FINE_BEYOND: Final = 4.0
+"""Nepers beyond those needed up to which more evidence is sought: a radar takes a little more to be believed."""
+FINE_MAX: Final = 2
+"""How many trains of a piece are measured in their samples, which takes longer than all else."""
 FIELDS: Final = 6
 SEED_LEVEL: Final = np.uint8(SEED * SCALE)
 BRIGHT_ROOM: Final = 2
 """Initial room for bright cells, per frame; noise has fewer."""
+ROOM: Final = 2
+"""Room for cells, in lengths of what is kept: at twice that length, they are rarely moved."""
 BINS_LEAST: Final = 8
 
 
@@ -71,32 +80,41 @@ class WeakTrains:
         self._under: list[tuple[int, Float32s]] = []
         self._known: list[tuple[WeakTrain, Course]] = []
         self._counted: dict[int, NDArray[np.int64]] = {}
+        self._samples, self._fine_left = SampleMemory(), FINE_MAX
 
     def reset(self) -> None:
         """Drop all cells: the next samples are not contiguous."""
         self._from, self._cells = 0, self._room[:0]
         self._bright = np.zeros((0, 2), np.int64)
         self._under, self._known = [], []
+        self._samples.reset()
 
-    def find(self, whitened: NDArray[np.uint8], first: int, last: int, under: Float32s) -> list[WeakTrain]:
+    def find(
+        self, power: Float32s, under: Float32s, usable: NDArray[np.bool_], part: tuple[int, int], iq: Iq | None
+    ) -> list[WeakTrain]:
         """Trains that end in the newest piece, the best of those that share a cell; frames count from its start.
 
-        Args: whitened (frames, bins), backgrounds times `SCALE`, cut off at 255; 0 where nothing can be said. Only the
-            frames from `first` to `last` are new. `under` (blocks, bins) are the backgrounds of all of it.
+        Args: power (frames, bins); `under` (blocks, bins) are the backgrounds of all of it, and of a block that is not
+            `usable` (blocks,) nothing can be said. Only the frames of `part`, its first and the one after its last,
+            are new. `iq` are its samples, None where they are not kept; the caller leaves that array as it is.
         """
-        newest = whitened[first:last]
-        drop = max(0, len(self._cells) + len(newest) - self._memory)
-        self._append(newest, drop)
+        first, last = part
+        drop = max(0, len(self._cells) + last - first - self._memory)
+        fresh = len(self._cells) - drop
+        newest = self._make_room(last - first, drop)
+        whiten_cells(power, under, usable, np.float32(SCALE), first, newest)
+        self._note_bright(newest, fresh, drop)
         self._counted.clear()
-        fresh = len(self._cells) - len(newest)
         self._under = [(at - drop, one) for at, one in self._under if at - drop + BLOCK * len(one) > 0]
         self._under.append((fresh - first, under))
-        if self._bins < BINS_LEAST:
+        hop = self._bins // 2
+        samples = iq[first * hop : last * hop] if iq is not None else np.empty((0, 2), np.int16)
+        self._samples.append(samples, frame=fresh, drop=drop, hop=hop)
+        self._fine_left = FINE_MAX
+        if self._bins < BINS_LEAST or len(self._cells) < (SLOTS_MIN - 1) * self._pri[0]:
             return []
         rows = np.empty((FOUND_MAX, FIELDS))
-        found = search(
-            self._cells, self._bright, fresh, self._pri[0], self._pri[1], SEED_LEVEL, np.float64(CAP * SCALE), rows
-        )
+        found = search(self._cells, self._bright, fresh, self._pri[0], self._pri[1], np.float64(CAP * SCALE), rows)
         told = [one for row in rows[:found] if (one := self._told(row, fresh)) is not None]
         kept = _apart([train for train, _ in told])
         courses = [(train, course) for train, course in told if any(train is one for one in kept)]
@@ -129,28 +147,31 @@ class WeakTrains:
         beyond = goes_beyond(self._cells[:, bin_], course, self._turns)
         return max(course.turns, self._turns + 1) if beyond else course.turns
 
-    def _append(self, newest: NDArray[np.uint8], drop: int) -> None:
-        """Append the newest cells and drop the `drop` oldest; in place while there is room behind them."""
+    def _make_room(self, count: int, drop: int) -> NDArray[np.uint8]:
+        """Drop the `drop` oldest cells; returns the room behind the others, (count, bins), for the newest ones."""
         kept = len(self._cells) - drop
-        if self._from + drop + kept + len(newest) <= len(self._room):
+        if self._from + drop + kept + count <= len(self._room):
             self._from += drop
         else:
             # Reuses the same memory: writing to new memory would cost as much time as the search.
-            room, most = self._room, max(self._memory, kept + len(newest)) * 5 // 4
+            room, most = self._room, max(self._memory, kept + count) * ROOM
             if len(room) < most:
                 room = np.empty((most, self._bins), np.uint8)
             room.reshape(-1)[: kept * self._bins] = self._cells[drop:].reshape(-1)  # rows of bytes are moved in place
             self._room, self._from = room, 0
-        end = self._from + kept + len(newest)
-        self._room[end - len(newest) : end] = newest
+        end = self._from + kept + count
         self._cells = self._room[self._from : end]
+        return self._room[end - count : end]
+
+    def _note_bright(self, newest: NDArray[np.uint8], fresh: int, drop: int) -> None:
+        """Note the bright ones of the newest cells, and forget those of the `drop` cells that were dropped."""
         old = self._bright[np.searchsorted(self._bright[:, 0], drop) :]
         old[:, 0] -= drop
         found = np.empty((len(newest) * BRIGHT_ROOM, 2), np.int64)
-        count = bright_cells(newest, SEED_LEVEL, kept, found)
+        count = bright_cells(newest, SEED_LEVEL, fresh, found)
         if count > len(found):
             found = np.empty((count, 2), np.int64)
-            bright_cells(newest, SEED_LEVEL, kept, found)
+            bright_cells(newest, SEED_LEVEL, fresh, found)
         self._bright = np.concatenate((old, found[:count]))
 
     def _told(self, row: NDArray[np.float64], fresh: int) -> tuple[WeakTrain, Course] | None:
@@ -158,11 +179,7 @@ class WeakTrains:
         bin_, (phase, pri, first, last, total) = int(row[0]), row[1:]
         course = Course(phase=float(phase), pri=float(pri), first=int(first), last=int(last))
         frames = course.frames()
-        n = len(frames)
-        # The sum bounds the rarity of the cells: where it does not suffice, the cells need not be counted.
-        if self._sum_nepers(total / SCALE, n) < self._nepers:
-            return None
-        nepers = self._sum_nepers(min(total / SCALE, surprise(self._cells[:, bin_], frames, self._values(bin_))), n)
+        nepers = self._believed(bin_, course, total / SCALE)
         if nepers < self._nepers:
             return None
         at = np.rint(frames).astype(np.int64)
@@ -198,6 +215,30 @@ class WeakTrains:
         )  # fmt: skip
         return train, whole
 
+    def _believed(self, bin_: int, course: Course, total: float) -> float:
+        """The log of the seconds in which noise makes a train like one whose cells sum to `total` backgrounds."""
+        cells, frames = self._cells[:, bin_], course.frames()
+        # The sum bounds the rarity of the cells: where it does not suffice, the cells need not be counted.
+        nepers = self._sum_nepers(total, len(frames))
+        if nepers >= self._nepers:
+            nepers = self._sum_nepers(min(total, surprise(cells, frames, self._values(bin_))), len(frames))
+        if self._nepers - FINE_WITHIN < nepers < self._nepers + FINE_BEYOND and self._fine_left > 0:
+            self._fine_left -= 1
+            fine = measured_finely(self._samples, course, self._backgrounds(bin_), bin_=bin_, bins=self._bins)
+            if fine is not None:
+                nepers = max(nepers, self._sum_nepers(*fine) - TRIED_NEPERS)
+        return nepers
+
+    def _backgrounds(self, bin_: int) -> Float32s:
+        """The background of a bin at each frame in memory, shape (frames,); 0 where there is none."""
+        every = np.zeros(len(self._cells), np.float32)
+        for at, under in self._under:
+            some = np.repeat(under[:, bin_], BLOCK)
+            first, last = max(0, at), min(len(every), at + len(some))
+            if first < last:
+                every[first:last] = some[first - at : last - at]
+        return np.where(np.isfinite(every), every, np.float32(0))
+
     def _sum_nepers(self, total: float, places: int) -> float:
         """The log of the seconds in which noise makes one train whose cells sum to `total` backgrounds."""
         if total <= places:
@@ -231,9 +272,10 @@ class WeakTrains:
         return 1e-30
 
 
-def whiten(power: Float32s, background: Float32s, usable: NDArray[np.bool_], out: NDArray[np.uint8]) -> None:
-    """Fill `out` (frames, bins) with powers over the background of their block, as bytes."""
-    whiten_cells(power, background, usable, np.float32(SCALE), out)
+def warm() -> int:
+    """Run the search once on no cells, for whose loop a short look has no use; returns how many trains there are."""
+    cells, bright = np.zeros((1, BINS_LEAST), np.uint8), np.zeros((0, 2), np.int64)
+    return int(search(cells, bright, 0, 900.0, 1100.0, np.float64(CAP * SCALE), np.empty((FOUND_MAX, FIELDS))))
 
 
 def _apart(trains: list[WeakTrain]) -> list[WeakTrain]:

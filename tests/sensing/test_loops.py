@@ -127,7 +127,7 @@ def given() -> dict[str, tuple[Any, list[Any]]]:
         ),
         "search": (
             weakkernels.search,
-            [cells, np.argwhere(cells > 50), 0, 20.0, 40.0, np.uint8(50), 60.0, np.zeros((99, 6))],
+            [cells, np.argwhere(cells > 50), 0, 20.0, 40.0, 60.0, np.zeros((99, 6))],
         ),
         "quiet_levels": (
             floorkernels.quiet_levels,

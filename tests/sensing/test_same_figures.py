@@ -8,7 +8,7 @@ import pytest
 
 from sensing.detectors.band import BandDetector
 from sensing.detectors.channel import BURST, STRETCH_PFA, STRETCH_UNEVEN, ChannelCells, ChannelDetector
-from sensing.detectors.pulsekernels import STEEP_SHARE, best_path, squared_blocks, surroundings
+from sensing.detectors.pulsekernels import BLOCK, STEEP_SHARE, best_path, squared_blocks, surroundings
 from sensing.detectors.weakkernels import SCALE
 from sensing.detectors.weaktrains import SEED_LEVEL, WeakTrains
 from sensing.productkernels import count_levels, frame_parts, picked_bins, spread_powers
@@ -317,11 +317,16 @@ def test_bright_cells_are_remembered_as_a_look_through_the_whole_memory_finds_th
             trains.reset()
             kept = kept[:0]
         length = int(rng.integers(1, 900))
-        piece = np.minimum(rng.exponential(SCALE, (length, 16)), 255).astype(np.uint8)
+        first, blocks = int(rng.integers(0, 20)), -(-(length + 20) // BLOCK)
+        power = rng.exponential(1, (blocks * BLOCK, 16)).astype(np.float32)
         if turn % 13 == 0:
-            piece[:] = 255
-        trains.find(piece, 0, length, np.ones((-(-length // 8), 16), np.float32))
-        kept = np.concatenate((kept, piece))[-trains._memory :]
+            power[:] = 1e9
+        usable = rng.random(blocks) < 0.9
+        under = rng.uniform(0.5, 2, (blocks, 16)).astype(np.float32)
+        trains.find(power, under, usable, (first, first + length), np.zeros((blocks * BLOCK * 8, 2), np.int16))
+        over = np.float32(SCALE) * power / np.repeat(under, BLOCK, axis=0)
+        piece = np.where(np.repeat(usable, BLOCK)[:, None], np.minimum(over, 255), 0).astype(np.uint8)
+        kept = np.concatenate((kept, piece[first : first + length]))[-trains._memory :]
         np.testing.assert_array_equal(trains._cells, kept)
         np.testing.assert_array_equal(trains._bright, np.argwhere(kept >= SEED_LEVEL))
 
